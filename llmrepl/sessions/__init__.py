@@ -1,0 +1,1 @@
+"""Sessions: conversations on disk, and everything that is done with them."""

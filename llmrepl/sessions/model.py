@@ -1,0 +1,198 @@
+"""What was said: the guide's session file as models. Pure; every key that is not known here survives."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
+
+from llmrepl.providers.base import Message as ContextMessage
+from llmrepl.providers.base import Usage as UsageEvent
+
+INTERRUPTED, ERROR = "interrupted", "error"
+"""`finish_reason` of a reply that was cut off (its part is kept) and of a prompt that got no reply at all."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+
+class Message(_Part):
+    """One message; `content` is text, or a list of parts as other programs write it."""
+
+    role: str
+    content: str | list[Any] | None = None
+
+    @property
+    def text(self) -> str:
+        """The text of the message, that of its text parts joined if it has parts."""
+        if isinstance(self.content, list):
+            parts = (p.get("text") if isinstance(p, dict) else p for p in self.content)
+            return "\n".join(p for p in parts if isinstance(p, str))
+        return self.content or ""
+
+
+class Usage(_Part):
+    """Tokens of a turn or of the session; extra counts are absent rather than 0."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    total_tokens: int | None = None
+    cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    estimated: bool | None = None
+
+    @classmethod
+    def of(cls, event: UsageEvent) -> Usage:
+        """The usage of a turn as a provider reported it."""
+        usage = cls(
+            prompt_tokens=event.prompt_tokens,
+            completion_tokens=event.completion_tokens,
+            total_tokens=event.total_tokens,
+        )
+        if event.cached_tokens:
+            usage.cached_tokens = event.cached_tokens
+        if event.reasoning_tokens:
+            usage.reasoning_tokens = event.reasoning_tokens
+        if event.estimated:
+            usage.estimated = True
+        return usage
+
+
+class Turn(_Part):
+    """One exchange. `cost_estimate` is USD, absent when unknown; `latency_ms` from question to end of reply.
+
+    `created_at` is ISO 8601 local time, `answered_by` the model where it is not the session's, `finish_reason`
+    the provider's, or `interrupted` or `error`; `undone` takes the turn out of the context.
+    """
+
+    messages: list[Message]
+    usage: Usage | None = None
+    latency_ms: float | None = None
+    cost_estimate: float | None = None
+    created_at: str | None = None
+    answered_by: str | None = None
+    finish_reason: str | None = None
+    undone: bool | None = None
+
+    def said(self, role: str) -> str:
+        """The text of all messages of `role`, joined by blank lines."""
+        return "\n\n".join(m.text for m in self.messages if m.role == role)
+
+    @property
+    def in_context(self) -> bool:
+        """Whether the model is shown this turn: not if it failed or was taken back."""
+        return not self.undone and self.finish_reason != ERROR
+
+
+class Session(_Part):
+    """A conversation: `model` is the current one, `created_at` local ISO 8601 time, `meta` free-form."""
+
+    model: str
+    system: str | None = None
+    created_at: str | None = None
+    turns: list[Turn] = Field(default_factory=list)
+    usage_totals: Usage | None = None
+    meta: dict[str, Any] | None = None
+
+    _context: list[ContextMessage] | None = PrivateAttr(default=None)
+
+    @classmethod
+    def start(cls, model: str, system: str | None, now: datetime) -> Session:
+        """A new, empty session begun at the local time `now`."""
+        return cls(
+            model=model,
+            system=system,
+            created_at=now.replace(tzinfo=None).isoformat(timespec="microseconds"),
+            turns=[],
+            usage_totals=Usage(prompt_tokens=0, completion_tokens=0, total_tokens=0),
+            meta={},
+        )
+
+    def add(self, turn: Turn) -> int:
+        """Append `turn`, count it in the totals, and return its number (from 1)."""
+        self.turns.append(turn)
+        self._count(turn, +1)
+        if self._context is not None and turn.in_context:
+            self._context.extend(_for_context(turn))
+        return len(self.turns)
+
+    def replace(self, number: int, turn: Turn) -> None:
+        """Put `turn` in the place of turn `number` (from 1)."""
+        self._count(self.turns[number - 1], -1)
+        self.turns[number - 1] = turn
+        self._count(turn, +1)
+        self._context = None
+
+    def context(self) -> list[ContextMessage]:
+        """What the model is shown, oldest first. Kept up to date turn by turn, so asking costs nothing."""
+        if self._context is None:
+            start = self.context_start
+            self._context = [m for turn in self.turns[start:] if turn.in_context for m in _for_context(turn)]
+        return self._context
+
+    @property
+    def context_start(self) -> int:
+        """How many turns at the front are out of the context since `:reset`."""
+        start = (self.meta or {}).get("context_start")
+        return start if isinstance(start, int) and 0 <= start <= len(self.turns) else 0
+
+    def reset_context(self) -> None:
+        """Begin the context anew after the last turn; the turns stay."""
+        self.set_meta("context_start", len(self.turns))
+        self._context = None
+
+    def set_meta(self, key: str, value: Any) -> None:
+        """Set one key of `meta`."""
+        self.meta = {**(self.meta or {}), key: value}
+
+    def recount(self) -> None:
+        """Compute the totals anew from the turns."""
+        self.usage_totals = Usage(prompt_tokens=0, completion_tokens=0, total_tokens=0)
+        for turn in self.turns:
+            self._count(turn, +1)
+
+    def _count(self, turn: Turn, sign: int) -> None:
+        if self.usage_totals is None:
+            self.usage_totals = Usage(prompt_tokens=0, completion_tokens=0, total_tokens=0)
+        if turn.usage is None:
+            return
+        for key in ("prompt_tokens", "completion_tokens", "total_tokens"):
+            more = getattr(turn.usage, key)
+            if more and more > 0:
+                setattr(self.usage_totals, key, (getattr(self.usage_totals, key) or 0) + sign * more)
+
+    @property
+    def cost(self) -> float:
+        """The sum of what is known, in USD."""
+        return sum(t.cost_estimate or 0.0 for t in self.turns)
+
+    @property
+    def unpriced(self) -> int:
+        """How many answered turns have no known cost."""
+        return sum(1 for t in self.turns if t.cost_estimate is None and t.finish_reason != ERROR)
+
+    @property
+    def title(self) -> str | None:
+        """The title, if one was made."""
+        title = (self.meta or {}).get("title")
+        return title if isinstance(title, str) else None
+
+    @property
+    def tags(self) -> list[str]:
+        """The tags in `meta`."""
+        tags = (self.meta or {}).get("tags")
+        return [t for t in tags if isinstance(t, str)] if isinstance(tags, list) else []
+
+
+def title_of(prompt: str, limit: int = 60) -> str:
+    """A title made from the first prompt: its first line with words, cut at a word's end."""
+    line = next((" ".join(raw.split()) for raw in prompt.splitlines() if raw.strip()), "")
+    if len(line) <= limit:
+        return line
+    return line[:limit].rsplit(" ", 1)[0].rstrip(",.;:-") + "…"
+
+
+def _for_context(turn: Turn) -> list[ContextMessage]:
+    return [ContextMessage(m.role, m.text) for m in turn.messages if m.text and m.role in ("user", "assistant")]

@@ -1,0 +1,40 @@
+"""The outside world as one replaceable object: terminal streams, environment, clock, working directory."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TextIO
+
+
+@dataclass
+class World:
+    """Everything that comes from outside; a test passes its own.
+
+    `now` is local time without offset, `monotonic` seconds on a clock that never goes back, `sleep` takes seconds.
+    """
+
+    environ: Mapping[str, str]
+    cwd: Path
+    stdin: TextIO
+    stdout: TextIO
+    stderr: TextIO
+    now: Callable[[], datetime] = field(default=datetime.now)
+    monotonic: Callable[[], float] = field(default=time.monotonic)
+    sleep: Callable[[float], None] = field(default=time.sleep)
+
+    @classmethod
+    def real(cls) -> World:
+        """The process's own world. Text that the locale cannot show is written as escapes, never an error."""
+        for stream in (sys.stdout, sys.stderr):
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a TextIOWrapper at start
+        return cls(dict(os.environ), Path.cwd(), sys.stdin, sys.stdout, sys.stderr)
+
+    def interactive(self) -> bool:
+        """Whether a person types at a terminal and sees one."""
+        return self.stdin.isatty() and self.stdout.isatty()
