@@ -120,10 +120,16 @@ class Session(_Part):
 
     def replace(self, number: int, turn: Turn) -> None:
         """Put `turn` in the place of turn `number` (from 1)."""
-        self._count(self.turns[number - 1], -1)
+        old = self.turns[number - 1]
+        self._count(old, -1)
         self.turns[number - 1] = turn
         self._count(turn, +1)
-        self._context = None
+        if self._context is None or number < len(self.turns) or not old.in_context:
+            self._context = None
+            return
+        del self._context[len(self._context) - len(_for_context(old)) :]
+        if turn.in_context:
+            self._context.extend(_for_context(turn))
 
     def context(self) -> list[ContextMessage]:
         """What the model is shown, oldest first. Kept up to date turn by turn, so asking costs nothing."""

@@ -1,0 +1,271 @@
+"""The hidden journal beside a session: what is not in its JSON yet, and the lock that says who has it open.
+
+`.NAME.journal` holds one record a line, `CRC32 JSON`, only ever appended to or emptied:
+
+- `{"opened": {"pid", "base"}}` comes first; `base` is the fingerprint of the JSON that the records come on top of
+- `{"head": {...}}` sets keys of the session beside its turns
+- `{"turn": N, "is": {...}}` is turn N (from 1); the last one for N counts; with `"open": true` its reply is still to come
+- `{"text": "..."}` is a piece of the reply to the open turn
+- `{"moved": "NAME.json"}` says that the session was about to get that name
+
+Applying the records twice gives the same, so a crash between replacing the JSON and emptying the journal is harmless.
+The journal is locked (flock) for as long as a shell has the session open; the kernel drops the lock when it dies.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import threading
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from llmrepl.errors import InUse
+
+FLUSH_SECONDS = 0.5
+"""How far the journal may be behind a streaming reply."""
+
+_NO_LOCKS = (errno.ENOTSUP, errno.EINVAL, errno.ENOLCK, errno.ENOSYS)
+_NO_SYNC = (errno.EINVAL, errno.ENOTSUP)
+
+
+def journal_of(session: Path) -> Path:
+    """Where the journal of a session file is."""
+    return session.with_name(f".{session.name.removesuffix('.json')}.journal")
+
+
+def session_of(journal: Path) -> Path:
+    """The session file that a journal belongs to."""
+    return journal.with_name(journal.name[1:].removesuffix(".journal") + ".json")
+
+
+def fingerprint(raw: bytes | None) -> list[int] | None:
+    """What tells one state of a file from another: its size and CRC; None for no file."""
+    return None if raw is None else [len(raw), zlib.crc32(raw)]
+
+
+class Journal:
+    """An open, locked journal. Any method that writes may raise OSError; what was written before stays sound."""
+
+    def __init__(self, path: Path, fd: int) -> None:
+        self.path = path
+        self.size = os.fstat(fd).st_size
+        self._fd = fd
+        self._torn = False
+        self._pending: list[str] = []
+        self._lock = threading.Lock()
+        self._wake = threading.Event()
+        self._flusher: threading.Thread | None = None
+        self._failure: OSError | None = None
+
+    @classmethod
+    def claim(cls, path: Path) -> Journal:
+        """Open and lock the journal at `path`, made if missing. Raises InUse if another shell has it."""
+        while True:
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            try:
+                _flock(fd)
+                if _same_file(fd, path):
+                    return cls(path, fd)
+            except BlockingIOError:
+                pid = _owner(fd)
+                os.close(fd)
+                name = session_of(path).name
+                raise InUse(f"{name} is open in another shell{pid}", "leave it there, or go on under a new name") from None
+            except OSError:
+                os.close(fd)
+                raise
+            os.close(fd)
+
+    def start(self, base: list[int] | None) -> None:
+        """Empty the journal: from here on its records come on top of the JSON with fingerprint `base`."""
+        with self._lock:
+            self._pending.clear()
+            os.ftruncate(self._fd, 0)
+            self.size = 0
+            self._torn = False
+            self._append({"opened": {"pid": os.getpid(), "base": base}})
+
+    def write(self, record: dict[str, Any], *, durable: bool = True) -> None:
+        """Append one record; when `durable` it is on the disk on return."""
+        with self._lock:
+            self._pending.clear()
+            self._raise_failure()
+            self._append(record)
+            if durable:
+                self._sync()
+
+    def grow(self, text: str) -> None:
+        """A piece of the reply: on disk within FLUSH_SECONDS, without keeping the stream waiting."""
+        with self._lock:
+            self._pending.append(text)
+        if self._flusher is None:
+            self._flusher = threading.Thread(target=self._flush_for_ever, name="journal", daemon=True)
+            self._flusher.start()
+        self._wake.set()
+
+    def flush(self) -> None:
+        """Write the pieces that are still waiting, durably."""
+        with self._lock:
+            self._raise_failure()
+            self._write_pending()
+
+    def lost(self) -> bool:
+        """Whether the file was taken away under us: the journal at `path` is no longer this one."""
+        return not _same_file(self._fd, self.path)
+
+    def remove(self) -> None:
+        """Unlink the journal and give the lock back."""
+        try:
+            if not self.lost():
+                os.unlink(self.path)
+        finally:
+            self.release()
+
+    def release(self) -> None:
+        """Give the lock back and leave the file."""
+        with self._lock:
+            self._wake.set()
+            if self._fd >= 0:
+                fd, self._fd = self._fd, -1
+                os.close(fd)
+
+    def records(self) -> tuple[list[dict[str, Any]], bool]:
+        """All sound records in order, and whether something other than a torn last line was damaged."""
+        with self._lock:
+            raw = b"".join(_read_all(self._fd))
+        return read_records(raw)
+
+    def _append(self, record: dict[str, Any]) -> None:
+        if self._torn:
+            os.ftruncate(self._fd, self.size)
+            self._torn = False
+        line = encode_record(record)
+        self._torn = True
+        view = memoryview(line)
+        while view:
+            view = view[os.write(self._fd, view) :]
+        self._torn = False
+        self.size += len(line)
+
+    def _sync(self) -> None:
+        try:
+            os.fsync(self._fd)
+        except OSError as error:
+            if error.errno not in _NO_SYNC:
+                raise
+
+    def _write_pending(self) -> None:
+        if self._pending and self._fd >= 0:
+            text, self._pending = "".join(self._pending), []
+            self._append({"text": text})
+            self._sync()
+
+    def _raise_failure(self) -> None:
+        if self._failure:
+            failure, self._failure = self._failure, None
+            raise failure
+
+    def _flush_for_ever(self) -> None:
+        while True:
+            self._wake.wait()
+            self._wake.clear()
+            threading.Event().wait(FLUSH_SECONDS)
+            with self._lock:
+                if self._fd < 0:
+                    return
+                try:
+                    self._write_pending()
+                except OSError as error:
+                    self._failure = error
+
+
+def encode_record(record: dict[str, Any]) -> bytes:
+    """One line of the journal."""
+    data = json.dumps(record, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    return b"%08x %s\n" % (zlib.crc32(data), data)
+
+
+def read_records(raw: bytes) -> tuple[list[dict[str, Any]], bool]:
+    """The records in `raw` up to the first damaged line, and whether that was more than a torn end."""
+    records: list[dict[str, Any]] = []
+    *lines, _torn = raw.split(b"\n")
+    for number, line in enumerate(lines):
+        crc, _, data = line.partition(b" ")
+        if b"%08x" % zlib.crc32(data) != crc:
+            return records, any(_sound(later) for later in lines[number + 1 :])
+        records.append(json.loads(data))
+    return records, False
+
+
+def replay(session: dict[str, Any] | None, records: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """The session (as JSON data) with `records` applied on top; an open turn is closed as interrupted.
+
+    None if there is nothing to make a session from. `session` is not changed.
+    """
+    result: dict[str, Any] = dict(session or {})
+    turns: list[Any] = list(result.get("turns") or [])
+    growing: list[str] = []
+    open_turn = -1
+    for record in records:
+        if "head" in record:
+            result.update(record["head"])
+        elif "turn" in record:
+            at = min(record["turn"] - 1, len(turns))
+            turns[at:] = [record["is"], *turns[at + 1 :]]
+            growing = []
+            open_turn = at if record.get("open") else -1
+        elif "text" in record:
+            growing.append(record["text"])
+    if open_turn >= 0:
+        turns[open_turn] = _closed(turns[open_turn], "".join(growing))
+    result["turns"] = turns
+    return result if "model" in result and turns else None
+
+
+def _closed(turn: dict[str, Any], reply: str) -> dict[str, Any]:
+    if not reply:
+        return {**turn, "finish_reason": "error"}
+    messages = [*turn["messages"], {"role": "assistant", "content": reply}]
+    return {**turn, "messages": messages, "finish_reason": "interrupted"}
+
+
+def _sound(line: bytes) -> bool:
+    crc, _, data = line.partition(b" ")
+    return b"%08x" % zlib.crc32(data) == crc
+
+
+def _flock(fd: int) -> None:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+
+
+def _same_file(fd: int, path: Path) -> bool:
+    try:
+        there = os.stat(path, follow_symlinks=False)
+    except OSError:
+        return False
+    mine = os.fstat(fd)
+    return (there.st_dev, there.st_ino) == (mine.st_dev, mine.st_ino)
+
+
+def _read_all(fd: int) -> Iterator[bytes]:
+    offset = 0
+    while block := os.pread(fd, 1 << 20, offset):
+        offset += len(block)
+        yield block
+
+
+def _owner(fd: int) -> str:
+    records, _ = read_records(os.pread(fd, 512, 0).partition(b"\n")[0] + b"\n")
+    pid = records[0].get("opened", {}).get("pid") if records else None
+    return f" (pid {pid})" if pid else ""

@@ -1,0 +1,120 @@
+"""Session names: which are allowed, and which file one means."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections.abc import Iterable
+from pathlib import Path
+
+from llmrepl.errors import WrongUse
+from llmrepl.messages import safe_name
+
+MAX_NAME_BYTES = 200
+"""So that the names of temporary files, journals and archives made from it still fit into 255 bytes."""
+
+ENDINGS = (".json", ".json.gz")
+
+_DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
+_NOT_PORTABLE = set('<>:|?*"')
+
+
+def check_name(given: str) -> str:
+    """The session name that `given` stands for: NFC, without `.json`.
+
+    Raises WrongUse for a name that would leave the directory, hide, or not travel to other systems.
+    """
+    name = unicodedata.normalize("NFC", without_ending(given))
+    reason = _refusal(name)
+    if reason:
+        raise WrongUse(f"a session name {reason[0]}", reason[1])
+    return name
+
+
+def without_ending(name: str) -> str:
+    """`name` without `.json` or `.json.gz`."""
+    for ending in reversed(ENDINGS):
+        if name.endswith(ending) and name != ending:
+            return name[: -len(ending)]
+    return name
+
+
+def same_name(one: str, other: str) -> bool:
+    """Whether two names mean the same file on some system: equal in NFC and without regard to case."""
+    return _folded(one) == _folded(other)
+
+
+def find_session(directory: Path, given: str, cwd: Path) -> Path:
+    """The file that `given` means: a path, a file name, a name without `.json`, or an unambiguous prefix.
+
+    Raises WrongUse if there is none, or several (they are listed).
+    """
+    if "\0" in given or not given.strip():
+        raise WrongUse("a session name cannot be empty", "give a name, or list them with 'llm sessions list'")
+    if "/" in given or given.startswith("~"):
+        path = cwd / os.path.expanduser(given)
+        hit = next((p for p in [*_spellings(path), path] if os.path.lexists(p)), None)
+        if hit is None:
+            raise WrongUse(f"there is no session {safe_name(given)}", "check the path, or see 'llm sessions list'")
+        return hit
+    for place in (directory, cwd):
+        for path in _spellings(place / given):
+            if os.path.lexists(path) and (place == directory or path.name.endswith(ENDINGS)):
+                return path
+    return _by_prefix(directory, given)
+
+
+def session_names(directory: Path) -> list[str]:
+    """The file names of all sessions in `directory`, in no order; empty if it cannot be read."""
+    try:
+        with os.scandir(directory) as entries:
+            return [e.name for e in entries if e.name.endswith(ENDINGS) and not e.name.startswith(".")]
+    except OSError:
+        return []
+
+
+def _by_prefix(directory: Path, given: str) -> Path:
+    wanted = _folded(without_ending(given))
+    names = session_names(directory)
+    exact = [n for n in names if _folded(without_ending(n)) == wanted]
+    found = exact or [n for n in names if _folded(n).startswith(wanted)]
+    if len(found) == 1:
+        return directory / found[0]
+    if not found:
+        raise WrongUse(f"there is no session {safe_name(given)} in {directory}", "see 'llm sessions list'")
+    raise WrongUse(f"{safe_name(given)} may mean {_listed(found)}", "write more of the name")
+
+
+def _listed(names: Iterable[str], most: int = 8) -> str:
+    names = sorted(safe_name(without_ending(n)) for n in names)
+    shown = ", ".join(names[:most])
+    return shown if len(names) <= most else f"{shown} or {len(names) - most} more"
+
+
+def _spellings(path: Path) -> list[Path]:
+    return [path] if path.name.endswith(ENDINGS) else [path.with_name(path.name + e) for e in ENDINGS]
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+
+
+def _refusal(name: str) -> tuple[str, str] | None:
+    other = "choose another name"
+    if not name.strip() or name in (".", ".."):
+        return "cannot be empty", other
+    if "/" in name or "\\" in name:
+        return "cannot contain / or \\", "use :export FORMAT PATH to write elsewhere"
+    if name.startswith("~"):
+        return "cannot begin with ~", "use :export FORMAT PATH to write elsewhere"
+    if safe_name(name) != name:
+        return "cannot contain control or invisible characters", other
+    if name != name.strip() or name[0] == "." or name[-1] == ".":
+        return "cannot begin with a dot or a blank, nor end with one", other
+    if _NOT_PORTABLE & set(name):
+        return 'cannot contain any of < > : | ? * "', other
+    if name.split(".")[0].strip().casefold() in _DEVICES:
+        return f"cannot be {name}: some systems keep that for a device", other
+    if len(name.encode()) > MAX_NAME_BYTES:
+        return f"cannot be longer than {MAX_NAME_BYTES} bytes", "choose a shorter name"
+    return None
