@@ -1,4 +1,4 @@
-"""The one way that bytes reach the disk: whole or not at all, durable before it is acknowledged, never through a link."""
+"""The one way that bytes reach the disk: whole or not at all, durable when acknowledged, never through a link."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@
 
 - `{"opened": {"pid", "base"}}` comes first; `base` is the fingerprint of the JSON that the records come on top of
 - `{"head": {...}}` sets keys of the session beside its turns
-- `{"turn": N, "is": {...}}` is turn N (from 1); the last one for N counts; with `"open": true` its reply is still to come
+- `{"turn": N, "is": {...}}` is turn N (from 1), the last one for N counts; `"open": true`: its reply is still to come
 - `{"text": "..."}` is a piece of the reply to the open turn
 - `{"moved": "NAME.json"}` says that the session was about to get that name
 
@@ -74,8 +74,8 @@ class Journal:
             except BlockingIOError:
                 pid = _owner(fd)
                 os.close(fd)
-                name = session_of(path).name
-                raise InUse(f"{name} is open in another shell{pid}", "leave it there, or go on under a new name") from None
+                what = f"{session_of(path).name} is open in another shell{pid}"
+                raise InUse(what, "leave it there, or go on under a new name") from None
             except OSError:
                 os.close(fd)
                 raise

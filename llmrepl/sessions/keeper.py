@@ -13,7 +13,7 @@ from llmrepl.messages import safe_name
 from llmrepl.sessions import codec, files
 from llmrepl.sessions.files import Seen
 from llmrepl.sessions.journal import Journal, fingerprint, journal_of
-from llmrepl.sessions.model import Session, Turn
+from llmrepl.sessions.model import Session, Turn, title_of
 
 CHEAP_BYTES = 256 * 1024
 """Below this size the JSON is replaced after every turn; above, when the journal has grown past an eighth of it.
@@ -53,6 +53,7 @@ class Keeper:
         self._base = fingerprint(raw)
         self._dirty = False
         self._behind = False
+        self._headed = raw is not None
 
     @property
     def name(self) -> str:
@@ -71,8 +72,14 @@ class Keeper:
         """
         if number is None:
             number = self.session.add(turn)
+            if number == 1 and not self.session.title:
+                self.session.set_meta("title", title_of(turn.said("user")))
+                self._headed = False
         else:
             self.session.replace(number, turn)
+        if not self._headed:
+            self._keep({"head": self._head()}, f"turn {number}", durable=False)
+            self._headed = True
         self._keep({"turn": number, "is": _data(turn), "open": True}, f"turn {number}")
         return number
 
@@ -153,11 +160,14 @@ class Keeper:
             journal, self._journal = self._journal, None
             journal.remove()
 
-    def _keep(self, record: dict[str, Any], what: str, *, settle: bool = False) -> None:
+    def _head(self) -> dict[str, Any]:
+        return self.session.model_dump(mode="json", exclude_unset=True, exclude={"turns", "usage_totals"})
+
+    def _keep(self, record: dict[str, Any], what: str, *, settle: bool = False, durable: bool = True) -> None:
         self._dirty = True
         if self.path:
             with self._shield():
-                self._attempt(lambda: self._write(record, settle), what)
+                self._attempt(lambda: self._write(record, settle, durable), what)
 
     def _attempt(self, write: Callable[[], None], what: str) -> None:
         try:
@@ -170,13 +180,14 @@ class Keeper:
                 "free some space or mend the directory, then :save",
             ) from error
 
-    def _write(self, record: dict[str, Any], settle: bool) -> None:
+    def _write(self, record: dict[str, Any], settle: bool, durable: bool) -> None:
         journal = self._ready()
         if self._behind:
             self._replace()
-            return
+            if settle:
+                return
         due = settle and (self._json_bytes < CHEAP_BYTES or journal.size > self._json_bytes // 8)
-        journal.write(record, durable=not due)
+        journal.write(record, durable=durable and not due)
         if due:
             self._replace()
 
@@ -259,6 +270,9 @@ def _claim_free(path: Path) -> Journal:
         raise taken from error
     if os.path.lexists(path):
         journal.remove()
+        raise taken
+    if any("turn" in record for record in journal.records()[0]):  # left by a shell that died: not ours to empty
+        journal.release()
         raise taken
     return journal
 

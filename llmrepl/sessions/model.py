@@ -76,6 +76,27 @@ class Turn(_Part):
     finish_reason: str | None = None
     undone: bool | None = None
 
+    @classmethod
+    def begun(cls, question: str, created_at: str, answered_by: str | None = None) -> Turn:
+        """A turn whose reply is still to come."""
+        turn = cls(messages=[Message(role="user", content=question)], created_at=created_at)
+        if answered_by:
+            turn.answered_by = answered_by
+        return turn
+
+    def finished(
+        self, reply: str, finish_reason: str, latency_ms: float, usage: UsageEvent | None, cost: float | None
+    ) -> Turn:
+        """This turn with its reply, or its part, or without one if there is none. `cost` is USD, None if unknown."""
+        question = [m for m in self.messages if m.role != "assistant"]
+        answer = [Message(role="assistant", content=reply)] if reply or finish_reason != ERROR else []
+        update: dict[str, Any] = {"messages": question + answer, "latency_ms": round(latency_ms, 1)}
+        if usage is not None:
+            update["usage"] = Usage.of(usage)
+        if cost is not None:
+            update["cost_estimate"] = cost
+        return self.model_copy(update={**update, "finish_reason": finish_reason})
+
     def said(self, role: str) -> str:
         """The text of all messages of `role`, joined by blank lines."""
         return "\n\n".join(m.text for m in self.messages if m.role == role)

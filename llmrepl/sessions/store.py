@@ -1,0 +1,186 @@
+"""One directory of sessions: open, start, read them, and bring back what shells that died left in their journals."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from datetime import datetime
+from pathlib import Path
+
+from llmrepl.errors import Damaged, Failure, InUse, NotSaved, WrongUse
+from llmrepl.messages import safe_name
+from llmrepl.sessions import codec, files
+from llmrepl.sessions.journal import Journal, fingerprint, journal_of, read_records, replay, session_of
+from llmrepl.sessions.keeper import Keeper, claim_beside
+from llmrepl.sessions.model import Session, Turn
+from llmrepl.sessions.names import check_name, find_session
+
+
+class Store:
+    """The sessions in `directory`, which need not exist yet. `shield` holds signals back during a write."""
+
+    def __init__(self, directory: Path, cwd: Path, shield: Callable[[], AbstractContextManager[None]]) -> None:
+        self.directory = directory
+        self._cwd = cwd
+        self._shield = shield
+
+    def find(self, given: str) -> Path:
+        """The file that `given` (path, name, prefix) means. Raises WrongUse."""
+        return find_session(self.directory, given, self._cwd)
+
+    def path_for(self, name: str) -> Path:
+        """Where a session with the new name `name` is kept. Raises WrongUse for a name that is not allowed."""
+        return self.directory / f"{check_name(name)}.json"
+
+    def read(self, path: Path) -> Session:
+        """The session at `path`, with what a live shell has in its journal. Raises Damaged, WrongUse."""
+        session, raw = self._load(path)
+        try:
+            records, _ = read_records(files.read_regular(journal_of(path), codec.MAX_BYTES))
+        except OSError:
+            return session
+        if not records or records[0].get("opened", {}).get("base") != fingerprint(raw):
+            return session
+        after = replay(codec.parse(raw), records)
+        return Session.model_validate(after) if after else session
+
+    def new(self, session: Session, now: datetime, name: str | None = None) -> Keeper:
+        """Keep the fresh `session`, under `name` or an automatic one. No file is made before the first turn."""
+        if name is None:
+            path = self.directory / f"session_{now:%Y%m%d_%H%M%S}.json"
+            return Keeper(session, path, self._shield, automatic=True)
+        path = self.path_for(name)
+        if os.path.lexists(path):
+            raise WrongUse(f"a session {safe_name(path.name)} exists", f"go on with it: llm chat -r {safe_name(name)}")
+        return Keeper(session, path, self._shield)
+
+    def open(self, path: Path, *, beside: bool) -> Keeper:
+        """Open the session at `path` to go on with it.
+
+        If another shell has it: with `beside` a copy named NAME-2 is opened and `notes` of the keeper says so,
+        otherwise InUse is raised. Raises Damaged, WrongUse, NotSaved.
+        """
+        if path.name.endswith(".gz"):
+            shown = safe_name(path.name)
+            raise WrongUse(f"{shown} is compressed", f"'llm sessions restore {shown}' makes it a session again")
+        try:
+            journal = Journal.claim(journal_of(path))
+        except InUse as busy:
+            if not beside:
+                raise
+            return self._open_copy(path, busy)
+        except OSError as error:
+            raise NotSaved(
+                f"cannot write in {safe_name(str(path.parent))}: {files.reason(error)}",
+                "mend the directory, or choose another with --save-dir",
+            ) from error
+        try:
+            self._fold(journal)
+            session, raw = self._load(path)
+            journal = self._relock(journal)
+            journal.start(fingerprint(raw))
+        except BaseException:
+            journal.release()
+            raise
+        return Keeper(session, path, self._shield, journal=journal, raw=raw, seen=files.seen(path))
+
+    def fold(self) -> list[str]:
+        """Write the journals of dead shells into their sessions; a sentence for each that held something."""
+        notes: list[str] = []
+        try:
+            with os.scandir(self.directory) as entries:
+                found = sorted(e.name for e in entries if e.name.startswith(".") and e.name.endswith(".journal"))
+        except OSError:
+            return notes
+        for name in found:
+            try:
+                journal = Journal.claim(self.directory / name)
+            except (InUse, OSError):
+                continue
+            try:
+                with self._shield():
+                    note = self._fold(journal)
+            except (OSError, Failure) as error:
+                why = files.reason(error) if isinstance(error, OSError) else error.what
+                note = f"what {safe_name(name)} holds could not be written back yet: {why}"
+                journal.release()
+            notes += [note] if note else []
+        return notes
+
+    def _fold(self, journal: Journal) -> str:
+        """Apply a journal that we hold the lock of, and remove it. Returns what to tell the user."""
+        path = session_of(journal.path)
+        records, torn_inside = journal.records()
+        moved = next((r["moved"] for r in records if "moved" in r), None)
+        if moved and _same_inode(path, path.with_name(moved)):
+            os.unlink(path)
+            path = path.with_name(moved)
+        note = self._apply(path, records) if any("opened" not in r and "moved" not in r for r in records) else ""
+        if torn_inside:
+            os.rename(journal.path, journal.path.with_name(journal.path.name + ".corrupt"))
+            journal.release()
+        else:
+            journal.remove()
+        return note
+
+    def _apply(self, path: Path, records: list[dict[str, object]]) -> str:
+        raw = files.read_regular(path, codec.MAX_BYTES) if os.path.lexists(path) else None
+        try:
+            before = codec.parse(raw) if raw is not None else None
+        except codec.Unreadable as why:
+            raise codec.damaged(safe_name(path.name), why) from why
+        base = next((r["opened"]["base"] for r in records if "opened" in r), None)  # type: ignore[index]
+        after = replay(before, records)
+        if after is None or after == before:
+            return ""
+        session = Session.model_validate(after)
+        session.recount()
+        if base == fingerprint(raw):
+            files.write_atomic(path, codec.dump(session), must_not_exist=raw is None)
+            return _told(session, path.name)
+        path, claimed = claim_beside(path)
+        files.write_atomic(path, codec.dump(session), must_not_exist=True)
+        claimed.remove()
+        return f"a session was changed after its shell died; what that shell had is kept as {safe_name(path.name)}"
+
+    def _load(self, path: Path) -> tuple[Session, bytes]:
+        shown = safe_name(path.name)
+        try:
+            raw = files.read_regular(path, codec.MAX_BYTES)
+            return codec.load(raw), raw
+        except FileNotFoundError:
+            raise WrongUse(f"there is no session {shown}", "see 'llm sessions list'") from None
+        except OSError as error:
+            what = f"{shown} cannot be read: {files.reason(error)}"
+            raise Damaged(what, "mend that, or choose another session") from error
+        except codec.Unreadable as why:
+            raise codec.damaged(shown, why) from why
+
+    def _relock(self, journal: Journal) -> Journal:
+        """The journal again, which folding removed if it held something."""
+        return Journal.claim(journal.path) if journal.lost() else journal
+
+    def _open_copy(self, path: Path, busy: InUse) -> Keeper:
+        session, _raw = self._load(path)
+        copy, journal = claim_beside(path)
+        journal.remove()
+        session.set_meta("parent", path.name)
+        keeper = Keeper(session, path, self._shield)
+        keeper.copy_to(copy)
+        keeper.notes.append(f"{busy.what}; this one continues as {safe_name(copy.name)}")
+        return keeper
+
+
+def _same_inode(one: Path, other: Path) -> bool:
+    here, there = files.seen(one), files.seen(other)
+    return here is not None and there is not None and here[:2] == there[:2]
+
+
+def _told(session: Session, name: str) -> str:
+    last: Turn = session.turns[-1]
+    if last.finish_reason == "interrupted":
+        return f"the last reply in {safe_name(name)} was cut off; it is kept as interrupted"
+    if last.finish_reason == "error":
+        return f"the last prompt in {safe_name(name)} got no reply; it is kept, and :retry asks it again"
+    return ""
