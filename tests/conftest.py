@@ -1,0 +1,30 @@
+"""In CI nothing is skipped: where a program or a server is missing, the test that needs it fails and says so."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+from typing import TypeVar
+
+import pytest
+
+Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    return _no_skip(report)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    report = yield
+    return _no_skip(report)
+
+
+def _no_skip(report: Report) -> Report:
+    if report.outcome == "skipped" and not hasattr(report, "wasxfail") and os.environ.get("LLMREPL_CI"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped, which CI forbids: {report.longrepr}"
+    return report
