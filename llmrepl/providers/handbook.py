@@ -1,0 +1,163 @@
+"""The project's own documentation as something to ask: pages cut into sections, and a full-text search over them."""
+
+from __future__ import annotations
+
+import math
+import re
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+MOST_WORDS = 24
+"""Of a longer question only so many different words are looked up."""
+
+LEAST_COVERAGE = 0.5
+"""A section answers a question when it has at least this share of what the question's words say."""
+
+_STOP = frozenset(
+    """
+    a about actually after again all also am an and any are as at be because been but by can cannot could did do does
+    doing done dont else ever explain find for from get gets getting give go got had happen happened happens has have
+    help her here him his how i if in into is isn it its just know learn let like ll llm llmrepl made make makes many
+    may me might mine more much must my need not of off on one or our out over please possible r re really s see set
+    shall she shell should show so some something t tell than thanks that the their them then there these they thing
+    things this those to too u up us use used using ve very want wants was way we were what whats when where which
+    while who whom whose why will with work works would yes you your
+    """.split()
+)
+
+_ALIKE = (
+    "amount bill billing charge cost expense money pay price spend spent",
+    "branch fork",
+    "bye close exit leave quit",
+    "cancel interrupt stop abort",
+    "cheap free",
+    "chat conversation session dialog dialogue",
+    "completion complete autocomplete tab",
+    "config configuration configure option preference setting",
+    "credential key password token",
+    "crash kill lost lose power recover",
+    "delete erase remove trash",
+    "directory folder dir",
+    "find grep search lookup",
+    "install installation setup",
+    "keybinding keyboard keys shortcut",
+    "limit budget cap",
+    "md markdown",
+    "multiline paste multi newline",
+    "offline local",
+    "open load resume continue reopen",
+    "persona role instruction system",
+    "pipe piped script scripting automate batch stdin",
+    "provider server vendor host",
+    "retry regenerate",
+    "start begin started beginner tutorial introduction",
+    "store write keep save",
+    "switch change",
+    "undo revert",
+)
+
+
+def _stem(word: str) -> str:
+    return re.sub(r"(ing|ed|es|e|s)$", "", word)
+
+
+def _meanings() -> dict[str, frozenset[str]]:
+    found: dict[str, frozenset[str]] = {}
+    for row in _ALIKE:
+        alike = frozenset(row.split())
+        for stem in map(_stem, alike):
+            found[stem] = found.get(stem, frozenset()) | alike
+    return found
+
+
+_MEANINGS = _meanings()
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """What stands under one heading: `page` is a file name, `path` the headings from the page's title down to it."""
+
+    page: str
+    path: tuple[str, ...]
+    text: str
+
+
+class Handbook:
+    """Full-text search over the sections of `docs`/*.md, made in memory when it is opened (some 10 ms)."""
+
+    def __init__(self, docs: Path) -> None:
+        self._sections = [s for page in sorted(docs.glob("*.md")) for s in sections(page) if s.text]
+        # A face may stream each reply in a thread of its own; they come one after the other.
+        self._db = sqlite3.connect(":memory:", check_same_thread=False)
+        self._db.execute("CREATE VIRTUAL TABLE section USING fts5 (heading, above, text, tokenize = porter)")
+        rows = ((n, s.path[-1], f"{s.page} {' '.join(s.path[:-1])}", s.text) for n, s in enumerate(self._sections))
+        self._db.executemany("INSERT INTO section (rowid, heading, above, text) VALUES (?, ?, ?, ?)", rows)
+
+    def search(self, question: str, limit: int = 5) -> list[Section]:
+        """The sections that answer `question`, the best first; none if the documentation has no answer."""
+        asked = words(question)
+        if not any(map(str.isalpha, asked)):
+            return []
+        matches = [frozenset(self._rows(_either(word))) for word in asked]
+        weights = [math.log(1 + len(self._sections) / (len(rows) or 0.5)) for rows in matches]
+        scored = []
+        for row, rank in self._ranked(asked):
+            coverage = sum(weight for rows, weight in zip(matches, weights, strict=True) if row in rows) / sum(weights)
+            if coverage >= LEAST_COVERAGE:
+                scored.append((coverage * rank, row))
+        scored.sort(reverse=True)
+        return [self._sections[row] for _, row in scored[:limit]]
+
+    def _rows(self, query: str) -> Iterator[int]:
+        for (row,) in self._db.execute("SELECT rowid FROM section WHERE section MATCH ?", (query,)):
+            yield row
+
+    def _ranked(self, asked: list[str]) -> Iterator[tuple[int, float]]:
+        """Rows and how well they fit, more being better: a word in a heading counts ten times, a phrase on top."""
+        phrases = [f'"{first} {second}"' for first, second in pairwise(asked)]
+        query = " OR ".join([*map(_either, asked), *phrases])
+        sql = "SELECT rowid, -bm25(section, 10, 2, 1) FROM section WHERE section MATCH ? ORDER BY 2 DESC LIMIT 50"
+        yield from self._db.execute(sql, (query,))
+
+
+def docs_dir() -> Path:
+    """Where the documentation is: inside an installed package, or at the top of a checkout."""
+    package = Path(__file__).resolve().parents[1]
+    packaged = package / "docs"
+    return packaged if packaged.is_dir() else package.parent / "docs"
+
+
+def words(question: str) -> list[str]:
+    """The words of `question` that say what it is about, in order, each once; `:set` and `--since` always do."""
+    spoken = re.findall(r"(:|--)?([^\W_]+)", question.lower())
+    return list(dict.fromkeys(word for sigil, word in spoken if sigil or word not in _STOP))[:MOST_WORDS]
+
+
+def sections(page: Path) -> list[Section]:
+    """A Markdown page cut at its ATX headings; a `#` inside a fenced block is not a heading."""
+    found: list[Section] = []
+    path: list[str] = [page.stem]
+    lines: list[str] = []
+    fence = ""
+    for line in page.read_text(encoding="utf-8").splitlines():
+        mark = re.match(r" {0,3}(`{3,}|~{3,})", line)
+        heading = None if fence else re.match(r"(#{1,6})\s+(.*?)\s*#*$", line)
+        if mark and not fence:
+            fence = mark[1]
+        elif mark and line.strip().startswith(fence) and not line.strip().strip(fence[0]):
+            fence = ""
+        if heading:
+            found.append(Section(page.name, tuple(path), "\n".join(lines).strip()))
+            path, lines = [*path[: len(heading[1]) - 1], heading[2]], []
+        else:
+            lines.append(line)
+    return [*found, Section(page.name, tuple(path), "\n".join(lines).strip())]
+
+
+def _either(word: str) -> str:
+    """The full-text query for `word` or a word that means the same here."""
+    alike = {word, *_MEANINGS.get(_stem(word), ())}
+    return "(" + " OR ".join(f'"{other}"' for other in sorted(alike)) + ")"
