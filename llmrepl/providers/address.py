@@ -1,0 +1,56 @@
+"""Where a key may go: base URLs that are safe to use, and the proxy on the way."""
+
+from __future__ import annotations
+
+import ipaddress
+import urllib.request
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from llmrepl.errors import WrongUse
+
+
+def check_url(base_url: str, *, allow_http: bool) -> str:
+    """`base_url` without a slash at its end. Raises WrongUse if it is no URL, holds a password, or would send a key
+    unencrypted to another machine without `allow_http`."""
+    try:
+        parts = urlsplit(base_url)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        host, parts = "", urlsplit("")
+    if parts.scheme not in ("http", "https") or not host or any(ord(letter) <= 32 for letter in base_url):
+        raise WrongUse(f"base_url is not a URL: '{base_url[:200]}'", "write it like https://host/v1")
+    if parts.username is not None or parts.password is not None:
+        raise WrongUse(f"base_url for {host} must not hold a name or a password", "set the key instead")
+    if parts.query or parts.fragment:
+        raise WrongUse(f"base_url must end with the path: '{base_url[:200]}'", "leave out what follows '?' or '#'")
+    if parts.scheme == "http" and not is_loopback(host) and not allow_http:
+        raise WrongUse(f"base_url {base_url[:200]} is not encrypted, and anyone on the way could read the key",
+                       "use https, or set allow_http = true in your configuration")
+    return base_url.rstrip("/")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address is this machine."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def proxy_for(url: str, environ: Mapping[str, str]) -> str | None:
+    """The proxy that the environment names for `url`; none for this machine and for what NO_PROXY lists."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    known = {name.lower(): value for name, value in environ.items() if name.lower().endswith("_proxy") and value}
+    if is_loopback(host) or urllib.request.proxy_bypass_environment(parts.netloc, {"no": known.get("no_proxy", "")}):  # type: ignore[attr-defined]
+        return None
+    proxy = known.get(f"{parts.scheme}_proxy") or known.get("all_proxy")
+    if proxy is None or proxy.startswith(("http://", "https://")):
+        return proxy
+    if "://" not in proxy:
+        return f"http://{proxy}"
+    raise WrongUse(f"the proxy that the environment names is of a kind that is not supported: {urlsplit(proxy).scheme}",
+                   "set HTTPS_PROXY to an http:// proxy, or add the host to NO_PROXY")

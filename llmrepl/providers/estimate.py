@@ -1,0 +1,39 @@
+"""Tokens of a request whose server does not count them: guessed upward, so that money is never underestimated."""
+
+from __future__ import annotations
+
+from llmrepl.providers.base import Request, Usage
+
+BYTES_A_TOKEN = 3
+_A_MESSAGE = 8
+_AN_IMAGE = 2000
+
+
+def tokens(size: int) -> int:
+    """The tokens of `size` bytes of UTF-8, rounded up."""
+    return -(-size // BYTES_A_TOKEN)
+
+
+def utf8_size(text: str) -> int:
+    """Bytes of `text` in UTF-8; a lone surrogate counts as three."""
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+
+
+def prompt_tokens(request: Request) -> int:
+    """An upper guess of the tokens that a request sends: text by its bytes, other attachments by a flat number."""
+    size = utf8_size(request.system or "")
+    total = _A_MESSAGE if request.system else 0
+    for message in request.messages:
+        size += utf8_size(message.content)
+        total += _A_MESSAGE
+        for attachment in message.attachments:
+            if attachment.media_type.startswith("text/"):
+                size += len(attachment.data)
+            else:
+                total += max(_AN_IMAGE, tokens(len(attachment.data)) // 20)
+    return total + tokens(size)
+
+
+def estimated(request: Request, replied: int) -> Usage:
+    """The usage of a request and a reply of `replied` bytes (text and reasoning)."""
+    return Usage(prompt_tokens(request), tokens(replied), estimated=True)

@@ -1,0 +1,59 @@
+"""Trying again, as long as nothing of the reply was seen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+
+from llmrepl.providers.base import Event, Reasoning, Text, Waiting
+from llmrepl.providers.failures import ProviderFailure
+
+_FIRST, _LONGEST, _JITTER = 0.5, 8.0, 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Retries:
+    """How often to try again, and the clock: `sleep` and `monotonic` in seconds, `random` in [0, 1)."""
+
+    most: int
+    sleep: Callable[[float], None]
+    monotonic: Callable[[], float]
+    random: Callable[[], float]
+
+
+def retrying(attempt: Callable[[], Generator[Event, None, None]], retries: Retries) -> Iterator[Event]:
+    """The events of the first attempt that succeeds; between attempts Waiting about once a second.
+
+    Once a Text or Reasoning came, a failure is final. Raises the last attempt's Failure.
+    """
+    tried = 0
+    while True:
+        begun = False
+        try:
+            with closing(attempt()) as events:
+                for event in events:
+                    begun = begun or isinstance(event, Text | Reasoning)
+                    yield event
+            return
+        except ProviderFailure as failure:
+            tried += 1
+            if begun or not failure.retry or tried > retries.most:
+                if tried > 1 and not begun:
+                    failure.next = f"{failure.next} (tried {tried} times)"
+                raise
+            why, seconds = failure.what, failure.after
+        yield from _countdown(seconds if seconds is not None else back_off(tried, retries.random()), why, retries)
+
+
+def back_off(tried: int, random: float) -> float:
+    """Seconds to wait after `tried` failures: 0.5, 1, 2 … 8, less up to a quarter so that clients spread."""
+    return min(_LONGEST, _FIRST * 2.0 ** (tried - 1)) * (1 - _JITTER * random)
+
+
+def _countdown(seconds: float, why: str, retries: Retries) -> Iterator[Event]:
+    until = retries.monotonic() + seconds
+    while (left := until - retries.monotonic()) > 0:
+        yield Waiting(left, why)
+        retries.sleep(min(1.0, left))
+    yield Waiting(0, why)
