@@ -1,0 +1,32 @@
+"""Run the benchmarks that are named, or all: `python -m tests.bench [NAME…]`; exit code 1 if a limit is passed."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import pkgutil
+from pathlib import Path
+
+from tests.bench import Figure
+
+
+def main() -> int:
+    """Measure, print a table, and say by the exit code whether every figure is within its limit."""
+    names = sorted(found.name for found in pkgutil.iter_modules([str(Path(__file__).parent)]) if found.name[0] != "_")
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Measure the shell against baselines.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"which ones, of: {', '.join(names)}")
+    wanted = parser.parse_args().names or names
+    if unknown := set(wanted) - set(names):
+        parser.error(f"no benchmark named {', '.join(sorted(unknown))}; there are {', '.join(names)}")
+    figures: list[Figure] = []
+    for name in wanted:
+        for figure in importlib.import_module(f"tests.bench.{name}").measure():
+            mark = "" if figure.kept else "   <- beyond the limit"
+            line = f"{figure.name:<48} {figure.ratio:6.2f} x   limit {figure.limit:.2f}   {figure.detail}{mark}"
+            print(line, flush=True)
+            figures.append(figure)
+    return 0 if all(figure.kept for figure in figures) else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

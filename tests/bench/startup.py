@@ -1,0 +1,96 @@
+"""Start-up: from exec to a prompt that takes keys, against a bare prompt_toolkit prompt; `llm --version`."""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+
+from tests.bench import Figure, llm, newcomer
+
+ROUNDS = 15
+
+BARE = 'from prompt_toolkit import PromptSession\nPromptSession().prompt("You: ")\n'
+
+KEY = b"~"  # a character that nothing prints by itself
+
+
+def measure() -> list[Figure]:
+    """The prompt at most 1.3 times a bare one, the version at most 3 times an idle Python."""
+    environ = newcomer()
+    with TemporaryDirectory(prefix="llmrepl-bench-") as cwd:
+        bare = Path(cwd, "bare.py")
+        bare.write_text(BARE, encoding="utf-8")
+        prompt = interleaved(
+            lambda: until_usable(llm(), environ, cwd),
+            lambda: until_usable([sys.executable, str(bare)], environ, cwd),
+        )
+        version = interleaved(
+            lambda: until_ended([*llm(), "--version"], environ, cwd),
+            lambda: until_ended([sys.executable, "-c", "pass"], environ, cwd),
+        )
+    shutil.rmtree(environ["HOME"], ignore_errors=True)
+    return [
+        figure("exec to usable prompt / bare PromptSession", 1.3, prompt),
+        figure("llm --version / python -c pass", 3.0, version),
+    ]
+
+
+def interleaved(ours: Callable[[], float], baseline: Callable[[], float]) -> tuple[float, float]:
+    """The medians of both, in seconds, taken in turns after one round that only warms up."""
+    pairs = [(ours(), baseline()) for _ in range(ROUNDS + 1)][1:]
+    return median(pair[0] for pair in pairs), median(pair[1] for pair in pairs)
+
+
+def figure(name: str, limit: float, seconds: tuple[float, float]) -> Figure:
+    """The ratio of two medians."""
+    ours, baseline = seconds
+    return Figure(name, ours / baseline, limit, f"{ours * 1000:.0f} ms / {baseline * 1000:.0f} ms")
+
+
+def until_ended(command: list[str], environ: dict[str, str], cwd: str) -> float:
+    """Seconds from exec to the end of `command`."""
+    began = time.perf_counter()
+    subprocess.run(command, env=environ, cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, check=True)
+    return time.perf_counter() - began
+
+
+def until_usable(command: list[str], environ: dict[str, str], cwd: str) -> float:
+    """Seconds from exec until the prompt is drawn and a key typed at it shows; a terminal of 80 columns."""
+    master, slave = pty.openpty()
+    began = time.perf_counter()
+    process = subprocess.Popen(
+        command, env=environ, cwd=cwd, stdin=slave, stdout=slave, stderr=slave, start_new_session=True
+    )
+    os.close(slave)
+    try:
+        _read_until(master, b"You:")
+        os.write(master, KEY)
+        _read_until(master, KEY)
+        return time.perf_counter() - began
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        os.close(master)
+
+
+def _read_until(master: int, text: bytes, seconds: float = 30) -> None:
+    """Read what the program draws until `text` was in it, answering where the cursor is when it asks."""
+    seen = b""
+    deadline = time.perf_counter() + seconds
+    while text not in seen:
+        if not select.select([master], [], [], deadline - time.perf_counter())[0]:
+            raise TimeoutError(f"{text!r} did not appear in {seconds} s; there was: {seen[-500:]!r}")
+        piece = os.read(master, 65536)
+        seen += piece
+        if b"\x1b[6n" in piece:
+            os.write(master, b"\x1b[1;1R")
