@@ -55,6 +55,7 @@ DOORS: dict[str, tuple[str, ...]] = {
 """The files that may import a library: one door for each, and every library that is not Python's own stands here."""
 
 LATE: dict[str, str] = {
+    "cli.py": "chooses the face, so that `--version` loads nothing and a script loads no terminal",
     "workspace.py": "opens the store and the session when they are first asked for, so that `--help` does not wait",
 }
 """Files that may import inside a function, and which room they open or which face they choose."""

@@ -30,7 +30,7 @@ class Figure:
 def llm() -> list[str]:
     """The command line that starts the shell, as it is installed beside the running Python."""
     script = Path(sys.executable).with_name("llm")
-    return [str(script)] if script.exists() else [sys.executable, "-m", "llmrepl"]
+    return [str(script)] if script.exists() else [sys.executable, "-c", "from llmrepl.cli import run; run()"]
 
 
 def newcomer() -> dict[str, str]:
