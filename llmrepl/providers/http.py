@@ -22,7 +22,8 @@ from llmrepl.providers.failures import KEPT, ProviderFailure, Site, refused
 _ERROR_LIMIT = 64 * 1024
 _ERROR_SECONDS = 10.0
 _UNPACKED_LIMIT = 1024 * 1024 * 1024
-_SLICE = 1.0
+_SLICE = 0.2
+_SUSPENDED = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ class Deadline:
             if self._over.wait(asleep):
                 return
             overslept = time.monotonic() - before - asleep
-            if overslept > 2 * _SLICE:
+            if overslept > _SUSPENDED:
                 self._at += overslept
         self.expired = True
         if self._socket is not None:
@@ -158,7 +159,7 @@ class Client:
         deadline = Deadline(seconds + self._network.connect_timeout)
 
         def traced(name: str, info: Mapping[str, object]) -> None:
-            if name in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
+            if name.endswith(("connect_tcp.complete", "start_tls.complete")):
                 stream = info["return_value"]
                 deadline.guard(stream.get_extra_info("socket"))  # type: ignore[attr-defined]  # httpcore.NetworkStream
                 deadline.extend(seconds)

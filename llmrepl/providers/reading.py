@@ -46,7 +46,7 @@ def read_reply(chunks: Iterable[bytes], protocol: Protocol, request: Request, si
                 said = said or isinstance(event, Text)
                 reply.size += utf8_size(event.text)
                 if reply.size > limit:
-                    raise ProviderFailure(f"the reply passed {limit >> 10:,} KB and was stopped", KEPT)
+                    raise ProviderFailure(f"the reply passed {limit >> 10:,} KiB, more than it may have, and was stopped", KEPT)
             yield event
         if rest := seam.rest():
             yield rest
@@ -94,19 +94,20 @@ def _events(chunks: Iterable[bytes], protocol: Protocol, reply: Reply, model: st
     if protocol.frames is wire.sse and first in b"{[":
         yield from _whole(wire.gathered(body), protocol, reply, model, site)
         return
-    bad = 0
+    bad, skipped = 0, False
     for frame in protocol.frames(body):
-        text = frame.data
-        if text == "[DONE]":
+        if skipped:  # said only now: a bad event at the very end is a cut, which is said anyway
+            yield Notice("one event of the reply was not JSON and was skipped")
+            skipped = False
+        if frame.data == "[DONE]":
             reply.ended = True
             return
         try:
-            data = json.loads(text)
+            data = json.loads(frame.data)
         except (ValueError, RecursionError):
-            bad += 1
+            bad, skipped = bad + 1, True
             if bad > _BAD_EVENTS:
                 raise ProviderFailure(f"{site.vendor} sends what is not JSON", "check base_url") from None
-            yield Notice("one event of the reply was not JSON and was skipped")
             continue
         if isinstance(data, dict):
             if data.get("error") or frame.event == "error":
