@@ -1,0 +1,126 @@
+"""Every setting as a row of one table: its key, what it may be, its default, and who may set it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+Value = str | float | int | bool | None
+"""A setting's value; None is `not set`. USD, seconds and tokens are plain numbers."""
+
+_FLAGS = {"true": True, "on": True, "yes": True, "1": True, "false": False, "off": False, "no": False, "0": False}
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A row: `kind` is text, path, flag, choice, number or count (a whole number), from `least` to `most`.
+
+    `env` is its environment variable where that is not LLM_ and the key, `short` its name in `:set`, if it has one.
+    `project`: a .llm.toml may set it; `lower`: but only lower it. `shell`: `:set` may change it.
+    """
+
+    key: str
+    kind: str
+    default: Value
+    help: str
+    choices: tuple[str, ...] = ()
+    least: float = 0
+    most: float = math.inf
+    env: str = ""
+    short: str = ""
+    project: bool = False
+    lower: bool = False
+    shell: bool = False
+
+    @property
+    def variable(self) -> str:
+        """The environment variable that sets it."""
+        return self.env or f"LLM_{self.key.upper()}"
+
+    @property
+    def name(self) -> str:
+        """What `:set` calls it."""
+        return self.short or self.key
+
+    @property
+    def numeric(self) -> bool:
+        """Whether its value is a number."""
+        return self.kind in ("number", "count")
+
+    def read(self, value: object) -> Value:
+        """`value`, as it stands in TOML or as text, checked. Raises ValueError that says what it must be."""
+        if self.numeric:
+            off = self.default is None and isinstance(value, str) and value.lower() in ("off", "none")
+            return None if off else self._number(value)
+        if self.kind == "flag":
+            flag = value if isinstance(value, bool) else _FLAGS.get(str(value).strip().lower())
+            if flag is None:
+                raise ValueError("must be true or false")
+            return flag
+        if not isinstance(value, str) or "\0" in value:
+            raise ValueError("must be text")
+        if self.kind == "choice" and value not in self.choices:
+            raise ValueError(f"must be {' or '.join(self.choices)}")
+        if self.kind == "path" and not value.strip():
+            raise ValueError("must be a path")
+        return value
+
+    def _number(self, value: object) -> float | int:
+        limits = f"from {self.least:g}" + (f" to {self.most:g}" if self.most < math.inf else " up")
+        wanted = f"must be a {'whole ' if self.kind == 'count' else ''}number {limits}"
+        if isinstance(value, bool) or not isinstance(value, str | int | float):
+            raise ValueError(wanted)
+        try:
+            found = int(value) if self.kind == "count" and not isinstance(value, float) else float(value)
+        except (ValueError, OverflowError):
+            raise ValueError(wanted) from None
+        if not math.isfinite(found) or not self.least <= found <= self.most:
+            raise ValueError(wanted)
+        if self.kind == "count" and found != int(found):
+            raise ValueError(wanted)
+        return int(found) if self.kind == "count" else found
+
+
+SETTINGS = (
+    Setting("default_model", "text", None, "the model of a new session", env="LLM_MODEL", project=True),
+    Setting("default_system_prompt", "text", None, "the system prompt of a new session", project=True),
+    Setting("session_dir", "path", "runs", "where sessions are kept", env="LLM_SESSIONS_DIR", project=True),
+    Setting("save_sessions", "flag", True, "whether sessions are kept at all"),
+    Setting("stream_responses", "flag", True, "show replies while they arrive", short="stream", shell=True),
+    Setting("show_costs", "flag", True, "the line with tokens and cost after each reply", shell=True),
+    Setting("default_budget", "number", None, "USD that a session may cost", env="LLM_SESSION_BUDGET", project=True,
+            lower=True),
+    Setting("daily_budget", "number", None, "USD that a day may cost, over all shells", project=True, lower=True),
+    Setting("budget_at_limit", "choice", "stop", "what happens when a budget is spent", choices=("stop", "warn")),
+    Setting("mask_secrets", "flag", False, "replace what looks like a key or a password before it is sent and saved"),
+    Setting("max_retries", "count", 2, "how often a request is tried again", most=20),
+    Setting("connect_timeout", "number", 10.0, "seconds to wait for a connection", least=0.001, most=86400),
+    Setting("first_token_timeout", "number", 300.0, "seconds to wait for a reply to begin", least=0.001, most=86400),
+    Setting("idle_timeout", "number", 60.0, "seconds without text after which a reply ends", least=0.001, most=86400),
+    Setting("allow_http", "flag", False, "let keys go to other machines unencrypted"),
+    Setting("temperature", "number", None, "how free the model is in its choice of words", most=2, shell=True),
+    Setting("top_p", "number", None, "from which share of the likely words the model chooses", most=1, shell=True),
+    Setting("max_tokens", "count", None, "the longest reply, in tokens", least=1, most=1 << 31, shell=True),
+    Setting("markdown", "flag", True, "render replies as Markdown", shell=True),
+    Setting("reasoning", "choice", "show", "what to do with the model's thinking", choices=("show", "hide"),
+            shell=True),
+    Setting("keys", "choice", "emacs", "the keys that edit a line", choices=("emacs", "vi"), shell=True),
+)
+"""Every single setting; TABLES are the settings that have names of their own."""
+
+TABLES: Mapping[str, tuple[Setting, ...]] = {
+    "providers": (
+        Setting("base_url", "text", None, "where the provider is"),
+        Setting("api_key_env", "text", None, "the environment variable that holds the key"),
+        Setting("api_key_cmd", "text", None, "the command that prints the key"),
+    ),
+    "prices": tuple(
+        Setting(key, "number", None, f"USD per million tokens: {what}")
+        for key, what in (("input", "prompt"), ("output", "reply"), ("cache_read", "prompt read from the cache"),
+                          ("cache_write", "prompt written to the cache"))
+    ),
+    "aliases": (),
+    "prompts": (),
+}
+"""What may stand in `[providers.NAME]` and `[prices."MODEL"]`; `[aliases]` and `[prompts]` hold NAME = text."""
