@@ -44,10 +44,14 @@ class Signals:
             _raise(signum)
 
 
-def die_of(signum: int) -> None:
-    """End the process by `signum`'s default action, so that whoever waits for it sees why it ended."""
+def die_of(signum: int) -> int:
+    """End the process by `signum`'s default action, so that whoever waits for it sees why it ended.
+
+    Returns the exit code to end with where the signal does not end a process.
+    """
     signal.signal(signum, signal.SIG_DFL)
     os.kill(os.getpid(), signum)
+    return 128 + signum
 
 
 def _raise(signum: int) -> None:

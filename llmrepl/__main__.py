@@ -1,0 +1,5 @@
+"""`python -m llmrepl` is `llm`."""
+
+from llmrepl.cli import run
+
+run()

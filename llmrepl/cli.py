@@ -1,0 +1,125 @@
+"""The face of the operating system's shell: words in, exit code out. It chooses the other faces."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from llmrepl import __version__
+
+if TYPE_CHECKING:
+    from llmrepl.commands.registry import Call
+    from llmrepl.commands.replies import Chat, Reply
+    from llmrepl.shell import Shell
+    from llmrepl.signals import Signals
+    from llmrepl.view.output import Output
+    from llmrepl.workspace import Workspace
+    from llmrepl.world import World
+
+CLOSED_PIPE = 141
+"""The exit code when whoever read our output went away, as for a program that died of SIGPIPE."""
+
+
+def run() -> None:
+    """The `llm` command."""
+    if sys.argv[1:] in (["--version"], ["-V"]):  # before anything else is imported
+        print(f"llmrepl {__version__}")
+        return
+    from llmrepl.world import World
+
+    sys.exit(main(sys.argv[1:], World.real()))
+
+
+def main(words: list[str], world: World) -> int:
+    """Run the command that `words` name; its exit code. After SIGINT, SIGTERM or SIGHUP the process dies of it."""
+    from llmrepl.errors import Failure, Stopped
+    from llmrepl.signals import Signals, die_of
+    from llmrepl.view.output import PlainOutput
+
+    signals = Signals()
+    signals.install()
+    try:
+        code = _run(words, world, signals)
+        world.stdout.flush()
+        return code
+    except Failure as failure:
+        PlainOutput(world).failure(failure)
+        return failure.code
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that the flush at exit finds no one dead
+        return CLOSED_PIPE
+    except KeyboardInterrupt:
+        return die_of(2)
+    except Stopped as stopped:
+        return die_of(stopped.signum)
+
+
+def _run(words: list[str], world: World, signals: Signals) -> int:
+    from llmrepl.commands.registry import TERMINAL
+    from llmrepl.commands.table import all_commands
+    from llmrepl.paths import Places
+    from llmrepl.settings import Settings
+    from llmrepl.shell import Shell
+    from llmrepl.workspace import Workspace
+
+    table = all_commands()
+    call = table.parse(_command_words(words), TERMINAL)
+    places = Places.find(world.environ)
+    settings = Settings.load(world.environ, world.cwd, places)
+    workspace = Workspace(world, settings, places, signals)
+    workspace.notes += settings.problems
+    shell = Shell(workspace, table, _output(workspace, call))
+    try:
+        reply = call.run(workspace)
+        chat = _wish_to_chat(reply)
+        if chat:
+            return _chat(shell, call, reply, chat)
+        return shell.answer(call, reply)
+    finally:
+        shell.close()
+
+
+def _command_words(words: list[str]) -> list[str]:
+    """The command that `words` stand for: `llm` alone, or with options only, is `llm chat`."""
+    if words[:1] in (["--help"], ["-h"]):
+        return ["help", *words[1:]]
+    if not words or words[0].startswith("-"):
+        return ["chat", *words]
+    return words
+
+
+def _output(workspace: Workspace, call: Call) -> Output:
+    """Where to draw: JSON if asked for, a terminal's colours and tables if there is one, else plain text."""
+    world = workspace.world
+    if call.values.get("json"):
+        from llmrepl.view.jsonlines import JsonOutput
+
+        return JsonOutput(world)
+    if world.stdout.isatty() and world.environ.get("TERM") != "dumb" and not world.environ.get("ACCESSIBLE"):
+        from llmrepl.view.terminal import TerminalOutput
+
+        return TerminalOutput(world, workspace.settings)
+    from llmrepl.view.output import PlainOutput
+
+    return PlainOutput(world, footer=world.stdout.isatty())
+
+
+def _wish_to_chat(reply: Reply) -> Chat | None:
+    from llmrepl.commands.replies import Chat, Several
+
+    parts = reply.parts if isinstance(reply, Several) else [reply]
+    return next((part for part in parts if isinstance(part, Chat)), None)
+
+
+def _chat(shell: Shell, call: Call, reply: Reply, chat: Chat) -> int:
+    workspace = shell.workspace
+    workspace.stdin_is_input = True
+    if workspace.world.stdin.isatty():
+        from llmrepl.repl.loop import Loop
+
+        shell.output.reply(call, reply)
+        return Loop(shell).run()
+    from llmrepl import script
+
+    return script.run(shell, keep_going=chat.keep_going)

@@ -1,0 +1,1 @@
+"""The commands: one table, read by the prompt, the command line, scripts, completion and the reference page."""

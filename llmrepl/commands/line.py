@@ -1,0 +1,62 @@
+"""One input, as typed at the prompt or read from a script: a command, a prompt for the model, or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+BLOCK = '"""'
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """Text for the model."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class CommandLine:
+    """A command, without its colon."""
+
+    text: str
+
+
+def parse(text: str) -> Prompt | CommandLine | None:
+    """What one whole input is; None for a blank one and for a comment (`:#`)."""
+    stripped = text.strip()
+    if not stripped or stripped.startswith(":#"):
+        return None
+    if stripped.startswith("::"):
+        return Prompt(stripped[1:])
+    if stripped.startswith(":") and "\n" not in stripped:
+        return CommandLine(stripped[1:].strip() or "help")
+    return Prompt(text if "\n" in text else stripped)
+
+
+def inputs(lines: Iterable[str]) -> Iterator[str]:
+    """The inputs in a script's lines, each as soon as its last line was read.
+
+    A `#!` first line is skipped; `\"\"\"` alone on a line opens and closes an input of several lines, which is text
+    for the model whatever it begins with.
+    """
+    block: list[str] | None = None
+    for number, raw in enumerate(lines):
+        line = raw.rstrip("\r\n")
+        if number == 0:
+            line = line.removeprefix("\ufeff")
+            if line.startswith("#!"):
+                continue
+        if line.strip() == BLOCK:
+            if block is None:
+                block = []
+                continue
+            line, block = "\n".join(block), None
+            yield f":{line}" if line.lstrip().startswith(":") else line
+        elif block is not None:
+            block.append(line)
+        else:
+            yield line
+    if block:
+        text = "\n".join(block)
+        yield f":{text}" if text.lstrip().startswith(":") else text

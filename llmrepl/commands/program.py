@@ -1,0 +1,144 @@
+"""Commands for the program itself: start, ask, run, leave."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from llmrepl.commands.keeping import resume_session
+from llmrepl.commands.registry import PROMPT, TERMINAL, argument, command
+from llmrepl.commands.replies import Ask, Chat, Document, Leave, Reply, RunScript, Several
+from llmrepl.errors import WrongUse
+from llmrepl.messages import shown_path
+from llmrepl.packaged import packaged
+from llmrepl.workspace import Workspace
+
+GROUP = "program"
+
+SCRIPTS = {"bash": "llm.bash", "zsh": "_llm", "fish": "llm.fish", "powershell": "llm.ps1"}
+"""The files in completions/, by shell."""
+
+
+@command(
+    "chat",
+    "start the shell: chat, and manage conversations without leaving it",
+    argument("-m", "--model", help="the model, as PROVIDER/MODEL", source="models"),
+    argument("-s", "--system", help="the system prompt"),
+    argument("-r", "--resume", help="go on with this session", source="sessions", metavar="NAME"),
+    argument("-c", "--continue", help="go on with the latest session", switch=True),
+    argument("--name", help="the new session's name"),
+    argument("--save-dir", help="where sessions are kept", source="directories", metavar="DIR"),
+    argument("--no-save", help="keep nothing on disk", switch=True),
+    argument("--json", help="in a script: one JSON object a line", switch=True),
+    argument("--keep-going", help="in a script: go on after an input that failed", switch=True),
+    group=GROUP,
+    example="chat -m openai/gpt-4o-mini --name my_coding_session",
+    where=TERMINAL,
+)
+def chat(
+    workspace: Workspace,
+    *,
+    model: str | None,
+    system: str | None,
+    resume: str | None,
+    continue_: bool,
+    name: str | None,
+    save_dir: str | None,
+    no_save: bool,
+    json: bool,
+    keep_going: bool,
+) -> Reply:
+    """Open what the options name, and start."""
+    workspace.use_directory(save_dir)
+    workspace.keep = not no_save
+    if name and (resume or continue_):
+        raise WrongUse("--name is for a new session, -r and -c go on with one", "leave one of them out")
+    parts: list[Reply] = []
+    if continue_:
+        resume = str(workspace.store().latest())
+    if resume:
+        parts.append(resume_session(workspace, resume))
+    elif name:
+        workspace.name_next(name)
+    if model:
+        workspace.set_model(model)
+    if system is not None:
+        workspace.set_system(system)
+    workspace.check_writable()
+    return Several([*parts, Chat(json=json, keep_going=keep_going)])
+
+
+@command(
+    "ask",
+    "ask one question; text that is piped in is its context",
+    argument("--model", "-m", help="the model, as PROVIDER/MODEL", source="models"),
+    argument("--system", "-s", help="the system prompt"),
+    argument("--save", help="keep it as a session", switch=True),
+    argument("--name", help="keep it as a session of this name"),
+    argument("--json", help="answer with JSON objects", switch=True),
+    argument("question", help="the question", rest=True),
+    group=GROUP,
+    example="ask what is a monad",
+)
+def ask(
+    workspace: Workspace,
+    *,
+    question: str,
+    model: str | None,
+    system: str | None,
+    save: bool,
+    name: str | None,
+    json: bool,
+) -> Reply:
+    """One question, outside the open conversation."""
+    piped = workspace.piped_text()
+    text = f"{question}\n\n{piped}" if question and piped else question or piped
+    if not text.strip():
+        raise WrongUse("there is no question", "llm ask QUESTION, or pipe text into it")
+    keep = (save or name is not None) and workspace.current is None
+    if name:
+        workspace.name_next(name)
+    if keep:
+        workspace.check_writable()
+    return Ask(text, model, system=system, keep=keep, json=json)
+
+
+@command(
+    "run",
+    "run a script of inputs",
+    argument("file", help="the script", source="files"),
+    argument("arguments", help="$1, $2 … in the script", nargs="*", metavar="ARG"),
+    group=GROUP,
+    example="run standup.llm",
+    where=PROMPT,
+)
+def run(workspace: Workspace, file: str, arguments: list[str]) -> Reply:
+    """Run each line of a file as an input."""
+    path = workspace.world.cwd / Path(file).expanduser()
+    if not path.is_file():
+        raise WrongUse(f"there is no script {shown_path(path, workspace.world.cwd)}", "check the path")
+    return RunScript(path, tuple(arguments))
+
+
+@command(
+    "completions",
+    "print the completion script of a shell",
+    argument("shell", help="which shell", choices=tuple(SCRIPTS)),
+    group=GROUP,
+    example="completions zsh",
+)
+def completions(workspace: Workspace, shell: str) -> Reply:
+    """The script that makes Tab work in the operating system's shell."""
+    return Document((packaged("completions") / SCRIPTS[shell]).read_text("utf-8"))
+
+
+@command(
+    "exit",
+    "leave; everything is saved",
+    group=GROUP,
+    example="exit",
+    where=PROMPT,
+    aliases=("quit",),
+)
+def exit_(workspace: Workspace) -> Reply:
+    """Leave the shell."""
+    return Leave()

@@ -1,0 +1,245 @@
+"""What a command is, and how words become a call of one: the one grammar of prompt, terminal and scripts."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import keyword
+import shlex
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from llmrepl.commands.replies import Document, Reply
+from llmrepl.errors import WrongUse
+from llmrepl.messages import safe_name
+
+BOTH, PROMPT, TERMINAL = "both", "prompt", "terminal"
+
+
+@dataclass(frozen=True)
+class Argument:
+    """One argument. `flags` is a name (positional) or options such as `("-m", "--model")`.
+
+    `source` names where its values come from (see sources.py), for Tab and for the shells' completion. `nargs` is as
+    in argparse; `switch` is an option without a value; `rest` takes the rest of the line at the prompt as it stands.
+    """
+
+    flags: tuple[str, ...]
+    help: str
+    source: str = ""
+    kind: Callable[[str], Any] = str
+    default: Any = None
+    choices: tuple[str, ...] = ()
+    nargs: str | None = None
+    const: Any = None
+    metavar: str = ""
+    switch: bool = False
+    rest: bool = False
+
+    @property
+    def dest(self) -> str:
+        """The handler's parameter for this argument."""
+        longest = next((f for f in self.flags if f.startswith("--")), self.flags[0])
+        name = longest.lstrip("-").replace("-", "_")
+        return f"{name}_" if keyword.iskeyword(name) else name
+
+    @property
+    def positional(self) -> bool:
+        """Whether the argument goes by its place."""
+        return not self.flags[0].startswith("-")
+
+
+@dataclass(frozen=True)
+class Command:
+    """One row of the table: the words it is called by, what it is for, its arguments and its handler."""
+
+    words: tuple[str, ...]
+    help: str
+    group: str
+    example: str
+    handler: Callable[..., Reply]
+    arguments: tuple[Argument, ...] = ()
+    where: str = BOTH
+    aliases: tuple[str, ...] = ()
+    at_end: str = ""
+
+    @property
+    def name(self) -> str:
+        """The words as one text: `sessions list`."""
+        return " ".join(self.words)
+
+    @property
+    def rest(self) -> Argument | None:
+        """The argument that takes the rest of the line, if the last one does."""
+        return next((a for a in self.arguments if a.rest), None)
+
+
+@dataclass(frozen=True)
+class Call:
+    """A command with the values of its arguments."""
+
+    command: Command
+    values: dict[str, Any]
+
+    def run(self, workspace: Any) -> Reply:
+        """Call the handler."""
+        return self.command.handler(workspace, **self.values)
+
+
+def argument(*flags: str, help: str, **more: Any) -> Argument:
+    """An argument, written like argparse's `add_argument`."""
+    return Argument(flags, help, **more)
+
+
+def command(
+    name: str, help: str, *arguments: Argument, group: str, example: str, **more: Any
+) -> Callable[[Callable[..., Reply]], Command]:
+    """Make the decorated handler a row of the table."""
+
+    def row(handler: Callable[..., Reply]) -> Command:
+        return Command(tuple(name.split()), help, group, example, handler, arguments, **more)
+
+    return row
+
+
+class Table:
+    """All commands, found by their words."""
+
+    def __init__(self, commands: Iterable[Command]) -> None:
+        self.commands = list(commands)
+        self._by_words = {c.words: c for c in self.commands}
+        self._by_words |= {tuple(alias.split()): c for c in self.commands for alias in c.aliases}
+        self._heads = {words[: n + 1] for words in self._by_words for n in range(len(words))}
+
+    def at(self, face: str) -> list[Command]:
+        """The commands that make sense at `prompt` or `terminal`."""
+        return [c for c in self.commands if c.where in (BOTH, face)]
+
+    def spellings(self, face: str) -> dict[str, Command]:
+        """Every name and alias that works at a face, with its command."""
+        return {" ".join(words): c for words, c in self._by_words.items() if c.where in (BOTH, face)}
+
+    def find(self, words: Sequence[str], face: str) -> tuple[Command, list[str]]:
+        """The command that `words` begin with, and the words after its name. Raises WrongUse with the nearest name."""
+        mark = ":" if face == PROMPT else "llm "
+        depth = 0
+        while depth < len(words) and tuple(words[: depth + 1]) in self._heads:
+            depth += 1
+        for n in range(depth, 0, -1):
+            found = self._by_words.get(tuple(words[:n]))
+            if found is None:
+                continue
+            if found.where not in (BOTH, face):
+                other = f":{found.name}" if face == TERMINAL else f"llm {found.name}"
+                raise WrongUse(f"'{mark}{found.name}' does not work here", f"use '{other}'")
+            return found, list(words[n:])
+        typed = " ".join(words[: max(depth + 1, 1)]) if words else ""
+        names = [name for name in self.spellings(face) if depth == 0 or name.startswith(" ".join(words[:depth]))]
+        near = difflib.get_close_matches(typed, names, 1, 0.5)
+        hint = f"Did you mean '{mark}{near[0]}'?" if near else f"See '{mark}help'."
+        raise WrongUse(f"Unknown command '{mark}{safe_name(typed)}'.", hint)
+
+    def parse(self, words: Sequence[str], face: str) -> Call:
+        """The call that `words` stand for. Raises WrongUse."""
+        found, rest = self.find(words, face)
+        return parse_arguments(found, rest, face)
+
+    def parse_line(self, line: str) -> Call:
+        """The call that a line at the prompt stands for, without its colon. Raises WrongUse."""
+        head = line.split()
+        found, rest = self.find(head, PROMPT)
+        if not found.rest:
+            try:
+                words = shlex.split(line)
+            except ValueError as error:
+                raise WrongUse(f"the quotes of ':{safe_name(line)}' do not match", "close the quote") from error
+            return parse_arguments(found, words[len(head) - len(rest) :], PROMPT)
+        text = line.strip()
+        for _ in range(len(head) - len(rest)):
+            text = text.partition(text.split(None, 1)[0])[2].lstrip()
+        options, text = _leading_options(found, text)
+        return parse_arguments(found, [*options, *(["--", text] if text else [])], PROMPT)
+
+
+def parser_for(found: Command, face: str) -> argparse.ArgumentParser:
+    """The argparse parser of one command, made from its row."""
+    parser = _Parser(
+        prog=f":{found.name}" if face == PROMPT else f"llm {found.name}",
+        description=found.help[0].upper() + found.help[1:] + ".",
+        epilog="\n".join(filter(None, [found.at_end, f"Example: {example_of(found, face)}"])),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+        add_help=False,
+    )
+    add_arguments(parser, found)
+    parser.add_argument("-h", "--help", action="store_true", help="show this help")
+    return parser
+
+
+def add_arguments(parser: argparse.ArgumentParser, found: Command) -> dict[str, argparse.Action]:
+    """Add the row's arguments to a parser; returns the actions by the handler's parameter names."""
+    actions = {}
+    for a in found.arguments:
+        if a.switch:
+            actions[a.dest] = parser.add_argument(*a.flags, action="store_true", dest=a.dest, help=a.help)
+            continue
+        more: dict[str, Any] = {"help": a.help, "type": a.kind, "default": a.default}
+        nargs = "*" if a.rest else a.nargs
+        if nargs:
+            more["nargs"] = nargs
+        if a.const is not None:
+            more["const"] = a.const
+        if a.choices:
+            more["choices"] = a.choices
+        if a.metavar:
+            more["metavar"] = a.metavar
+        if not a.positional:
+            more["dest"] = a.dest
+        actions[a.dest] = parser.add_argument(*a.flags, **more)
+    return actions
+
+
+def example_of(found: Command, face: str) -> str:
+    """The row's example as it is typed at a face."""
+    return f":{found.example}" if face == PROMPT else f"llm {found.example}"
+
+
+def parse_arguments(found: Command, words: Sequence[str], face: str) -> Call:
+    """The call of a command with the words after its name. `--help` makes a call that answers with the help."""
+    if "-h" in words or "--help" in words:
+        text = parser_for(found, face).format_help()
+        return Call(Command(found.words, found.help, found.group, found.example, lambda _: Document(text)), {})
+    values = vars(parser_for(found, face).parse_args(list(words)))
+    values.pop("help")
+    if found.rest:
+        given = values[found.rest.dest]
+        values[found.rest.dest] = " ".join(given) if isinstance(given, list) else given or ""
+    return Call(found, values)
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise WrongUse(f"{self.prog}: {safe_name(message)}", f"see '{self.prog} --help'")
+
+
+def _leading_options(found: Command, text: str) -> tuple[list[str], str]:
+    """The options at the front of a line whose last argument takes the rest, and that rest."""
+    options: list[str] = []
+    flags = {flag: a for a in found.arguments if not a.positional for flag in a.flags}
+    while text:
+        word = text.split(None, 1)[0]
+        if word in ("-h", "--help"):
+            return [word], ""
+        rest = text[len(word) :].lstrip()
+        if word == "--":
+            return options, rest
+        if word.partition("=")[0] not in flags:
+            return options, text
+        options.append(word)
+        text = rest
+        if not flags[word.partition("=")[0]].switch and "=" not in word and text:
+            value = text.split(None, 1)[0]
+            options.append(value)
+            text = text[len(value) :].lstrip()
+    return options, text

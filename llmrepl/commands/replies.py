@@ -1,0 +1,116 @@
+"""What a command answers. A command never prints: the face draws its reply, on a screen, as plain text or as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+Cell = str | int | float | None
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something said about what was done. It goes to stderr, so that stdout holds results only."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table. `kind`: `text`, `name`, `count` (tokens, turns), `usd`, `date` (ISO 8601) or `seconds`."""
+
+    title: str
+    kind: str = "text"
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of values as they are; the face formats them. `empty` is said instead when there are no rows."""
+
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[Cell]]
+    title: str = ""
+    caption: str = ""
+    empty: str = ""
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A box of text with a title, as `show` has them."""
+
+    title: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Document:
+    """A text that is the result: an export, a page of help, JSON. `markdown` may be rendered on a screen."""
+
+    text: str
+    markdown: bool = False
+
+
+@dataclass(frozen=True)
+class Several:
+    """More than one reply, in order."""
+
+    parts: Sequence[Reply]
+
+
+@dataclass(frozen=True)
+class Chat:
+    """A wish to start (or go on with) the conversation that the workspace has open.
+
+    `json` and `keep_going` say how a script in place of a person is answered.
+    """
+
+    json: bool = False
+    keep_going: bool = False
+
+
+@dataclass(frozen=True)
+class Ask:
+    """A wish to ask the model `text`, maybe another `model` this once, in the place of the failed turn `replaces`.
+
+    With `keep` it is a turn of the open session; `json` says how the reply is drawn.
+    """
+
+    text: str
+    model: str | None = None
+    system: str | None = None
+    replaces: int | None = None
+    keep: bool = True
+    json: bool = False
+
+
+@dataclass(frozen=True)
+class Edit:
+    """A wish to edit `text` in the user's editor; `command` is run with what comes out."""
+
+    text: str
+    command: str
+
+
+@dataclass(frozen=True)
+class Choose:
+    """A wish to let the user pick a session; `command` is run with the name. Without a terminal the table is shown."""
+
+    command: str
+    table: Table
+
+
+@dataclass(frozen=True)
+class RunScript:
+    """A wish to run the inputs in a file, `arguments` being $1, $2 … of it."""
+
+    path: Path
+    arguments: Sequence[str] = field(default_factory=tuple)
+
+
+@dataclass(frozen=True)
+class Leave:
+    """A wish to leave the shell."""
+
+
+Reply = Note | Table | Panel | Document | Several | Chat | Ask | Edit | Choose | RunScript | Leave

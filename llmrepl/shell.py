@@ -1,0 +1,111 @@
+"""Runs one input after another, whoever gives them: a person at the prompt, a script, or the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from llmrepl import turn
+from llmrepl.commands import line
+from llmrepl.commands.registry import Call, Table
+from llmrepl.commands.replies import Ask, Leave, Reply, RunScript, Several
+from llmrepl.errors import FAILED, OK, Failure, gravest
+from llmrepl.view.output import Output
+from llmrepl.workspace import Workspace
+
+
+class Shell:
+    """The commands, the workspace that they work on, and where to draw. `left` is set once the user wants to leave."""
+
+    def __init__(self, workspace: Workspace, table: Table, output: Output) -> None:
+        self.workspace = workspace
+        self.table = table
+        self.output = output
+        self.left = False
+
+    def run(self, text: str) -> int:
+        """Run one input as typed; its exit code. A failure is drawn, not raised."""
+        try:
+            parsed = line.parse(text)
+            if isinstance(parsed, line.Prompt):
+                return self.ask(Ask(parsed.text))
+            if isinstance(parsed, line.CommandLine):
+                return self.call(self.table.parse_line(parsed.text))
+            return OK
+        except Failure as failure:
+            self.output.failure(failure)
+            return failure.code
+        finally:
+            self.tell()
+
+    def call(self, call: Call) -> int:
+        """Run a command and follow what its reply wishes. Raises Failure."""
+        return self.answer(call, call.run(self.workspace))
+
+    def answer(self, call: Call, reply: Reply) -> int:
+        """Draw a command's reply and do what it wishes; the exit code. Raises Failure."""
+        self.tell()
+        self.output.reply(call, reply)
+        return self.follow(reply)
+
+    def follow(self, reply: Reply) -> int:
+        """Do what a reply wishes, beyond being drawn."""
+        if isinstance(reply, Several):
+            return gravest(self.follow(part) for part in reply.parts)
+        if isinstance(reply, Leave):
+            self.left = True
+        elif isinstance(reply, Ask):
+            return self.ask(reply)
+        elif isinstance(reply, RunScript):
+            return self.script(reply)
+        return OK
+
+    def ask(self, wish: Ask) -> int:
+        """Ask the model and draw the reply; its exit code. Raises Failure if nothing could be sent."""
+        exchange = turn.ask(
+            self.workspace, wish.text, model=wish.model, system=wish.system, replaces=wish.replaces, keep=wish.keep
+        )
+        try:
+            with exchange:
+                self.output.question(wish.text)
+                self.tell()
+                for event in exchange:
+                    self.output.event(event)
+        finally:
+            if exchange.outcome:
+                self.output.outcome(exchange.outcome)
+        outcome = exchange.outcome
+        failures = [f.code for f in (outcome.failure, outcome.unsaved) if f] if outcome else [FAILED]
+        return gravest(failures)
+
+    def script(self, wish: RunScript) -> int:
+        """Run the inputs of a file."""
+        text = wish.path.read_text("utf-8", "replace")
+        for number, argument in enumerate(wish.arguments, 1):
+            text = text.replace(f"${number}", argument)
+        return self.inputs(line.inputs(text.splitlines()), keep_going=False)
+
+    def inputs(self, texts: Iterable[str], *, keep_going: bool) -> int:
+        """Run inputs until one fails, or to the end with `keep_going`; the gravest exit code."""
+        codes = []
+        for text in texts:
+            codes.append(self.run(text))
+            if self.left or (codes[-1] != OK and not keep_going):
+                break
+        return gravest(codes)
+
+    def close(self) -> int:
+        """Save everything and say what could not be saved; the exit code."""
+        try:
+            self.workspace.close()
+        except Failure as failure:
+            self.output.failure(failure)
+            return failure.code
+        finally:
+            self.tell()
+        return OK
+
+    def tell(self) -> None:
+        """Draw the notes that the workspace has collected."""
+        for text in self.workspace.take_notes():
+            self.output.note(text)
+

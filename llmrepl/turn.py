@@ -1,0 +1,174 @@
+"""One turn, end to end: the question is on disk before it is sent, and however the reply ends, the turn is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from llmrepl.errors import Failure, NotSaved
+from llmrepl.providers.base import Event, Finish, Message, Notice, Provider, Reasoning, Request, Text, Usage
+from llmrepl.providers.estimate import estimated, utf8_size
+from llmrepl.sessions.reply import Reply
+from llmrepl.workspace import Workspace
+
+if TYPE_CHECKING:
+    from llmrepl.sessions.keeper import Keeper
+
+INTERRUPTED, ERROR = "interrupted", "error"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a turn ended. `cost` is USD, None if unknown; `failure` what went wrong; `unsaved` why it is not on disk.
+
+    `session` and `number` say where the turn is kept, None when it is not.
+    """
+
+    text: str
+    finish_reason: str
+    usage: Usage | None
+    cost: float | None
+    latency_ms: float
+    model: str
+    session: str | None
+    number: int | None
+    failure: Failure | None
+    unsaved: NotSaved | None
+
+
+class Exchange:
+    """A turn under way: iterate for the events of its reply; leaving the `with` block closes and keeps it.
+
+    An interruption (KeyboardInterrupt, Stopped) goes through, after what had come was saved.
+    """
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        text: str,
+        keeper: Keeper | None,
+        *,
+        model: str | None,
+        system: str | None,
+        replaces: int | None,
+    ) -> None:
+        self._workspace = workspace
+        self._keeper = keeper
+        self._model = model or workspace.model
+        self._system = system
+        self._parts: list[str] = []
+        self._thought = 0
+        self._usage: Usage | None = None
+        self._finish: str | None = None
+        self._failure: Failure | None = None
+        self._unsaved: NotSaved | None = None
+        self._question = text.encode("utf-8", "replace").decode()
+        self._replaces = replaces
+        self._number: int | None = None
+        self.outcome: Outcome | None = None
+
+    def __enter__(self) -> Exchange:
+        workspace = self._workspace
+        self._provider, name = workspace.provider(self._model)
+        self._started = workspace.world.monotonic()
+        context = [Message("user", self._question)]
+        if self._keeper:
+            self._begin(self._keeper)
+            context = self._keeper.session.context()
+        system = workspace.system if self._system is None else self._system
+        self._request = Request(name, context, system, workspace.options())
+        return self
+
+    def __iter__(self) -> Iterator[Event]:
+        """The events of the reply. A failure of the provider ends them; it is in the outcome."""
+        if self._unsaved:
+            yield Notice(str(self._unsaved))
+        try:
+            yield from self._stream(self._provider)
+        except Failure as failure:
+            self._failure = failure
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        latency = (self._workspace.world.monotonic() - self._started) * 1000
+        text = "".join(self._parts)
+        reason = self._reason(text)
+        usage = self._usage
+        if usage is None and text:
+            usage = estimated(self._request, self._thought + utf8_size(text))
+        cost = self._workspace.cost(self._model, usage) if usage else None
+        if self._keeper and self._number:
+            self._close(self._keeper, self._number, Reply(text, reason, latency, usage, cost))
+        self.outcome = Outcome(
+            text=text,
+            finish_reason=reason,
+            usage=usage,
+            cost=cost,
+            latency_ms=latency,
+            model=self._model,
+            session=self._keeper.name if self._keeper and self._keeper.path else None,
+            number=self._number,
+            failure=self._failure,
+            unsaved=self._unsaved,
+        )
+
+    def _begin(self, keeper: Keeper) -> None:
+        answered_by = self._model if self._model != keeper.session.model else None
+        created_at = self._workspace.world.now().isoformat(timespec="microseconds")
+        self._number = len(keeper.session.turns) + 1 if self._replaces is None else self._replaces
+        try:
+            keeper.begin(self._question, created_at, answered_by, self._replaces)
+        except NotSaved as unsaved:
+            if not self._workspace.world.interactive():
+                unsaved.next = "nothing was sent; " + unsaved.next
+                keeper.abandon(self._number)
+                raise
+            self._unsaved = unsaved
+
+    def _stream(self, provider: Provider) -> Iterator[Event]:
+        keeper = self._keeper
+        for event in provider.stream(self._request):
+            if isinstance(event, Text):
+                self._parts.append(event.text)
+                if keeper:
+                    keeper.grow(event.text)
+            elif isinstance(event, Reasoning):
+                self._thought += utf8_size(event.text)
+            elif isinstance(event, Usage):
+                self._usage = event
+            elif isinstance(event, Finish):
+                self._finish = event.reason
+            yield event
+
+    def _reason(self, text: str) -> str:
+        if self._finish and not self._failure:
+            return self._finish
+        return INTERRUPTED if text else ERROR
+
+    def _close(self, keeper: Keeper, number: int, reply: Reply) -> None:
+        try:
+            keeper.finish(number, reply)
+            self._unsaved = None
+        except NotSaved as unsaved:
+            self._unsaved = unsaved
+
+
+def ask(
+    workspace: Workspace,
+    text: str,
+    *,
+    model: str | None = None,
+    system: str | None = None,
+    replaces: int | None = None,
+    keep: bool = True,
+) -> Exchange:
+    """Ask the model `text` in the open conversation (with `keep`), or on its own.
+
+    Raises, when the `with` block is entered: WrongUse for an unknown model or a missing key, OverBudget, and
+    off a terminal NotSaved. Nothing was sent then.
+    """
+    keeper = workspace.keeper() if keep else None
+    return Exchange(workspace, text, keeper, model=model, system=system, replaces=replaces)

@@ -1,0 +1,101 @@
+"""Drawing on a terminal. rich is loaded when the first thing is drawn with it, not before."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from llmrepl.commands.registry import Call
+from llmrepl.commands.replies import Note, Reply
+from llmrepl.errors import Failure
+from llmrepl.messages import safe
+from llmrepl.providers.base import Event, Notice, Reasoning, Text, Waiting
+from llmrepl.settings import Settings
+from llmrepl.turn import Outcome
+from llmrepl.view.output import PlainOutput, footer, remarks
+from llmrepl.world import World
+
+if TYPE_CHECKING:
+    from llmrepl.view.stream import ReplyView
+
+DIM, PLAIN = "\x1b[2m", "\x1b[0m"
+
+
+class TerminalOutput:
+    """An Output for a person at a terminal that can draw: Markdown, tables, colours, a countdown."""
+
+    def __init__(self, world: World, settings: Settings) -> None:
+        self._world = world
+        self._settings = settings
+        self._plain = PlainOutput(world)
+        self._view: ReplyView | None = None
+        self._waiting = False
+
+    def warm(self) -> None:
+        """Load what the first reply needs, while nobody waits."""
+        from llmrepl.view import drawing, stream
+
+        del drawing, stream
+
+    def question(self, text: str) -> None:
+        """Begin to draw a reply."""
+        from llmrepl.view import stream
+
+        self._view = stream.reply_view(self._world, self._settings)
+
+    def event(self, event: Event) -> None:
+        """Draw a piece of the reply, or the countdown of a wait."""
+        if self._waiting and not isinstance(event, Waiting):
+            self._countdown("")
+        if isinstance(event, Text) and self._view:
+            self._view.text(event.text)
+        elif isinstance(event, Reasoning) and self._view:
+            self._view.reasoning(event.text)
+        elif isinstance(event, Notice):
+            self.note(event.text)
+        elif isinstance(event, Waiting):
+            self._countdown(f"{event.why}; trying again in {event.seconds:.0f} s, Ctrl-C stops" if event.seconds else "")
+
+    def outcome(self, outcome: Outcome) -> None:
+        """Finish the reply, say what went wrong, and one dim line of figures."""
+        if self._waiting:
+            self._countdown("")
+        if self._view:
+            self._view.finish()
+            self._view = None
+        for failure in (outcome.failure, outcome.unsaved):
+            if failure:
+                self.failure(failure)
+        for text in remarks(outcome):
+            self.note(text)
+        if outcome.text and self._settings.get("show_costs"):
+            self._dim(footer(outcome))
+
+    def reply(self, call: Call, reply: Reply) -> None:
+        """Draw what a command answered; long output goes through the pager."""
+        if isinstance(reply, Note):
+            self._plain.reply(call, reply)
+            return
+        from llmrepl.view import drawing
+
+        drawing.draw(reply, drawing.console(self._world.stdout), drawing.console(self._world.stderr))
+
+    def failure(self, failure: Failure) -> None:
+        """One line."""
+        self._plain.failure(failure)
+
+    def note(self, text: str) -> None:
+        """One dim line."""
+        self._dim(f"note: {' '.join(safe(text).split())}")
+
+    def say(self, text: str) -> None:
+        """Lines as they are, for the banner."""
+        self._plain.say(text)
+
+    def _dim(self, text: str) -> None:
+        colour = "NO_COLOR" not in self._world.environ
+        self._plain.say(f"{DIM}{safe(text)}{PLAIN}" if colour else text, ours=True)
+
+    def _countdown(self, text: str) -> None:
+        self._waiting = bool(text)
+        self._world.stderr.write(f"\r\x1b[K{safe(text)}")
+        self._world.stderr.flush()

@@ -1,0 +1,261 @@
+"""What is open: the session and its store, providers, settings. Each room is opened when first asked for."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from llmrepl.errors import NotSaved
+from llmrepl.messages import shown_path
+from llmrepl.packaged import packaged
+from llmrepl.paths import Places, expand
+from llmrepl.providers.base import Options, Provider, Usage
+from llmrepl.providers.choice import Choice, Chosen
+from llmrepl.settings import Settings
+from llmrepl.signals import Signals
+from llmrepl.world import World
+
+if TYPE_CHECKING:
+    from llmrepl.sessions.keeper import Keeper
+    from llmrepl.sessions.model import Session
+    from llmrepl.sessions.store import Store
+
+
+class Workspace:
+    """Passed to everything that works.
+
+    `keep` is False when no session may be written (`--no-save`); `stdin_is_input` says that standard input holds
+    inputs for the shell, not text for one question; `notes` collects what to tell the user at the next chance.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        settings: Settings,
+        places: Places,
+        signals: Signals,
+        *,
+        keep: bool = True,
+    ) -> None:
+        self.world = world
+        self.settings = settings
+        self.places = places
+        self.signals = signals
+        self.keep = keep
+        self.stdin_is_input = False
+        self.notes: list[str] = []
+        self._name: str | None = None
+        self._began = world.now()
+        self._directory: Path | None = None
+        self._model: str | None = None
+        self._system: str | None = None
+        self._store: Store | None = None
+        self._keeper: Keeper | None = None
+        self._choice: Choice | None = None
+        self._providers: dict[str, Provider] = {}
+
+    @property
+    def directory(self) -> Path:
+        """Where sessions are kept: `--save-dir`, LLM_SESSIONS_DIR, the configuration's, else ./runs."""
+        return self._directory or self.world.cwd / expand(self.settings.text("session_dir"), self.places.home)
+
+    def use_directory(self, given: str | None) -> None:
+        """Keep and look for sessions in another directory, if one is given."""
+        if given is not None:
+            self._directory = self.world.cwd / expand(given, self.places.home)
+            self._store = None
+
+    def check_writable(self) -> None:
+        """Find out before anything is sent whether sessions can be kept.
+
+        If not, a person is told and goes on in memory, and a script is stopped: NotSaved.
+        """
+        if not self.keep:
+            return
+        place = next(p for p in (self.directory, *self.directory.parents) if p.exists())
+        if place.is_dir() and os.access(place, os.W_OK | os.X_OK):
+            return
+        unsaved = NotSaved(
+            f"cannot write in {shown_path(self.directory, self.world.cwd)}: {_why_not(place)}",
+            "start with --no-save, or choose another directory with --save-dir",
+        )
+        if not self.world.interactive():
+            raise unsaved
+        self.notes.append(f"{unsaved.what}; the conversation is kept in memory, and written when that is possible")
+
+    def name_next(self, name: str) -> None:
+        """Give the next new session this name. Raises WrongUse for a name that cannot be, or is taken."""
+        path = self.store().path_for(name)
+        self.store().check_free(path)
+        self._name = path.name
+
+    def next_path(self) -> Path | None:
+        """Where the open session is kept, or a new one will be; None if it is not kept."""
+        if self._keeper:
+            return self._keeper.path
+        return self.directory / (self._name or f"session_{self._began:%Y%m%d_%H%M%S}.json") if self.keep else None
+
+    def piped_text(self) -> str:
+        """The text on standard input, unless that is a terminal or holds the shell's inputs."""
+        stdin = self.world.stdin
+        return "" if self.stdin_is_input or stdin.isatty() else stdin.read()
+
+    @property
+    def model(self) -> str:
+        """The current model, `provider/model`."""
+        if self._keeper:
+            return self._keeper.session.model
+        if self._model is None:
+            self._model = self.choice().default_model()
+        return self._model
+
+    @property
+    def system(self) -> str | None:
+        """The current system prompt."""
+        if self._keeper:
+            return self._keeper.session.system
+        return self._system if self._system is not None else self.settings.text("default_system_prompt") or None
+
+    def set_model(self, model: str) -> None:
+        """Switch to another model in mid-conversation. Raises WrongUse for one that cannot be, NotSaved."""
+        model = self.choice().resolve(model).shown
+        if self._keeper:
+            self._keeper.head(model=model)
+        self._model = model
+
+    def set_system(self, text: str | None) -> None:
+        """Set or (None) clear the system prompt. Raises NotSaved."""
+        if self._keeper:
+            self._keeper.head(system=text)
+        self._system = text or ""
+
+    @property
+    def current(self) -> Keeper | None:
+        """The session that is open, None before the first prompt."""
+        return self._keeper
+
+    def keeper(self) -> Keeper:
+        """The session that is open, begun now if there is none."""
+        if self._keeper is None:
+            from llmrepl.sessions.keeper import Keeper
+            from llmrepl.sessions.model import Session
+
+            session = Session.start(self.model, self.system, self.world.now())
+            if self.keep:
+                self._keeper = self.store().new(session, self._began, self._name)
+            else:
+                self._keeper = Keeper(session, None, self.signals.shield)
+        return self._keeper
+
+    def store(self) -> Store:
+        """The sessions on disk, with the journals of dead shells folded in and the open session up to date."""
+        if self._store is None:
+            from llmrepl.sessions.store import Store
+
+            self._store = Store(self.directory, self.world.cwd, self.signals.shield)
+            self.notes += self._store.fold()
+        if self._keeper:
+            try:
+                self._keeper.save()
+            except NotSaved as unsaved:
+                self.notes.append(str(unsaved))
+        return self._store
+
+    def switch(self, keeper: Keeper | None) -> None:
+        """Make `keeper`'s session the current one, or a fresh one at the next prompt; the current one is saved.
+
+        Raises NotSaved, and nothing is switched then.
+        """
+        model, system = self.model, self.system
+        if self._keeper:
+            self._keeper.release()
+            self._collect()
+        self._keeper, self._name, self._began = keeper, None, self.world.now()
+        if keeper is None:
+            self._model, self._system = model, system or ""
+        else:
+            self._collect()
+
+    def close(self) -> None:
+        """Save and let go of everything. Raises NotSaved."""
+        if self._keeper:
+            keeper, self._keeper = self._keeper, None
+            keeper.release()
+            self.notes += keeper.notes
+
+    def take_notes(self) -> list[str]:
+        """What is worth telling since the last call."""
+        self._collect()
+        notes, self.notes = self.notes, []
+        return notes
+
+    def choice(self) -> Choice:
+        """How a model's name is understood."""
+        if self._choice is None:
+            self._choice = Choice(self.settings, self.world.environ, self.world.cwd, self.places)
+        return self._choice
+
+    def provider(self, model: str) -> tuple[Provider, str]:
+        """The provider of `provider/model`, and the model's name there. Raises WrongUse, also for a missing key."""
+        chosen = self.choice().demand(model)
+        name = chosen.shown.partition("/")[0]
+        if name not in self._providers:
+            self._providers[name] = self._open(chosen)
+        return self._providers[name], chosen.model
+
+    def options(self) -> Options:
+        """What the user set for requests."""
+        return Options(
+            temperature=self.settings.number("temperature"),
+            top_p=self.settings.number("top_p"),
+            max_tokens=self.settings.count("max_tokens"),
+            stream=bool(self.settings.get("stream_responses")),
+        )
+
+    def cost(self, model: str, usage: Usage) -> float | None:
+        """The cost of a request in USD, None if unknown."""
+        return usage.cost
+
+    def exported(self, session: Session, format: str, title: str) -> str:
+        """A session in another format. Raises WrongUse for a format that does not exist."""
+        from llmrepl.sessions.export import export
+
+        return export(session, format, title=title)
+
+    def _open(self, chosen: Chosen) -> Provider:
+        if chosen.vendor is None:
+            from llmrepl.providers.offline import Offline
+
+            return Offline(packaged("docs"))
+        from llmrepl.providers.http import Network
+        from llmrepl.providers.remote import open_provider, retries
+
+        number = self.settings.number
+        network = Network(
+            connect_timeout=number("connect_timeout") or 10.0,
+            first_token_timeout=number("first_token_timeout") or 300.0,
+            idle_timeout=number("idle_timeout") or 60.0,
+            allow_http=self.settings.flag("allow_http"),
+            environ=self.world.environ,
+        )
+        key = chosen.key
+        return open_provider(
+            chosen.vendor,
+            chosen.base_url,
+            key.value if key else None,
+            key.origin if key else "",
+            network,
+            retries(self.settings.count("max_retries") or 0, self.world.sleep),
+        )
+
+    def _collect(self) -> None:
+        if self._keeper:
+            self.notes += self._keeper.notes
+            self._keeper.notes = []
+
+
+def _why_not(place: Path) -> str:
+    if not place.is_dir():
+        return f"{place.name} is not a directory"
+    return "read-only file system" if os.statvfs(place).f_flag & os.ST_RDONLY else "permission denied"
