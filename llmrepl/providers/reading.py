@@ -46,7 +46,7 @@ def read_reply(chunks: Iterable[bytes], protocol: Protocol, request: Request, si
                 said = said or isinstance(event, Text)
                 reply.size += utf8_size(event.text)
                 if reply.size > limit:
-                    raise ProviderFailure(f"the reply passed {limit >> 10:,} KiB, more than it may have, and was stopped", KEPT)
+                    raise ProviderFailure(f"the reply has more than {limit >> 10:,} KiB and was stopped", KEPT)
             yield event
         if rest := seam.rest():
             yield rest

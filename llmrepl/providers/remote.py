@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,8 +27,10 @@ LIST_SECONDS = 10.0
 LIST_LIMIT = 32 * 1024 * 1024
 _MOST_PAGES = 20
 
-RETRIES = Retries(2, time.sleep, time.monotonic, random.random)
-"""Two more attempts, by the real clock."""
+
+def retries(most: int = 2, sleep: Callable[[float], None] = time.sleep) -> Retries:
+    """Up to `most` further attempts, by the real clock; `sleep` takes seconds."""
+    return Retries(most, sleep, time.monotonic, random.random)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +90,9 @@ class HttpProvider:
 
 
 def open_provider(vendor: Vendor, base_url: str, key: str | None, key_origin: str, network: Network,
-                  retries: Retries = RETRIES) -> HttpProvider:
-    """The provider for a vendor at a base URL; `key_origin` names the variable or file that the key came from.
+                  again: Retries | None = None) -> HttpProvider:
+    """The provider for a vendor at a base URL; `key_origin` names the variable or file that the key came from, `again`
+    is how often a failure before any text is tried again (twice, if nothing is said).
 
     Raises WrongUse if the URL or the key cannot be used; no connection is made.
     """
@@ -100,4 +103,4 @@ def open_provider(vendor: Vendor, base_url: str, key: str | None, key_origin: st
     if key is not None and not (key.isascii() and key.isprintable() and " " not in key and key):
         raise WrongUse(f"the key from {key_origin} has characters that no key has", "copy it again")
     site = Site(vendor.name, base_url, key, key_origin)
-    return HttpProvider(vendor, site, protocol, Client(network, site), retries)
+    return HttpProvider(vendor, site, protocol, Client(network, site), again or retries())

@@ -206,7 +206,7 @@ def test_a_reply_stops_at_the_size_that_max_tokens_allows() -> None:
     request = question(options=Options(max_tokens=5000))
     body = sse(chunk({"content": "word " * 1000})) * 100
     events, failure = read("openai", body, request=request)
-    assert failure is not None and "more than it may have" in str(failure)
+    assert failure is not None and "more than 78 KiB" in str(failure)
     assert 70_000 < len(text_of(events)) < 90_000
 
 
