@@ -123,13 +123,6 @@ class Handbook:
         yield from self._db.execute(sql, (query,))
 
 
-def docs_dir() -> Path:
-    """Where the documentation is: inside an installed package, or at the top of a checkout."""
-    package = Path(__file__).resolve().parents[1]
-    packaged = package / "docs"
-    return packaged if packaged.is_dir() else package.parent / "docs"
-
-
 def words(question: str) -> list[str]:
     """The words of `question` that say what it is about, in order, each once; `:set` and `--since` always do."""
     spoken = re.findall(r"(:|--)?([^\W_]+)", question.lower())

@@ -9,6 +9,9 @@ import stat
 from collections.abc import Callable
 from pathlib import Path
 
+from llmrepl.errors import NotSaved, WrongUse
+from llmrepl.messages import safe_name
+
 Seen = tuple[int, int, int, int]
 """What tells one state of a file from another without reading it: device, inode, size, mtime in ns."""
 
@@ -49,6 +52,23 @@ def write_atomic(
         unlink_quietly(temp)
         raise
     fsync_dir(path.parent)
+
+
+def write_new(path: Path, data: bytes, *, force: bool) -> None:
+    """Write a file that the user named: a new one or (with `force`) in the place of a regular one; devices as they are.
+
+    Raises WrongUse if a file is there, NotSaved if it cannot be written.
+    """
+    try:
+        if path.exists() and not path.is_file():
+            with open(path, "wb") as device:  # /dev/stdout, a fifo
+                device.write(data)
+            return
+        write_atomic(path.resolve() if force else path, data, must_not_exist=not force)
+    except FileExistsError:
+        raise WrongUse(f"{safe_name(str(path))} exists", "choose another file, or use --force") from None
+    except OSError as error:
+        raise NotSaved(f"{safe_name(str(path))} cannot be written: {reason(error)}", "choose another file") from error
 
 
 def rename_new(old: Path, new: Path) -> None:

@@ -13,7 +13,8 @@ from llmrepl.messages import safe_name
 from llmrepl.sessions import codec, files
 from llmrepl.sessions.files import Seen
 from llmrepl.sessions.journal import Journal, fingerprint, journal_of
-from llmrepl.sessions.model import Session, Turn, title_of
+from llmrepl.sessions.model import ERROR, Session, Turn, title_of
+from llmrepl.sessions.reply import Reply
 
 CHEAP_BYTES = 256 * 1024
 """Below this size the JSON is replaced after every turn; above, when the journal has grown past an eighth of it.
@@ -65,11 +66,12 @@ class Keeper:
         """Whether something is in memory only, because a write failed."""
         return self._behind
 
-    def begin(self, turn: Turn, number: int | None = None) -> int:
+    def begin(self, question: str, created_at: str, answered_by: str | None = None, number: int | None = None) -> int:
         """Put the question on disk, as a new turn or in the place of turn `number`; return its number.
 
-        Raises NotSaved; the turn is in the session even then.
+        `answered_by` is the model where it is not the session's. Raises NotSaved; the turn is in the session even then.
         """
+        turn = Turn.begun(question, created_at, answered_by)
         if number is None:
             number = self.session.add(turn)
             if number == 1 and not self.session.title:
@@ -88,10 +90,16 @@ class Keeper:
         if self._journal and not self._behind:
             self._journal.grow(text)
 
-    def close(self, number: int, turn: Turn) -> None:
+    def finish(self, number: int, reply: Reply) -> None:
         """Put the finished turn on disk, durably, before it is acknowledged. Raises NotSaved."""
+        turn = self.session.turns[number - 1].finished(reply)
         self.session.replace(number, turn)
         self._keep({"turn": number, "is": _data(turn)}, f"turn {number}", settle=True)
+
+    def abandon(self, number: int) -> None:
+        """Close turn `number`, whose question could not be put on disk and was not sent, in memory."""
+        turn = self.session.turns[number - 1]
+        self.session.replace(number, turn.model_copy(update={"finish_reason": ERROR}))
 
     def change(self, number: int, **values: Any) -> None:
         """Set fields of turn `number`. Raises NotSaved."""

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from llmrepl.providers.base import Message as ContextMessage
 from llmrepl.providers.base import Usage as UsageEvent
+from llmrepl.sessions.reply import Reply
 
 INTERRUPTED, ERROR = "interrupted", "error"
 """`finish_reason` of a reply that was cut off (its part is kept) and of a prompt that got no reply at all."""
@@ -84,18 +85,17 @@ class Turn(_Part):
             turn.answered_by = answered_by
         return turn
 
-    def finished(
-        self, reply: str, finish_reason: str, latency_ms: float, usage: UsageEvent | None, cost: float | None
-    ) -> Turn:
-        """This turn with its reply, or its part, or without one if there is none. `cost` is USD, None if unknown."""
-        question = [m for m in self.messages if m.role != "assistant"]
-        answer = [Message(role="assistant", content=reply)] if reply or finish_reason != ERROR else []
-        update: dict[str, Any] = {"messages": question + answer, "latency_ms": round(latency_ms, 1)}
-        if usage is not None:
-            update["usage"] = Usage.of(usage)
-        if cost is not None:
-            update["cost_estimate"] = cost
-        return self.model_copy(update={**update, "finish_reason": finish_reason})
+    def finished(self, reply: Reply) -> Turn:
+        """This turn with its reply."""
+        messages = [m for m in self.messages if m.role != "assistant"]
+        if reply.text or reply.finish_reason != ERROR:
+            messages.append(Message(role="assistant", content=reply.text))
+        update: dict[str, Any] = {"messages": messages, "latency_ms": round(reply.latency_ms, 1)}
+        if reply.usage is not None:
+            update["usage"] = Usage.of(reply.usage)
+        if reply.cost is not None:
+            update["cost_estimate"] = reply.cost
+        return self.model_copy(update={**update, "finish_reason": reply.finish_reason})
 
     def said(self, role: str) -> str:
         """The text of all messages of `role`, joined by blank lines."""

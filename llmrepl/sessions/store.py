@@ -14,7 +14,7 @@ from llmrepl.sessions import codec, files
 from llmrepl.sessions.journal import Journal, fingerprint, journal_of, read_records, replay, session_of
 from llmrepl.sessions.keeper import Keeper, claim_beside
 from llmrepl.sessions.model import Session, Turn
-from llmrepl.sessions.names import check_name, find_session
+from llmrepl.sessions.names import check_name, find_session, same_name, session_names, without_ending
 
 
 class Store:
@@ -29,9 +29,23 @@ class Store:
         """The file that `given` (path, name, prefix) means. Raises WrongUse."""
         return find_session(self.directory, given, self._cwd)
 
+    def latest(self) -> Path:
+        """The session that was written last. Raises WrongUse if there is none."""
+        dated = [(seen[3], path) for path in map(self.directory.joinpath, session_names(self.directory))
+                 if (seen := files.seen(path)) and path.suffix == ".json"]
+        if not dated:
+            raise WrongUse(f"there is no session in {safe_name(str(self.directory))}", "start one: llm chat")
+        return max(dated)[1]
+
     def path_for(self, name: str) -> Path:
         """Where a session with the new name `name` is kept. Raises WrongUse for a name that is not allowed."""
         return self.directory / f"{check_name(name)}.json"
+
+    def check_free(self, path: Path) -> None:
+        """Raise WrongUse if a session has this name, also under another case or spelling of it."""
+        taken = next((n for n in session_names(self.directory) if same_name(without_ending(n), path.stem)), None)
+        if taken:
+            raise WrongUse(f"a session {safe_name(taken)} exists", "choose another name, or use --force")
 
     def read(self, path: Path) -> Session:
         """The session at `path`, with what a live shell has in its journal. Raises Damaged, WrongUse."""
@@ -45,14 +59,16 @@ class Store:
         after = replay(codec.parse(raw), records)
         return Session.model_validate(after) if after else session
 
+    def automatic_path(self, now: datetime) -> Path:
+        """The name that a session begun at `now` gets by itself."""
+        return self.directory / f"session_{now:%Y%m%d_%H%M%S}.json"
+
     def new(self, session: Session, now: datetime, name: str | None = None) -> Keeper:
         """Keep the fresh `session`, under `name` or an automatic one. No file is made before the first turn."""
         if name is None:
-            path = self.directory / f"session_{now:%Y%m%d_%H%M%S}.json"
-            return Keeper(session, path, self._shield, automatic=True)
+            return Keeper(session, self.automatic_path(now), self._shield, automatic=True)
         path = self.path_for(name)
-        if os.path.lexists(path):
-            raise WrongUse(f"a session {safe_name(path.name)} exists", f"go on with it: llm chat -r {safe_name(name)}")
+        self.check_free(path)
         return Keeper(session, path, self._shield)
 
     def open(self, path: Path, *, beside: bool) -> Keeper:

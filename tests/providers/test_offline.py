@@ -14,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmrepl.errors import WrongUse
+from llmrepl.packaged import packaged
 from llmrepl.providers.base import Event, Finish, Message, Options, Request, Text, Usage
-from llmrepl.providers.handbook import Handbook, docs_dir, sections
+from llmrepl.providers.handbook import Handbook, sections
 from llmrepl.providers.offline import Offline, count
 
 PAGES = {
@@ -140,7 +141,7 @@ def test_a_turn_costs_the_same_however_long_the_conversation() -> None:
 
     for model in ("echo", "guide"):
         conversation = Long()
-        list(Offline(docs_dir()).stream(Request(model, conversation)))
+        list(Offline(packaged("docs")).stream(Request(model, conversation)))
         assert 1 <= conversation.reads <= 20
 
 
@@ -233,11 +234,11 @@ def test_headings_inside_fences_are_text(tmp_path: Path) -> None:
 
 
 def test_the_documentation_is_found_and_opens_quickly() -> None:
-    assert (docs_dir() / "architecture.md").is_file()
+    assert (packaged("docs") / "architecture.md").is_file()
     took = []
     for _ in range(3):
         began = time.perf_counter()
-        Handbook(docs_dir()).search("how do I export a session to markdown?")
+        Handbook(packaged("docs")).search("how do I export a session to markdown?")
         took.append(time.perf_counter() - began)
     assert min(took) < 0.05
 
