@@ -22,8 +22,19 @@ from llmrepl.commands.registry import Command
 ROOT = Path(llmrepl.__file__).resolve().parent
 
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("__init__.py", "errors.py", "messages.py", "signals.py", "world.py", "paths.py", "settings.py",
-     "settings_table.py", "configfile.py", "keys.py"),
+    (
+        "__init__.py",
+        "configfile.py",
+        "errors.py",
+        "keys.py",
+        "messages.py",
+        "packaged.py",
+        "paths.py",
+        "settings.py",
+        "settings_table.py",
+        "signals.py",
+        "world.py",
+    ),
     ("providers/",),
     ("sessions/",),
     ("money/",),
@@ -232,7 +243,7 @@ def test_only_faces_print() -> None:
         stream = isinstance(node, ast.Attribute) and dotted(node) in ("sys.stdout", "sys.stderr", "sys.stdin")
         if printing and not within(source.path, FACES):
             broken.append(f"{where} prints")
-        if stream and source.path != "world.py":
+        if stream and source.path not in ("world.py", "cli.py"):
             broken.append(f"{where} uses {dotted(node)}")
     lawful(broken, "library code returns or yields; a face writes to the streams of its World")
 
@@ -326,9 +337,9 @@ def public(tree: ast.Module | ast.ClassDef) -> Iterator[ast.ClassDef | ast.Funct
 def test_every_command_is_a_whole_row() -> None:
     broken = []
     for found in commands():
-        parameters = list(inspect.signature(found.handler).parameters)[1:]
-        if parameters != [argument.dest for argument in found.arguments]:
-            broken.append(f"{found.name}: the handler takes {parameters}, its arguments differ")
+        parameters = set(list(inspect.signature(found.handler).parameters)[1:])
+        if odd := parameters ^ {argument.dest for argument in found.arguments}:
+            broken.append(f"{found.name}: its arguments and its handler's parameters differ: {', '.join(sorted(odd))}")
         if not found.help or found.help != found.help.strip() or found.help.endswith("."):
             broken.append(f"{found.name}: the help is one line without a full stop")
         if not any(found.example.split()[: len(spelling)] == list(spelling) for spelling in spellings(found)):
