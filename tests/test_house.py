@@ -54,7 +54,6 @@ DOORS: dict[str, tuple[str, ...]] = {
     "markdown_it": ("view/", "sessions/export/"),  # a page of HTML is made without a terminal's renderer
     "pygments": ("view/", "sessions/export/"),
     "prompt_toolkit": ("repl/",),
-    "platformdirs": ("paths.py",),
     "tomlkit": ("configfile.py",),
     "shtab": ("generate/",),
     "sqlite3": (
