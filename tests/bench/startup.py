@@ -90,7 +90,10 @@ def _read_until(master: int, text: bytes, seconds: float = 30) -> None:
     while text not in seen:
         if not select.select([master], [], [], deadline - time.perf_counter())[0]:
             raise TimeoutError(f"{text!r} did not appear in {seconds} s; there was: {seen[-500:]!r}")
-        piece = os.read(master, 65536)
+        try:
+            piece = os.read(master, 65536)
+        except OSError as error:  # how Linux says that nobody has the other side any more
+            raise RuntimeError(f"the program ended before {text!r} appeared; there was: {seen[-500:]!r}") from error
         seen += piece
         if b"\x1b[6n" in piece:
             os.write(master, b"\x1b[1;1R")

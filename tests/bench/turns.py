@@ -20,17 +20,20 @@ LENGTHS = ((2_000, 3.0), (10_000, 4.0))
 
 def measure() -> list[Figure]:
     """The mean over 200 turns, one rewrite of the session file at least among them."""
-    base = seconds_a_turn(20)
+    base, base_rewrites = seconds_a_turn(20)
     figures = []
     for length, limit in LENGTHS:
-        taken = seconds_a_turn(length)
-        detail = f"{taken * 1000:.2f} ms / {base * 1000:.2f} ms"
+        taken, rewrites = seconds_a_turn(length)
+        detail = f"{taken * 1000:.2f} ms / {base * 1000:.2f} ms, the file rewritten {rewrites} / {base_rewrites} times"
         figures.append(Figure(f"a turn at {length:,} turns / at 20", taken / base, limit, detail))
     return figures
 
 
-def seconds_a_turn(length: int) -> float:
-    """The mean over the last 200 turns of a session that begins with `length` turns; goes on until one rewrote it."""
+def seconds_a_turn(length: int) -> tuple[float, int]:
+    """The mean over the last 200 turns of a session that began with `length`, and how many of them rewrote its file.
+
+    It goes on until the last 200 contain a rewrite.
+    """
     environ = newcomer()
     with TemporaryDirectory(prefix="llmrepl-bench-") as directory:
         file = Path(directory, "long.json")
@@ -41,13 +44,13 @@ def seconds_a_turn(length: int) -> float:
         ) as process:
             if process.stdin is None or process.stdout is None:
                 raise RuntimeError("the pipes of the coprocess are missing")
-            taken = _converse(process.stdin, process.stdout, file, most=length // 4 + 2 * SAMPLE)
+            taken, rewrites = _converse(process.stdin, process.stdout, file, most=length // 4 + 2 * SAMPLE)
             process.stdin.close()
             process.stdout.read()
         if process.returncode:
             raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}")
     shutil.rmtree(environ["HOME"], ignore_errors=True)
-    return mean(taken)
+    return mean(taken), rewrites
 
 
 def session(length: int) -> dict[str, object]:
@@ -74,8 +77,8 @@ def session(length: int) -> dict[str, object]:
     }
 
 
-def _converse(prompts: IO[str], events: IO[str], file: Path, most: int) -> list[float]:
-    """Seconds of each of the last 200 turns, in which `file` was replaced at least once; at most `most` turns."""
+def _converse(prompts: IO[str], events: IO[str], file: Path, most: int) -> tuple[list[float], int]:
+    """Seconds of each of the last 200 turns, and how many of them replaced `file`; after at most `most` turns."""
     taken: list[float] = []
     replaced: list[bool] = []
     for number in range(-5, most):  # the first few load what is only loaded once
@@ -89,7 +92,7 @@ def _converse(prompts: IO[str], events: IO[str], file: Path, most: int) -> list[
             replaced.append(file.stat().st_ino != before)
         if len(taken) >= SAMPLE and any(replaced[-SAMPLE:]):
             break
-    return taken[-SAMPLE:]
+    return taken[-SAMPLE:], sum(replaced[-SAMPLE:])
 
 
 def _await_reply(events: IO[str]) -> None:
