@@ -24,7 +24,7 @@ CLOSED_PIPE = 141
 def run() -> None:
     """The `llm` command."""
     if sys.argv[1:] in (["--version"], ["-V"]):  # before anything else is imported
-        print(f"llmrepl {__version__}")
+        sys.stdout.write(f"llmrepl {__version__}\n")
         return
     from llmrepl.world import World
 

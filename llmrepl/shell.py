@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import traceback
+from collections.abc import Callable, Iterable
 
 from llmrepl import turn
 from llmrepl.commands import line
 from llmrepl.commands.registry import Call, Table
-from llmrepl.commands.replies import Ask, Leave, Reply, RunScript, Several
-from llmrepl.errors import FAILED, OK, Failure, gravest
+from llmrepl.commands.replies import Ask, Chat, Edit, Leave, Reply, RunScript, Several
+from llmrepl.errors import FAILED, OK, Failure, WrongUse, gravest
 from llmrepl.view.output import Output
 from llmrepl.workspace import Workspace
 
 
 class Shell:
-    """The commands, the workspace that they work on, and where to draw. `left` is set once the user wants to leave."""
+    """The commands, the workspace that they work on, and where to draw.
+
+    `left` is set once the user wants to leave, `greet` when a conversation is begun or goes on; `editor` lets the user
+    edit a text.
+    """
 
     def __init__(self, workspace: Workspace, table: Table, output: Output) -> None:
         self.workspace = workspace
         self.table = table
         self.output = output
         self.left = False
+        self.greet = False
+        self.editor: Callable[[str], str] = _no_editor
 
     def run(self, text: str) -> int:
         """Run one input as typed; its exit code. A failure is drawn, not raised."""
@@ -34,8 +41,24 @@ class Shell:
         except Failure as failure:
             self.output.failure(failure)
             return failure.code
+        except BrokenPipeError:
+            raise
+        except Exception as bug:  # noqa: BLE001 - a mistake in one command must not take the conversation along
+            return self.unexpected(bug)
         finally:
             self.tell()
+
+    def unexpected(self, bug: Exception) -> int:
+        """Say that this program has a mistake, without losing the conversation to it; the exit code."""
+        if self.workspace.world.environ.get("LLM_DEBUG"):
+            self.output.say("".join(traceback.format_exception(bug)))
+        self.output.failure(
+            Failure(
+                f"something went wrong inside llm ({type(bug).__name__}: {bug})",
+                "the conversation is safe; LLM_DEBUG=1 shows where, please report it",
+            )
+        )
+        return FAILED
 
     def call(self, call: Call) -> int:
         """Run a command and follow what its reply wishes. Raises Failure."""
@@ -57,6 +80,10 @@ class Shell:
             return self.ask(reply)
         elif isinstance(reply, RunScript):
             return self.script(reply)
+        elif isinstance(reply, Chat):
+            self.greet = True
+        elif isinstance(reply, Edit):
+            return self.call(self.table.parse_line(f"{reply.command} -- {self.editor(reply.text)}"))
         return OK
 
     def ask(self, wish: Ask) -> int:
@@ -109,3 +136,6 @@ class Shell:
         for text in self.workspace.take_notes():
             self.output.note(text)
 
+
+def _no_editor(text: str) -> str:
+    raise WrongUse("there is no editor in a script", "give the text with the command")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,6 +52,7 @@ class Workspace:
         self._model: str | None = None
         self._system: str | None = None
         self._store: Store | None = None
+        self._opening = threading.Lock()  # the prompt opens the store behind the user's back, in a thread
         self._keeper: Keeper | None = None
         self._choice: Choice | None = None
         self._providers: dict[str, Provider] = {}
@@ -150,11 +152,12 @@ class Workspace:
 
     def store(self) -> Store:
         """The sessions on disk, with the journals of dead shells folded in and the open session up to date."""
-        if self._store is None:
-            from llmrepl.sessions.store import Store
+        with self._opening:
+            if self._store is None:
+                from llmrepl.sessions.store import Store
 
-            self._store = Store(self.directory, self.world.cwd, self.signals.shield)
-            self.notes += self._store.fold()
+                self._store = Store(self.directory, self.world.cwd, self.signals.shield)
+                self.notes += self._store.fold()
         if self._keeper:
             try:
                 self._keeper.save()
@@ -217,11 +220,11 @@ class Workspace:
         """The cost of a request in USD, None if unknown."""
         return usage.cost
 
-    def exported(self, session: Session, format: str, title: str) -> str:
+    def exported(self, session: Session, format: str, name: str) -> str:
         """A session in another format. Raises WrongUse for a format that does not exist."""
         from llmrepl.sessions.export import export
 
-        return export(session, format, title=title)
+        return export(session, format, name=name)
 
     def _open(self, chosen: Chosen) -> Provider:
         if chosen.vendor is None:

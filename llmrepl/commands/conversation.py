@@ -124,7 +124,8 @@ def history(workspace: Workspace, n: int | None) -> Reply:
 def retry(workspace: Workspace, id: str | None) -> Reply:
     """Ask again: a failed turn is replaced, an answered one leaves the context and stays on disk."""
     keeper = workspace.current
-    number = keeper and next((n for n, t in _backwards(keeper.session.turns) if not t.undone), None)
+    turns = keeper.session.turns if keeper else []
+    number = next((n for n, turn in _backwards(turns) if not turn.undone), None)
     if keeper is None or number is None:
         raise WrongUse("there is no question to ask again", "type one")
     last = keeper.session.turns[number - 1]

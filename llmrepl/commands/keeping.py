@@ -183,9 +183,8 @@ def by_turn(session: Session) -> Table:
     rows = []
     for number, turn in enumerate(session.turns, 1):
         usage = turn.usage
-        rows.append(
-            (number, usage.prompt_tokens if usage else None, usage.completion_tokens if usage else None, turn.cost_estimate)
-        )
+        tokens = (usage.prompt_tokens, usage.completion_tokens) if usage else (None, None)
+        rows.append((number, *tokens, turn.cost_estimate))
     columns = (Column("Turn", "count"), Column("Prompt Tokens", "count"), Column("Completion Tokens", "count"),
                Column("Cost", "usd"))
     return Table(columns, rows, title="Cost Breakdown by Turn:", empty="no turns")

@@ -72,9 +72,13 @@ def write_new(path: Path, data: bytes, *, force: bool) -> None:
 
 
 def rename_new(old: Path, new: Path) -> None:
-    """Rename `old` to `new`, which must not exist: FileExistsError if it does. Not yet durable: fsync the directory."""
+    """Rename `old` to `new`, which must not exist: FileExistsError if it does. Not yet durable: fsync the directory.
+
+    At every moment, also after a power cut, one of the two names is there.
+    """
     try:
         os.link(old, new, follow_symlinks=False)
+        fsync_dir(new.parent)
     except FileExistsError:
         raise
     except OSError as error:

@@ -147,6 +147,7 @@ class Keeper:
         try:
             self._ready().write({"moved": path.name})
             files.rename_new(old, path)
+            files.fsync_dir(path.parent)
         except OSError:
             claimed.remove()
             raise

@@ -12,9 +12,6 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
-from markdown_it.rules_block.html_block import HTML_SEQUENCES
-from markdown_it.rules_block.table import escapedSplit
-
 from llmrepl.view.inline import References, take_definitions
 
 LIMIT = 1000

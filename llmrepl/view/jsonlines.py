@@ -66,6 +66,9 @@ class JsonOutput:
     def say(self, text: str) -> None:
         """Nothing: programs need no banner."""
 
+    def warm(self) -> None:
+        """Nothing: everything is loaded."""
+
     def _emit(self, data: dict[str, Any]) -> None:
         self._out.write(json.dumps(data) + "\n")
         self._out.flush()

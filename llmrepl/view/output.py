@@ -38,6 +38,9 @@ class Output(Protocol):
     def say(self, text: str) -> None:
         """Lines of the program's own, such as the banner."""
 
+    def warm(self) -> None:
+        """Load what drawing a reply will need."""
+
 
 class PlainOutput:
     """Plain text for pipes, files and dumb terminals. With `footer`, a line of figures after each reply."""
@@ -66,7 +69,7 @@ class PlainOutput:
 
     def outcome(self, outcome: Outcome) -> None:
         """End the reply's line and draw what went wrong."""
-        self._end_line()
+        self.finish()
         if outcome.failure:
             self.failure(outcome.failure)
         if outcome.unsaved:
@@ -84,12 +87,12 @@ class PlainOutput:
 
     def failure(self, failure: Failure) -> None:
         """One line on stderr."""
-        self._end_line()
+        self.finish()
         self.say(f"error: {_one_line(str(failure))}")
 
     def note(self, text: str) -> None:
         """One line on stderr."""
-        self._end_line()
+        self.finish()
         self.say(f"note: {_one_line(text)}")
 
     def say(self, text: str, *, ours: bool = False) -> None:
@@ -97,6 +100,9 @@ class PlainOutput:
         if text:
             self._err.write((text if ours else safe(text)) + "\n")
             self._err.flush()
+
+    def warm(self) -> None:
+        """Nothing: everything is loaded."""
 
     def _write(self, text: str) -> None:
         text = self._held + text
@@ -107,7 +113,8 @@ class PlainOutput:
             self._out.flush()
             self._open_line = not text.endswith("\n")
 
-    def _end_line(self) -> None:
+    def finish(self) -> None:
+        """End the line that the reply stands in."""
         if self._held:
             self._out.write(safe(self._held))
             self._held, self._open_line = "", True

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from llmrepl.commands.registry import Call
 from llmrepl.commands.replies import Note, Reply
 from llmrepl.errors import Failure
@@ -13,9 +11,6 @@ from llmrepl.settings import Settings
 from llmrepl.turn import Outcome
 from llmrepl.view.output import PlainOutput, footer, remarks
 from llmrepl.world import World
-
-if TYPE_CHECKING:
-    from llmrepl.view.stream import ReplyView
 
 DIM, PLAIN = "\x1b[2m", "\x1b[0m"
 
@@ -27,41 +22,34 @@ class TerminalOutput:
         self._world = world
         self._settings = settings
         self._plain = PlainOutput(world)
-        self._view: ReplyView | None = None
         self._waiting = False
 
     def warm(self) -> None:
         """Load what the first reply needs, while nobody waits."""
-        from llmrepl.view import drawing, stream
+        from llmrepl.view import drawing
 
-        del drawing, stream
+        del drawing
 
     def question(self, text: str) -> None:
         """Begin to draw a reply."""
-        from llmrepl.view import stream
-
-        self._view = stream.reply_view(self._world, self._settings)
 
     def event(self, event: Event) -> None:
         """Draw a piece of the reply, or the countdown of a wait."""
         if self._waiting and not isinstance(event, Waiting):
             self._countdown("")
-        if isinstance(event, Text) and self._view:
-            self._view.text(event.text)
-        elif isinstance(event, Reasoning) and self._view:
-            self._view.reasoning(event.text)
+        if isinstance(event, Text | Reasoning):
+            self._plain.event(event)
         elif isinstance(event, Notice):
             self.note(event.text)
         elif isinstance(event, Waiting):
-            self._countdown(f"{event.why}; trying again in {event.seconds:.0f} s, Ctrl-C stops" if event.seconds else "")
+            waiting = f"{event.why}; trying again in {event.seconds:.0f} s, Ctrl-C stops"
+            self._countdown(waiting if event.seconds else "")
 
     def outcome(self, outcome: Outcome) -> None:
         """Finish the reply, say what went wrong, and one dim line of figures."""
         if self._waiting:
             self._countdown("")
-        if self._view:
-            self._view.finish()
-            self._view = None
+        self._plain.finish()
         for failure in (outcome.failure, outcome.unsaved):
             if failure:
                 self.failure(failure)

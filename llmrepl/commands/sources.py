@@ -1,0 +1,68 @@
+"""Where the values of arguments come from: the same candidates for Tab at the prompt and in the system's shells."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from llmrepl.commands.registry import Table
+from llmrepl.sessions.names import session_names, without_ending
+from llmrepl.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A value that may stand here, and a hint that is shown beside it."""
+
+    value: str
+    hint: str = ""
+
+
+Source = Callable[[Workspace, str], Iterable[Candidate]]
+"""Makes the candidates for a workspace and the words typed before."""
+
+
+def sessions(workspace: Workspace, typed: str) -> Iterable[Candidate]:
+    """The names of the sessions."""
+    return (Candidate(without_ending(name)) for name in sorted(session_names(workspace.directory)))
+
+
+def models(workspace: Workspace, typed: str) -> Iterable[Candidate]:
+    """The models that are known without asking anyone."""
+    return (Candidate(name, hint) for name, hint in workspace.choice().known_models())
+
+
+def settings(workspace: Workspace, typed: str) -> Iterable[Candidate]:
+    """The settings of the shell."""
+    return (Candidate(row.name, row.help) for row in workspace.settings.of_shell())
+
+
+def values(workspace: Workspace, typed: str) -> Iterable[Candidate]:
+    """The values that a setting may have; the setting is the word before."""
+    name = typed.split()[-1] if typed.split() else ""
+    row = next((row for row in workspace.settings.of_shell() if name in (row.key, row.name)), None)
+    if row is None:
+        return ()
+    return (Candidate(choice) for choice in (("on", "off") if row.kind == "flag" else row.choices))
+
+
+def formats(workspace: Workspace, typed: str) -> Iterable[Candidate]:
+    """The export formats."""
+    return (Candidate(name, help) for name, help in FORMATS.items())
+
+
+FORMATS: Mapping[str, str] = {"txt": "plain text", "md": "Markdown", "json": "the session file"}
+
+SOURCES: Mapping[str, Source] = {
+    "sessions": sessions,
+    "models": models,
+    "settings": settings,
+    "values": values,
+    "formats": formats,
+}
+"""The sources by the names that arguments give. `files`, `directories` and `commands` are the face's own."""
+
+
+def commands(table: Table, face: str) -> Iterable[Candidate]:
+    """The commands at a face."""
+    return (Candidate(name, c.help) for name, c in sorted(table.spellings(face).items()))

@@ -1,0 +1,220 @@
+"""Which provider, model, address and key a model's name means."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from llmrepl.errors import WrongUse
+from llmrepl.keys import Key, Keyring, read_env_file, run_key_command
+from llmrepl.paths import Places
+from llmrepl.providers.address import is_loopback
+from llmrepl.providers.vendors import VENDORS, Vendor, base_url_of, compatible
+from llmrepl.settings import PROJECT_FILE, Settings
+
+OFFLINE = "offline"
+GUIDE = "offline/guide"
+
+DEFAULT_MODELS = {
+    "openrouter": "openai/gpt-4o-mini",
+    "openai": "gpt-4o-mini",
+    "anthropic": "claude-haiku-4-5",
+    "gemini": "gemini-2.5-flash",
+    "groq": "llama-3.3-70b-versatile",
+    "mistral": "mistral-small-latest",
+    "deepseek": "deepseek-chat",
+    "xai": "grok-3-mini",
+    "together": "meta-llama/Llama-3.3-70B-Instruct-Turbo",
+}
+"""What a person gets who has a vendor's key and says no more: a model that is quick, cheap and not the smallest."""
+
+_AT_OPENROUTER = {"openai": "openai", "anthropic": "anthropic", "gemini": "google", "mistral": "mistralai",
+                  "deepseek": "deepseek", "xai": "x-ai"}
+_SAME = {theirs: ours for ours, theirs in _AT_OPENROUTER.items() if theirs != ours}
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What a name means: `shown` is how sessions and people call it, `model` the provider's own name for it.
+
+    `vendor` is None for the built-in models. `url_from` says where `base_url` comes from, empty for the vendor's own.
+    """
+
+    shown: str
+    model: str
+    vendor: Vendor | None
+    base_url: str = ""
+    url_from: str = ""
+    key: Key | None = None
+
+    @property
+    def provider(self) -> str:
+        """The name of the provider that answers."""
+        return self.vendor.name if self.vendor else OFFLINE
+
+
+class Choice:
+    """Reads names by the user's settings and keys, which are looked up anew each time.
+
+    Of the files in the working directory only keys are taken, and only for a vendor's own address. `local` names a
+    model of a server on this machine, if one answers.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        environ: Mapping[str, str],
+        cwd: Path,
+        places: Places,
+        *,
+        vendors: Mapping[str, Vendor] = VENDORS,
+        local: Callable[[], str | None] = lambda: None,
+    ) -> None:
+        self._settings = settings
+        self._environ = environ
+        self._env_file = cwd / ".env"
+        self._project_file = cwd / PROJECT_FILE
+        self._places = places
+        self._keyring = Keyring(places.keys_file)
+        self._vendors = vendors
+        self._local = local
+
+    def default_model(self) -> str:
+        """The model of a new session: the configured one, else the first vendor's with a key, a local one, the guide.
+
+        A configured name that means nothing is returned as it is: resolving it says what is wrong.
+        """
+        if name := self._settings.text("default_model"):
+            return self._settings.aliases.get(name, name)
+        for vendor in self._vendors.values():
+            if vendor.name in DEFAULT_MODELS and self._has_key(vendor):
+                return f"{vendor.name}/{DEFAULT_MODELS[vendor.name]}"
+        return self._local() or GUIDE
+
+    def providers(self) -> list[str]:
+        """The names of all providers, those of the configuration last."""
+        return [OFFLINE, *dict.fromkeys([*self._vendors, *self._settings.providers])]
+
+    def resolve(self, name: str) -> Chosen:
+        """What `provider/model`, or an alias, means; the key is left out. Raises WrongUse for an unknown provider."""
+        shown = self._settings.aliases.get(name, name)
+        head, slash, model = shown.partition("/")
+        if head == OFFLINE:
+            return Chosen(shown if slash else GUIDE, model or GUIDE.partition("/")[2], None)
+        if not slash or not model:
+            raise self._unknown(shown)
+        vendor = self._vendor(_SAME.get(head, head))
+        if vendor is None:
+            raise self._unknown(shown)
+        chosen = self._at(vendor, shown, model)
+        router = self._vendors.get("openrouter")
+        if router and vendor.name in _AT_OPENROUTER and not chosen.url_from and not self._has_key(vendor):
+            detour = self._at(router, shown, f"{_AT_OPENROUTER[vendor.name]}/{model}")
+            return detour if self._has_key(router) else chosen
+        return chosen
+
+    def demand(self, name: str) -> Chosen:
+        """What a name means, with the key, for a request that is about to be sent.
+
+        Raises WrongUse also for a missing key, and if a file in the working directory names another address for the
+        provider: nothing may be sent then, neither there nor past the wish.
+        """
+        chosen = self.resolve(name)
+        vendor = chosen.vendor
+        if vendor is None:
+            return chosen
+        if not chosen.url_from:
+            self._refuse_redirection(vendor)
+        key = self._key(vendor, own_address=not chosen.url_from)
+        if key is None and vendor.key_env and not is_loopback(urlsplit(chosen.base_url).hostname or ""):
+            page = f" (keys are made at {vendor.keys_page})" if vendor.keys_page else ""
+            raise WrongUse(f"there is no key for {vendor.name}",
+                           f"set {vendor.key_env[0]}, or use 'llm keys set {vendor.name}'{page}")
+        return Chosen(chosen.shown, chosen.model, vendor, chosen.base_url, chosen.url_from, key)
+
+    def key_origin(self, provider: str) -> str:
+        """Where the key of a provider would come from; empty if there is none. No command is run."""
+        vendor = self._vendor(provider)
+        return self._origin(vendor) if vendor else ""
+
+    def _vendor(self, name: str) -> Vendor | None:
+        """The row of a provider, its key variable as the configuration says it."""
+        configured = self._settings.providers.get(name, {})
+        vendor = self._vendors.get(name)
+        if vendor is None and "base_url" in configured:
+            return compatible(name, configured["base_url"], configured.get("api_key_env", ""))
+        return vendor
+
+    def _at(self, vendor: Vendor, shown: str, model: str) -> Chosen:
+        """The vendor's address: the real environment before the user's configuration before the built-in one."""
+        url, source = base_url_of(vendor, self._environ)
+        configured = self._settings.providers.get(vendor.name, {}).get("base_url")
+        if configured and not source:
+            url, source = configured, f"providers.{vendor.name}.base_url"
+        return Chosen(shown, model, vendor, url, source)
+
+    def _variables(self, vendor: Vendor) -> tuple[str, ...]:
+        """The environment variables that hold the key; the configuration's own comes in their place."""
+        configured = self._settings.providers.get(vendor.name, {}).get("api_key_env")
+        return (configured,) if configured else vendor.key_env
+
+    def _has_key(self, vendor: Vendor) -> bool:
+        return bool(self._origin(vendor))
+
+    def _origin(self, vendor: Vendor) -> str:
+        try:
+            key = self._stored_key(vendor, own_address=not self._at(vendor, "", "").url_from)
+        except WrongUse:
+            key = None  # a file that cannot be trusted: said when the key is demanded
+        command = self._settings.providers.get(vendor.name, {}).get("api_key_cmd")
+        return key.origin if key else f"api_key_cmd of {vendor.name}" if command else ""
+
+    def _key(self, vendor: Vendor, *, own_address: bool) -> Key | None:
+        key = self._stored_key(vendor, own_address=own_address)
+        command = self._settings.providers.get(vendor.name, {}).get("api_key_cmd")
+        if key is None and command:
+            return run_key_command(command, vendor.name, self._environ, self._places.home)
+        return key
+
+    def _stored_key(self, vendor: Vendor, *, own_address: bool) -> Key | None:
+        """The key out of the environment, the working directory's .env (for the vendor's own address), the keyring."""
+        variables = self._variables(vendor)
+        for variable in variables:
+            if value := self._environ.get(variable, "").strip():
+                return Key(value, variable)
+        if own_address:
+            found = read_env_file(self._env_file)
+            for variable in (name for name in variables if name in vendor.key_env):
+                if value := found.get(variable):
+                    return Key(value, f"{variable} in {self._env_file}")
+        return self._keyring.get(vendor.name)
+
+    def _refuse_redirection(self, vendor: Vendor) -> None:
+        try:
+            in_env_file = read_env_file(self._env_file)
+        except WrongUse:
+            in_env_file = {}  # a file that is not read redirects nothing
+        forbidden = {"base_url", f"providers.{vendor.name}.base_url", *vendor.base_url_env}
+        wishes = [(self._env_file, name) for name in in_env_file if name in vendor.base_url_env]
+        wishes += [(self._project_file, name) for name in self._settings.refused if name in forbidden]
+        for file, name in wishes:
+            raise WrongUse(
+                f"{file} sets {name}, and a file in the working directory may not say where your key goes: "
+                "nothing was sent",
+                f"remove it there, or set base_url for {vendor.name} in {self._places.config_file}",
+            )
+
+    def _unknown(self, name: str) -> WrongUse:
+        head, slash, model = name.partition("/")
+        if not slash:
+            known = {*self._settings.aliases, *self.providers()}
+            near = get_close_matches(name, known, 1)
+            advice = f"did you mean {near[0]}{'/…' if near[0] not in self._settings.aliases else ''}?" if near else (
+                "write it as provider/model, such as openai/gpt-4o-mini")
+            return WrongUse(f"'{name}' is neither provider/model nor an alias", advice)
+        near = get_close_matches(head, self.providers(), 1)
+        advice = f"did you mean {near[0]}/{model}?" if near and model else "known are " + ", ".join(self.providers())
+        return WrongUse(f"there is no provider '{head}'" if near != [head] else f"'{name}' names no model", advice)

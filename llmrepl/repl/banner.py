@@ -1,0 +1,22 @@
+"""What the shell says when a conversation begins or goes on: at most three lines, as the guide has them."""
+
+from __future__ import annotations
+
+from llmrepl.messages import money, safe_name, shown_path
+from llmrepl.workspace import Workspace
+
+
+def banner(workspace: Workspace) -> str:
+    """The banner for what is open now."""
+    keeper = workspace.current
+    model = safe_name(workspace.model)
+    hint = "Type ':help' for commands"
+    if keeper and keeper.session.turns:
+        return (
+            f"🤖 Continuing chat with {model}\n"
+            f"💰 Budget: Unlimited | Previous cost: {money(keeper.session.cost)} | {hint}\n"
+            "\n[Previous conversation context is loaded]"
+        )
+    path = workspace.next_path()
+    where = f"Session will be saved to {shown_path(path, workspace.world.cwd)}" if path else "Nothing will be saved"
+    return f"🤖 Starting chat with {model}\n💾 {where}\n💰 Budget: Unlimited | {hint}"

@@ -1,0 +1,60 @@
+"""The keys of the prompt that differ from prompt_toolkit's own."""
+
+from __future__ import annotations
+
+from prompt_toolkit.filters import completion_is_selected, has_completions
+from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.keys import Keys
+
+BLOCK = '"""'
+
+
+def key_bindings() -> KeyBindings:
+    """Enter sends; Alt-Enter and Ctrl-J make a line; a block between triple quotes is one input."""
+    keys = KeyBindings()
+
+    @keys.add("enter", filter=~completion_is_selected)
+    def _send(event: KeyPressEvent) -> None:
+        buffer = event.current_buffer
+        if is_open_block(buffer.text):
+            buffer.insert_text("\n")
+        else:
+            buffer.validate_and_handle()
+
+    @keys.add("enter", filter=has_completions & completion_is_selected)
+    def _accept(event: KeyPressEvent) -> None:
+        event.current_buffer.complete_state = None
+
+    @keys.add("escape", "enter")
+    @keys.add("c-j")
+    def _newline(event: KeyPressEvent) -> None:
+        event.current_buffer.insert_text("\n")
+
+    @keys.add("c-g")
+    def _edit(event: KeyPressEvent) -> None:
+        event.current_buffer.open_in_editor()
+
+    @keys.add(Keys.ControlC)
+    def _clear(event: KeyPressEvent) -> None:
+        buffer = event.current_buffer
+        if buffer.text:
+            buffer.append_to_history()  # Up brings back what was cleared by mistake
+            buffer.reset()
+        else:
+            event.app.exit(exception=KeyboardInterrupt, style="class:aborting")
+
+    return keys
+
+
+def is_open_block(text: str) -> bool:
+    """Whether a block of triple quotes was begun and not closed."""
+    return sum(line.strip() == BLOCK for line in text.split("\n")) % 2 == 1
+
+
+def unquoted(text: str) -> str:
+    """An input without the triple quotes around it."""
+    lines = text.split("\n")
+    if len(lines) > 2 and lines[0].strip() == BLOCK and lines[-1].strip() == BLOCK:
+        inner = "\n".join(lines[1:-1])
+        return f":{inner}" if inner.lstrip().startswith(":") else inner
+    return text

@@ -1,0 +1,39 @@
+"""A session as text for elsewhere: one table of formats, and a file for each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from llmrepl.errors import WrongUse
+from llmrepl.sessions.export import markdown, session_json, text
+from llmrepl.sessions.export.facts import Options
+from llmrepl.sessions.model import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A way to write a session: `ending` of its files, and one line of `help`."""
+
+    render: Callable[[Session, Options], str]
+    ending: str
+    help: str
+
+
+FORMATS = {
+    "txt": Format(text.render, ".txt", "plain text, each turn with its tokens, cost and time"),
+    "md": Format(markdown.render, ".md", "Markdown, the statistics of each turn folded away"),
+    "json": Format(session_json.render, ".json", "the session file itself"),
+}
+"""The formats by name."""
+
+
+def export(session: Session, format: str, *, name: str, raw_csv: bool = False) -> str:
+    """`session`, known to the user as `name`, in one of FORMATS. Raises WrongUse for any other.
+
+    Turns that failed or were taken back are there with a mark, except in jsonl, which is what the model is shown.
+    `raw_csv` leaves cells that a spreadsheet would run as formulas as they are.
+    """
+    if format not in FORMATS:
+        raise WrongUse(f"there is no export format '{format}'", f"choose one of {', '.join(FORMATS)}")
+    return FORMATS[format].render(session, Options(name=name, raw_csv=raw_csv))

@@ -1,0 +1,88 @@
+"""Markdown, as the guide's export program writes it."""
+
+from __future__ import annotations
+
+import html
+import re
+
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+from llmrepl.messages import safe_name
+from llmrepl.sessions.export import facts
+from llmrepl.sessions.export.guard import LINE_ENDS, Guard
+from llmrepl.sessions.model import Session, Turn
+
+LABELS = {"user": "👤 **User**", **{role: f"🤖 **{role.title()}**" for role in (*facts.ROLES[1:], "other")}}
+"""Role -> what a message begins with."""
+
+SYSTEM = "**System Prompt:**"
+CONVERSATION = "## Conversation"
+CLOSED = "<!-- the text ended inside the block above -->"
+"""Stands below a line that we added, to close a block which would have swallowed what follows."""
+
+_BLANKS = rf"[^\S{LINE_ENDS}]*"
+_SPEAKER = rf"[👤🤖](?:<\w+>|[^\w{LINE_ENDS}]){{0,20}}(?i:{'|'.join((*facts.ROLES, 'other'))})"
+TEXT_GUARD = Guard(rf"{_BLANKS}(?:{_SPEAKER}|(?i:</?(?:details|summary)\b)|{CLOSED})")
+SYSTEM_GUARD = Guard(rf"{_BLANKS}(?:{CONVERSATION}|{CLOSED})")
+
+_BLOCKS = MarkdownIt("commonmark").disable(["inline", "text_join"])
+_LINE_END = re.compile(r"\r\n?|\n")
+_FENCE = re.compile(r" {0,3}(?:`{3}|~{3})")
+_RAW_TAG = re.compile(r"<(script|pre|style|textarea)(?=\s|>|$)", re.IGNORECASE)
+_END_OF_RAW = re.compile(r"</(script|pre|style|textarea)>", re.IGNORECASE)
+_ENDS = {"<!--": "-->", "<?": "?>", "<![CDATA[": "]]>", "<!": ">"}
+
+
+def render(session: Session, _options: facts.Options) -> str:
+    """The session as Markdown; `llmrepl.sessions.importing.transcript.read_markdown` reads it back."""
+    lines = ["# Chat Session", ""]
+    lines += [f"**Model:** {safe_name(session.model)}", f"**Created:** {facts.created(session)}"]
+    if session.system:
+        lines.append(_said(SYSTEM, SYSTEM_GUARD.hide(facts.printable(session.system))))
+    lines += ["", CONVERSATION, ""]
+    for number, turn in enumerate(session.turns, 1):
+        for message in turn.messages:
+            text = TEXT_GUARD.hide(facts.printable(message.text))
+            lines += [_said(f"{LABELS[facts.role(message)]}:", text), ""]
+        lines += _statistics(number, turn)
+    return "\n".join(lines)
+
+
+def _statistics(number: int, turn: Turn) -> list[str]:
+    figures, marks = facts.figures(turn), facts.marks(turn)
+    if figures is None and not marks:
+        return []
+    mark = html.escape(f" ({', '.join(marks)})", quote=False) if marks else ""
+    lines = ["<details>", f"<summary>Turn {number} Statistics{mark}</summary>", ""]
+    if figures:
+        lines += [f"- **Tokens:** {figures.tokens}", f"- **Cost:** {figures.cost}"]
+        lines += [f"- **Latency:** {figures.time}", ""]
+    return [*lines, "</details>", ""]
+
+
+def _said(label: str, text: str) -> str:
+    """A labelled text that ends where it ends.
+
+    A fence at its start gets a line of its own, since elsewhere it is none. A fence or a raw HTML block that is still
+    open at its end would hold all that follows (https://spec.commonmark.org/0.31.2/#fenced-code-blocks), so it is
+    closed, which CLOSED tells.
+    """
+    whole = f"{label}\n\n{text}" if _FENCE.match(text) else f"{label} {text}"
+    tokens = _BLOCKS.parse(whole)
+    end = _end_of_open_block(whole, tokens[-1]) if tokens else None
+    return whole if end is None else f"{whole}\n{end}\n{CLOSED}"
+
+
+def _end_of_open_block(text: str, last: Token) -> str | None:
+    if last.type == "fence" and last.map:
+        final = _LINE_END.split(text)[last.map[1] - 1]
+        fence = re.escape(last.markup[0])
+        return None if re.fullmatch(rf" {{0,3}}{fence}{{{len(last.markup)},}}[ \t]*", final) else last.markup
+    block = last.content.lstrip()
+    if last.type != "html_block":
+        return None
+    if tag := _RAW_TAG.match(block):
+        return None if _END_OF_RAW.search(block) else f"</{tag[1].lower()}>"
+    end = next((end for start, end in _ENDS.items() if block.startswith(start)), None)
+    return None if end is None or end in block else end

@@ -1,0 +1,38 @@
+"""Plain text, as the guide's export program writes it."""
+
+from __future__ import annotations
+
+from llmrepl.messages import safe_name
+from llmrepl.sessions.export import facts
+from llmrepl.sessions.export.guard import Guard
+from llmrepl.sessions.model import Session, Turn
+
+RULE = "=" * 50
+LABELS = {role: role.upper() for role in (*facts.ROLES, "other")}
+"""Role -> the word that a message begins with."""
+
+TEXT_GUARD = Guard(rf"(?:{'|'.join(LABELS.values())}):|\[Turn \d")
+SYSTEM_GUARD = Guard(RULE)
+
+
+def render(session: Session, _options: facts.Options) -> str:
+    """The session as plain text; `llmrepl.sessions.importing.transcript.read_text` reads it back."""
+    lines = [f"Session: {safe_name(session.model)}", f"Created: {facts.created(session)}"]
+    if session.system:
+        lines.append(f"System: {SYSTEM_GUARD.hide(facts.printable(session.system))}")
+    lines += [RULE, ""]
+    for number, turn in enumerate(session.turns, 1):
+        for message in turn.messages:
+            lines += [f"{LABELS[facts.role(message)]}: {TEXT_GUARD.hide(facts.printable(message.text))}", ""]
+        if footer := _footer(number, turn):
+            lines += [footer, ""]
+    return "\n".join(lines)
+
+
+def _footer(number: int, turn: Turn) -> str:
+    figures, marks = facts.figures(turn), facts.marks(turn)
+    if figures is None and not marks:
+        return ""
+    counted = "" if figures is None else f" - Tokens: {figures.tokens}, Cost: {figures.cost}, Time: {figures.time}"
+    mark = f" ({', '.join(marks)})" if marks else ""
+    return f"[Turn {number}{counted}]{mark}"
