@@ -17,6 +17,7 @@ LONGEST_WAIT = 60.0
 
 KEPT = "what came is kept; :retry asks again"
 _MESSAGE_LIMIT = 600
+_DEPTH = 8
 
 
 class ProviderFailure(Failure):
@@ -143,31 +144,34 @@ def _json(body: bytes) -> object:
         return None if text.startswith("<") else text
 
 
-def _message(payload: object) -> str:
+def _message(payload: object, depth: int = _DEPTH) -> str:
     """The text in `{"error": {"message"}}`, `{"error": "text"}`, `{"detail"}`, a list of such, or a bare string."""
     if isinstance(payload, str):
         return payload
+    if depth == 0:
+        return ""
     if isinstance(payload, list):
-        return next((text for item in payload if (text := _message(item))), "")
+        return next((text for item in payload if (text := _message(item, depth - 1))), "")
     if not isinstance(payload, dict):
         return ""
     upstream = payload.get("metadata")
     if isinstance(upstream, dict) and isinstance(upstream.get("raw"), str):
-        return f"{payload.get('message') or ''}: {_message(_json(upstream['raw'].encode('utf-8', 'replace')))}"
+        raw = _json(upstream["raw"].encode("utf-8", "replace"))
+        return f"{payload.get('message') or ''}: {_message(raw, depth - 1)}"
     inner = (payload.get(name) for name in ("error", "message", "detail", "msg", "errors"))
-    return next((text for value in inner if (text := _message(value))), "")
+    return next((text for value in inner if (text := _message(value, depth - 1))), "")
 
 
-def _names(payload: object) -> list[str]:
+def _names(payload: object, depth: int = _DEPTH) -> list[str]:
     """The words and numbers by which an error object, or the one inside it, says what kind it is."""
-    if not isinstance(payload, dict):
+    if not isinstance(payload, dict) or depth == 0:
         return []
     found = [str(payload[name]) for name in ("code", "type", "status", "reason")
              if isinstance(payload.get(name), str | int)]
     inner: list[Any] = [payload.get("error")]
     if isinstance(payload.get("details"), list):
         inner += payload["details"][:20]
-    return found + [name for value in inner for name in _names(value)]
+    return found + [name for value in inner for name in _names(value, depth - 1)]
 
 
 def _status(payload: object) -> int | None:

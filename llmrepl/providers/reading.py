@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -147,8 +146,8 @@ def reported_usage(counts: dict[str, Any], size: int) -> tuple[Usage | None, str
     if cached + written > prompt or reasoning > completion:
         return None, "the server's token counts contradict each other; they are estimated instead"
     cost = counts.get("cost")
-    if cost is not None and not (isinstance(cost, int | float) and not isinstance(cost, bool)
-                                 and math.isfinite(cost) and 0 <= cost <= _MOST_USD):
+    number = isinstance(cost, int | float) and not isinstance(cost, bool)
+    if cost is not None and not (number and 0 <= cost <= _MOST_USD):
         return Usage(prompt, completion, cached, written, reasoning), "the cost that the server reports makes no sense"
     return Usage(prompt, completion, cached, written, reasoning, float(cost) if cost is not None else None), ""
 

@@ -10,7 +10,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler
@@ -336,14 +336,14 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("tls")
     subprocess.run([openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", made / "key.pem", "-out",
                     made / "cert.pem", "-days", "2", "-subj", "/CN=localhost", "-addext",
-                    "subjectAltName=DNS:localhost"], check=True, capture_output=True)
+                    "subjectAltName=DNS:localhost,DNS:llm.example"], check=True, capture_output=True)
     (made / "both.pem").write_bytes((made / "key.pem").read_bytes() + (made / "cert.pem").read_bytes())
     return made / "both.pem"
 
 
 @contextmanager
-def tls_server(certificate: Path) -> Iterator[tuple[int, list[bytes]]]:
-    """A TLS server that answers Hello, and what it could read."""
+def tls_server(certificate: Path, *, silent: bool = False) -> Iterator[tuple[int, list[bytes]]]:
+    """A TLS server that answers Hello, or nothing for 5 seconds, and what it could read."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     listener = socket.create_server(("127.0.0.1", 0))
@@ -357,6 +357,8 @@ def tls_server(certificate: Path) -> Iterator[tuple[int, list[bytes]]]:
                 try:
                     with context.wrap_socket(connection, server_side=True) as wrapped:
                         heard.append(wrapped.recv(65536))
+                        if silent:
+                            SILENT.wait(5)
                         wrapped.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
                 except OSError:
                     connection.close()
@@ -371,23 +373,13 @@ def tls_server(certificate: Path) -> Iterator[tuple[int, list[bytes]]]:
 
 
 def test_the_time_limit_holds_over_tls(certificate: Path) -> None:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
-    listener = socket.create_server(("127.0.0.1", 0))
-
-    def serve() -> None:
-        connection, _ = listener.accept()
-        with context.wrap_socket(connection, server_side=True) as wrapped:
-            wrapped.recv(65536)
-            SILENT.wait(5)
-
-    threading.Thread(target=serve, daemon=True).start()
-    network = Network(environ={"SSL_CERT_FILE": str(certificate)}, first_token_timeout=0.3, idle_timeout=0.3)
-    begun = time.monotonic()
-    _, failure, _ = ask(Server([], url=f"https://localhost:{listener.getsockname()[1]}"), network=network, most=0)
-    listener.close()
+    with tls_server(certificate, silent=True) as (port, heard):
+        network = Network(environ={"SSL_CERT_FILE": str(certificate)}, first_token_timeout=0.3)
+        begun = time.monotonic()
+        _, failure, _ = ask(Server([], url=f"https://localhost:{port}"), network=network, most=0)
     assert failure is not None and "sent no text within 0.3 s" in str(failure)
     assert time.monotonic() - begun < 2
+    assert heard
 
 
 def test_netrc_and_proxies_of_the_process_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -408,6 +400,36 @@ def test_the_proxy_of_the_environment_is_used() -> None:
     assert failure is None
     assert text_of(events) == "Hello"
     assert proxy.seen[0].path == "http://llm.example/v1/chat/completions"
+
+
+def test_through_a_proxy_the_key_stays_in_the_tunnel_and_the_time_limit_holds(certificate: Path) -> None:
+    heard: list[bytes] = []
+    with tls_server(certificate, silent=True) as (port, _), closing(socket.create_server(("127.0.0.1", 0))) as listener:
+
+        def pipe(source: socket.socket, target: socket.socket) -> None:
+            with suppress(OSError):
+                while data := source.recv(65536):
+                    heard.append(data)
+                    target.sendall(data)
+                target.shutdown(socket.SHUT_RDWR)
+
+        def tunnel() -> None:
+            near, _ = listener.accept()
+            heard.append(near.recv(65536))
+            far = socket.create_connection(("127.0.0.1", port))
+            near.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+            threading.Thread(target=pipe, args=(far, near), daemon=True).start()
+            pipe(near, far)
+
+        threading.Thread(target=tunnel, daemon=True).start()
+        proxy = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        network = Network(environ={"HTTPS_PROXY": proxy, "SSL_CERT_FILE": str(certificate)}, first_token_timeout=0.3)
+        begun = time.monotonic()
+        _, failure, _ = ask(Server([], url="https://llm.example/v1"), network=network, most=0)
+    assert failure is not None and "sent no text within 0.3 s" in str(failure)
+    assert time.monotonic() - begun < 2
+    assert heard[0].startswith(b"CONNECT llm.example:443 ")
+    assert not any(KEY.encode() in data for data in heard)
 
 
 def test_a_whole_answer_comes_when_no_stream_is_wanted() -> None:

@@ -286,5 +286,36 @@ def test_what_leaves_the_seam_is_the_text_and_can_be_written(pieces: list[str]) 
     assert joined == "".join(pieces).encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
+_KEYS = st.sampled_from(
+    """type message delta choices index content text thinking reasoning refusal tool_calls finish_reason usage cost
+    prompt_tokens completion_tokens prompt_tokens_details cached_tokens content_block content_block_delta input_tokens
+    output_tokens stop_reason candidates parts usageMetadata promptTokenCount finishReason promptFeedback blockReason
+    done done_reason eval_count prompt_eval_count error code details retryDelay metadata raw status""".split())
+_WORDS = st.sampled_from(["message_start", "message_delta", "content_block_start", "content_block_delta", "message",
+                          "thinking", "text", "stop", "STOP", "", "5s", "overloaded_error", "\ud800"])
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 9) | st.sampled_from([10**400, math.nan, 1e308, -0.5]) | _WORDS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_KEYS, inner, max_size=5), max_leaves=25)
+
+
+@settings(max_examples=400, derandomize=True, deadline=None)
+@given(st.sampled_from(sorted(PROTOCOLS)), st.lists(_JSON, max_size=4))
+def test_no_json_whatever_makes_anything_but_events_and_failures(dialect: str, events: list[object]) -> None:
+    body = ndjson(*events) if dialect == "ollama" else sse(*(json.dumps(event) for event in events))
+    came, failure = read(dialect, body)
+    text_of(came).encode()
+    if failure:
+        str(failure).encode("utf-8", "surrogatepass")
+    for event in came:
+        if isinstance(event, Usage):
+            assert min(event.prompt_tokens, event.completion_tokens, event.cached_tokens) >= 0
+            assert event.total_tokens < 10**9
+
+
+def test_an_error_in_an_error_in_an_error_is_only_an_error() -> None:
+    _, failure = read("openai", sse('{"error":' * 900 + '"deep"' + "}" * 900))
+    assert isinstance(failure, ProviderFailure)
+
+
 def test_the_reply_limit_is_sixteen_megabytes() -> None:
     assert reading.REPLY_LIMIT == 16 * 1024 * 1024
