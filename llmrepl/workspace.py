@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import random
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llmrepl.errors import NotSaved
+from llmrepl.keys import Key
 from llmrepl.messages import shown_path
 from llmrepl.packaged import packaged
 from llmrepl.paths import Places, expand
@@ -55,7 +57,7 @@ class Workspace:
         self._opening = threading.Lock()  # the prompt opens the store behind the user's back, in a thread
         self._keeper: Keeper | None = None
         self._choice: Choice | None = None
-        self._providers: dict[str, Provider] = {}
+        self._providers: dict[tuple[str, str, Key | None], Provider] = {}
 
     @property
     def directory(self) -> Path:
@@ -202,10 +204,10 @@ class Workspace:
     def provider(self, model: str) -> tuple[Provider, str]:
         """The provider of `provider/model`, and the model's name there. Raises WrongUse, also for a missing key."""
         chosen = self.choice().demand(model)
-        name = chosen.shown.partition("/")[0]
-        if name not in self._providers:
-            self._providers[name] = self._open(chosen)
-        return self._providers[name], chosen.model
+        place = (chosen.provider, chosen.base_url, chosen.key)
+        if place not in self._providers:
+            self._providers[place] = self._open(chosen)
+        return self._providers[place], chosen.model
 
     def options(self) -> Options:
         """What the user set for requests."""
@@ -232,13 +234,14 @@ class Workspace:
 
             return Offline(packaged("docs"))
         from llmrepl.providers.http import Network
-        from llmrepl.providers.remote import open_provider, retries
+        from llmrepl.providers.remote import open_provider
+        from llmrepl.providers.retry import Retries
 
-        number = self.settings.number
+        seconds = self.settings.number
         network = Network(
-            connect_timeout=number("connect_timeout") or 10.0,
-            first_token_timeout=number("first_token_timeout") or 300.0,
-            idle_timeout=number("idle_timeout") or 60.0,
+            connect_timeout=seconds("connect_timeout") or 10.0,
+            first_token_timeout=seconds("first_token_timeout") or 300.0,
+            idle_timeout=seconds("idle_timeout") or 60.0,
             allow_http=self.settings.flag("allow_http"),
             environ=self.world.environ,
         )
@@ -249,7 +252,7 @@ class Workspace:
             key.value if key else None,
             key.origin if key else "",
             network,
-            retries(self.settings.count("max_retries") or 0, self.world.sleep),
+            Retries(self.settings.count("max_retries") or 0, self.world.sleep, self.world.monotonic, random.random),
         )
 
     def _collect(self) -> None:

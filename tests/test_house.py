@@ -76,7 +76,7 @@ LATE: dict[str, str] = {
 LONG: dict[str, str] = {}
 """Files of more than 300 lines and functions (`file:name`) of more than 50, and why they stay in one piece."""
 
-CATCH_ALL: dict[str, str] = {}
+CATCH_ALL: dict[str, str] = {"shell.py": "the loop: a mistake in one command must not take the conversation along"}
 """Files that may catch every exception."""
 
 FACES = ("repl/", "view/", "script.py", "cli.py", "generate/")

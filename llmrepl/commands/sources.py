@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from llmrepl.commands.registry import Table
+from llmrepl.providers.choice import DEFAULT_MODELS
+from llmrepl.providers.vendors import OFFLINE_MODELS
 from llmrepl.sessions.names import session_names, without_ending
 from llmrepl.workspace import Workspace
 
@@ -29,7 +31,10 @@ def sessions(workspace: Workspace, typed: str) -> Iterable[Candidate]:
 
 def models(workspace: Workspace, typed: str) -> Iterable[Candidate]:
     """The models that are known without asking anyone."""
-    return (Candidate(name, hint) for name, hint in workspace.choice().known_models())
+    offline = [Candidate(f"offline/{name}", hint) for name, hint in OFFLINE_MODELS.items()]
+    usual = [Candidate(f"{vendor}/{model}") for vendor, model in DEFAULT_MODELS.items()]
+    named = [Candidate(alias, f"alias of {model}") for alias, model in workspace.settings.aliases.items()]
+    return [*named, *usual, *offline]
 
 
 def settings(workspace: Workspace, typed: str) -> Iterable[Candidate]:

@@ -1,10 +1,8 @@
-"""Where a key may go: base URLs that are safe to use, and the proxy on the way."""
+"""Where a key may go: base URLs that are safe to use."""
 
 from __future__ import annotations
 
 import ipaddress
-import urllib.request
-from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from llmrepl.errors import WrongUse
@@ -38,19 +36,3 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False
-
-
-def proxy_for(url: str, environ: Mapping[str, str]) -> str | None:
-    """The proxy that the environment names for `url`; none for this machine and for what NO_PROXY lists."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    known = {name.lower(): value for name, value in environ.items() if name.lower().endswith("_proxy") and value}
-    if is_loopback(host) or urllib.request.proxy_bypass_environment(parts.netloc, {"no": known.get("no_proxy", "")}):  # type: ignore[attr-defined]
-        return None
-    proxy = known.get(f"{parts.scheme}_proxy") or known.get("all_proxy")
-    if proxy is None or proxy.startswith(("http://", "https://")):
-        return proxy
-    if "://" not in proxy:
-        return f"http://{proxy}"
-    raise WrongUse(f"the proxy that the environment names is of a kind that is not supported: {urlsplit(proxy).scheme}",
-                   "set HTTPS_PROXY to an http:// proxy, or add the host to NO_PROXY")

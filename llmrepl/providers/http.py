@@ -16,8 +16,8 @@ import httpx
 
 from llmrepl.errors import WrongUse
 from llmrepl.providers import wire
-from llmrepl.providers.address import proxy_for
 from llmrepl.providers.failures import KEPT, ProviderFailure, Site, refused
+from llmrepl.providers.proxy import proxy_for
 
 _ERROR_LIMIT = 64 * 1024
 _ERROR_SECONDS = 10.0

@@ -10,12 +10,7 @@ from pathlib import Path
 from llmrepl.errors import WrongUse
 from llmrepl.providers.base import Event, Finish, Message, Request, Text, Usage
 from llmrepl.providers.handbook import Handbook, Section, words
-
-MODELS = {
-    "guide": "answers questions about this shell out of its own documentation: a search, not a language model",
-    "echo": "repeats the prompt, for scripts and tests",
-}
-"""The models and what each of them is."""
+from llmrepl.providers.vendors import OFFLINE_MODELS as MODELS
 
 LONGEST = 60
 """Of a longer section so many lines are quoted; the page has the rest."""

@@ -88,3 +88,9 @@ def ollama_url(host: str) -> str:
     if name in ("", "0.0.0.0", "[::]"):
         name = "127.0.0.1"
     return f"{scheme}://{name}:{port or '11434'}{slash}{path}".rstrip("/")
+
+OFFLINE_MODELS = {
+    "guide": "answers questions about this shell out of its own documentation: a search, not a language model",
+    "echo": "repeats the prompt, for scripts and tests",
+}
+"""The built-in models and what each of them is."""

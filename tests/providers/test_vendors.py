@@ -8,7 +8,8 @@ import sys
 import pytest
 
 from llmrepl.errors import WrongUse
-from llmrepl.providers.address import check_url, is_loopback, proxy_for
+from llmrepl.providers.address import check_url, is_loopback
+from llmrepl.providers.proxy import proxy_for
 from llmrepl.providers.remote import PROTOCOLS
 from llmrepl.providers.vendors import VENDORS, base_url_of, compatible, ollama_url
 
