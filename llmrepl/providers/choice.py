@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from llmrepl.errors import WrongUse
 from llmrepl.keys import Key, Keyring, read_env_file, run_key_command
 from llmrepl.paths import Places
-from llmrepl.providers.address import is_loopback
+from llmrepl.providers.address import check_url, is_loopback
 from llmrepl.providers.vendors import VENDORS, Vendor, base_url_of, compatible
 from llmrepl.settings import PROJECT_FILE, Settings
 
@@ -103,10 +103,10 @@ class Choice:
         shown = self._settings.aliases.get(name, name)
         head, slash, model = shown.partition("/")
         if head == OFFLINE:
-            return Chosen(shown if slash else GUIDE, model or GUIDE.partition("/")[2], None)
+            return Chosen(shown, model, None) if model else Chosen(GUIDE, GUIDE.partition("/")[2], None)
         if not slash or not model:
             raise self._unknown(shown)
-        vendor = self._vendor(_SAME.get(head, head))
+        vendor = self._vendor(head) or self._vendor(_SAME.get(head, ""))
         if vendor is None:
             raise self._unknown(shown)
         chosen = self._at(vendor, shown, model)
@@ -119,21 +119,21 @@ class Choice:
     def demand(self, name: str) -> Chosen:
         """What a name means, with the key, for a request that is about to be sent.
 
-        Raises WrongUse also for a missing key, and if a file in the working directory names another address for the
-        provider: nothing may be sent then, neither there nor past the wish.
+        Raises WrongUse also for a missing key, an address that is not safe, and if a file in the working directory
+        names another address for the provider: nothing may be sent then, neither there nor past the wish.
         """
         chosen = self.resolve(name)
         vendor = chosen.vendor
         if vendor is None:
             return chosen
-        if not chosen.url_from:
+        own_address = not chosen.url_from
+        if own_address:
             self._refuse_redirection(vendor)
-        key = self._key(vendor, own_address=not chosen.url_from)
-        if key is None and vendor.key_env and not is_loopback(urlsplit(chosen.base_url).hostname or ""):
-            page = f" (keys are made at {vendor.keys_page})" if vendor.keys_page else ""
-            raise WrongUse(f"there is no key for {vendor.name}",
-                           f"set {vendor.key_env[0]}, or use 'llm keys set {vendor.name}'{page}")
-        return Chosen(chosen.shown, chosen.model, vendor, chosen.base_url, chosen.url_from, key)
+        url = check_url(chosen.base_url, allow_http=self._settings.flag("allow_http"))
+        key = self._key(vendor, own_address=own_address)
+        if key is None and vendor.key_env and not is_loopback(urlsplit(url).hostname or ""):
+            raise self._missing(vendor, own_address=own_address)
+        return replace(chosen, base_url=url, key=key)
 
     def key_origin(self, provider: str) -> str:
         """Where the key of a provider would come from; empty if there is none. No command is run."""
@@ -141,7 +141,7 @@ class Choice:
         return self._origin(vendor) if vendor else ""
 
     def _vendor(self, name: str) -> Vendor | None:
-        """The row of a provider, its key variable as the configuration says it."""
+        """The row of a provider: a known one, or what the configuration says of another."""
         configured = self._settings.providers.get(name, {})
         vendor = self._vendors.get(name)
         if vendor is None and "base_url" in configured:
@@ -167,14 +167,18 @@ class Choice:
     def _origin(self, vendor: Vendor) -> str:
         try:
             key = self._stored_key(vendor, own_address=not self._at(vendor, "", "").url_from)
-        except WrongUse:
-            key = None  # a file that cannot be trusted: said when the key is demanded
-        command = self._settings.providers.get(vendor.name, {}).get("api_key_cmd")
-        return key.origin if key else f"api_key_cmd of {vendor.name}" if command else ""
+        except WrongUse:  # a keyring that cannot be read: said when the key is demanded
+            key = None
+        if key:
+            return key.origin
+        return f"api_key_cmd of {vendor.name}" if self._command(vendor) else ""
+
+    def _command(self, vendor: Vendor) -> str | None:
+        return self._settings.providers.get(vendor.name, {}).get("api_key_cmd")
 
     def _key(self, vendor: Vendor, *, own_address: bool) -> Key | None:
         key = self._stored_key(vendor, own_address=own_address)
-        command = self._settings.providers.get(vendor.name, {}).get("api_key_cmd")
+        command = self._command(vendor)
         if key is None and command:
             return run_key_command(command, vendor.name, self._environ, self._places.home)
         return key
@@ -185,24 +189,32 @@ class Choice:
         for variable in variables:
             if value := self._environ.get(variable, "").strip():
                 return Key(value, variable)
-        if own_address:
-            found = read_env_file(self._env_file)
-            for variable in (name for name in variables if name in vendor.key_env):
-                if value := found.get(variable):
-                    return Key(value, f"{variable} in {self._env_file}")
+        found = self._in_env_file() if own_address else {}
+        for variable in (name for name in variables if name in vendor.key_env):
+            if found.get(variable):
+                return Key(found[variable], f"{variable} in {self._env_file}")
         return self._keyring.get(vendor.name)
 
-    def _refuse_redirection(self, vendor: Vendor) -> None:
+    def _in_env_file(self) -> dict[str, str]:
         try:
-            in_env_file = read_env_file(self._env_file)
-        except WrongUse:
-            in_env_file = {}  # a file that is not read redirects nothing
+            return read_env_file(self._env_file)
+        except WrongUse:  # a file that cannot be trusted is as good as none, until a key is missing
+            return {}
+
+    def _missing(self, vendor: Vendor, *, own_address: bool) -> WrongUse:
+        if own_address:
+            read_env_file(self._env_file)  # says why it was not read, if that is so
+        page = f" (keys are made at {vendor.keys_page})" if vendor.keys_page else ""
+        return WrongUse(f"there is no key for {vendor.name}",
+                        f"set {self._variables(vendor)[0]}, or use 'llm keys set {vendor.name}'{page}")
+
+    def _refuse_redirection(self, vendor: Vendor) -> None:
         forbidden = {"base_url", f"providers.{vendor.name}.base_url", *vendor.base_url_env}
-        wishes = [(self._env_file, name) for name in in_env_file if name in vendor.base_url_env]
+        wishes = [(self._env_file, name) for name in self._in_env_file() if name in vendor.base_url_env]
         wishes += [(self._project_file, name) for name in self._settings.refused if name in forbidden]
         for file, name in wishes:
             raise WrongUse(
-                f"{file} sets {name}, and a file in the working directory may not say where your key goes: "
+                f"{file} sets {name}, but a file in the working directory may not say where your key goes; "
                 "nothing was sent",
                 f"remove it there, or set base_url for {vendor.name} in {self._places.config_file}",
             )
@@ -210,11 +222,13 @@ class Choice:
     def _unknown(self, name: str) -> WrongUse:
         head, slash, model = name.partition("/")
         if not slash:
-            known = {*self._settings.aliases, *self.providers()}
-            near = get_close_matches(name, known, 1)
-            advice = f"did you mean {near[0]}{'/…' if near[0] not in self._settings.aliases else ''}?" if near else (
+            near = get_close_matches(name, [*self._settings.aliases, *self.providers()], 1)
+            provider = near and near[0] not in self._settings.aliases
+            advice = f"did you mean {near[0]}{'/MODEL' if provider else ''}?" if near else (
                 "write it as provider/model, such as openai/gpt-4o-mini")
             return WrongUse(f"'{name}' is neither provider/model nor an alias", advice)
+        if not model:
+            return WrongUse(f"'{name}' names no model", "write it as provider/model, such as openai/gpt-4o-mini")
         near = get_close_matches(head, self.providers(), 1)
-        advice = f"did you mean {near[0]}/{model}?" if near and model else "known are " + ", ".join(self.providers())
-        return WrongUse(f"there is no provider '{head}'" if near != [head] else f"'{name}' names no model", advice)
+        advice = f"did you mean {near[0]}/{model}?" if near else f"there are {', '.join(self.providers())}"
+        return WrongUse(f"there is no provider '{head}'", advice)
