@@ -25,6 +25,7 @@ def cut(data: bytes, places: list[int]) -> list[bytes]:
     (b"data: a\n\ndata: b\n\n", ["a", "b"]),
     (b"data: a\r\n\r\ndata: b\r\n\r\n", ["a", "b"]),
     (b"data: a\r\rdata: b\r\r", ["a", "b"]),
+    (b"data: a\r\ndata: b\r\n\r\n", ["a\nb"]),
     (b"data:a\n\n", ["a"]),
     (b"data:  a\n\n", [" a"]),
     (b"data: a\ndata: b\ndata\n\n", ["a\nb\n"]),
