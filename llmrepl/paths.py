@@ -102,7 +102,7 @@ def read_own(path: Path, limit: int) -> str | None:
     except OSError as error:
         why = "it is a symbolic link" if error.errno == errno.ELOOP else _why(error)
         raise _untrusted(path, why, "remove it, or make it a file of your own") from error
-    with open(fd, "rb") as file:
+    try:
         status = os.fstat(fd)
         if not stat.S_ISREG(status.st_mode):
             raise _untrusted(path, "it is not a regular file", "remove it, or make it a file of your own")
@@ -110,7 +110,10 @@ def read_own(path: Path, limit: int) -> str | None:
             raise _untrusted(path, "it belongs to another user", "if you trust it, make a copy of your own")
         if status.st_mode & 0o022:
             raise _untrusted(path, "others can write to it", f"if you trust it: chmod go-w {path.name}")
-        return decode(path, file.read(limit + 1), limit)
+        with open(fd, "rb", closefd=False) as file:
+            return decode(path, file.read(limit + 1), limit)
+    finally:
+        os.close(fd)
 
 
 def decode(path: Path, data: bytes, limit: int) -> str:

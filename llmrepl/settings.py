@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -13,7 +13,8 @@ from llmrepl.paths import Places, decode, read_own
 from llmrepl.settings_table import SETTINGS, TABLES, Setting, Value
 
 PROJECT_FILE = ".llm.toml"
-_LIMIT = 1 << 18
+_LIMIT, _PROJECT_LIMIT = 1 << 18, 1 << 14
+"""Bytes. Parsing a hostile file of dotted keys takes the square of its size: here at most a second."""
 _ROWS = {row.key: row for row in SETTINGS}
 _SHORT = {row.name: row for row in SETTINGS}
 
@@ -124,7 +125,7 @@ class Settings:
             self.problems.append(f"{where} {wrong}, and is ignored")
 
     def _configuration(self, file: Path) -> None:
-        for key, value in self._document(file, _read_file).items():
+        for key, value in self._document(file, _read_file, _LIMIT).items():
             if key in _ROWS:
                 self._take(_ROWS[key], value, str(file), f"{file}: {key}")
             elif key not in TABLES:
@@ -161,7 +162,7 @@ class Settings:
         self.problems.append(f"{file}: {key} is not a setting, and is ignored" + (f"; {meant}" if meant else ""))
 
     def _project(self, file: Path) -> None:
-        for key, value in self._document(file, read_own).items():
+        for key, value in self._document(file, read_own, _PROJECT_LIMIT).items():
             row = _ROWS.get(key)
             if row is not None and row.project:
                 self._project_value(row, value, file)
@@ -181,10 +182,10 @@ class Settings:
             self._values[row.key] = before
             self.problems.append(f"{file}: a project may only lower {row.key}, and this value is ignored")
 
-    def _document(self, file: Path, read: Any) -> dict[str, Any]:
+    def _document(self, file: Path, read: Callable[[Path, int], str | None], limit: int) -> dict[str, Any]:
         """A TOML file; empty, and a problem, if it cannot be used."""
         try:
-            text = read(file, _LIMIT)
+            text = read(file, limit)
         except Failure as failure:
             self.problems.append(str(failure))
             return {}
