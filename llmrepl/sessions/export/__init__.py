@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from llmrepl.errors import WrongUse
-from llmrepl.sessions.export import markdown, session_json, text
+from llmrepl.sessions.export import chat_jsonl, markdown, page, session_json, table, text
 from llmrepl.sessions.export.facts import Options
 from llmrepl.sessions.model import Session
 
@@ -23,7 +23,10 @@ class Format:
 FORMATS = {
     "txt": Format(text.render, ".txt", "plain text, each turn with its tokens, cost and time"),
     "md": Format(markdown.render, ".md", "Markdown, the statistics of each turn folded away"),
+    "csv": Format(table.render, ".csv", "a table, one row a message, safe to open in a spreadsheet"),
     "json": Format(session_json.render, ".json", "the session file itself"),
+    "html": Format(page.render, ".html", "one page to look at or print, which runs and loads nothing"),
+    "jsonl": Format(chat_jsonl.render, ".jsonl", "what the model is shown, as one line of OpenAI messages"),
 }
 """The formats by name."""
 

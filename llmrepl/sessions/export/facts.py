@@ -55,6 +55,11 @@ def total_tokens(turn: Turn) -> int | None:
     return usage.prompt_tokens + usage.completion_tokens
 
 
+def cost(turn: Turn) -> str:
+    """The cost of the turn as words, with `~` if it rests on an estimate."""
+    return money(turn.cost_estimate, about=bool(turn.usage and turn.usage.estimated))
+
+
 def figures(turn: Turn) -> Figures | None:
     """The figures of a turn; None if there is no usage, as in the guide."""
     if turn.usage is None:
@@ -62,7 +67,7 @@ def figures(turn: Turn) -> Figures | None:
     tokens = total_tokens(turn)
     return Figures(
         tokens=UNKNOWN if tokens is None else str(tokens),
-        cost=money(turn.cost_estimate, about=bool(turn.usage.estimated)),
+        cost=cost(turn),
         time=UNKNOWN if turn.latency_ms is None else f"{turn.latency_ms:.0f}ms",
     )
 

@@ -1,0 +1,149 @@
+"""HTML: one page that stands by itself, to look at, to print, to send; it runs and loads nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from html import escape
+
+from llmrepl.messages import count, money, safe_name
+from llmrepl.sessions.export import facts
+from llmrepl.sessions.export.page_style import stylesheet
+from llmrepl.sessions.export.page_text import rendered
+from llmrepl.sessions.model import Message, Session, Turn
+
+POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+"""What the page may load: its own style. Scripts, images, fonts, frames and forms are refused by the browser."""
+
+
+def render(session: Session, options: facts.Options) -> str:
+    """The session as one page. Replies are rendered as Markdown, what the user wrote stays as it was typed."""
+    title = _one_line(session.title or options.name or "Session")
+    parts = [
+        "<!doctype html>",
+        '<html lang="en">',
+        "<head>",
+        '<meta charset="utf-8">',
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">',
+        '<meta name="viewport" content="width=device-width, initial-scale=1">',
+        '<meta name="referrer" content="no-referrer">',
+        f"<title>{title}</title>",
+        f"<style>{stylesheet()}</style>",
+        "</head>",
+        "<body>",
+        *_header(session, title, options.name),
+        "<main>",
+        *(line for number, turn in enumerate(session.turns, 1) for line in _turn(number, turn)),
+        "</main>",
+        *_table(session),
+        "</body>",
+        "</html>",
+        "",
+    ]
+    return "\n".join(parts)
+
+
+def _one_line(text: str) -> str:
+    return escape(safe_name(text))
+
+
+def _block(text: str) -> str:
+    return escape(facts.printable(text))
+
+
+def _header(session: Session, title: str, name: str) -> Iterator[str]:
+    totals = session.usage_totals
+    rows = [
+        ("Session", name),
+        ("Model", session.model),
+        ("Created", facts.created(session).replace("T", " ")[:19]),
+        ("Turns", f"{len(session.turns):,}"),
+        ("Tokens", _tokens(totals.prompt_tokens, totals.completion_tokens, totals.total_tokens) if totals else ""),
+        ("Cost", _total_cost(session)),
+        ("Tags", ", ".join(session.tags)),
+    ]
+    yield f'<header>\n<h1 dir="auto">{title}</h1>\n<dl>'
+    for term, value in rows:
+        if value:
+            yield f"<dt>{term}</dt><dd>{_one_line(value)}</dd>"
+    yield "</dl>"
+    if session.system:
+        yield '<details class="system"><summary>System prompt</summary>'
+        yield f'<div class="plain" dir="auto">{_block(session.system)}</div></details>'
+    yield "</header>"
+
+
+def _tokens(prompt: int | None, completion: int | None, total: int | None) -> str:
+    if total is None:
+        return facts.UNKNOWN
+    parts = "" if prompt is None or completion is None else f" (prompt: {prompt:,}, completion: {completion:,})"
+    return f"{total:,}{parts}"
+
+
+def _total_cost(session: Session) -> str:
+    if all(turn.cost_estimate is None for turn in session.turns):
+        return facts.UNKNOWN
+    more = f" + {count(session.unpriced, 'turn')} unpriced" if session.unpriced else ""
+    return f"{money(session.cost)}{more}"
+
+
+def _turn(number: int, turn: Turn) -> Iterator[str]:
+    yield f'<section class="turn{" undone" if turn.undone else ""}" id="turn-{number}">'
+    for message in turn.messages:
+        yield from _message(message)
+    words = [f"Turn {number}"]
+    if turn.usage:
+        tokens = facts.total_tokens(turn)
+        words += ["tokens unknown" if tokens is None else count(tokens, "token"), _cost(turn)]
+        words += [_seconds(turn)] if turn.latency_ms is not None else []
+    marks = "".join(f' · <span class="mark">{escape(mark)}</span>' for mark in facts.marks(turn))
+    yield f'<p class="figures">{escape(" · ".join(words))}{marks}</p>\n</section>'
+
+
+def _cost(turn: Turn) -> str:
+    """The cost of a turn where nothing beside it says that it is one."""
+    return f"cost {facts.cost(turn)}" if turn.cost_estimate is None else facts.cost(turn)
+
+
+def _seconds(turn: Turn) -> str:
+    return "" if turn.latency_ms is None else f"{turn.latency_ms / 1000:.2f} s"
+
+
+def _message(message: Message) -> Iterator[str]:
+    role = facts.role(message)
+    yield f'<article class="message {role}">\n<h2>{role.title()}</h2>'
+    if role == "assistant":
+        yield f'<div class="reply" dir="auto">{rendered(message.text)}</div>'
+    else:
+        yield f'<div class="plain" dir="auto">{_block(message.text)}</div>'
+    yield "</article>"
+
+
+def _table(session: Session) -> Iterator[str]:
+    if not session.turns:
+        return
+    yield '<section class="turns">\n<h2>Turns</h2>\n<div class="wide"><table>'
+    heads = ("Turn", "Prompt", "Completion", "Total", "Cost", "Time")
+    yield "<thead><tr>" + "".join(f'<th class="number">{head}</th>' for head in heads) + "</tr></thead>\n<tbody>"
+    for number, turn in enumerate(session.turns, 1):
+        usage = turn.usage
+        yield _row(
+            str(number),
+            _count(usage.prompt_tokens if usage else None),
+            _count(usage.completion_tokens if usage else None),
+            _count(facts.total_tokens(turn)),
+            facts.cost(turn),
+            _seconds(turn),
+        )
+    yield "</tbody>"
+    if totals := session.usage_totals:
+        counts = (totals.prompt_tokens, totals.completion_tokens, totals.total_tokens)
+        yield f"<tfoot>{_row('All', *map(_count, counts), _total_cost(session), '')}</tfoot>"
+    yield "</table></div>\n</section>"
+
+
+def _row(*cells: str) -> str:
+    return "<tr>" + "".join(f'<td class="number">{escape(cell)}</td>' for cell in cells) + "</tr>"
+
+
+def _count(number: int | None) -> str:
+    return facts.UNKNOWN if number is None else f"{number:,}"
