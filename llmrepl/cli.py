@@ -35,15 +35,17 @@ def main(words: list[str], world: World) -> int:
     """Run the command that `words` name; its exit code. After SIGINT, SIGTERM or SIGHUP the process dies of it."""
     from llmrepl.errors import Failure, Stopped
     from llmrepl.signals import Signals, die_of
-    from llmrepl.view.output import PlainOutput
 
     signals = Signals()
     signals.install()
     try:
-        code = _run(words, world, signals)
+        workspace = _workspace(world, signals)
+        code = _run(words, workspace) if words or not world.stdin.isatty() else _prompt(workspace)
         world.stdout.flush()
         return code
     except Failure as failure:
+        from llmrepl.view.output import PlainOutput
+
         PlainOutput(world).failure(failure)
         return failure.code
     except BrokenPipeError:
@@ -55,21 +57,32 @@ def main(words: list[str], world: World) -> int:
         return die_of(stopped.signum)
 
 
-def _run(words: list[str], world: World, signals: Signals) -> int:
-    from llmrepl.commands.registry import TERMINAL
-    from llmrepl.commands.table import all_commands
+def _workspace(world: World, signals: Signals) -> Workspace:
     from llmrepl.paths import Places
     from llmrepl.settings import Settings
-    from llmrepl.shell import Shell
     from llmrepl.workspace import Workspace
 
-    table = all_commands()
-    call = table.parse(_command_words(words), TERMINAL)
     places = Places.find(world.environ)
     settings = Settings.load(world.environ, world.cwd, places)
     workspace = Workspace(world, settings, places, signals)
     workspace.notes += settings.problems
-    shell = Shell(workspace, table, _output(workspace, call))
+    return workspace
+
+
+def _prompt(workspace: Workspace) -> int:
+    """`llm` alone: the prompt first, the commands when they are first needed or nobody types."""
+    from llmrepl.repl.loop import Loop
+
+    workspace.check_writable()
+    return Loop(workspace, lambda: _shell(workspace, json=False)).run()
+
+
+def _run(words: list[str], workspace: Workspace) -> int:
+    from llmrepl.commands.registry import TERMINAL
+    from llmrepl.commands.table import all_commands
+
+    call = all_commands().parse(_command_words(words), TERMINAL)
+    shell = _shell(workspace, json=bool(call.values.get("json")))
     try:
         reply = call.run(workspace)
         chat = _wish_to_chat(reply)
@@ -78,6 +91,13 @@ def _run(words: list[str], world: World, signals: Signals) -> int:
         return shell.answer(call, reply)
     finally:
         shell.close()
+
+
+def _shell(workspace: Workspace, *, json: bool) -> Shell:
+    from llmrepl.commands.table import all_commands
+    from llmrepl.shell import Shell
+
+    return Shell(workspace, all_commands(), _output(workspace, json=json))
 
 
 def _command_words(words: list[str]) -> list[str]:
@@ -89,10 +109,10 @@ def _command_words(words: list[str]) -> list[str]:
     return words
 
 
-def _output(workspace: Workspace, call: Call) -> Output:
+def _output(workspace: Workspace, *, json: bool) -> Output:
     """Where to draw: JSON if asked for, a terminal's colours and tables if there is one, else plain text."""
     world = workspace.world
-    if call.values.get("json"):
+    if json:
         from llmrepl.view.jsonlines import JsonOutput
 
         return JsonOutput(world)
@@ -113,13 +133,11 @@ def _wish_to_chat(reply: Reply) -> Chat | None:
 
 
 def _chat(shell: Shell, call: Call, reply: Reply, chat: Chat) -> int:
-    workspace = shell.workspace
-    workspace.stdin_is_input = True
-    if workspace.world.stdin.isatty():
+    shell.output.reply(call, reply)
+    if shell.workspace.world.stdin.isatty():
         from llmrepl.repl.loop import Loop
 
-        shell.output.reply(call, reply)
-        return Loop(shell).run()
+        return Loop(shell.workspace, lambda: shell).run()
     from llmrepl import script
 
     return script.run(shell, keep_going=chat.keep_going)

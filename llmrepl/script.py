@@ -13,6 +13,7 @@ PIPED = "each line that is piped in is one input; 'llm ask' takes the whole text
 def run(shell: Shell, *, keep_going: bool) -> int:
     """Run the inputs on stdin as they come; the exit code."""
     world = shell.workspace.world
+    shell.workspace.stdin_is_input = True
     if world.stderr.isatty() and not world.stdin.isatty():
         shell.output.note(PIPED)
     code = shell.inputs(line.inputs(world.stdin), keep_going=keep_going)

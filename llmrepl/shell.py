@@ -17,8 +17,8 @@ from llmrepl.workspace import Workspace
 class Shell:
     """The commands, the workspace that they work on, and where to draw.
 
-    `left` is set once the user wants to leave, `greet` when a conversation is begun or goes on; `editor` lets the user
-    edit a text.
+    `left` is set once the user wants to leave, `greet` when a conversation was loaded; `editor` lets the user edit a
+    text.
     """
 
     def __init__(self, workspace: Workspace, table: Table, output: Output) -> None:

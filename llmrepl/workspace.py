@@ -13,13 +13,13 @@ from llmrepl.keys import Key
 from llmrepl.messages import shown_path
 from llmrepl.packaged import packaged
 from llmrepl.paths import Places, expand
-from llmrepl.providers.base import Options, Provider, Usage
 from llmrepl.providers.choice import Choice, Chosen
 from llmrepl.settings import Settings
 from llmrepl.signals import Signals
 from llmrepl.world import World
 
 if TYPE_CHECKING:
+    from llmrepl.providers.base import Options, Provider, Usage
     from llmrepl.sessions.keeper import Keeper
     from llmrepl.sessions.model import Session
     from llmrepl.sessions.store import Store
@@ -211,6 +211,8 @@ class Workspace:
 
     def options(self) -> Options:
         """What the user set for requests."""
+        from llmrepl.providers.base import Options
+
         return Options(
             temperature=self.settings.number("temperature"),
             top_p=self.settings.number("top_p"),

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 BLOCK = '"""'
 
 
-@dataclass(frozen=True)
+@dataclass
 class Prompt:
     """Text for the model."""
 
     text: str
 
 
-@dataclass(frozen=True)
+@dataclass
 class CommandLine:
     """A command, without its colon."""
 

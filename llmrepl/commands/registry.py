@@ -17,7 +17,7 @@ from llmrepl.messages import safe_name
 BOTH, PROMPT, TERMINAL = "both", "prompt", "terminal"
 
 
-@dataclass(frozen=True)
+@dataclass
 class Argument:
     """One argument. `flags` is a name (positional) or options such as `("-m", "--model")`.
 
@@ -50,7 +50,7 @@ class Argument:
         return not self.flags[0].startswith("-")
 
 
-@dataclass(frozen=True)
+@dataclass
 class Command:
     """One row of the table: the words it is called by, what it is for, its arguments and its handler."""
 
@@ -75,7 +75,7 @@ class Command:
         return next((a for a in self.arguments if a.rest), None)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Call:
     """A command with the values of its arguments."""
 

@@ -9,14 +9,14 @@ from pathlib import Path
 Cell = str | int | float | None
 
 
-@dataclass(frozen=True)
+@dataclass
 class Note:
     """Something said about what was done. It goes to stderr, so that stdout holds results only."""
 
     text: str
 
 
-@dataclass(frozen=True)
+@dataclass
 class Column:
     """A column of a table. `kind`: `text`, `name`, `count` (tokens, turns), `usd`, `date` (ISO 8601) or `seconds`."""
 
@@ -24,7 +24,7 @@ class Column:
     kind: str = "text"
 
 
-@dataclass(frozen=True)
+@dataclass
 class Table:
     """Rows of values as they are; the face formats them. `empty` is said instead when there are no rows."""
 
@@ -35,7 +35,7 @@ class Table:
     empty: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Panel:
     """A box of text with a title, as `show` has them."""
 
@@ -43,7 +43,7 @@ class Panel:
     text: str
 
 
-@dataclass(frozen=True)
+@dataclass
 class Document:
     """A text that is the result: an export, a page of help, JSON. `markdown` may be rendered on a screen."""
 
@@ -51,14 +51,14 @@ class Document:
     markdown: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass
 class Several:
     """More than one reply, in order."""
 
     parts: Sequence[Reply]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Chat:
     """A wish to start (or go on with) the conversation that the workspace has open.
 
@@ -69,7 +69,7 @@ class Chat:
     keep_going: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass
 class Ask:
     """A wish to ask the model `text`, maybe another `model` this once, in the place of the failed turn `replaces`.
 
@@ -84,7 +84,7 @@ class Ask:
     json: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass
 class Edit:
     """A wish to edit `text` in the user's editor; `command` is run with what comes out."""
 
@@ -92,7 +92,7 @@ class Edit:
     command: str
 
 
-@dataclass(frozen=True)
+@dataclass
 class Choose:
     """A wish to let the user pick a session; `command` is run with the name. Without a terminal the table is shown."""
 
@@ -100,7 +100,7 @@ class Choose:
     table: Table
 
 
-@dataclass(frozen=True)
+@dataclass
 class RunScript:
     """A wish to run the inputs in a file, `arguments` being $1, $2 … of it."""
 
@@ -108,7 +108,7 @@ class RunScript:
     arguments: Sequence[str] = field(default_factory=tuple)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Leave:
     """A wish to leave the shell."""
 

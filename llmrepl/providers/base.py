@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Attachment:
     """A file that goes with a message: `media_type` such as `image/png` or `text/plain`, and its bytes."""
 
@@ -16,7 +16,7 @@ class Attachment:
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Message:
     """One message of the context; `role` is `user` or `assistant`."""
 
@@ -25,7 +25,7 @@ class Message:
     attachments: tuple[Attachment, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Options:
     """What the user set for the request; None leaves the choice to the provider. `max_tokens` caps the reply."""
 
@@ -35,7 +35,7 @@ class Options:
     stream: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Request:
     """One question to one model: `model` is the provider's own name for it, `messages` the context, oldest first."""
 
@@ -45,21 +45,21 @@ class Request:
     options: Options = field(default_factory=Options)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Text:
     """A piece of the reply."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Reasoning:
     """A piece of the model's thinking, which is not part of the reply."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Usage:
     """Tokens of one request. Of several in a stream the last one counts.
 
@@ -82,21 +82,21 @@ class Usage:
         return self.prompt_tokens + self.completion_tokens
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Finish:
     """The reply is whole; `reason` is `stop`, `length`, `content_filter`, `refusal` or the provider's own word."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Notice:
     """Something worth telling beside the reply, such as a malformed event that was skipped."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Waiting:
     """The request failed before any text and is tried again: about `seconds` are left of the wait, `why` says why.
 

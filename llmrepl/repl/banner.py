@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from llmrepl.messages import money, safe_name, shown_path
+from llmrepl.messages import money, safe, safe_name, shown_path
 from llmrepl.workspace import Workspace
 
 
@@ -20,3 +20,9 @@ def banner(workspace: Workspace) -> str:
     path = workspace.next_path()
     where = f"Session will be saved to {shown_path(path, workspace.world.cwd)}" if path else "Nothing will be saved"
     return f"🤖 Starting chat with {model}\n💾 {where}\n💰 Budget: Unlimited | {hint}"
+
+
+def opening(workspace: Workspace) -> str:
+    """What stands above the first prompt of a conversation: what is worth telling, the banner and a blank line."""
+    notes = [f"note: {' '.join(safe(text).split())}" for text in workspace.take_notes()]
+    return "\n".join([*notes, banner(workspace), "", ""])

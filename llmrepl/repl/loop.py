@@ -2,37 +2,58 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 from prompt_toolkit import PromptSession
 from prompt_toolkit.auto_suggest import AutoSuggestFromHistory
+from prompt_toolkit.completion import Completer, DynamicCompleter
 from prompt_toolkit.enums import EditingMode
 from prompt_toolkit.input import Input
 from prompt_toolkit.output import Output as Screen
 
-from llmrepl.repl.banner import banner
-from llmrepl.repl.completer import RegistryCompleter
+from llmrepl.repl.banner import opening
 from llmrepl.repl.editor import edited
 from llmrepl.repl.history import open_history
 from llmrepl.repl.idle import when_idle
 from llmrepl.repl.keys import key_bindings, unquoted
 from llmrepl.repl.toolbar import toolbar
 from llmrepl.repl.words import LEAVE, hint_for
-from llmrepl.shell import Shell
+from llmrepl.workspace import Workspace
+
+if TYPE_CHECKING:
+    from llmrepl.shell import Shell
 
 PROMPT = "You: "
 
 
 class Loop:
-    """A shell with a person in front of it. `input` and `screen` are prompt_toolkit's, passed in by tests."""
+    """A person in front of a shell, which `open_shell` opens once nobody types or an input needs it.
 
-    def __init__(self, shell: Shell, *, input: Input | None = None, screen: Screen | None = None) -> None:
-        self.shell = shell
-        self._workspace = shell.workspace
+    `input` and `screen` are prompt_toolkit's, passed in by tests.
+    """
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        open_shell: Callable[[], Shell],
+        *,
+        input: Input | None = None,
+        screen: Screen | None = None,
+    ) -> None:
+        self._workspace = workspace
+        self._open_shell = open_shell
+        self._opening = threading.Lock()
+        self._shell: Shell | None = None
+        self._tab: Completer | None = None
         self._interrupted_at = float("-inf")
         self._warmed = False
         self._prompt: PromptSession[str] = PromptSession(
             PROMPT,
-            history=open_history(self._workspace),
-            completer=RegistryCompleter(shell.table, self._workspace),
+            history=open_history(workspace),
+            completer=DynamicCompleter(self._completer),
             complete_while_typing=False,
             complete_in_thread=True,
             enable_history_search=True,
@@ -40,30 +61,47 @@ class Loop:
             multiline=True,
             prompt_continuation="",
             key_bindings=key_bindings(),
-            bottom_toolbar=lambda: toolbar(self._workspace),
+            bottom_toolbar=lambda: toolbar(workspace),
             enable_suspend=True,
             enable_open_in_editor=True,
             input=input,
             output=screen,
         )
 
+    @property
+    def shell(self) -> Shell:
+        """The shell, opened now if it was not."""
+        with self._opening:
+            if self._shell is None:
+                self._shell = self._open_shell()
+                self._shell.editor = lambda text: edited(text, self._workspace.world.environ)
+            return self._shell
+
+    def _completer(self) -> Completer:
+        if self._tab is None:
+            from llmrepl.repl.completer import RegistryCompleter
+
+            self._tab = RegistryCompleter(self.shell.table, self._workspace)
+        return self._tab
+
     def run(self) -> int:
         """Read and run inputs until the user leaves; the exit code."""
-        self.shell.editor = lambda text: edited(text, self._workspace.world.environ)
-        self.shell.greet = True
-        while not self.shell.left:
-            if self.shell.greet:
-                self.shell.tell()
-                self.shell.output.say(banner(self._workspace) + "\n")
-                self.shell.greet = False
+        workspace = self._workspace
+        workspace.stdin_is_input = True
+        greet = True
+        while not (self._shell and self._shell.left):
+            if greet:
+                workspace.world.stderr.write(opening(workspace))
+                workspace.world.stderr.flush()
             try:
                 text = self._read()
             except KeyboardInterrupt:
                 self._ctrl_c()
+                greet = False
             except EOFError:
                 break
             else:
-                self._input(unquoted(text))
+                greet = self._input(unquoted(text))
         return self.shell.close()
 
     def _read(self) -> str:
@@ -72,19 +110,21 @@ class Loop:
         if self._warmed:
             return self._prompt.prompt()
         self._warmed = True
-        return self._prompt.prompt(pre_run=lambda: when_idle(self._prompt.app, self._warm, self.shell.tell))
+        return self._prompt.prompt(pre_run=lambda: when_idle(self._prompt.app, self._warm, self._tell))
 
-    def _input(self, text: str) -> None:
-        word = text.strip()
+    def _input(self, text: str) -> bool:
+        """Run one input; whether a conversation was begun or loaded that wants a banner."""
+        word, shell = text.strip(), self.shell
         if word in LEAVE:
-            self.shell.left = True
-        elif hint := hint_for(word):
-            self.shell.output.note(hint)
-        else:
-            try:
-                self.shell.run(text)
-            except KeyboardInterrupt:
-                return
+            shell.left = True
+            return False
+        if hint := hint_for(word):
+            shell.output.note(hint)
+            return False
+        shell.greet = False
+        with contextlib.suppress(KeyboardInterrupt):  # what had come is kept, and said to be cut off
+            shell.run(text)
+        return shell.greet
 
     def _ctrl_c(self) -> None:
         now = self._workspace.world.monotonic()
@@ -94,5 +134,8 @@ class Loop:
 
     def _warm(self) -> None:
         """Load what the first prompt will need, and bring back what dead shells left, while nobody waits."""
-        self._workspace.store()
         self.shell.output.warm()
+        self._workspace.store()
+
+    def _tell(self) -> None:
+        self.shell.tell()
