@@ -20,6 +20,7 @@ from llmrepl.repl.history import open_history
 from llmrepl.repl.idle import when_idle
 from llmrepl.repl.keys import key_bindings, unquoted
 from llmrepl.repl.toolbar import toolbar
+from llmrepl.repl.typeahead import Typeahead
 from llmrepl.repl.words import LEAVE, hint_for
 from llmrepl.workspace import Workspace
 
@@ -50,6 +51,7 @@ class Loop:
         self._tab: Completer | None = None
         self._interrupted_at = float("-inf")
         self._warmed = False
+        self._typeahead = Typeahead(workspace.world.stdin.fileno())
         self._prompt: PromptSession[str] = PromptSession(
             PROMPT,
             history=open_history(workspace),
@@ -107,8 +109,9 @@ class Loop:
     def _read(self) -> str:
         vi = self._workspace.settings.get("keys") == "vi"
         self._prompt.editing_mode = EditingMode.VI if vi else EditingMode.EMACS
+        draft = self._typeahead.take()
         if self._warmed:
-            return self._prompt.prompt()
+            return self._prompt.prompt(default=draft)
         self._warmed = True
         return self._prompt.prompt(pre_run=lambda: when_idle(self._prompt.app, self._warm, self._tell))
 
@@ -122,8 +125,8 @@ class Loop:
             shell.output.note(hint)
             return False
         shell.greet = False
-        with contextlib.suppress(KeyboardInterrupt):  # what had come is kept, and said to be cut off
-            shell.run(text)
+        with contextlib.suppress(KeyboardInterrupt), self._typeahead.collect():
+            shell.run(text)  # after Ctrl-C what had come is kept, and said to be cut off
         return shell.greet
 
     def _ctrl_c(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import IO, Literal
 
 from rich import box
@@ -18,23 +19,44 @@ _RIGHT = ("count", "usd", "seconds")
 
 def console(file: IO[str]) -> Console:
     """A console on a stream that is a terminal. No markup, emoji codes or links are ever read out of text."""
-    return Console(file=file, markup=False, emoji=False, highlight=False, soft_wrap=False)
+    return Console(file=file, markup=False, emoji=False, highlight=False)
 
 
-def draw(reply: Reply, out: Console, err: Console) -> None:
-    """Draw a reply: results on `out`, notes on `err`."""
+def drawn(reply: Reply, terminal: IO[str]) -> str:
+    """The results in a reply as they are written to `terminal`."""
+    screen = console(terminal)
+    with screen.capture() as capture:
+        _results(reply, screen)
+    return capture.get()
+
+
+def draw_notes(reply: Reply, terminal: IO[str]) -> None:
+    """Write what a reply says beside its results."""
+    screen = console(terminal)
+    for part in _parts(reply):
+        if isinstance(part, Note):
+            screen.print(Text(safe(part.text)))
+        elif isinstance(part, Table) and (part.caption if part.rows else part.empty):
+            screen.print(Text(safe(part.caption if part.rows else part.empty)))
+
+
+def _parts(reply: Reply) -> Iterator[Reply]:
     if isinstance(reply, Several):
         for part in reply.parts:
-            draw(part, out, err)
-    elif isinstance(reply, Note):
-        err.print(Text(safe(reply.text)))
-    elif isinstance(reply, Document):
-        out.print(Text(safe(reply.text)))
-    elif isinstance(reply, Panel):
-        out.print(RichPanel(Text(safe(reply.text)), title=Text(safe_name(reply.title)), box=box.ROUNDED))
-        out.print()
-    elif isinstance(reply, Table):
-        _table(reply, out, err)
+            yield from _parts(part)
+    else:
+        yield reply
+
+
+def _results(reply: Reply, screen: Console) -> None:
+    for part in _parts(reply):
+        if isinstance(part, Document):
+            screen.print(Text(safe(part.text)))
+        elif isinstance(part, Panel):
+            screen.print(RichPanel(Text(safe(part.text)), title=Text(safe_name(part.title)), box=box.ROUNDED))
+            screen.print()
+        elif isinstance(part, Table) and part.rows:
+            screen.print(_table(part))
 
 
 def shown(value: Cell, kind: str) -> str:
@@ -52,18 +74,13 @@ def shown(value: Cell, kind: str) -> str:
     return safe_name(str(value))
 
 
-def _table(reply: Table, out: Console, err: Console) -> None:
-    if not reply.rows:
-        err.print(Text(safe(reply.empty)))
-        return
-    drawn = RichTable(title=Text(safe_name(reply.title)) if reply.title else None, box=box.HEAVY_HEAD)
-    for column in reply.columns:
-        drawn.add_column(column.title, justify=_side(column), no_wrap=_whole(column), overflow="fold")
-    for row in reply.rows:
-        drawn.add_row(*(Text(shown(v, c.kind)) for v, c in zip(row, reply.columns, strict=True)))
-    out.print(drawn)
-    if reply.caption:
-        err.print(Text(safe(reply.caption)))
+def _table(table: Table) -> RichTable:
+    grid = RichTable(title=Text(safe_name(table.title)) if table.title else None, box=box.HEAVY_HEAD)
+    for column in table.columns:
+        grid.add_column(column.title, justify=_side(column), no_wrap=_whole(column), overflow="fold")
+    for row in table.rows:
+        grid.add_row(*(Text(shown(v, c.kind)) for v, c in zip(row, table.columns, strict=True)))
+    return grid
 
 
 def _side(column: Column) -> Literal["left", "right"]:

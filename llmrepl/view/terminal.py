@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 from llmrepl.commands.registry import Call
 from llmrepl.commands.replies import Note, Reply
 from llmrepl.errors import Failure
@@ -9,6 +11,7 @@ from llmrepl.messages import safe
 from llmrepl.providers.base import Event, Notice, Reasoning, Text, Waiting
 from llmrepl.settings import Settings
 from llmrepl.turn import Outcome
+from llmrepl.view import pager
 from llmrepl.view.output import PlainOutput, footer, remarks
 from llmrepl.world import World
 
@@ -65,7 +68,12 @@ class TerminalOutput:
             return
         from llmrepl.view import drawing
 
-        drawing.draw(reply, drawing.console(self._world.stdout), drawing.console(self._world.stderr))
+        rows = shutil.get_terminal_size().lines
+        text = drawing.drawn(reply, self._world.stdout)
+        if text.count("\n") < rows - 1 or not pager.page(text, self._world.environ):
+            self._world.stdout.write(text)
+            self._world.stdout.flush()
+        drawing.draw_notes(reply, self._world.stderr)
 
     def failure(self, failure: Failure) -> None:
         """One line."""

@@ -1,0 +1,66 @@
+"""What is typed while a reply streams: not shown in its middle, not sent, but kept as the next draft."""
+
+from __future__ import annotations
+
+import codecs
+import os
+import re
+import select
+import termios
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|O.|.)?")
+
+
+class Typeahead:
+    """The keys of a terminal with file descriptor `fd` while something else is drawn; `draft` is what was typed."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self.draft = ""
+
+    @contextmanager
+    def collect(self) -> Iterator[None]:
+        """Within the block keys are not echoed; Ctrl-C and Ctrl-Z work as ever."""
+        try:
+            before = termios.tcgetattr(self._fd)
+        except termios.error:  # not a terminal any more
+            yield
+            return
+        quiet = termios.tcgetattr(self._fd)
+        quiet[3] &= ~(termios.ECHO | termios.ICANON)
+        termios.tcsetattr(self._fd, termios.TCSANOW, quiet)
+        try:
+            yield
+        finally:
+            self.draft = typed(self._pending())
+            termios.tcsetattr(self._fd, termios.TCSANOW, before)
+
+    def take(self) -> str:
+        """The draft, once."""
+        draft, self.draft = self.draft, ""
+        return draft
+
+    def _pending(self) -> bytes:
+        data = b""
+        while select.select([self._fd], [], [], 0)[0]:
+            block = os.read(self._fd, 65536)
+            if not block:
+                break
+            data += block
+        return data
+
+
+def typed(data: bytes) -> str:
+    """Key bytes as text: line ends stay, Backspace and Ctrl-U work, other control and function keys are left out."""
+    text = codecs.decode(data, "utf-8", "ignore").replace("\r\n", "\n").replace("\r", "\n")
+    out: list[str] = []
+    for char in _ESCAPE.sub("", text):
+        if char in "\x7f\b":
+            out = out[:-1]
+        elif char == "\x15":
+            out = out[: "".join(out).rfind("\n") + 1]
+        elif char == "\n" or char >= " ":
+            out.append(char)
+    return "".join(out).rstrip("\n")
