@@ -31,6 +31,10 @@ DEFAULT_MODELS = {
 }
 """What a person gets who has a vendor's key and says no more: a model that is quick, cheap and not the smallest."""
 
+FAMILIES = {"gpt-": "openai", "chatgpt-": "openai", "o1": "openai", "o3": "openai", "o4": "openai",
+            "claude-": "anthropic", "gemini-": "gemini"}
+"""Whose a model is that is named without its provider, by how its name begins: `gpt-4` is `openai/gpt-4`."""
+
 _AT_OPENROUTER = {"openai": "openai", "anthropic": "anthropic", "gemini": "google", "mistral": "mistralai",
                   "deepseek": "deepseek", "xai": "x-ai"}
 _SAME = {theirs: ours for ours, theirs in _AT_OPENROUTER.items() if theirs != ours}
@@ -95,12 +99,15 @@ class Choice:
         return self._local() or GUIDE
 
     def providers(self) -> list[str]:
-        """The names of all providers, those of the configuration last."""
-        return [OFFLINE, *dict.fromkeys([*self._vendors, *self._settings.providers])]
+        """The names of all providers, those that only the configuration knows last."""
+        configured = [name for name, said in self._settings.providers.items() if "base_url" in said]
+        return [OFFLINE, *dict.fromkeys([*self._vendors, *configured])]
 
     def resolve(self, name: str) -> Chosen:
         """What `provider/model`, or an alias, means; the key is left out. Raises WrongUse for an unknown provider."""
         shown = self._settings.aliases.get(name, name)
+        if "/" not in shown and shown.startswith(tuple(FAMILIES)):
+            shown = f"{next(maker for family, maker in FAMILIES.items() if shown.startswith(family))}/{shown}"
         head, slash, model = shown.partition("/")
         if head == OFFLINE:
             return Chosen(shown, model, None) if model else Chosen(GUIDE, GUIDE.partition("/")[2], None)
@@ -222,13 +229,16 @@ class Choice:
     def _unknown(self, name: str) -> WrongUse:
         head, slash, model = name.partition("/")
         if not slash:
-            near = get_close_matches(name, [*self._settings.aliases, *self.providers()], 1)
+            near = get_close_matches(name.lower(), [*self._settings.aliases, *self.providers()], 1)
             provider = near and near[0] not in self._settings.aliases
             advice = f"did you mean {near[0]}{'/MODEL' if provider else ''}?" if near else (
                 "write it as provider/model, such as openai/gpt-4o-mini")
             return WrongUse(f"'{name}' is neither provider/model nor an alias", advice)
         if not model:
             return WrongUse(f"'{name}' names no model", "write it as provider/model, such as openai/gpt-4o-mini")
-        near = get_close_matches(head, self.providers(), 1)
+        if head in self._settings.providers:
+            return WrongUse(f"the provider '{head}' has no address",
+                            f"set providers.{head}.base_url in {self._places.config_file}")
+        near = get_close_matches(head.lower(), self.providers(), 1)
         advice = f"did you mean {near[0]}/{model}?" if near else f"there are {', '.join(self.providers())}"
         return WrongUse(f"there is no provider '{head}'", advice)
