@@ -43,7 +43,7 @@ def read_env_file(path: Path) -> dict[str, str]:
     it is for the caller to say: a working directory is not trusted.
     """
     found = {}
-    for line in (read_own(path, _LIMIT) or "").splitlines():
+    for line in (read_own(path, _LIMIT) or "").split("\n"):
         if assignment := _ASSIGNMENT.fullmatch(line):
             name, value = assignment.groups()
             quoted = _QUOTED.fullmatch(value)
