@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from typing import TYPE_CHECKING
 
 from llmrepl import __version__
@@ -36,6 +37,8 @@ def main(words: list[str], world: World) -> int:
     from llmrepl.errors import Failure, Stopped
     from llmrepl.signals import Signals, die_of
 
+    world.debug = world.debug or "--debug" in words
+    words = [word for word in words if word != "--debug"]
     signals = Signals()
     signals.install()
     try:
@@ -46,7 +49,10 @@ def main(words: list[str], world: World) -> int:
     except Failure as failure:
         from llmrepl.view.output import PlainOutput
 
-        PlainOutput(world).failure(failure)
+        output = PlainOutput(world)
+        if world.debug:
+            output.say("".join(traceback.format_exception(failure)))
+        output.failure(failure)
         return failure.code
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that the flush at exit finds no one dead
@@ -62,6 +68,7 @@ def _workspace(world: World, signals: Signals) -> Workspace:
     from llmrepl.settings import Settings
     from llmrepl.workspace import Workspace
 
+    world.log("settings")
     places = Places.find(world.environ)
     settings = Settings.load(world.environ, world.cwd, places)
     workspace = Workspace(world, settings, places, signals)
@@ -82,6 +89,7 @@ def _run(words: list[str], workspace: Workspace) -> int:
     from llmrepl.commands.table import all_commands
 
     call = all_commands().parse(_command_words(words), TERMINAL)
+    workspace.world.log(f"command {call.command.name}")
     shell = _shell(workspace, json=bool(call.values.get("json")))
     try:
         reply = call.run(workspace)

@@ -39,6 +39,8 @@ class Shell:
                 return self.call(self.table.parse_line(parsed.text))
             return OK
         except Failure as failure:
+            if self.workspace.world.debug:
+                self.output.say("".join(traceback.format_exception(failure)))
             self.output.failure(failure)
             return failure.code
         except BrokenPipeError:
@@ -50,7 +52,7 @@ class Shell:
 
     def unexpected(self, bug: Exception) -> int:
         """Say that this program has a mistake, without losing the conversation to it; the exit code."""
-        if self.workspace.world.environ.get("LLM_DEBUG"):
+        if self.workspace.world.debug:
             self.output.say("".join(traceback.format_exception(bug)))
         self.output.failure(
             Failure(

@@ -79,6 +79,7 @@ class Exchange:
             context = self._keeper.session.context()
         system = workspace.system if self._system is None else self._system
         self._request = Request(name, context, system, workspace.options())
+        workspace.world.log(f"asking with {len(context)} messages")
         return self
 
     def __iter__(self) -> Iterator[Event]:
@@ -93,6 +94,7 @@ class Exchange:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        self._workspace.world.log("reply over")
         latency = (self._workspace.world.monotonic() - self._started) * 1000
         text = "".join(self._parts)
         reason = self._reason(text)
@@ -132,6 +134,8 @@ class Exchange:
         keeper = self._keeper
         for event in provider.stream(self._request):
             if isinstance(event, Text):
+                if not self._parts:
+                    self._workspace.world.log("first text")
                 self._parts.append(event.text)
                 if keeper:
                     keeper.grow(event.text)

@@ -160,6 +160,7 @@ class Workspace:
 
                 self._store = Store(self.directory, self.world.cwd, self.signals.shield)
                 self.notes += self._store.fold()
+                self.world.log(f"store {self.directory}")
         if self._keeper:
             try:
                 self._keeper.save()
@@ -204,6 +205,7 @@ class Workspace:
     def provider(self, model: str) -> tuple[Provider, str]:
         """The provider of `provider/model`, and the model's name there. Raises WrongUse, also for a missing key."""
         chosen = self.choice().demand(model)
+        self.world.log(f"model {chosen.shown} at {chosen.base_url or 'this program'}")
         place = (chosen.provider, chosen.base_url, chosen.key)
         if place not in self._providers:
             self._providers[place] = self._open(chosen)

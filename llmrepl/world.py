@@ -11,12 +11,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import TextIO
 
+from llmrepl.messages import safe
+
 
 @dataclass
 class World:
     """Everything that comes from outside; a test passes its own.
 
     `now` is local time without offset, `monotonic` seconds on a clock that never goes back, `sleep` takes seconds.
+    `debug` turns the log on, whose times count from `started`.
     """
 
     environ: Mapping[str, str]
@@ -27,13 +30,22 @@ class World:
     now: Callable[[], datetime] = field(default=datetime.now)
     monotonic: Callable[[], float] = field(default=time.monotonic)
     sleep: Callable[[float], None] = field(default=time.sleep)
+    debug: bool = False
+    started: float = field(default_factory=time.monotonic)
 
     @classmethod
     def real(cls) -> World:
         """The process's own world. Text that the locale cannot show is written as escapes, never an error."""
         for stream in (sys.stdout, sys.stderr):
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a TextIOWrapper at start
-        return cls(dict(os.environ), Path.cwd(), sys.stdin, sys.stdout, sys.stderr)
+        debug = os.environ.get("LLM_DEBUG", "0") not in ("", "0")
+        return cls(dict(os.environ), Path.cwd(), sys.stdin, sys.stdout, sys.stderr, debug=debug)
+
+    def log(self, text: str) -> None:
+        """With `debug`, a line on stderr with the ms since the start. Keys have no business here."""
+        if self.debug:
+            self.stderr.write(f"debug: {(self.monotonic() - self.started) * 1000:8.1f} ms  {safe(text)}\n")
+            self.stderr.flush()
 
     def interactive(self) -> bool:
         """Whether a person types at a terminal and sees one."""

@@ -9,7 +9,7 @@ from llmrepl.messages import count, money, safe_name
 from llmrepl.sessions.export import facts
 from llmrepl.sessions.export.page_style import stylesheet
 from llmrepl.sessions.export.page_text import rendered
-from llmrepl.sessions.model import Message, Session, Turn
+from llmrepl.sessions.model import ERROR, Message, Session, Turn
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 """What the page may load: its own style. Scripts, images, fonts, frames and forms are refused by the browser."""
@@ -126,6 +126,9 @@ def _table(session: Session) -> Iterator[str]:
     yield "<thead><tr>" + "".join(f'<th class="number">{head}</th>' for head in heads) + "</tr></thead>\n<tbody>"
     for number, turn in enumerate(session.turns, 1):
         usage = turn.usage
+        if turn.finish_reason == ERROR and usage is None:
+            yield _row(str(number), "", "", "", "", "")
+            continue
         yield _row(
             str(number),
             _count(usage.prompt_tokens if usage else None),

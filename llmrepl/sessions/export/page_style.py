@@ -62,7 +62,7 @@ th, td { padding: .35rem .7rem; border-bottom: 1px solid var(--line); text-align
 .turns h2 { margin: 0 0 .5rem; font-size: 1.1rem; }
 .turns th { color: var(--soft); font-weight: 600; }
 .turns .number { text-align: right; white-space: nowrap; }
-.turns tfoot td { border-bottom: 0; font-weight: 600; }
+.turns tfoot .number { border-bottom: 0; font-weight: 600; white-space: normal; }
 .figures { margin: .6rem 0 0; font-size: .8rem; color: var(--soft); }
 .mark { color: var(--mark); }
 .undone .message { opacity: .6; }
@@ -70,6 +70,7 @@ th, td { padding: .35rem .7rem; border-bottom: 1px solid var(--line); text-align
   body { padding: 1.25rem 1rem 3rem; }
   .user { max-width: 92%; }
   th, td { padding: .3rem .4rem; }
+  .turns th, .turns td { padding: .3rem .2rem; }
   .turns table { font-size: .8rem; }
 }
 @media print {

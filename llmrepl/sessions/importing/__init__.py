@@ -1,0 +1,1 @@
+"""Conversations from other programs: a file for each source."""

@@ -1,0 +1,145 @@
+"""Our own txt and md exports, read back: what was said comes back exactly, and nothing that was said is taken for ours.
+
+Read the file with its line ends as they are (`newline=""`). Figures come back as they were rounded.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from html import unescape
+
+from llmrepl.errors import Failure
+from llmrepl.sessions.export import markdown, text
+from llmrepl.sessions.model import ERROR, INTERRUPTED, Message, Session, Turn, Usage
+
+
+@dataclass(frozen=True)
+class _Dialect:
+    """How one format is taken apart: its head, the lines that are ours in the conversation, and what to undo."""
+
+    head: re.Pattern[str]
+    ours: re.Pattern[str]
+    roles: dict[str, str]
+    system: Callable[[str], str]
+    said: Callable[[str], str]
+
+
+def read_text(exported: str) -> Session:
+    """The session that a txt export was made of. Raises Failure if it is not one."""
+    return _read(exported, _TEXT)
+
+
+def read_markdown(exported: str) -> Session:
+    """The session that a Markdown export was made of. Raises Failure if it is not one."""
+    return _read(exported, _MARKDOWN)
+
+
+_CLOSED = re.compile(rf"\n[^\n]*\n{markdown.CLOSED}\Z")
+
+
+def _opened(said: str) -> str:
+    """A text of a Markdown export without the line that closed its last block."""
+    return _CLOSED.sub("", said)
+
+
+def _words(labels: dict[str, str]) -> str:
+    return "|".join(re.escape(label) for label in labels.values())
+
+
+_STATISTICS = r"Tokens: (?P<tokens>\S+), Cost: (?P<cost>\S+), Time: (?P<time>\S+)"
+_TEXT = _Dialect(
+    head=re.compile(
+        rf"Session: (?P<model>[^\n]*)\nCreated: (?P<created>[^\n]*)\n(?:System: (?P<system>.*?)\n)?{text.RULE}\n", re.S
+    ),
+    ours=re.compile(
+        rf"^(?:(?P<role>{_words(text.LABELS)}): "
+        rf"|\[Turn \d+(?: - {_STATISTICS})?\](?: \((?P<marks>[^\n]*)\))?\n)",
+        re.M,
+    ),
+    roles={label: role for role, label in text.LABELS.items()},
+    system=text.SYSTEM_GUARD.show,
+    said=text.TEXT_GUARD.show,
+)
+_MARKDOWN = _Dialect(
+    head=re.compile(
+        r"# Chat Session\n\n\*\*Model:\*\* (?P<model>[^\n]*)\n\*\*Created:\*\* (?P<created>[^\n]*)\n"
+        rf"(?:{re.escape(markdown.SYSTEM)}(?: |\n\n)(?P<system>.*?)\n)?\n{markdown.CONVERSATION}\n",
+        re.S,
+    ),
+    ours=re.compile(
+        rf"^(?:(?P<role>{_words(markdown.LABELS)}):(?: |\n\n)"
+        r"|<details>\n<summary>Turn \d+ Statistics(?: \((?P<marks>[^\n]*)\))?</summary>\n\n"
+        r"(?:- \*\*Tokens:\*\* (?P<tokens>\S+)\n- \*\*Cost:\*\* (?P<cost>\S+)\n- \*\*Latency:\*\* (?P<time>\S+)\n\n)?"
+        r"</details>\n)",
+        re.M,
+    ),
+    roles={label: role for role, label in markdown.LABELS.items()},
+    system=lambda said: markdown.SYSTEM_GUARD.show(_opened(said)),
+    said=lambda said: markdown.TEXT_GUARD.show(_opened(said)),
+)
+
+
+def _read(exported: str, dialect: _Dialect) -> Session:
+    head = dialect.head.match(exported)
+    if head is None:
+        raise Failure("this is not an export of ours: its first lines are different", "import another file")
+    session = Session(model=head["model"], system=None, created_at=head["created"], turns=[])
+    if head["system"] is not None:
+        session.system = dialect.system(head["system"])
+    for turn in _turns(exported, head.end(), dialect):
+        session.add(turn)
+    return session
+
+
+def _turns(exported: str, start: int, dialect: _Dialect) -> Iterator[Turn]:
+    found = list(dialect.ours.finditer(exported, start))
+    ends = [match.start() for match in found[1:]] + [len(exported) + 1]
+    messages: list[Message] = []
+    for match, end in zip(found, ends, strict=True):
+        if role := match["role"]:
+            if dialect.roles[role] == "user" and messages and messages[-1].role != "user":
+                yield Turn(messages=messages)
+                messages = []
+            said = exported[match.end() : end - 2]
+            messages.append(Message(role=dialect.roles[role], content=dialect.said(said)))
+        else:
+            yield _with_figures(messages, match)
+            messages = []
+    if messages:
+        yield Turn(messages=messages)
+
+
+def _with_figures(messages: list[Message], match: re.Match[str]) -> Turn:
+    turn = Turn(messages=messages)
+    marks = unescape(match["marks"] or "")
+    if match["tokens"]:
+        turn.usage = Usage(total_tokens=_whole(match["tokens"]))
+        if "~" in match["cost"]:
+            turn.usage.estimated = True
+        cost = _number(match["cost"].replace("$", "").replace(",", "").replace("~", ""))
+        if cost is not None:
+            turn.cost_estimate = cost
+        turn.latency_ms = _number(match["time"].removesuffix("ms"))
+    before, found, model = marks.partition("answered by ")
+    if found:
+        turn.answered_by = model
+    if "taken back" in before:
+        turn.undone = True
+    if "no reply" in before:
+        turn.finish_reason = ERROR
+    elif "interrupted" in before:
+        turn.finish_reason = INTERRUPTED
+    return turn
+
+
+def _whole(words: str) -> int | None:
+    return int(words) if re.fullmatch(r"-?[0-9]{1,15}", words) else None
+
+
+def _number(words: str) -> float | None:
+    try:
+        return float(words)
+    except ValueError:
+        return None
