@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
 from typing import TYPE_CHECKING
 
 from llmrepl import __version__
@@ -51,6 +50,8 @@ def main(words: list[str], world: World) -> int:
 
         output = PlainOutput(world)
         if world.debug:
+            import traceback
+
             output.say("".join(traceback.format_exception(failure)))
         output.failure(failure)
         return failure.code
