@@ -74,6 +74,11 @@ def test_without_a_vendor_key_openrouter_is_asked(name: str, model: str, home: H
     assert chosen.key and chosen.key.value == "sk-or"
 
 
+def test_a_vendor_at_an_address_of_the_users_is_not_left_for_openrouter(home: Home) -> None:
+    home.has(OPENROUTER_API_KEY="sk-or", OPENAI_BASE_URL="http://127.0.0.1:8080/v1")
+    assert home.choice().demand("openai/gpt-4o-mini").provider == "openai"
+
+
 def test_openrouter_is_openrouter_even_with_the_vendors_key(home: Home) -> None:
     chosen = home.has(OPENAI_API_KEY=MINE, OPENROUTER_API_KEY="sk-or").choice().demand("openrouter/openai/gpt-4o")
     assert (chosen.provider, chosen.model) == ("openrouter", "openai/gpt-4o")
@@ -287,6 +292,12 @@ def test_an_env_file_that_others_can_write_gives_no_key_and_takes_none(home: Hom
     Keyring(home.places.keys_file).set("openai", MINE)
     chosen = home.choice().demand("openai/x")
     assert chosen.base_url == VENDORS["openai"].base_url and chosen.key and chosen.key.value == MINE
+
+
+def test_an_env_file_gives_only_variables_that_are_known_to_hold_keys(home: Home) -> None:
+    home.has(config='[providers.openai]\napi_key_env = "WORK_KEY"', env_file=f"WORK_KEY={THEIRS}\nOPENAI_API_KEY=x")
+    with pytest.raises(WrongUse, match="there is no key for openai; set WORK_KEY"):
+        home.choice().demand("openai/x")
 
 
 def test_parents_are_not_searched_for_keys(home: Home) -> None:
