@@ -76,13 +76,14 @@ def _said(label: str, text: str) -> str:
 
 def _end_of_open_block(text: str, last: Token) -> str | None:
     if last.type == "fence" and last.map:
-        final = _LINE_END.split(text)[last.map[1] - 1]
-        fence = re.escape(last.markup[0])
-        return None if re.fullmatch(rf" {{0,3}}{fence}{{{len(last.markup)},}}[ \t]*", final) else last.markup
+        start, end = last.map
+        fence = rf" {{0,3}}{re.escape(last.markup[0])}{{{len(last.markup)},}}[ \t]*"
+        closed = end - 1 > start and re.fullmatch(fence, _LINE_END.split(text)[end - 1])
+        return None if closed else last.markup
     block = last.content.lstrip()
     if last.type != "html_block":
         return None
     if tag := _RAW_TAG.match(block):
         return None if _END_OF_RAW.search(block) else f"</{tag[1].lower()}>"
-    end = next((end for start, end in _ENDS.items() if block.startswith(start)), None)
-    return None if end is None or end in block else end
+    until = next((end for start, end in _ENDS.items() if block.startswith(start)), None)
+    return None if until is None or until in block else until

@@ -95,9 +95,9 @@ def _read(exported: str, dialect: _Dialect) -> Session:
 
 def _turns(exported: str, start: int, dialect: _Dialect) -> Iterator[Turn]:
     found = list(dialect.ours.finditer(exported, start))
-    ends = [match.start() for match in found[1:]] + [len(exported) + 1]
+    ends = [*(match.start() for match in found[1:]), len(exported) + 1]
     messages: list[Message] = []
-    for match, end in zip(found, ends, strict=True):
+    for match, end in zip(found, ends, strict=False):
         if role := match["role"]:
             if dialect.roles[role] == "user" and messages and messages[-1].role != "user":
                 yield Turn(messages=messages)
