@@ -142,7 +142,8 @@ def _wish_to_chat(reply: Reply) -> Chat | None:
 
 
 def _chat(shell: Shell, call: Call, reply: Reply, chat: Chat) -> int:
-    shell.output.reply(call, reply)
+    if reply is not chat:
+        shell.output.reply(call, reply)
     if shell.workspace.world.stdin.isatty():
         from llmrepl.repl.loop import Loop
 
