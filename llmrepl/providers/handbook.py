@@ -16,6 +16,9 @@ MOST_WORDS = 24
 LEAST_COVERAGE = 0.5
 """A section answers a question when it has at least this share of what the question's words say."""
 
+FOR_BUILDERS = frozenset({"architecture.md", "changelog.md", "contributing.md"})
+"""Pages about the inside, which count for less than those for users."""
+
 _STOP = frozenset(
     """
     a about actually after again all also am an and any are as at be because been but by can cannot could did do does
@@ -55,7 +58,7 @@ _ALIKE = (
     "retry regenerate",
     "start begin started beginner tutorial introduction",
     "store write keep save",
-    "switch change",
+    "switch change choose select pick",
     "undo revert",
 )
 
@@ -105,9 +108,10 @@ class Handbook:
         weights = [math.log(1 + len(self._sections) / (len(rows) or 0.5)) for rows in matches]
         scored = []
         for row, rank in self._ranked(asked):
-            coverage = sum(weight for rows, weight in zip(matches, weights, strict=True) if row in rows) / sum(weights)
+            coverage = sum(told for rows, told in zip(matches, weights, strict=True) if row in rows) / sum(weights)
             if coverage >= LEAST_COVERAGE:
-                scored.append((coverage * rank, row))
+                weight = 0.3 if self._sections[row].page in FOR_BUILDERS else 1.0
+                scored.append((coverage * rank * weight, row))
         scored.sort(reverse=True)
         return [self._sections[row] for _, row in scored[:limit]]
 

@@ -214,6 +214,14 @@ def test_the_guide_streams_in_small_pieces_and_costs_nothing(docs: Path) -> None
     assert events[-1] == Finish("stop")
 
 
+def test_pages_for_users_come_before_those_for_builders(tmp_path: Path) -> None:
+    (tmp_path / "architecture.md").write_text("# Zebras\n\nZebras, zebras.\n", encoding="utf-8")
+    (tmp_path / "animals.md").write_text("# Animals\n\nThere are zebras among other animals.\n", encoding="utf-8")
+    assert "docs/animals.md" in ask(tmp_path, "zebra animals?").splitlines()[0]
+    (tmp_path / "animals.md").unlink()
+    assert "docs/architecture.md" in ask(tmp_path, "zebras").splitlines()[0]
+
+
 def test_a_long_section_is_cut_and_names_its_page(tmp_path: Path) -> None:
     (tmp_path / "long.md").write_text("# Zebras\n\n" + "\n\n".join(f"zebra {n}" for n in range(200)), encoding="utf-8")
     answer = ask(tmp_path, "zebras")
