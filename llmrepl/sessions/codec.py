@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import zlib
-from typing import Any, NoReturn
+from typing import Any
 
 from llmrepl.errors import Damaged
 from llmrepl.sessions.model import Session
+from llmrepl.sessions.place import offence, too_deep
 
 MAX_BYTES = 1 << 30
 """The most that a session file may unpack to, in bytes."""
@@ -68,22 +70,20 @@ def parse(raw: bytes) -> dict[str, Any]:
         raise Unreadable("the file is empty" if not text else "the file holds no text")
     try:
         number = _finite if _HUGE_EXPONENT.search(text) else None
-        data = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=number)
+        data = json.loads(text, object_pairs_hook=_unique, parse_constant=_finite, parse_float=number)
         if "\\ud" in text.lower():
             json.dumps(data, ensure_ascii=False).encode("utf-8")
     except json.JSONDecodeError as error:
         cut = error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated string")
         raise Unreadable("cut off" if cut else _plain(error.msg), error.lineno, error.colno) from error
     except RecursionError as error:
-        raise Unreadable("nested too deeply") from error
-    except UnicodeEncodeError as error:
-        raise Unreadable("half of a surrogate pair in a text") from error
-    except Unreadable:
-        raise
+        raise _placed(text, "nested too deeply") from error
     except ValueError as error:
-        raise Unreadable("a number with too many digits") from error
+        raise _placed(text, str(error)) from error
     if not isinstance(data, dict):
         raise Unreadable("the file is JSON, but not a session")
+    if too_deep(data):
+        raise _placed(text, "nested too deeply")
     return data
 
 
@@ -114,21 +114,24 @@ def damaged(name: str, why: Unreadable, readable_turns: int | None = None) -> Da
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     data = dict(pairs)
     if len(data) != len(pairs):
-        seen: set[str] = set()
-        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-        raise Unreadable(f"the key '{twice}' stands twice")
+        raise ValueError("a key stands twice")
     return data
-
-
-def _no_constant(word: str) -> NoReturn:
-    raise Unreadable(f"{word} is not a number")
 
 
 def _finite(digits: str) -> float:
     number = float(digits)
-    if number in (float("inf"), float("-inf")):
-        raise Unreadable("a number too large")
+    if not math.isfinite(number):
+        raise ValueError("not a finite number")
     return number
+
+
+def _placed(text: str, reason: str) -> Unreadable:
+    """The refusal of `text` with the place of what is wrong."""
+    found = offence(text)
+    if found is None:
+        return Unreadable(reason)
+    at, reason = found
+    return Unreadable(reason, text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at))
 
 
 def _plain(message: str) -> str:

@@ -1,0 +1,78 @@
+"""Where in a JSON text something stands that Python's reader lets pass, or refuses without saying where."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import sys
+from typing import Any
+
+DEEPEST = 200
+"""Objects and lists inside one another; what is nested deeper could be read, but not be written again."""
+
+_TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\],:]|[^\s{}\[\],:"]+', re.DOTALL)
+
+
+def offence(text: str) -> tuple[int, str] | None:
+    """The offset and the reason of the first thing in `text` that a session file may not hold; None if there is none.
+
+    Those are duplicate keys, NaN and infinities, numbers too large or too long, half surrogate pairs, deep nesting.
+    """
+    open_keys: list[set[str] | None] = []
+    key_may_follow = False
+    for found in _TOKEN.finditer(text):
+        token = found[0]
+        reason = None
+        if token[0] == '"':
+            keys = open_keys[-1] if open_keys and key_may_follow else None
+            reason = _string(token, keys)
+        elif token in ("{", "["):
+            open_keys.append(set() if token == "{" else None)
+            reason = "nested too deeply" if len(open_keys) > DEEPEST else None
+        elif token in ("}", "]"):
+            del open_keys[-1:]
+        elif token not in (",", ":"):
+            reason = _number(token)
+        if reason:
+            return found.start(), reason
+        key_may_follow = token in ("{", ",")
+    return None
+
+
+def too_deep(data: dict[str, Any]) -> bool:
+    """Whether JSON data is nested deeper than DEEPEST."""
+    level: list[dict[str, Any] | list[Any]] = [data]
+    for _ in range(DEEPEST):
+        inner = (value for outer in level for value in (outer.values() if isinstance(outer, dict) else outer))
+        level = [value for value in inner if isinstance(value, dict | list)]
+        if not level:
+            return False
+    return True
+
+
+def _string(token: str, keys: set[str] | None) -> str | None:
+    try:
+        text: str = json.loads(token, strict=False)
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return "half of a surrogate pair in a text"
+    except json.JSONDecodeError:
+        return None
+    if keys is None:
+        return None
+    if text in keys:
+        return f"the key '{text}' stands twice"
+    keys.add(text)
+    return None
+
+
+def _number(token: str) -> str | None:
+    if token in ("NaN", "Infinity", "-Infinity"):
+        return f"{token} is not a number"
+    if token.lstrip("-").isdecimal() and len(token.lstrip("-")) > sys.get_int_max_str_digits() > 0:
+        return "a number with too many digits"
+    try:
+        return "a number too large" if math.isinf(float(token)) else None
+    except ValueError:
+        return None
