@@ -13,59 +13,8 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from llmrepl.view.inline import Env, mended, take_definitions
+from llmrepl.view.pieces import LIMIT, Group, Item, Kind, Piece, Place, Quote, section_end
 from llmrepl.view.starts import Opening, heading_text, heads_table, opening
-
-LIMIT = 1000
-"""A paragraph of so many characters is cut in two: no more than that is ever looked at again."""
-
-@dataclass(frozen=True, slots=True)
-class Quote:
-    """A block quote."""
-
-    serial: int
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """A list: its items share `mark` (`-`, `+`, `*`, `.` or `)`); `number` is that of the latest one."""
-
-    serial: int
-    mark: str
-    number: int
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """An item of the list with the serial `group`; `number` is None for a bullet; its text begins `width` columns in."""
-
-    serial: int
-    group: int
-    number: int | None
-    mark: str
-    width: int
-
-
-Place = tuple[Quote | Item, ...]
-"""The quotes and items that a block is in, the outermost first."""
-
-Kind = Literal["prose", "heading", "code", "html", "table", "rule", "empty"]
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """A block, or a part of one: a line of code or HTML, a section of a paragraph. `empty`: nothing to show.
-
-    `apart`: a blank line stands before it. `begins` and `ends`: it is the first, the last part. `detail`: the level of
-    a heading (`1` to `6`), the info string of code. The text of a table is its lines.
-    """
-
-    kind: Kind
-    place: Place
-    text: str = ""
-    apart: bool = False
-    begins: bool = True
-    ends: bool = True
-    detail: str = ""
 
 
 @dataclass(slots=True)
@@ -295,7 +244,7 @@ class Scanner:
     def _cut(self, leaf: _Leaf) -> None:
         """Hand out the beginning of a long paragraph."""
         while len(leaf.text) >= LIMIT:
-            end = _section(leaf.text[:LIMIT])
+            end = section_end(leaf.text)
             self._out.append(Piece("prose", leaf.place, leaf.text[:end], leaf.apart, leaf.begins, ends=False))
             leaf.text, leaf.begins = leaf.text[end:], False
 
@@ -355,16 +304,3 @@ class Scanner:
 
 def _indent(text: str) -> int:
     return len(text) - len(text.lstrip(" "))
-
-
-def _section(text: str) -> int:
-    """Where to cut a text: between two words in its second half, if it can be where no markup is open."""
-    words = [end for end in range(len(text) - 1, 0, -1) if text[end - 1] == " " and text[end] not in " \n"]
-    half = [end for end in words if end >= len(text) // 2]
-    closed = (end for end in half[:50] if _is_closed(text[:end]))
-    return next(closed, None) or next(iter(words), len(text))
-
-
-def _is_closed(text: str) -> bool:
-    pairs = all(text.count(one) == text.count(other) for one, other in ("[]", "()"))
-    return pairs and not any(text.count(mark) % 2 for mark in "`*_")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from typing import TYPE_CHECKING
 
 from llmrepl.commands.registry import Call
 from llmrepl.commands.replies import Note, Reply
@@ -15,6 +16,9 @@ from llmrepl.view import pager
 from llmrepl.view.output import PlainOutput, footer, remarks
 from llmrepl.world import World
 
+if TYPE_CHECKING:
+    from llmrepl.view.stream import ReplyView
+
 DIM, PLAIN = "\x1b[2m", "\x1b[0m"
 
 
@@ -25,23 +29,29 @@ class TerminalOutput:
         self._world = world
         self._settings = settings
         self._plain = PlainOutput(world)
+        self._view: ReplyView | None = None
         self._waiting = False
 
     def warm(self) -> None:
         """Load what the first reply needs, while nobody waits."""
-        from llmrepl.view import drawing
+        from llmrepl.view import drawing, stream
 
-        del drawing
+        del drawing, stream
 
     def question(self, text: str) -> None:
         """Begin to draw a reply."""
+        from llmrepl.view import stream
+
+        self._view = stream.reply_view(self._world, self._settings)
 
     def event(self, event: Event) -> None:
         """Draw a piece of the reply, or the countdown of a wait."""
         if self._waiting and not isinstance(event, Waiting):
             self._countdown("")
-        if isinstance(event, Text | Reasoning):
-            self._plain.event(event)
+        if isinstance(event, Text) and self._view:
+            self._view.text(event.text)
+        elif isinstance(event, Reasoning) and self._view:
+            self._view.reasoning(event.text)
         elif isinstance(event, Notice):
             self.note(event.text)
         elif isinstance(event, Waiting):
@@ -52,7 +62,9 @@ class TerminalOutput:
         """Finish the reply, say what went wrong, and one dim line of figures."""
         if self._waiting:
             self._countdown("")
-        self._plain.finish()
+        if self._view:
+            self._view.finish()
+            self._view = None
         for failure in (outcome.failure, outcome.unsaved):
             if failure:
                 self.failure(failure)
@@ -81,6 +93,8 @@ class TerminalOutput:
 
     def note(self, text: str) -> None:
         """One dim line."""
+        if self._view:
+            self._view.finish()
         self._dim(f"note: {' '.join(safe(text).split())}")
 
     def say(self, text: str) -> None:

@@ -1,0 +1,112 @@
+"""Styled text on rows of cells: measured, broken into rows, and painted with the escape codes of a terminal."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from rich.cells import cell_len, get_character_cell_size
+from rich.console import COLOR_SYSTEMS, Console
+from rich.segment import Segment
+from rich.text import Text
+
+_WIDE = "\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6"
+_CLOSING = "\u3001\u3002\u300d\u300f\u3011\uff01\uff09\uff0c\uff0e\uff1a\uff1b\uff1f"
+_UNITS = re.compile(f" +|[{_WIDE}][{_CLOSING}]*|[^ {_WIDE}]+")
+"""What may stand on a row of its own: a word, or a wide character with the closing punctuation after it."""
+
+_JOINER = "\u200d"
+
+
+class Painter:
+    """Turns styled text into text with escape codes, in as many colours as a console has."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._colours = COLOR_SYSTEMS.get(console.color_system or "")
+
+    def paint(self, text: Text) -> str:
+        """One row, without its end."""
+        return self.paint_segments(text.render(self._console))
+
+    def paint_segments(self, segments: Iterable[Segment]) -> str:
+        """What rich made of a renderable."""
+        if self._colours is None:
+            return "".join(text for text, _, _ in segments)
+        painted = []
+        for text, style, _ in segments:
+            if style and self._console.no_color:
+                style = style.without_color
+            painted.append(style.render(text, color_system=self._colours) if style else text)
+        return "".join(painted)
+
+
+def cells(text: str) -> int:
+    """The most cells that a terminal may take for a text: some join emoji and flags, some show their parts."""
+    if text.isascii():
+        return len(text)
+    return max(cell_len(text), sum(map(get_character_cell_size, text)))
+
+
+def wrap(text: Text, width: int) -> list[Text]:
+    """A text in rows of at most `width` cells, broken between words if it can be; blanks at a break are dropped."""
+    plain = text.plain
+    if len(plain) <= width and plain.isascii() and "\n" not in plain:
+        return [text]
+    rows = list(_rows(plain, max(width, 2)))
+    if not text.spans:
+        return [Text(plain[start:end], text.style) for start, end in rows]
+    return list(text.divide([offset for row in rows for offset in row]))[1::2]
+
+
+def _rows(plain: str, width: int) -> Iterator[tuple[int, int]]:
+    """Where the rows of a text begin and end."""
+    start = 0
+    for line in plain.split("\n"):
+        at, used, gap, end = start, 0, 0, start
+        for unit in _UNITS.finditer(line):
+            word = unit[0]
+            if word[0] == " ":
+                gap = len(word)
+                continue
+            size = cells(word)
+            if used + gap + size <= width:
+                used += gap + size
+            else:
+                if used:
+                    yield at, end
+                at = start + unit.start()
+                *full, used = _folded(word, width) if size > width else (size,)
+                for length in full:
+                    yield at, at + length
+                    at += length
+                if size > width:
+                    used = cells(plain[at : start + unit.end()])
+            end, gap = start + unit.end(), 0
+        yield at, end
+        start += len(line) + 1
+
+
+def _folded(word: str, width: int) -> list[int]:
+    """The lengths, in characters, of the parts of a word too long for a row; what is drawn as one stays together."""
+    lengths, length, used = [], 0, 0
+    for cluster in _clusters(word):
+        size = cells(cluster)
+        if used + size > width and used:
+            lengths.append(length)
+            length, used = 0, 0
+        length, used = length + len(cluster), used + size
+    return [*lengths, length]
+
+
+def _clusters(word: str) -> Iterator[str]:
+    """Characters with the marks, modifiers and joined emoji that belong to them."""
+    cluster = ""
+    for character in word:
+        modifies = get_character_cell_size(character) == 0 or "\U0001f3fb" <= character <= "\U0001f3ff"
+        flag = len(cluster) == 1 and all("\U0001f1e6" <= one <= "\U0001f1ff" for one in cluster + character)
+        if cluster and not (modifies or flag or cluster.endswith(_JOINER)):
+            yield cluster
+            cluster = ""
+        cluster += character
+    yield cluster

@@ -1,0 +1,73 @@
+"""What Markdown is cut into: pieces of blocks, and the quotes and lists that they are in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+LIMIT = 1000
+"""A paragraph of so many characters is cut in two: no more than that is ever looked at again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """A block quote."""
+
+    serial: int
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A list: its items share `mark` (`-`, `+`, `*`, `.` or `)`); `number` is that of the latest one."""
+
+    serial: int
+    mark: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """An item of the list `group`. `number` is None for a bullet. The text begins `width` columns in."""
+
+    serial: int
+    group: int
+    number: int | None
+    mark: str
+    width: int
+
+
+Place = tuple[Quote | Item, ...]
+"""The quotes and items that a block is in, the outermost first."""
+
+Kind = Literal["prose", "heading", "code", "html", "table", "rule", "empty"]
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A block, or a part of one: a line of code or HTML, a section of a paragraph. `empty`: nothing to show.
+
+    `apart`: a blank line stands before it. `begins` and `ends`: it is the first, the last part. `detail`: the level of
+    a heading (`1` to `6`), the info string of code. The text of a table is its lines.
+    """
+
+    kind: Kind
+    place: Place
+    text: str = ""
+    apart: bool = False
+    begins: bool = True
+    ends: bool = True
+    detail: str = ""
+
+
+def section_end(text: str) -> int:
+    """Where the first section of a long paragraph ends: between two words, if it can be where no markup is open."""
+    text = text[:LIMIT]
+    words = [end for end in range(len(text) - 1, 0, -1) if text[end - 1] == " " and text[end] not in " \n"]
+    half = [end for end in words if end >= len(text) // 2]
+    closed = (end for end in half[:50] if _is_closed(text[:end]))
+    return next(closed, None) or next(iter(words), len(text))
+
+
+def _is_closed(text: str) -> bool:
+    pairs = all(text.count(one) == text.count(other) for one, other in ("[]", "()"))
+    return pairs and not any(text.count(mark) % 2 for mark in "`*_")

@@ -1,0 +1,78 @@
+"""How a line of Markdown begins a block: the patterns of CommonMark 0.31 and of GitHub's tables."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal, NamedTuple
+
+from markdown_it.rules_block.html_block import HTML_SEQUENCES
+from markdown_it.rules_block.table import escapedSplit
+
+_ITEM = re.compile(r"([-+*]|(\d{1,9})([.)]))( +|$)")
+_HEADING = re.compile(r"#{1,6}(?= |$)")
+_FENCE = re.compile(r"`{3,}(?=[^`]*$)|~{3,}")
+_ALIGNMENT = re.compile(r":?-+:?")
+_DELIMITERS = re.compile(r"[|:-][|:-][|: -]*|[|:] [|: -]*")
+
+
+class Opening(NamedTuple):
+    """The kind of block that begins, what its pattern found, and for HTML the pattern of its last line."""
+
+    kind: Literal["quote", "heading", "fence", "html", "rule", "item"]
+    found: re.Match[str] | None = None
+    over: re.Pattern[str] | None = None
+
+
+def opening(body: str, *, interrupts: bool = False, lazy: bool = False) -> Opening | None:
+    """What a line without its indentation begins, other than a paragraph.
+
+    `interrupts`: the line could go on with a paragraph, so that some lists may not begin here. `lazy`: a paragraph is
+    open, or a table, and a lone tag does not end it.
+    """
+    first = body[0]
+    if first == ">":
+        return Opening("quote")
+    if first == "#" and (found := _HEADING.match(body)):
+        return Opening("heading", found)
+    if first in "`~" and (found := _FENCE.match(body)):
+        return Opening("fence", found)
+    if first == "<":
+        for begins, over, anywhere in HTML_SEQUENCES:
+            if begins.search(body):
+                return Opening("html", over=over) if anywhere or not lazy else None
+    if first in "*-_" and _is_rule(body):
+        return Opening("rule")
+    found = _ITEM.match(body)
+    if found and not (interrupts and (found.end() == len(body) or int(found[2] or 1) != 1)):
+        return Opening("item", found)
+    return None
+
+
+def heading_text(body: str) -> str:
+    """The text of a heading: what follows the opening `#` signs, without the closing ones."""
+    text = body.strip(" ")
+    bare = text.rstrip("#")
+    return bare.rstrip(" ") if not bare or bare.endswith(" ") else text
+
+
+def table_cells(line: str) -> list[str]:
+    """The cells of a row of a table, as Markdown."""
+    cells = escapedSplit(line.strip())
+    if cells and not cells[0]:
+        cells.pop(0)
+    if cells and not cells[-1]:
+        cells.pop()
+    return [cell.strip() for cell in cells]
+
+
+def heads_table(head: str, below: str) -> bool:
+    """Whether two lines are the head of a table and the row of dashes below it."""
+    if "|" not in head or not _DELIMITERS.fullmatch(below):
+        return False
+    columns = table_cells(below)
+    return len(columns) == len(table_cells(head)) and all(_ALIGNMENT.fullmatch(column) for column in columns)
+
+
+def _is_rule(body: str) -> bool:
+    marks = body.replace(" ", "")
+    return len(marks) > 2 and not marks.strip(marks[0])
