@@ -89,7 +89,11 @@ def parse(raw: bytes) -> dict[str, Any]:
 
 def load(raw: bytes) -> Session:
     """The session in `raw`. Raises Unreadable."""
-    data = parse(raw)
+    return session_of(parse(raw))
+
+
+def session_of(data: dict[str, Any]) -> Session:
+    """The session that JSON data is. Raises Unreadable."""
     for key, kind in (("model", str), ("turns", list)):
         if not isinstance(data.get(key), kind):
             raise Unreadable(f"'{key}' is missing" if key not in data else f"'{key}' is of the wrong type")

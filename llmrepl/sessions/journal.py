@@ -1,30 +1,21 @@
 """The hidden journal beside a session: what is not in its JSON yet, and the lock that says who has it open.
 
-`.NAME.journal` holds one record a line, `CRC32 JSON`, only ever appended to or emptied:
-
-- `{"opened": {"pid", "base"}}` comes first; `base` is the fingerprint of the JSON that the records come on top of
-- `{"head": {...}}` sets keys of the session beside its turns
-- `{"turn": N, "is": {...}}` is turn N (from 1), the last one for N counts; `"open": true`: its reply is still to come
-- `{"text": "..."}` is a piece of the reply to the open turn
-- `{"moved": "NAME.json"}` says that the session was about to get that name
-
-Applying the records twice gives the same, so a crash between replacing the JSON and emptying the journal is harmless.
-The journal is locked (flock) for as long as a shell has the session open; the kernel drops the lock when it dies.
+`.NAME.journal` holds one record a line (see records.py), only ever appended to or emptied. It is locked (flock) for as
+long as a shell has the session open; the kernel drops the lock when it dies.
 """
 
 from __future__ import annotations
 
 import errno
 import fcntl
-import json
 import os
 import threading
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from llmrepl.errors import InUse
+from llmrepl.sessions.records import encode_record, read_records
 
 FLUSH_SECONDS = 0.5
 """How far the journal may be behind a streaming reply."""
@@ -41,11 +32,6 @@ def journal_of(session: Path) -> Path:
 def session_of(journal: Path) -> Path:
     """The session file that a journal belongs to."""
     return journal.with_name(journal.name[1:].removesuffix(".journal") + ".json")
-
-
-def fingerprint(raw: bytes | None) -> list[int] | None:
-    """What tells one state of a file from another: its size and CRC; None for no file."""
-    return None if raw is None else [len(raw), zlib.crc32(raw)]
 
 
 class Journal:
@@ -182,61 +168,6 @@ class Journal:
                     self._write_pending()
                 except OSError as error:
                     self._failure = error
-
-
-def encode_record(record: dict[str, Any]) -> bytes:
-    """One line of the journal."""
-    data = json.dumps(record, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
-    return b"%08x %s\n" % (zlib.crc32(data), data)
-
-
-def read_records(raw: bytes) -> tuple[list[dict[str, Any]], bool]:
-    """The records in `raw` up to the first damaged line, and whether that was more than a torn end."""
-    records: list[dict[str, Any]] = []
-    *lines, _torn = raw.split(b"\n")
-    for number, line in enumerate(lines):
-        crc, _, data = line.partition(b" ")
-        if b"%08x" % zlib.crc32(data) != crc:
-            return records, any(_sound(later) for later in lines[number + 1 :])
-        records.append(json.loads(data))
-    return records, False
-
-
-def replay(session: dict[str, Any] | None, records: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """The session (as JSON data) with `records` applied on top; an open turn is closed as interrupted.
-
-    None if there is nothing to make a session from. `session` is not changed.
-    """
-    result: dict[str, Any] = dict(session or {})
-    turns: list[Any] = list(result.get("turns") or [])
-    growing: list[str] = []
-    open_turn = -1
-    for record in records:
-        if "head" in record:
-            result.update(record["head"])
-        elif "turn" in record:
-            at = min(record["turn"] - 1, len(turns))
-            turns[at:] = [record["is"], *turns[at + 1 :]]
-            growing = []
-            open_turn = at if record.get("open") else -1
-        elif "text" in record:
-            growing.append(record["text"])
-    if open_turn >= 0:
-        turns[open_turn] = _closed(turns[open_turn], "".join(growing))
-    result["turns"] = turns
-    return result if "model" in result and turns else None
-
-
-def _closed(turn: dict[str, Any], reply: str) -> dict[str, Any]:
-    if not reply:
-        return {**turn, "finish_reason": "error"}
-    messages = [*turn["messages"], {"role": "assistant", "content": reply}]
-    return {**turn, "messages": messages, "finish_reason": "interrupted"}
-
-
-def _sound(line: bytes) -> bool:
-    crc, _, data = line.partition(b" ")
-    return b"%08x" % zlib.crc32(data) == crc
 
 
 def _flock(fd: int) -> None:

@@ -12,8 +12,9 @@ from llmrepl.errors import InUse, NotSaved, WrongUse
 from llmrepl.messages import safe_name
 from llmrepl.sessions import codec, files
 from llmrepl.sessions.files import Seen
-from llmrepl.sessions.journal import Journal, fingerprint, journal_of
+from llmrepl.sessions.journal import Journal, journal_of
 from llmrepl.sessions.model import ERROR, Session, Turn, title_of
+from llmrepl.sessions.records import fingerprint
 from llmrepl.sessions.reply import Reply
 
 CHEAP_BYTES = 256 * 1024

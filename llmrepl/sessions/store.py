@@ -11,10 +11,11 @@ from pathlib import Path
 from llmrepl.errors import Damaged, Failure, InUse, NotSaved, WrongUse
 from llmrepl.messages import safe_name
 from llmrepl.sessions import codec, files
-from llmrepl.sessions.journal import Journal, fingerprint, journal_of, read_records, replay, session_of
+from llmrepl.sessions.journal import Journal, journal_of, session_of
 from llmrepl.sessions.keeper import Keeper, claim_beside
 from llmrepl.sessions.model import Session, Turn
 from llmrepl.sessions.names import check_name, find_session, same_name, session_names, without_ending
+from llmrepl.sessions.records import Data, fingerprint, read_records, replay, says_nothing_new
 
 
 class Store:
@@ -52,12 +53,10 @@ class Store:
         session, raw = self._load(path)
         try:
             records, _ = read_records(files.read_regular(journal_of(path), codec.MAX_BYTES))
-        except OSError:
+            after = replay(codec.parse(raw), records) if _base(records) == fingerprint(raw) else None
+            return codec.session_of(after) if after else session
+        except (OSError, codec.Unreadable):
             return session
-        if not records or records[0].get("opened", {}).get("base") != fingerprint(raw):
-            return session
-        after = replay(codec.parse(raw), records)
-        return Session.model_validate(after) if after else session
 
     def automatic_path(self, now: datetime) -> Path:
         """The name that a session begun at `now` gets by itself."""
@@ -140,19 +139,21 @@ class Store:
             journal.remove()
         return note
 
-    def _apply(self, path: Path, records: list[dict[str, object]]) -> str:
+    def _apply(self, path: Path, records: list[Data]) -> str:
         raw = files.read_regular(path, codec.MAX_BYTES) if os.path.lexists(path) else None
         try:
             before = codec.parse(raw) if raw is not None else None
+            after = replay(before, records)
+            if after is None or after == before:
+                return ""
+            session = codec.session_of(after)
         except codec.Unreadable as why:
             raise codec.damaged(safe_name(path.name), why) from why
-        base = next((r["opened"]["base"] for r in records if "opened" in r), None)  # type: ignore[index]
-        after = replay(before, records)
-        if after is None or after == before:
-            return ""
-        session = Session.model_validate(after)
         session.recount()
-        if base == fingerprint(raw):
+        current = _base(records) == fingerprint(raw)
+        if before and not current and says_nothing_new(before, after):
+            return ""
+        if current:
             files.write_atomic(path, codec.dump(session), must_not_exist=raw is None)
             return _told(session, path.name)
         path, claimed = claim_beside(path)
@@ -186,6 +187,12 @@ class Store:
         keeper.copy_to(copy)
         keeper.notes.append(f"{busy.what}; this one continues as {safe_name(copy.name)}")
         return keeper
+
+
+def _base(records: list[Data]) -> list[int] | None:
+    """The fingerprint of the JSON that the records come on top of."""
+    base: list[int] | None = next((r["opened"].get("base") for r in records if "opened" in r), None)
+    return base
 
 
 def _same_inode(one: Path, other: Path) -> bool:

@@ -1,0 +1,321 @@
+"""The journal: whatever of it reached the disk before a shell died comes back, once, and exactly."""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from llmrepl.errors import InUse
+from llmrepl.providers.base import Usage
+from llmrepl.sessions import codec
+from llmrepl.sessions import journal as journals
+from llmrepl.sessions.journal import Journal, journal_of, session_of
+from llmrepl.sessions.keeper import Keeper
+from llmrepl.sessions.model import Session
+from llmrepl.sessions.records import encode_record, fingerprint, read_records, replay
+from llmrepl.sessions.reply import Reply
+from llmrepl.sessions.store import Store
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
+BULK = "x" * (300 << 10)
+"""Makes a session so large that its JSON is not replaced at every turn."""
+
+
+def store_in(directory: Path) -> Store:
+    return Store(directory, directory, nullcontext)
+
+
+@dataclass
+class Said:
+    """What a turn must come back as: the last value of each that was put on disk."""
+
+    question: str
+    text: str = ""
+    finished: bool = False
+    undone: bool = False
+
+
+@dataclass
+class Shell:
+    """A shell at work in `directory`, and what it was told is on disk."""
+
+    directory: Path
+    keeper: Keeper
+    turns: list[Said] = field(default_factory=list)
+    system: str | None = None
+
+    @classmethod
+    def started(cls, directory: Path, bulk: bool) -> Shell:
+        session = Session(model="offline/echo", created_at="2025-01-01T12:00:00.000000", turns=[], meta={})
+        if bulk:
+            session.set_meta("bulk", BULK)
+        path = directory / "talk.json"
+        return cls(directory, Keeper(session, path, nullcontext))
+
+    def do(self, step: tuple[str, Any]) -> None:
+        """One step of the program of a hypothetical shell."""
+        what, value = step
+        open_turn = bool(self.turns) and not self.turns[-1].finished
+        if what == "begin" and not open_turn:
+            self.keeper.begin(value, "2025-01-01T12:00:00.000000")
+            self.turns.append(Said(value))
+        elif what == "grow" and open_turn:
+            self.turns[-1].text += value
+            self.keeper.grow(value)
+        elif what == "finish" and open_turn:
+            turn = self.turns[-1]
+            self.keeper.finish(len(self.turns), Reply(turn.text, "stop", 12.5, Usage(1, 2), 0.5))
+            turn.finished = True
+        elif what == "change" and self.turns and not open_turn:
+            at = value % len(self.turns)
+            self.keeper.change(at + 1, undone=True)
+            self.turns[at].undone = True
+        elif what == "head" and not open_turn:
+            self.keeper.head(system=value)
+            self.system = value
+        elif what == "rename" and not open_turn:
+            assert self.keeper.path
+            self.keeper.rename(self.directory / f"{self.keeper.path.stem}-again.json")
+
+
+STEPS = st.lists(
+    st.one_of(
+        *[st.tuples(st.just(step), TEXTS) for step in ("begin", "grow", "finish", "head")],
+        st.tuples(st.just("change"), st.integers(0, 99)),
+        st.tuples(st.just("rename"), st.none()),
+    ),
+    max_size=14,
+)
+
+
+@pytest.fixture(scope="module")
+def at_once() -> Iterator[None]:
+    """Pieces of a reply are written without waiting for more."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(journals, "FLUSH_SECONDS", 0.0)
+        yield
+
+
+def killed(directory: Path, shell: Shell) -> None:
+    """Wait until the streamed text is on disk, put aside what a kill would leave, end the shell, and put that back."""
+    if shell.turns and not shell.turns[-1].finished and shell.turns[-1].text:
+        _await_text(shell)
+    left = {path: path.read_bytes() for path in directory.iterdir()}
+    shell.keeper.release()
+    for path in directory.iterdir():
+        path.unlink()
+    for path, raw in left.items():
+        path.write_bytes(raw)
+
+
+def _await_text(shell: Shell) -> None:
+    assert shell.keeper.path
+    for _ in range(2000):
+        records, _torn = read_records(journal_of(shell.keeper.path).read_bytes())
+        tail = records[max((n for n, r in enumerate(records) if "turn" in r), default=0) :]
+        if "".join(r.get("text", "") for r in tail) == shell.turns[-1].text:
+            return
+        os.sched_yield()
+    raise AssertionError("the streamed text did not reach the journal")
+
+
+def snapshot(directory: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in directory.iterdir()}
+
+
+@pytest.mark.usefixtures("at_once")
+@settings(max_examples=100, deadline=None)
+@given(STEPS, st.booleans())
+def test_a_shell_killed_after_any_steps_loses_nothing(steps: list[tuple[str, Any]], bulk: bool) -> None:
+    with TemporaryDirectory() as place:
+        directory = Path(place)
+        shell = Shell.started(directory, bulk)
+        for step in steps:
+            shell.do(step)
+        name = shell.keeper.path
+        killed(directory, shell)
+
+        store_in(directory).fold()
+        once = snapshot(directory)
+        store_in(directory).fold()
+        assert snapshot(directory) == once
+
+        if not shell.turns:
+            assert once == {}
+            return
+        assert name
+        assert list(once) == [name.name]
+        session = codec.load(once[name.name])
+        assert session.system == shell.system
+        assert len(session.turns) == len(shell.turns)
+        for turn, said in zip(session.turns, shell.turns, strict=True):
+            assert (turn.said("user"), turn.said("assistant")) == (said.question, said.text)
+            assert bool(turn.undone) == said.undone
+            if said.finished:
+                assert (turn.finish_reason, turn.cost_estimate) == ("stop", 0.5)
+            else:
+                assert turn.finish_reason == ("interrupted" if said.text else "error")
+        finished = sum(said.finished for said in shell.turns)
+        assert (session.usage_totals.total_tokens if session.usage_totals else 0) == 3 * finished
+
+
+def turn(number: int, text: str = "", **more: Any) -> dict[str, Any]:
+    messages = [{"role": "user", "content": f"question {number}"}]
+    if text:
+        messages.append({"role": "assistant", "content": text})
+    return {"turn": number, "is": {"messages": messages, **more}}
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(TEXTS, min_size=1, max_size=4), st.data())
+def test_of_a_journal_cut_at_any_byte_every_whole_record_counts(replies: list[str], draw: st.DataObject) -> None:
+    """Each reply is begun, arrives in two pieces, and is finished; nothing of it is in the JSON yet."""
+    base = codec.dump(Session(model="m", turns=[], meta={"kept": True}))
+    records: list[dict[str, Any]] = [{"opened": {"pid": 1, "base": fingerprint(base)}}]
+    for number, text in enumerate(replies, 1):
+        records += [
+            {**turn(number), "open": True},
+            {"text": text[:1]},
+            {"text": text[1:]},
+            turn(number, text, finish_reason="stop"),
+        ]
+    lines = [encode_record(record) for record in records]
+    raw = b"".join(lines)
+    cut = draw.draw(st.integers(0, len(raw)))
+    whole = 0
+    while whole < len(lines) and sum(map(len, lines[: whole + 1])) <= cut:
+        whole += 1
+    assert read_records(raw[:cut]) == (records[:whole], False)
+
+    with TemporaryDirectory() as place:
+        directory = Path(place)
+        path = directory / "cut.json"
+        path.write_bytes(base)
+        journal_of(path).write_bytes(raw[:cut])
+        store_in(directory).fold()
+        assert list(snapshot(directory)) == ["cut.json"]
+        session = codec.load(path.read_bytes())
+    begun = sum("open" in record for record in records[:whole])
+    finished = sum("turn" in record and "open" not in record for record in records[:whole])
+    assert len(session.turns) == begun
+    assert [t.said("assistant") for t in session.turns[:finished]] == replies[:finished]
+    assert session.model_dump()["meta"] == {"kept": True}
+    if begun > finished:
+        pieces = (whole - 1) % 4 - 1
+        assert session.turns[-1].said("assistant") == ("", replies[finished][:1], replies[finished])[pieces]
+        assert session.turns[-1].finish_reason in ("interrupted", "error")
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(st.integers(1, 4), TEXTS, st.booleans()), max_size=8))
+def test_records_applied_twice_give_what_they_give_once(parts: list[tuple[int, str, bool]]) -> None:
+    records: list[dict[str, Any]] = [{"head": {"model": "m"}}]
+    count = 0
+    for number, text, is_open in parts:
+        number = min(number, count + 1)
+        count = max(number, count)
+        records += [{**turn(number), "open": True}, {"text": text}] if is_open else [turn(number, text)]
+    once = replay(None, records)
+    assert replay(once, records) == once
+
+
+@pytest.mark.parametrize("written", ["", "the finished turn too"])
+def test_a_crash_between_replacing_the_json_and_emptying_the_journal_changes_nothing(
+    tmp_path: Path, written: str
+) -> None:
+    """Without the finished turn: of two files that are not synced together, the disk may have kept the older one."""
+    shell = Shell.started(tmp_path, bulk=False)
+    shell.do(("begin", "first"))
+    shell.do(("finish", ""))
+    shell.do(("begin", "second"))
+    journal = tmp_path / ".talk.journal"
+    shell.do(("grow", "an answer"))
+    _await_text(shell)
+    before = journal.read_bytes()
+    if written:
+        data = shell.keeper.session.turns[-1].finished(Reply("an answer", "stop", 12.5, Usage(1, 2), 0.5))
+        before += encode_record({"turn": 2, "is": data.model_dump(mode="json", exclude_unset=True)})
+    shell.do(("finish", ""))
+    killed(tmp_path, shell)
+    json_after = (tmp_path / "talk.json").read_bytes()
+    journal.write_bytes(before)
+
+    assert store_in(tmp_path).fold() == []
+    assert snapshot(tmp_path) == {"talk.json": json_after}
+
+
+def test_a_journal_damaged_inside_is_kept_beside_what_was_read_of_it(tmp_path: Path) -> None:
+    lines = [
+        encode_record(record)
+        for record in ({"head": {"model": "m"}}, turn(1, "one"), turn(2, "two"), turn(3, "three"))
+    ]
+    lines[2] = lines[2].replace(b"two", b"tvo")
+    (tmp_path / ".x.journal").write_bytes(b"".join(lines))
+    store_in(tmp_path).fold()
+    assert sorted(snapshot(tmp_path)) == [".x.journal.corrupt", "x.json"]
+    assert [t.said("assistant") for t in codec.load((tmp_path / "x.json").read_bytes()).turns] == ["one"]
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | TEXTS,
+    lambda inner: st.lists(inner, max_size=2)
+    | st.dictionaries(st.sampled_from(["head", "turn", "is", "text", "moved", "opened", "open", "model"]), inner),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(JSON, max_size=4), st.booleans())
+def test_a_journal_that_somebody_made_up_is_never_obeyed_nor_fatal(records: list[Any], beside: bool) -> None:
+    with TemporaryDirectory() as place:
+        directory = Path(place)
+        raw = b"".join(encode_record(record) for record in records)
+        (directory / ".x.journal").write_bytes(raw)
+        if beside:
+            (directory / "x.json").write_bytes(b'{"model": "m", "turns": []}')
+        store_in(directory).fold()
+        for path in directory.glob("*.json"):
+            codec.load(path.read_bytes())
+
+
+@pytest.mark.parametrize(
+    "line", [b"[" * 100_000, b"not json", b'{"moved":"../../victim.json"}', b'{"turn":1,"is":{"messages":3}}']
+)
+def test_a_made_up_record_with_the_right_checksum_is_a_damaged_one(tmp_path: Path, line: bytes) -> None:
+    (tmp_path / ".x.journal").write_bytes(b"%08x %s\n" % (zlib.crc32(line), line))
+    store_in(tmp_path).fold()
+    assert not (tmp_path / "x.json").exists()
+
+
+def test_a_locked_journal_is_left_alone_and_names_its_owner(tmp_path: Path) -> None:
+    shell = Shell.started(tmp_path, bulk=False)
+    shell.do(("begin", "still open"))
+    assert store_in(tmp_path).fold() == []
+    with pytest.raises(InUse, match=rf"talk.json is open in another shell \(pid {os.getpid()}\)"):
+        Journal.claim(tmp_path / ".talk.journal")
+    shell.keeper.release()
+
+
+def test_a_link_in_the_place_of_a_journal_is_never_followed(tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    (tmp_path / ".x.journal").symlink_to(victim)
+    with pytest.raises(OSError, match=r"symbolic links"):
+        Journal.claim(tmp_path / ".x.journal")
+    assert store_in(tmp_path).fold() == []
+    assert victim.read_text() == "precious"
+
+
+def test_names_of_journal_and_session_go_both_ways() -> None:
+    assert journal_of(Path("runs/a.b.json")) == Path("runs/.a.b.journal")
+    assert session_of(Path("runs/.a.b.journal")) == Path("runs/a.b.json")
