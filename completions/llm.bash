@@ -6,7 +6,7 @@
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
 _shtab_llm_config_subparsers=(list path)
-_shtab_llm_sessions_subparsers=(export resume show)
+_shtab_llm_sessions_subparsers=(export list resume show)
 _shtab_llm_subparsers=(ask chat completions export help show config sessions)
 
 _shtab_llm_ask_option_strings=(-h --help --model -m --system -s --save --name --json)
@@ -19,6 +19,7 @@ _shtab_llm_config_list_option_strings=(-h --help)
 _shtab_llm_config_path_option_strings=(-h --help)
 _shtab_llm_config_option_strings=(-h --help)
 _shtab_llm_sessions_export_option_strings=(-h --help --session --force --dir)
+_shtab_llm_sessions_list_option_strings=(-h --help --model --since --until --min-turns --max-turns --min-cost --max-cost --system-contains --tag --contains --sort --limit --format --dir)
 _shtab_llm_sessions_resume_option_strings=(-h --help --dir)
 _shtab_llm_sessions_show_option_strings=(-h --help --dir --full)
 _shtab_llm_sessions_option_strings=(-h --help)
@@ -30,12 +31,15 @@ _shtab_llm_export___dir_COMPGEN=_shtab_compgen_dirs
 _shtab_llm_show___dir_COMPGEN=_shtab_compgen_dirs
 _shtab_llm_sessions_export_pos_1_COMPGEN=_shtab_compgen_files
 _shtab_llm_sessions_export___dir_COMPGEN=_shtab_compgen_dirs
+_shtab_llm_sessions_list___dir_COMPGEN=_shtab_compgen_dirs
 _shtab_llm_sessions_resume___dir_COMPGEN=_shtab_compgen_dirs
 _shtab_llm_sessions_show___dir_COMPGEN=_shtab_compgen_dirs
 
 _shtab_llm_completions_pos_0_choices=(bash zsh fish powershell)
 _shtab_llm_config_pos_0_choices=(list path)
-_shtab_llm_sessions_pos_0_choices=(export resume show)
+_shtab_llm_sessions_list___sort_choices=(date name model turns tokens cost)
+_shtab_llm_sessions_list___format_choices=(table list json csv)
+_shtab_llm_sessions_pos_0_choices=(export list resume show)
 _shtab_llm_pos_0_choices=(ask chat completions export help show config sessions)
 
 _shtab_llm_ask_pos_0_nargs='*'
@@ -71,6 +75,8 @@ _shtab_llm_config___help_nargs=0
 _shtab_llm_sessions_export__h_nargs=0
 _shtab_llm_sessions_export___help_nargs=0
 _shtab_llm_sessions_export___force_nargs=0
+_shtab_llm_sessions_list__h_nargs=0
+_shtab_llm_sessions_list___help_nargs=0
 _shtab_llm_sessions_resume__h_nargs=0
 _shtab_llm_sessions_resume___help_nargs=0
 _shtab_llm_sessions_show__h_nargs=0

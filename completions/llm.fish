@@ -50,8 +50,8 @@ function _shtab_llm_using
   test "$_shtab_llm_cmdpath" = "$argv"
 end
 
-set -g _shtab_llm_commands ask chat completions export help show config 'config list' 'config path' sessions 'sessions export' 'sessions resume' 'sessions show'
-set -g _shtab_llm_opts_with_value --dir --model --name --resume --save-dir --session --system -m -r -s
+set -g _shtab_llm_commands ask chat completions export help show config 'config list' 'config path' sessions 'sessions export' 'sessions list' 'sessions resume' 'sessions show'
+set -g _shtab_llm_opts_with_value --contains --dir --format --limit --max-cost --max-turns --min-cost --min-turns --model --name --resume --save-dir --session --since --sort --system --system-contains --tag --until -m -r -s
 
 complete -c llm -e
 complete -c llm -f
@@ -105,6 +105,22 @@ complete -c llm -n '_shtab_llm_using sessions export' -l session -x -d 'the sess
 complete -c llm -n '_shtab_llm_using sessions export' -l force -d 'replace FILE if it exists'
 complete -c llm -n '_shtab_llm_using sessions export' -l dir -xka "(__fish_complete_directories)" -d 'the sessions directory'
 complete -c llm -n '_shtab_llm_using sessions export; and test $_shtab_llm_npos -eq 1' -ka "(__fish_complete_path (commandline -ct))" -d 'where to write it (stdout)'
+complete -c llm -n '_shtab_llm_using sessions; and test $_shtab_llm_npos -eq 0' -a list -d 'list the sessions, the newest first'
+complete -c llm -n '_shtab_llm_using sessions list' -s h -l help -d 'show this help message and exit'
+complete -c llm -n '_shtab_llm_using sessions list' -l model -x -d 'only models with this in their name'
+complete -c llm -n '_shtab_llm_using sessions list' -l since -x -d 'only from this day on: 2024-01-08, or 30d, 2w, 12h ago'
+complete -c llm -n '_shtab_llm_using sessions list' -l until -x -d 'only up to and with this day'
+complete -c llm -n '_shtab_llm_using sessions list' -l min-turns -x -d 'at least so many turns'
+complete -c llm -n '_shtab_llm_using sessions list' -l max-turns -x -d 'at most so many turns'
+complete -c llm -n '_shtab_llm_using sessions list' -l min-cost -x -d 'at least this cost in USD'
+complete -c llm -n '_shtab_llm_using sessions list' -l max-cost -x -d 'at most this cost in USD'
+complete -c llm -n '_shtab_llm_using sessions list' -l system-contains -x -d 'only with this in the system prompt'
+complete -c llm -n '_shtab_llm_using sessions list' -l tag -x -d 'only with this tag'
+complete -c llm -n '_shtab_llm_using sessions list' -l contains -x -d 'only with this in a message'
+complete -c llm -n '_shtab_llm_using sessions list' -l sort -xka "date name model turns tokens cost" -d 'the order'
+complete -c llm -n '_shtab_llm_using sessions list' -l limit -x -d 'at most so many'
+complete -c llm -n '_shtab_llm_using sessions list' -l format -xka "table list json csv" -d 'how to write them'
+complete -c llm -n '_shtab_llm_using sessions list' -l dir -xka "(__fish_complete_directories)" -d 'the sessions directory'
 complete -c llm -n '_shtab_llm_using sessions; and test $_shtab_llm_npos -eq 0' -a resume -d 'go on with a saved session'
 complete -c llm -n '_shtab_llm_using sessions resume' -s h -l help -d 'show this help message and exit'
 complete -c llm -n '_shtab_llm_using sessions resume' -l dir -xka "(__fish_complete_directories)" -d 'the sessions directory'

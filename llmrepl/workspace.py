@@ -14,6 +14,7 @@ from llmrepl.messages import shown_path
 from llmrepl.packaged import packaged
 from llmrepl.paths import Places, expand
 from llmrepl.providers.choice import Choice, Chosen
+from llmrepl.sessions.names import has_journals
 from llmrepl.settings import Settings
 from llmrepl.signals import Signals
 from llmrepl.world import World
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from llmrepl.providers.base import Options, Provider, Usage
     from llmrepl.sessions.keeper import Keeper
     from llmrepl.sessions.model import Session
+    from llmrepl.sessions.query import Row
     from llmrepl.sessions.store import Store
 
 
@@ -167,6 +169,14 @@ class Workspace:
             except NotSaved as unsaved:
                 self.notes.append(str(unsaved))
         return self._store
+
+    def rows(self, contains: str | None = None) -> list[Row]:
+        """A row for each session in the directory; those with `contains` in a message only, if that is given."""
+        from llmrepl.sessions import listing
+
+        if self._store or has_journals(self.directory):
+            self.store()
+        return list(listing.rows(self.directory, contains))
 
     def switch(self, keeper: Keeper | None) -> None:
         """Make `keeper`'s session the current one, or a fresh one at the next prompt; the current one is saved.

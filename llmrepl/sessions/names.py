@@ -73,6 +73,15 @@ def session_names(directory: Path) -> list[str]:
         return []
 
 
+def has_journals(directory: Path) -> bool:
+    """Whether a shell, alive or dead, has a session open in `directory`."""
+    try:
+        with os.scandir(directory) as entries:
+            return any(e.name.startswith(".") and e.name.endswith(".journal") for e in entries)
+    except OSError:
+        return False
+
+
 def _by_prefix(directory: Path, given: str) -> Path:
     wanted = _folded(without_ending(given))
     names = session_names(directory)

@@ -16,6 +16,7 @@ from llmrepl.sessions.keeper import Keeper, claim_beside
 from llmrepl.sessions.model import Session, Turn
 from llmrepl.sessions.names import check_name, find_session, same_name, session_names, without_ending
 from llmrepl.sessions.records import Data, fingerprint, read_records, replay, says_nothing_new
+from llmrepl.sessions.trash import to_trash
 
 
 class Store:
@@ -47,6 +48,20 @@ class Store:
         taken = next((n for n in session_names(self.directory) if same_name(without_ending(n), path.stem)), None)
         if taken:
             raise WrongUse(f"a session {safe_name(taken)} exists", "choose another name, or use --force")
+
+    def make_room(self, path: Path) -> None:
+        """Move the session that has this name, if any, to the trash. Raises InUse, NotSaved."""
+        if not os.path.lexists(path):
+            return
+        try:
+            journal = Journal.claim(journal_of(path))
+            try:
+                to_trash(path)
+            finally:
+                journal.remove()
+        except OSError as error:
+            what = f"{safe_name(path.name)} could not be moved to the trash: {files.reason(error)}"
+            raise NotSaved(what, "choose another name") from error
 
     def read(self, path: Path) -> Session:
         """The session at `path`, with what a live shell has in its journal. Raises Damaged, WrongUse."""

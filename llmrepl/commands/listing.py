@@ -1,0 +1,108 @@
+"""Commands that find sessions."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from typing import Any
+
+from llmrepl.commands.registry import argument, command
+from llmrepl.commands.replies import Column, Document, Note, Reply, Several, Table
+from llmrepl.messages import count, money, safe_name, shown_path
+from llmrepl.sessions.query import SORTS, Filters, Row, arranged, moment
+from llmrepl.workspace import Workspace
+
+FORMATS = ("table", "list", "json", "csv")
+
+_FILTERS = (
+    argument("--model", help="only models with this in their name", source="models", metavar="TEXT"),
+    argument("--since", help="only from this day on: 2024-01-08, or 30d, 2w, 12h ago", metavar="DATE"),
+    argument("--until", help="only up to and with this day", metavar="DATE"),
+    argument("--min-turns", help="at least so many turns", kind=int, metavar="N"),
+    argument("--max-turns", help="at most so many turns", kind=int, metavar="N"),
+    argument("--min-cost", help="at least this cost in USD", kind=float, metavar="USD"),
+    argument("--max-cost", help="at most this cost in USD", kind=float, metavar="USD"),
+    argument("--system-contains", help="only with this in the system prompt", metavar="TEXT"),
+    argument("--tag", help="only with this tag", source="tags"),
+    argument("--contains", help="only with this in a message", metavar="TEXT"),
+)
+
+
+@command(
+    "sessions list",
+    "list the sessions, the newest first",
+    *_FILTERS,
+    argument("--sort", help="the order", choices=SORTS, default="date"),
+    argument("--limit", help="at most so many", kind=int, metavar="N"),
+    argument("--format", help="how to write them", choices=FORMATS, default="table"),
+    argument("--dir", help="the sessions directory", source="directories", metavar="DIR"),
+    group="sessions",
+    example="sessions list --model claude --since 30d",
+    aliases=("sessions",),
+)
+def sessions_list(
+    workspace: Workspace, *, dir: str | None, sort: str, limit: int | None, format: str, **given: Any
+) -> Reply:
+    """The sessions that the filters let through."""
+    workspace.use_directory(dir)
+    contains = given.pop("contains")
+    filters = filters_of(workspace, **given)
+    every = workspace.rows(contains)
+    rows = [row for row in arranged(every, filters, sort) if not row.damaged][:limit]
+    found = _written(workspace, rows, format)
+    damaged = sorted(row.name for row in every if row.damaged)
+    return Several([found, Note(_damaged(damaged))]) if damaged else found
+
+
+def filters_of(workspace: Workspace, *, since: str | None, until: str | None, **rest: Any) -> Filters:
+    """The filters that options ask for. Raises WrongUse for a date that is none."""
+    now = workspace.world.now()
+    return Filters(
+        since=moment(since, now) if since else None, until=moment(until, now, end=True) if until else None, **rest
+    )
+
+
+def _written(workspace: Workspace, rows: list[Row], format: str) -> Reply:
+    if format == "json":
+        return Document(json.dumps([_facts(row) for row in rows], indent=2, ensure_ascii=False))
+    if format == "csv":
+        out = io.StringIO()
+        writer = csv.DictWriter(out, list(_facts(Row(""))), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({**_facts(row), "tags": " ".join(row.tags)} for row in rows)
+        return Document(out.getvalue())
+    if format == "list":
+        lines = [f"  {safe_name(r.name)} - {safe_name(r.model)} - {r.turns} turns - {_cost(r)}" for r in rows]
+        return Document("\n".join([f"Found {len(rows)} matching sessions:", *lines]))
+    where = shown_path(workspace.directory, workspace.world.cwd)
+    return Table(
+        (Column("Filename", "name"), Column("Date", "date"), Column("Model", "name"), Column("Turns", "count"),
+         Column("Tokens", "count"), Column("Est. Cost", "usd")),
+        [(r.name, r.date, r.model, r.turns, r.tokens, _known(r)) for r in rows],
+        title=f"Sessions ({len(rows)} found)",
+        caption="Use 'llm sessions show <filename>' for more details",
+        empty=f"no sessions found in {where}",
+    )
+
+
+def _known(row: Row) -> float | None:
+    """The cost, None if no turn has one."""
+    return None if row.unpriced and row.unpriced == row.turns else row.cost
+
+
+def _cost(row: Row) -> str:
+    return money(_known(row)) + (f" + {row.unpriced} unpriced" if row.unpriced and _known(row) is not None else "")
+
+
+def _facts(row: Row) -> dict[str, Any]:
+    return {
+        "filename": row.name, "created_at": row.created_at, "model": row.model, "turns": row.turns,
+        "tokens": row.tokens, "cost": _known(row), "unpriced": row.unpriced, "title": row.title,
+        "tags": list(row.tags),
+    }
+
+
+def _damaged(names: list[str]) -> str:
+    shown = ", ".join(safe_name(name) for name in names[:5]) + (" …" if len(names) > 5 else "")
+    return f"{count(len(names), 'file')} cannot be read and {'is' if len(names) == 1 else 'are'} left out: {shown}"

@@ -1,0 +1,152 @@
+"""Sessions as rows: what a listing shows of each, the guide's filters, and the order. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from llmrepl.errors import WrongUse
+
+SORTS = ("date", "name", "model", "turns", "tokens", "cost")
+"""What sessions can be sorted by. Names and models go up, everything else comes down from the largest."""
+
+
+@dataclass(slots=True)
+class Row:
+    """What is known of one session without reading it again.
+
+    `created_at` is the text in the file, `epoch` the same as seconds since 1970 (that of the file's date if there is no
+    sound one). `cost` is the known sum in USD, `unpriced` the turns without one. `damaged` is why it cannot be read.
+    """
+
+    name: str
+    created_at: str = ""
+    epoch: float = 0.0
+    model: str = ""
+    turns: int = 0
+    tokens: int = 0
+    cost: float = 0.0
+    unpriced: int = 0
+    title: str = ""
+    tags: tuple[str, ...] = ()
+    system: str = ""
+    damaged: str = ""
+
+    @property
+    def date(self) -> str:
+        """Local time as `2024-01-08T14:30`."""
+        if not self.epoch:
+            return ""
+        return datetime.fromtimestamp(self.epoch).isoformat(timespec="minutes")
+
+
+@dataclass(slots=True)
+class Filters:
+    """What a listing is narrowed to, with the guide's meaning of each; None does not filter.
+
+    `since` and `until` are seconds since 1970, `until` excluded.
+    """
+
+    model: str | None = None
+    since: float | None = None
+    until: float | None = None
+    min_turns: int | None = None
+    max_turns: int | None = None
+    min_cost: float | None = None
+    max_cost: float | None = None
+    system_contains: str | None = None
+    tag: str | None = None
+
+    def match(self, row: Row) -> bool:
+        """Whether a session is let through. A damaged one is only if nothing is asked of it."""
+        if row.damaged:
+            return self == Filters()
+        return (
+            (self.model is None or self.model in row.model)
+            and (self.since is None or row.epoch >= self.since)
+            and (self.until is None or row.epoch < self.until)
+            and (self.min_turns is None or row.turns >= self.min_turns)
+            and (self.max_turns is None or row.turns <= self.max_turns)
+            and (self.min_cost is None or row.cost >= self.min_cost)
+            and (self.max_cost is None or row.cost <= self.max_cost)
+            and (self.system_contains is None or self.system_contains.lower() in row.system.lower())
+            and (self.tag is None or self.tag.lower() in (tag.lower() for tag in row.tags))
+        )
+
+
+def row_of(name: str, data: dict[str, Any], mtime: float) -> Row:
+    """The row of a session from its JSON data, whatever odd things stand in optional places."""
+    turns = [turn for turn in _list(data.get("turns")) if isinstance(turn, dict)]
+    meta = data["meta"] if isinstance(data.get("meta"), dict) else {}
+    totals = data["usage_totals"] if isinstance(data.get("usage_totals"), dict) else {}
+    created = data.get("created_at")
+    costs = [_amount(turn.get("cost_estimate")) for turn in turns if turn.get("finish_reason") != "error"]
+    return Row(
+        name=name,
+        created_at=created if isinstance(created, str) else "",
+        epoch=epoch_of(created, mtime),
+        model=str(data.get("model") or ""),
+        turns=len(turns),
+        tokens=int(_amount(totals.get("total_tokens")) or 0),
+        cost=sum(cost for cost in costs if cost is not None),
+        unpriced=sum(cost is None for cost in costs),
+        title=meta["title"] if isinstance(meta.get("title"), str) else "",
+        tags=tuple(tag for tag in _list(meta.get("tags")) if isinstance(tag, str)),
+        system=data["system"] if isinstance(data.get("system"), str) else "",
+    )
+
+
+def epoch_of(created_at: object, otherwise: float) -> float:
+    """A session's `created_at` (local time, or with an offset) in seconds since 1970, else `otherwise`."""
+    if not isinstance(created_at, str):
+        return otherwise
+    try:
+        return datetime.fromisoformat(created_at).timestamp()
+    except (ValueError, OverflowError, OSError):
+        return otherwise
+
+
+def arranged(rows: Iterable[Row], filters: Filters, sort: str = "date", limit: int | None = None) -> list[Row]:
+    """The rows that `filters` let through, in order, at most `limit` of them; equal ones by name."""
+    found = sorted((row for row in rows if filters.match(row)), key=lambda row: row.name)
+    match sort:
+        case "name":
+            pass
+        case "model":
+            found.sort(key=lambda row: row.model)
+        case "date":
+            found.sort(key=lambda row: row.epoch, reverse=True)
+        case _:
+            found.sort(key=lambda row: float(getattr(row, sort)), reverse=True)
+    return found if limit is None else found[:limit]
+
+
+def moment(text: str, now: datetime, *, end: bool = False) -> float:
+    """A point in time as people write it: `2024-01-08`, an ISO time, or `30d`, `2w`, `12h` ago; in seconds since 1970.
+
+    A day without a time is its beginning, or with `end` the beginning of the next one. Raises WrongUse.
+    """
+    ago = re.fullmatch(r"(\d{1,6})([hdw])", text.strip())
+    try:
+        if ago:
+            hours = int(ago[1]) * {"h": 1, "d": 24, "w": 168}[ago[2]]
+            return (now - timedelta(hours=hours)).timestamp()
+        if end and re.fullmatch(r"\d{4}-\d\d-\d\d", text.strip()):
+            return (datetime.fromisoformat(text.strip()) + timedelta(days=1)).timestamp()
+        return datetime.fromisoformat(text.strip()).timestamp()
+    except (ValueError, OverflowError, OSError):
+        raise WrongUse(f"'{text[:40]}' is not a date", "write it as 2024-01-08, or as 30d, 2w or 12h ago") from None
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _amount(value: object) -> float | None:
+    """A number that counts: not negative, not NaN, not a truth value."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e15:
+        return None
+    return float(value)
