@@ -28,7 +28,7 @@ COLUMNS = (
 )
 
 _INVISIBLE = "\u00ad\u200b-\u200f\u2060-\u2064\ufeff"
-_FORMULA = re.compile(rf"(?:'*[\t\r\n]|['\s{_INVISIBLE}]*[=+\-@＝＋－＠])")
+_FORMULA = re.compile(rf"['\s{_INVISIBLE}]*[=+\-@＝＋－＠\t\r\n]")
 
 Cell = str | int | float
 

@@ -1,1 +1,68 @@
-"""Conversations from other programs: a file for each source."""
+"""Conversations from other programs: one table of sources, and a file for each."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from llmrepl.errors import WrongUse
+from llmrepl.messages import safe_name
+from llmrepl.sessions.importing import chatgpt, llm_logs, openai_jsonl, transcript
+from llmrepl.sessions.importing.found import Found, Skipped
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A program to import from: its reader of a file, and one line of `help`."""
+
+    read: Callable[[Path, datetime], Iterator[Found | Skipped]]
+    help: str
+
+
+SOURCES = {
+    llm_logs.NAME: Source(llm_logs.read, "the logs.db of simonw's llm"),
+    chatgpt.NAME: Source(chatgpt.read, "ChatGPT's data export, the .zip or the conversations.json in it"),
+    openai_jsonl.NAME: Source(openai_jsonl.read, "JSONL, one conversation of OpenAI messages a line"),
+    transcript.NAME: Source(transcript.read, "our own export as txt or md"),
+}
+"""The sources by name, which is also what `meta.origin.source` of a session says."""
+
+
+def read(path: Path, now: datetime, source: str | None = None) -> Iterator[Found | Skipped]:
+    """The conversations in `path`, from `source` or the one that the file looks like.
+
+    `now` dates what has no date; times are told in its zone, in that of the system if it has none. Raises WrongUse for
+    a source that is unknown or cannot be told, Failure for a file that cannot be read, in the middle too.
+    """
+    if source is not None and source not in SOURCES:
+        raise WrongUse(f"there is no source '{source}'", f"choose one of {', '.join(SOURCES)}")
+    yield from SOURCES[source or guess(path)].read(path, now)
+
+
+def guess(path: Path) -> str:
+    """The source that the first bytes of a file tell. Raises WrongUse."""
+    shown = safe_name(path.name)
+    if not os.path.isfile(path):
+        raise WrongUse(f"there is no file {shown}", "name the file to import")
+    try:
+        with open(path, "rb") as file:
+            start = file.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()
+    except OSError:
+        raise WrongUse(f"{shown} cannot be read", "mend that, or import another file") from None
+    for sign, source in _SIGNS:
+        if start.startswith(sign):
+            return source
+    raise WrongUse(f"{shown} looks like nothing that can be imported", f"name its source: {', '.join(SOURCES)}")
+
+
+_SIGNS = (
+    (b"SQLite format 3\0", llm_logs.NAME),
+    (b"PK", chatgpt.NAME),
+    (b"[", chatgpt.NAME),
+    (b"{", openai_jsonl.NAME),
+    (b"# Chat Session", transcript.NAME),
+    (b"Session: ", transcript.NAME),
+)

@@ -5,14 +5,20 @@ Read the file with its line ends as they are (`newline=""`). Figures come back a
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from html import unescape
+from pathlib import Path
 
 from llmrepl.errors import Failure
 from llmrepl.sessions.export import markdown, text
-from llmrepl.sessions.model import ERROR, INTERRUPTED, Message, Session, Turn, Usage
+from llmrepl.sessions.importing.conversation import local_time
+from llmrepl.sessions.importing.documents import read_file, unreadable
+from llmrepl.sessions.importing.found import Found, Skipped
+from llmrepl.sessions.model import ERROR, INTERRUPTED, Message, Session, Turn, Usage, title_of
 
 
 @dataclass(frozen=True)
@@ -24,6 +30,25 @@ class _Dialect:
     roles: dict[str, str]
     system: Callable[[str], str]
     said: Callable[[str], str]
+
+
+NAME = "llmrepl"
+
+
+def read(path: Path, now: datetime) -> Iterator[Found | Skipped]:
+    """The one conversation of a txt or md export of ours. Raises Failure if the file is none."""
+    raw = read_file(path)
+    try:
+        exported = raw.decode()
+    except UnicodeDecodeError as error:
+        raise unreadable(path, "a byte that is not UTF-8") from error
+    session = (read_markdown if exported.startswith("# ") else read_text)(exported)
+    title = title_of(next((turn.said("user") for turn in session.turns), "")) or "untitled"
+    origin = (NAME, hashlib.sha256(raw).hexdigest())
+    if local_time(session.created_at, now) is None:
+        session.created_at = Session.start(session.model, None, now).created_at
+    session.meta = {"title": title, "origin": {"source": origin[0], "id": origin[1]}}
+    yield Found(session, origin, title)
 
 
 def read_text(exported: str) -> Session:

@@ -1,0 +1,133 @@
+"""ChatGPT's data export: the `conversations.json` in it, or the whole `.zip`.
+
+A conversation is a tree of messages, `mapping`; what its reader saw is the path from `current_node` up to the root.
+OpenAI documents how to get an export, not its format; this reads what exports since 2023 hold.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import zipfile
+import zlib
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from llmrepl.sessions import codec
+from llmrepl.sessions.importing.conversation import Conversation, Line, clean, local_time
+from llmrepl.sessions.importing.documents import as_dict, as_list, parsed, read_file, unreadable
+from llmrepl.sessions.importing.found import Found, Skipped
+
+NAME = "chatgpt"
+_MEMBER = re.compile(r"(?:.*/)?conversations(?:-\d+)?\.json")
+_TEXTS = ("text", "multimodal_text")
+_REASONING = ("thoughts", "reasoning_recap")
+
+
+def read(path: Path, now: datetime) -> Iterator[Found | Skipped]:
+    """Every conversation of an export. Raises Failure if the file is none."""
+    for raw in _documents(path):
+        try:
+            document = parsed(raw)
+        except ValueError as error:
+            raise unreadable(path, str(error)) from error
+        if not isinstance(document, list):
+            raise unreadable(path, "it is not a list of conversations")
+        for number, entry in enumerate(document, 1):
+            if isinstance(entry, dict) and isinstance(entry.get("mapping"), dict):
+                yield _conversation(entry, now).item(now)
+            else:
+                yield Skipped(f"conversation {number}", "it has no 'mapping' of messages")
+
+
+def _documents(path: Path) -> Iterator[bytes]:
+    if not (os.path.isfile(path) and zipfile.is_zipfile(path)):
+        yield read_file(path)
+        return
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = sorted(name for name in archive.namelist() if _MEMBER.fullmatch(name))
+            if not members:
+                raise unreadable(path, "there is no conversations.json in it")
+            for name in members:
+                with archive.open(name) as member:
+                    raw = member.read(codec.MAX_BYTES + 1)
+                if len(raw) > codec.MAX_BYTES:
+                    raise unreadable(path, f"it unpacks to more than {codec.MAX_BYTES >> 20} MiB")
+                yield raw
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
+        raise unreadable(path, "the archive is damaged") from error
+    except (NotImplementedError, RuntimeError) as error:  # an unknown compression; a password
+        raise unreadable(path, "the archive is packed in a way that cannot be read") from error
+
+
+def _conversation(entry: dict[str, Any], now: datetime) -> Conversation:
+    id = clean(entry.get("conversation_id")) or clean(entry.get("id"))
+    if not id:
+        id = hashlib.sha256("\n".join(sorted(entry["mapping"])).encode("utf-8", "surrogatepass")).hexdigest()
+    found = Conversation(
+        (NAME, id),
+        title=clean(entry.get("title")) or None,
+        model=_model(entry.get("default_model_slug")),
+        created_at=local_time(entry.get("create_time"), now),
+    )
+    nodes: dict[str, Any] = entry["mapping"]
+    path = _path(nodes, entry.get("current_node"))
+    for id in path:
+        _take(as_dict(as_dict(nodes[id]).get("message")), found, now)
+    on_path = set(path)
+    elsewhere = (as_dict(as_dict(node).get("message")) for id, node in nodes.items() if id not in on_path)
+    if others := sum(bool(_role(message) and _texts(message)) for message in elsewhere):
+        found.left_out["other version"] = others
+    return found
+
+
+def _path(nodes: dict[str, Any], current: object) -> list[str]:
+    """The ids from the root down to `current`; to the last message without children if that is not there."""
+    if not isinstance(current, str) or current not in nodes:
+        known = {id: as_dict(node) for id, node in nodes.items()}
+        leaves = [id for id, node in known.items() if node.get("message") and not as_list(node.get("children"))]
+        current = leaves[-1] if leaves else None
+    path: list[str] = []
+    seen: set[str] = set()
+    while isinstance(current, str) and current in nodes and current not in seen:
+        seen.add(current)
+        path.append(current)
+        current = as_dict(nodes[current]).get("parent")
+    return path[::-1]
+
+
+def _take(message: dict[str, Any], found: Conversation, now: datetime) -> None:
+    kind = as_dict(message.get("content")).get("content_type")
+    metadata = as_dict(message.get("metadata"))
+    role, texts = _role(message), _texts(message)
+    if not message or metadata.get("is_visually_hidden_from_conversation") is True or kind in _REASONING:
+        return
+    if role is None or message.get("recipient", "all") != "all":
+        found.left_out["tool message"] += 1
+    elif kind not in _TEXTS:
+        found.left_out["other message"] += 1
+    else:
+        if files := sum(not text for text in texts):
+            found.left_out["non-text part"] += files
+        model = _model(metadata.get("model_slug")) if role == "assistant" else None
+        text = "\n".join(text for text in texts if text)
+        found.lines.append(Line(role, text, at=local_time(message.get("create_time"), now), model=model))
+
+
+def _role(message: dict[str, Any]) -> str | None:
+    role = as_dict(message.get("author")).get("role")
+    return role if isinstance(role, str) and role in ("user", "assistant", "system") else None
+
+
+def _texts(message: dict[str, Any]) -> list[str]:
+    """The text of each part of a message, empty for a part that holds none."""
+    parts = as_list(as_dict(message.get("content")).get("parts"))
+    return [clean(part if isinstance(part, str) else as_dict(part).get("text")) for part in parts if part != ""]
+
+
+def _model(slug: object) -> str | None:
+    return f"openai/{clean(slug)}" if clean(slug) else None

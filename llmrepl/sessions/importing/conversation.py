@@ -1,0 +1,118 @@
+"""From messages in a row, as other programs keep them, to a session of turns."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from llmrepl.messages import count
+from llmrepl.sessions.importing.found import Found, Origin, Skipped
+from llmrepl.sessions.model import Message, Session, Turn, Usage, title_of
+
+NO_MODEL = "unknown"
+"""The model of a conversation whose source does not name one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One message: `role` is user, assistant or system, `at` ISO 8601 local time, the rest known of replies only."""
+
+    role: str
+    text: str
+    at: str | None = None
+    model: str | None = None
+    usage: Usage | None = None
+    latency_ms: float | None = None
+
+
+@dataclass
+class Conversation:
+    """What a source says about one conversation; `left_out` counts what did not fit, by a noun for it."""
+
+    origin: Origin
+    lines: list[Line] = field(default_factory=list)
+    title: str | None = None
+    model: str | None = None
+    created_at: str | None = None
+    left_out: Counter[str] = field(default_factory=Counter)
+
+    def item(self, now: datetime) -> Found | Skipped:
+        """The conversation as a session, `now` (local time) being its date if it has none; or why there is none."""
+        lines = [line for line in self.lines if line.text.strip()]
+        first = next((line.text for line in lines if line.role == "user"), "")
+        title = title_of(self.title or "") or title_of(first) or "untitled"
+        if not any(line.role in ("user", "assistant") for line in lines):
+            return Skipped(title, "it holds no messages")
+        models = [line.model for line in lines if line.model]
+        session = Session.start(models[-1] if models else self.model or NO_MODEL, None, now)
+        session.created_at = self.created_at or next((line.at for line in lines if line.at), session.created_at)
+        session.meta = {"title": title, "origin": {"source": self.origin[0], "id": self.origin[1]}}
+        while lines[0].role == "system":
+            line = lines.pop(0)
+            session.system = line.text if session.system is None else f"{session.system}\n\n{line.text}"
+        for group in _grouped(lines):
+            session.add(_turn(group, session.model))
+        left_out = sorted(self.left_out.items())
+        notes = tuple(f"{count(number, noun)} left out" for noun, number in left_out if number > 0)
+        return Found(session, self.origin, title, notes)
+
+
+def _grouped(lines: Iterable[Line]) -> list[list[Line]]:
+    """A turn begins with what comes before a reply: the user's message, or a system message before it."""
+    groups: list[list[Line]] = []
+    for line in lines:
+        begins = line.role != "assistant" and (not groups or any(said.role != "system" for said in groups[-1]))
+        if begins or not groups:
+            groups.append([])
+        groups[-1].append(line)
+    return groups
+
+
+def _turn(lines: list[Line], current_model: str) -> Turn:
+    turn = Turn(messages=[Message(role=line.role, content=line.text) for line in lines])
+    if usages := [line.usage for line in lines if line.usage]:
+        turn.usage = Usage(
+            prompt_tokens=sum(usage.prompt_tokens or 0 for usage in usages),
+            completion_tokens=sum(usage.completion_tokens or 0 for usage in usages),
+            total_tokens=sum(usage.total_tokens or 0 for usage in usages),
+        )
+    if times := [line.latency_ms for line in lines if line.latency_ms is not None]:
+        turn.latency_ms = sum(times)
+    if at := next((line.at for line in lines if line.at), None):
+        turn.created_at = at
+    model = next((line.model for line in reversed(lines) if line.model), None)
+    if model and model != current_model:
+        turn.answered_by = model
+    return turn
+
+
+def clean(value: object) -> str:
+    """`value` if it is a text, else nothing; halves of surrogate pairs, which UTF-8 cannot hold, are replaced."""
+    if not isinstance(value, str):
+        return ""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return value
+
+
+def local_time(moment: object, now: datetime) -> str | None:
+    """A moment in the zone of `now` (that of the system if it has none), as session files write it.
+
+    `moment` is seconds since 1970, or ISO 8601 (UTC if it has no offset); None if it is neither.
+    """
+    try:
+        if isinstance(moment, str):
+            at = datetime.fromisoformat(moment)
+            at = at if at.tzinfo else at.replace(tzinfo=UTC)
+        elif isinstance(moment, int | float) and math.isfinite(moment):
+            at = datetime.fromtimestamp(moment, UTC)
+        else:
+            return None
+        return at.astimezone(now.tzinfo).replace(tzinfo=None).isoformat(timespec="microseconds")
+    except (ValueError, OverflowError, OSError):
+        return None

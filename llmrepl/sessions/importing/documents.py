@@ -1,0 +1,51 @@
+"""Reading foreign JSON: bounded, and with a reason where it cannot be read."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from llmrepl.errors import Failure
+from llmrepl.messages import safe_name
+from llmrepl.sessions import codec, files
+
+
+def read_file(path: Path) -> bytes:
+    """The bytes of a file, unpacked if it is gzip. Raises Failure."""
+    try:
+        return codec.unpack(files.read_regular(Path(os.path.realpath(path)), codec.MAX_BYTES))
+    except OSError as error:
+        raise unreadable(path, files.reason(error)) from error
+    except codec.Unreadable as why:
+        raise unreadable(path, str(why)) from why
+
+
+def unreadable(path: Path, why: str) -> Failure:
+    """The failure to raise for a file of which nothing can be imported."""
+    return Failure(f"nothing was imported from {safe_name(path.name)}: {why}", "import another file")
+
+
+def parsed(raw: bytes) -> Any:
+    """The JSON document in `raw`. Raises ValueError with the reason."""
+    try:
+        return json.loads(raw.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise ValueError("a byte that is not UTF-8") from error
+    except json.JSONDecodeError as error:
+        raise ValueError(f"line {error.lineno}, column {error.colno}: it is not JSON") from error
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    except ValueError as error:
+        raise ValueError("a number with too many digits") from error
+
+
+def as_dict(value: object) -> dict[str, Any]:
+    """`value` if it is a JSON object, else an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+def as_list(value: object) -> list[Any]:
+    """`value` if it is a JSON array, else an empty one."""
+    return value if isinstance(value, list) else []

@@ -1,0 +1,212 @@
+"""The logs.db of simonw's llm: https://llm.datasette.io/en/stable/logging.html
+
+Up to 0.2x it keeps `conversations` of `responses`; later versions keep `threads`, each the tip of a chain of `messages`
+made of `parts`, with what a request cost in `turns`. A database that has lived long has both, and a thread that goes on
+with an older conversation has its id and all of its messages.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from llmrepl.sessions.importing.conversation import Conversation, Line, clean, local_time
+from llmrepl.sessions.importing.documents import as_dict, as_list, parsed, unreadable
+from llmrepl.sessions.importing.found import Found, Skipped
+from llmrepl.sessions.model import Usage
+
+NAME = "llm"
+MAX_TEXT = 1 << 26
+"""The most bytes of one value in the database."""
+
+_MAX_TOKENS = 1 << 53
+_OF_RESPONSES = (
+    "id", "conversation_id", "model", "prompt", "system", "response", "duration_ms", "datetime_utc", "input_tokens",
+    "output_tokens",
+)  # fmt: skip
+
+
+def read(path: Path, now: datetime) -> Iterator[Found | Skipped]:
+    """Every conversation in the database. Raises Failure if it is none, or where it is damaged."""
+    if not os.path.isfile(path):
+        raise unreadable(path, "there is no such file")
+    try:
+        with closing(_opened(path)) as db:
+            tables = {row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+            threads = {"threads", "turns", "messages", "parts", "fragments"} <= tables
+            older = {"conversations", "responses"} <= tables
+            if not threads and not older:
+                raise unreadable(path, "it is not a log of llm")
+            seen: set[str] = set()
+            for found in _threads(db, now) if threads else ():
+                seen.add(found.origin[1])
+                yield found.item(now)
+            for found in _conversations(db, now, tables) if older else ():
+                if found.origin[1] not in seen:
+                    yield found.item(now)
+    except sqlite3.Error as error:
+        raise unreadable(path, f"the database is damaged or of another version ({error})") from error
+    except UnicodeDecodeError as error:  # of SQLite's own message, which quotes what is damaged
+        raise unreadable(path, "the database is damaged") from error
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    db = sqlite3.connect(f"file:{quote(os.path.abspath(path))}?mode=ro", uri=True)
+    db.row_factory = sqlite3.Row
+    db.text_factory = lambda raw: raw.decode("utf-8", "replace")
+    db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_TEXT)
+    db.execute("PRAGMA trusted_schema = OFF")
+    return db
+
+
+def _conversations(db: sqlite3.Connection, now: datetime, tables: set[str]) -> Iterator[Conversation]:
+    """The older tables, a row of `responses` being a prompt and its reply."""
+    names = {row["id"]: row["name"] for row in db.execute("SELECT id, name FROM conversations")}
+    columns = [row["name"] for row in db.execute("PRAGMA table_info(responses)") if row["name"] in _OF_RESPONSES]
+    rows = db.execute(
+        f"SELECT {', '.join(columns)} FROM responses ORDER BY coalesce(conversation_id, id), datetime_utc, id"
+    )
+    extras = [
+        (noun, dict(db.execute(f"SELECT response_id, count(*) FROM {table} GROUP BY response_id").fetchall()))
+        for table, noun in (("prompt_attachments", "attachment"), ("tool_calls", "tool call"))
+        if table in tables
+    ]
+    found: Conversation | None = None
+    system = ""
+    for row in map(dict, rows):
+        id = clean(row.get("conversation_id")) or clean(row.get("id"))
+        if found is None or found.origin[1] != id:
+            if found:
+                yield found
+            found, system = Conversation((NAME, id), title=clean(names.get(row.get("conversation_id")))), ""
+        said = _with_fragments(db, row, "system", tables)
+        if said and said != system:
+            found.lines.append(Line("system", said))
+            system = said
+        at = local_time(row.get("datetime_utc"), now)
+        found.lines.append(Line("user", _with_fragments(db, row, "prompt", tables), at=at))
+        found.lines.append(_reply(clean(row.get("response")), row, at))
+        for noun, numbers in extras:
+            found.left_out[noun] += numbers.get(row["id"], 0)
+    if found:
+        yield found
+
+
+def _with_fragments(db: sqlite3.Connection, row: dict[str, Any], kind: str, tables: set[str]) -> str:
+    """The prompt or the system prompt as the model saw it: its fragments, then its own text."""
+    texts = []
+    if {f"{kind}_fragments", "fragments"} <= tables:
+        query = (
+            f"SELECT content FROM {kind}_fragments JOIN fragments ON fragments.id = fragment_id"
+            ' WHERE response_id = ? ORDER BY "order"'
+        )
+        texts = _bounded(clean(fragment["content"]) for fragment in db.execute(query, (row["id"],)))
+    own = clean(row.get(kind))
+    return "\n".join([*texts, own] if own else texts)
+
+
+def _bounded(texts: Iterable[str]) -> list[str]:
+    """The texts, of which few in the database can make many here. Raises DataError as SQLite does for a long one."""
+    kept, size = [], 0
+    for text in texts:
+        kept.append(text)
+        size += len(text)
+        if size > MAX_TEXT:
+            raise sqlite3.DataError("a text is too long")
+    return kept
+
+
+def _threads(db: sqlite3.Connection, now: datetime) -> Iterator[Conversation]:
+    wanted = "thread_id, tip_message_hash, model, duration_ms, datetime_utc, input_tokens, output_tokens"
+    turns = {row["tip_message_hash"]: dict(row) for row in db.execute(f"SELECT {wanted} FROM turns")}
+    by_thread = Counter(row["thread_id"] for row in turns.values())
+    for thread in db.execute("SELECT id, name, tip_message_hash FROM threads ORDER BY id"):
+        found = Conversation((NAME, clean(thread["id"])), title=clean(thread["name"]))
+        chain = _chain(db, thread["tip_message_hash"])
+        for message in chain:
+            text = _text_of(db, message["hash"], found)
+            role = message["role"]
+            if role == "assistant":
+                row = turns.get(message["hash"], {})
+                found.lines.append(_reply(text, row, local_time(row.get("datetime_utc"), now)))
+            elif role in ("user", "system"):
+                found.lines.append(Line(role, text))
+            else:
+                found.left_out["tool message"] += 1
+        on_chain = (turns.get(message["hash"], {}).get("thread_id") for message in chain)
+        found.left_out["other version"] += by_thread[thread["id"]] - sum(id == thread["id"] for id in on_chain)
+        yield found
+
+
+def _chain(db: sqlite3.Connection, tip: object) -> list[sqlite3.Row]:
+    """The messages from the first down to `tip`."""
+    chain: list[sqlite3.Row] = []
+    seen: set[object] = set()
+    while tip is not None and tip not in seen:
+        seen.add(tip)
+        row = db.execute("SELECT hash, parent_hash, role FROM messages WHERE hash = ?", (tip,)).fetchone()
+        if row is None:
+            break
+        chain.append(row)
+        tip = row["parent_hash"]
+    return chain[::-1]
+
+
+def _text_of(db: sqlite3.Connection, message: object, found: Conversation) -> str:
+    """The text of a message, with the fragments that it borrows from."""
+    texts = []
+    for part in db.execute(
+        "SELECT type, text, payload FROM parts WHERE message_hash = ? ORDER BY position", (message,)
+    ):
+        if part["type"] == "text":
+            texts.append(clean(part["text"]) or _borrowed(db, part["payload"]))
+        elif part["type"] != "reasoning":
+            noun = {"attachment": "attachment", "tool_call": "tool call"}.get(clean(part["type"]), "non-text part")
+            found.left_out[noun] += 1
+    return "\n".join(text for text in texts if text)
+
+
+def _borrowed(db: sqlite3.Connection, payload: object) -> str:
+    try:
+        pieces = as_list(as_dict(parsed(clean(payload).encode())).get("text_ref"))
+    except ValueError:
+        return ""
+    return "".join(_bounded(_piece(db, as_dict(piece)) for piece in pieces))
+
+
+def _piece(db: sqlite3.Connection, piece: dict[str, Any]) -> str:
+    if not isinstance(piece.get("fragment"), int):
+        return clean(piece.get("literal"))
+    try:
+        row = db.execute("SELECT content FROM fragments WHERE id = ?", (piece["fragment"],)).fetchone()
+    except OverflowError:
+        return ""
+    return clean(row["content"]) if row else ""
+
+
+def _reply(text: str, row: dict[str, Any], at: str | None) -> Line:
+    """The reply that `row` of `responses` or `turns` tells the model, tokens and time of."""
+    read, written = _tokens(row.get("input_tokens")), _tokens(row.get("output_tokens"))
+    usage = None
+    if read is not None and written is not None:
+        usage = Usage(prompt_tokens=read, completion_tokens=written, total_tokens=read + written)
+    took = row.get("duration_ms")
+    return Line(
+        "assistant",
+        text,
+        at=at,
+        model=clean(row.get("model")) or None,
+        usage=usage,
+        latency_ms=float(took) if isinstance(took, int) and 0 <= took < _MAX_TOKENS else None,
+    )
+
+
+def _tokens(value: object) -> int | None:
+    return value if isinstance(value, int) and 0 <= value < _MAX_TOKENS else None

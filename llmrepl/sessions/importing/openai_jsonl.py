@@ -1,0 +1,65 @@
+"""JSONL of OpenAI's messages: fine-tuning files, batch requests, and our own jsonl export.
+
+The formats: https://platform.openai.com/docs/guides/supervised-fine-tuning and …/docs/guides/batch
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from llmrepl.sessions.importing.conversation import Conversation, Line, clean
+from llmrepl.sessions.importing.documents import as_dict, as_list, parsed, read_file
+from llmrepl.sessions.importing.found import Found, Skipped
+
+NAME = "openai"
+_ROLES = {"user": "user", "assistant": "assistant", "system": "system", "developer": "system"}
+
+
+def read(path: Path, now: datetime) -> Iterator[Found | Skipped]:
+    """A conversation from each line. The id of one is the hash of its line. Raises Failure if there is no file."""
+    for number, line in enumerate(read_file(path).split(b"\n"), 1):
+        if not line.strip():
+            continue
+        where = f"line {number}"
+        try:
+            document = as_dict(parsed(line))
+        except ValueError as error:
+            yield Skipped(where, str(error))
+            continue
+        body = as_dict(document.get("body")) or document
+        if not isinstance(body.get("messages"), list):
+            yield Skipped(where, "it has no 'messages'")
+            continue
+        item = _conversation(body, hashlib.sha256(line.strip()).hexdigest()).item(now)
+        yield item if isinstance(item, Found) else Skipped(where, item.why)
+
+
+def _conversation(body: dict[str, Any], id: str) -> Conversation:
+    found = Conversation((NAME, id), model=clean(body.get("model")) or None)
+    for message in body["messages"]:
+        said = as_dict(message)
+        role = _ROLES.get(clean(said.get("role")))
+        if role is None:
+            found.left_out["tool message" if said.get("role") in ("tool", "function") else "other message"] += 1
+            continue
+        if said.get("tool_calls") or said.get("function_call"):
+            found.left_out["tool call"] += 1
+        found.lines.append(Line(role, _text(said.get("content"), found)))
+    return found
+
+
+def _text(content: object, found: Conversation) -> str:
+    if not isinstance(content, list):
+        return clean(content)
+    texts = []
+    for part in as_list(content):
+        text = part if isinstance(part, str) else as_dict(part).get("text")
+        if isinstance(text, str):
+            texts.append(clean(text))
+        else:
+            found.left_out["non-text part"] += 1
+    return "\n".join(texts)
