@@ -321,7 +321,7 @@ def test_a_certificate_that_nobody_vouches_for_ends_it(certificate: Path) -> Non
 def test_an_authority_of_ones_own_is_named_in_ssl_cert_file(certificate: Path) -> None:
     with tls_server(certificate) as (port, heard):
         server = Server([], url=f"https://localhost:{port}")
-        network = Network(environ={"SSL_CERT_FILE": str(certificate)}, first_token_timeout=1)
+        network = Network(environ={"SSL_CERT_FILE": str(certificate)}, first_token_timeout=20)
         events, failure, _ = ask(server, network=network, most=0)
         assert failure is None, failure
         assert text_of(events) == "Hello"
