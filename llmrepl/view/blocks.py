@@ -49,7 +49,7 @@ class Scanner:
         """A scanner on which to try what may come; costs no more than the open blocks."""
         twin = copy.copy(self)
         twin.env = {"references": {**self.env["references"]}}
-        twin._stack = [*self._stack]
+        twin._stack, twin._out = [*self._stack], []
         twin._leaf = replace(self._leaf, held=[*self._leaf.held]) if self._leaf else None
         return twin
 

@@ -28,6 +28,8 @@ _LONGEST = 2000
 
 _STYLES = {
     Comment: "dim italic",
+    Comment.Preproc: "magenta",
+    Comment.PreprocFile: "green",
     Keyword: "magenta",
     Operator.Word: "magenta",
     Name.Builtin: "cyan",

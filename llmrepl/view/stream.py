@@ -188,7 +188,7 @@ class Screen:
             self._skip = left
         open_rows = open_rows[: height - 1]
         out += self._change([*done, *open_rows])
-        if not open_rows and (done or self._open):
+        if done and not open_rows:
             out += "\n"
         self._open = open_rows
         if out:

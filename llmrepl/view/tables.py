@@ -52,11 +52,13 @@ class TableRows:
 
 
 def _records(head: list[Text], body: list[list[Text]], width: int) -> Iterator[Text]:
-    """Each row of a table as lines `name: value`, with a blank line between two rows."""
+    """Each row of a table as lines `name: value`, without empty cells, and with a blank line between two rows."""
     for number, row in enumerate(body):
         if number:
             yield Text()
         for name, value in zip(head, row, strict=True):
+            if not value:
+                continue
             label = name.copy()
             label.stylize("bold")
             yield from wrap(Text.assemble(label, ": ", value), width)
