@@ -129,6 +129,9 @@ class Exchange:
                 keeper.abandon(self._number)
                 raise
             self._unsaved = unsaved
+        except BaseException:  # Ctrl-C or a signal, before anything was sent
+            keeper.abandon(self._number)
+            raise
 
     def _stream(self, provider: Provider) -> Iterator[Event]:
         keeper = self._keeper

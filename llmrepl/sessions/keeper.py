@@ -98,9 +98,10 @@ class Keeper:
         self._keep({"turn": number, "is": _data(turn)}, f"turn {number}", settle=True)
 
     def abandon(self, number: int) -> None:
-        """Close turn `number`, whose question could not be put on disk and was not sent, in memory."""
-        turn = self.session.turns[number - 1]
-        self.session.replace(number, turn.model_copy(update={"finish_reason": ERROR}))
+        """Close turn `number`, whose question was not sent, in memory."""
+        if number <= len(self.session.turns):
+            turn = self.session.turns[number - 1]
+            self.session.replace(number, turn.model_copy(update={"finish_reason": ERROR}))
 
     def change(self, number: int, **values: Any) -> None:
         """Set fields of turn `number`. Raises NotSaved."""
@@ -159,11 +160,16 @@ class Keeper:
     def copy_to(self, path: Path) -> None:
         """Go on under the name `path` and leave the session as it was under the old one. Raises WrongUse, NotSaved."""
         self.save()
+        with self._shield():
+            self._attempt(lambda: self._copy(path), path.name)
+
+    def _copy(self, path: Path) -> None:
+        files.private_mkdir(path.parent)
+        claimed = _claim_free(path)
         self._let_go()
-        self.path, self.automatic = path, False
+        self.path, self._journal, self.automatic = path, claimed, False
         self._seen, self._base, self._json_bytes = None, None, 0
-        self._dirty = True
-        self.save()
+        self._replace()
 
     def _let_go(self) -> None:
         if self._journal:
@@ -217,13 +223,15 @@ class Keeper:
         return self._journal
 
     def _claim(self, path: Path) -> Journal:
+        """The journal of `path`, or of a name beside it where another shell was faster."""
         if self._seen is not None:
-            return Journal.claim(journal_of(path))
-        if not self.automatic:
-            return _claim_free(path)
+            try:
+                return Journal.claim(journal_of(path))
+            except InUse:
+                self._seen = None
         self.path, journal = claim_beside(path, first=True)
         if self.path != path:
-            self.notes.append(f"the session is saved to {self.path}")
+            self.notes.append(f"{safe_name(path.name)} was taken meanwhile; this session is saved as {self.name}")
         return journal
 
     def _place(self) -> Path:

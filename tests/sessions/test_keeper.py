@@ -1,0 +1,280 @@
+"""An open session on disk: what happens to it when the disk, another shell or another program is against it."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from llmrepl.errors import NotSaved, WrongUse
+from llmrepl.providers.base import Usage
+from llmrepl.sessions import codec
+from llmrepl.sessions.keeper import CHEAP_BYTES, Keeper
+from llmrepl.sessions.model import Session
+from llmrepl.sessions.reply import Reply
+from llmrepl.sessions.store import Store
+
+NOON = datetime(2025, 1, 1, 12, 0, 0)
+
+
+def store_in(directory: Path) -> Store:
+    return Store(directory, directory, nullcontext)
+
+
+def fresh(directory: Path, name: str | None = None) -> Keeper:
+    return store_in(directory).new(Session.start("offline/echo", None, NOON), NOON, name)
+
+
+def say(keeper: Keeper, question: str, text: str = "") -> int:
+    """One whole turn."""
+    number = keeper.begin(question, "2025-01-01T12:00:00.000000")
+    keeper.finish(number, Reply(text or question, "stop", 12.5, Usage(1, 2), 0.5))
+    return number
+
+
+def names(directory: Path) -> list[str]:
+    return sorted(path.name for path in directory.iterdir())
+
+
+def questions(path: Path) -> list[str]:
+    return [turn.said("user") for turn in codec.load(path.read_bytes()).turns]
+
+
+@contextmanager
+def full_disk(code: int = errno.ENOSPC) -> Iterator[None]:
+    """Nothing can be written to any file."""
+
+    def fails(*_arguments: object) -> int:
+        raise OSError(code, os.strerror(code))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "write", fails)
+        yield
+
+
+def test_a_session_without_a_turn_leaves_no_file(tmp_path: Path) -> None:
+    keeper = fresh(tmp_path / "runs", "idea")
+    keeper.head(system="You are brief.")
+    keeper.save()
+    keeper.release()
+    assert names(tmp_path) == []
+
+
+def test_after_a_turn_the_json_is_whole_and_the_journal_goes_with_the_shell(tmp_path: Path) -> None:
+    keeper = fresh(tmp_path / "runs", "idea")
+    say(keeper, "hello", "hello yourself")
+    assert names(tmp_path / "runs") == [".idea.journal", "idea.json"]
+    data = json.loads((tmp_path / "runs" / "idea.json").read_bytes())
+    assert list(data) == ["model", "system", "created_at", "turns", "usage_totals", "meta"]
+    assert data["created_at"] == "2025-01-01T12:00:00.000000"
+    assert list(data["turns"][0])[:3] == ["messages", "usage", "latency_ms"]
+    assert data["usage_totals"] == {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}
+    keeper.release()
+    assert names(tmp_path / "runs") == ["idea.json"]
+    assert [path.stat().st_mode & 0o777 for path in (tmp_path / "runs", tmp_path / "runs" / "idea.json")] == [
+        0o700, 0o600
+    ]  # fmt: skip
+
+
+def test_automatic_names_of_one_second_never_collide(tmp_path: Path) -> None:
+    keepers = [fresh(tmp_path) for _ in range(3)]
+    for number, keeper in enumerate(keepers):
+        say(keeper, f"shell {number}")
+    for keeper in keepers:
+        keeper.release()
+    stem = "session_20250101_120000"
+    assert names(tmp_path) == [f"{stem}-2.json", f"{stem}-3.json", f"{stem}.json"]
+    assert keepers[1].notes == [f"{stem}.json was taken meanwhile; this session is saved as {stem}-2.json"]
+
+
+def test_a_clock_that_goes_back_neither_loses_nor_reorders_a_turn(tmp_path: Path) -> None:
+    keeper = fresh(tmp_path, "clock")
+    for year in (2999, 1970, 2025):
+        number = keeper.begin(f"in {year}", f"{year}-01-01T00:00:00.000000")
+        keeper.finish(number, Reply("ok", "stop", 0.0, None, None))
+    keeper.release()
+    assert questions(tmp_path / "clock.json") == ["in 2999", "in 1970", "in 2025"]
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EMFILE])
+def test_what_a_full_disk_refused_is_written_when_there_is_space(tmp_path: Path, code: int) -> None:
+    keeper = fresh(tmp_path, "full")
+    say(keeper, "one")
+    before = (tmp_path / "full.json").read_bytes()
+    with full_disk(code):
+        with pytest.raises(NotSaved, match=r"turn 2 is not saved: .*; it is kept in memory"):
+            keeper.begin("two", "2025-01-01T12:00:00.000000")
+        with pytest.raises(NotSaved, match="turn 2 is not saved"):
+            keeper.finish(2, Reply("ok", "stop", 1.0, None, None))
+        with pytest.raises(NotSaved):
+            keeper.save()
+        assert keeper.unsaved
+    assert (tmp_path / "full.json").read_bytes() == before
+    say(keeper, "three")
+    assert not keeper.unsaved
+    keeper.release()
+    assert questions(tmp_path / "full.json") == ["one", "two", "three"]
+    assert names(tmp_path) == ["full.json"]
+
+
+def test_a_directory_that_is_taken_away_is_made_again_with_everything(tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    keeper = fresh(runs, "gone")
+    say(keeper, "one")
+    shutil.rmtree(runs)
+    say(keeper, "two")
+    keeper.release()
+    assert questions(runs / "gone.json") == ["one", "two"]
+    assert runs.stat().st_mode & 0o777 == 0o700
+    assert keeper.notes == [f"{runs} was removed or replaced; it is made again"]
+
+
+def test_a_directory_that_is_replaced_by_a_file_is_said_and_mended(tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    keeper = fresh(runs, "gone")
+    say(keeper, "one")
+    shutil.rmtree(runs)
+    runs.write_text("in the way")
+    with pytest.raises(NotSaved):
+        keeper.begin("two", "2025-01-01T12:00:00.000000")
+    runs.unlink()
+    keeper.finish(2, Reply("ok", "stop", 1.0, None, None))
+    keeper.release()
+    assert questions(runs / "gone.json") == ["one", "two"]
+
+
+@pytest.mark.parametrize("edit", ["appended", "replaced", "touched"])
+def test_a_file_that_somebody_else_changed_is_left_to_them(tmp_path: Path, edit: str) -> None:
+    keeper = fresh(tmp_path, "shared")
+    say(keeper, "one")
+    path = tmp_path / "shared.json"
+    if edit == "appended":
+        with path.open("a") as file:
+            file.write("\n")
+    elif edit == "replaced":
+        (tmp_path / "new").write_bytes(path.read_bytes())
+        (tmp_path / "new").rename(path)
+    else:
+        os.utime(path, (0, 0))
+    theirs = path.read_bytes()
+    say(keeper, "two")
+    keeper.release()
+    assert path.read_bytes() == theirs
+    assert questions(tmp_path / "shared-2.json") == ["one", "two"]
+    assert keeper.notes == ["shared.json was changed by another program; this session goes on as shared-2.json"]
+    assert names(tmp_path) == ["shared-2.json", "shared.json"]
+
+
+def test_a_file_that_was_deleted_is_written_again(tmp_path: Path) -> None:
+    keeper = fresh(tmp_path, "deleted")
+    say(keeper, "one")
+    (tmp_path / "deleted.json").unlink()
+    say(keeper, "two")
+    keeper.release()
+    assert questions(tmp_path / "deleted.json") == ["one", "two"]
+
+
+def test_a_large_session_is_not_rewritten_at_every_turn_and_its_journal_is_bounded(tmp_path: Path) -> None:
+    keeper = fresh(tmp_path, "large")
+    say(keeper, "x" * CHEAP_BYTES)
+    path = tmp_path / "large.json"
+    inode, rewrites, most = path.stat().st_ino, 0, 0
+    for number in range(200):
+        say(keeper, f"{number:01000}")
+        most = max(most, (tmp_path / ".large.journal").stat().st_size)
+        rewrites += path.stat().st_ino != inode
+        inode = path.stat().st_ino
+    size = path.stat().st_size
+    assert 3 <= rewrites <= 12
+    assert most <= size // 8 + 10_000
+    keeper.release()
+    assert len(questions(path)) == 201
+
+
+def test_renaming_moves_the_file_and_never_onto_another(tmp_path: Path) -> None:
+    keeper = fresh(tmp_path)
+    say(keeper, "one")
+    (tmp_path / "taken.json").write_text("theirs")
+    with pytest.raises(WrongUse, match=r"a session taken\.json exists"):
+        keeper.rename(tmp_path / "taken.json")
+    keeper.rename(tmp_path / "mine.json")
+    say(keeper, "two")
+    keeper.release()
+    assert names(tmp_path) == ["mine.json", "taken.json"]
+    assert (tmp_path / "taken.json").read_text() == "theirs"
+    assert questions(tmp_path / "mine.json") == ["one", "two"]
+
+
+def test_a_copy_leaves_the_session_as_it_was_under_its_old_name(tmp_path: Path) -> None:
+    keeper = fresh(tmp_path, "old")
+    say(keeper, "one")
+    keeper.copy_to(tmp_path / "new.json")
+    say(keeper, "two")
+    keeper.release()
+    assert names(tmp_path) == ["new.json", "old.json"]
+    assert questions(tmp_path / "old.json") == ["one"]
+    assert questions(tmp_path / "new.json") == ["one", "two"]
+
+
+def test_a_name_that_another_shell_is_about_to_use_is_taken(tmp_path: Path) -> None:
+    """The other shell waits for its first reply, so there is no file of that name yet."""
+    other, mine = fresh(tmp_path, "plan"), fresh(tmp_path, "draft")
+    other.begin("theirs", "2025-01-01T12:00:00.000000")
+    say(mine, "one")
+    with pytest.raises(WrongUse, match=r"a session plan\.json exists"):
+        mine.copy_to(tmp_path / "plan.json")
+    say(mine, "two")
+    mine.release()
+    other.finish(1, Reply("ok", "stop", 1.0, None, None))
+    other.release()
+    assert questions(tmp_path / "draft.json") == ["one", "two"]
+    assert questions(tmp_path / "plan.json") == ["theirs"]
+
+
+def test_of_two_new_sessions_with_one_name_the_later_goes_on_beside_the_earlier(tmp_path: Path) -> None:
+    other, mine = fresh(tmp_path, "plan"), fresh(tmp_path, "plan")
+    say(other, "theirs")
+    say(mine, "mine")
+    assert mine.notes == ["plan.json was taken meanwhile; this session is saved as plan-2.json"]
+    mine.release()
+    other.release()
+    assert questions(tmp_path / "plan.json") == ["theirs"]
+    assert questions(tmp_path / "plan-2.json") == ["mine"]
+
+
+def test_two_shells_whose_directory_is_taken_away_lose_nothing(tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    mine = fresh(runs, "plan")
+    say(mine, "mine")
+    shutil.rmtree(runs)
+    other = fresh(runs, "plan")
+    say(other, "theirs")
+    say(mine, "more")
+    mine.release()
+    other.release()
+    assert questions(runs / "plan.json") == ["theirs"]
+    assert questions(runs / "plan-2.json") == ["mine", "more"]
+
+
+def test_a_session_that_is_not_kept_touches_nothing_until_it_is(tmp_path: Path) -> None:
+    keeper = Keeper(Session.start("offline/echo", None, NOON), None, nullcontext)
+    say(keeper, "one")
+    assert (names(tmp_path), keeper.name) == ([], "(not kept)")
+    keeper.copy_to(tmp_path / "kept.json")
+    keeper.release()
+    assert questions(tmp_path / "kept.json") == ["one"]
+
+
+def test_temporary_files_are_never_left(tmp_path: Path) -> None:
+    keeper = fresh(tmp_path, "tidy")
+    for number in range(5):
+        say(keeper, str(number))
+    keeper.release()
+    assert names(tmp_path) == ["tidy.json"]

@@ -1,0 +1,226 @@
+"""A directory of sessions: opening, reading beside a live shell, and what dead shells left."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+from contextlib import nullcontext
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llmrepl.errors import Damaged, InUse, WrongUse
+from llmrepl.providers.base import Usage
+from llmrepl.sessions import codec
+from llmrepl.sessions.keeper import Keeper
+from llmrepl.sessions.model import Session
+from llmrepl.sessions.reply import Reply
+from llmrepl.sessions.store import Store
+
+NOON = datetime(2025, 1, 1, 12, 0, 0)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path, tmp_path, nullcontext)
+
+
+def write(directory: Path, name: str, *asked: str, **more: Any) -> Path:
+    """A session file as another program would have written it."""
+    turns = [
+        {"messages": [{"role": "user", "content": text}, {"role": "assistant", "content": f"re: {text}"}]}
+        for text in asked
+    ]
+    path = directory / f"{name}.json"
+    path.write_text(json.dumps({"model": "offline/echo", "turns": turns, **more}))
+    return path
+
+
+def say(keeper: Keeper, question: str) -> None:
+    number = keeper.begin(question, "2025-01-01T12:00:00.000000")
+    keeper.finish(number, Reply(f"re: {question}", "stop", 12.5, Usage(1, 2), None))
+
+
+def asked(path: Path) -> list[str]:
+    return [turn.said("user") for turn in codec.load(path.read_bytes()).turns]
+
+
+def files(directory: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in directory.iterdir()}
+
+
+def test_looking_changes_nothing(store: Store, tmp_path: Path) -> None:
+    path = write(tmp_path, "old", "one", unknown=[1])
+    before = files(tmp_path)
+    store.read(path)
+    store.find("old")
+    store.latest()
+    keeper = store.open(path, beside=False)
+    keeper.release()
+    assert files(tmp_path) == before
+
+
+def test_going_on_with_another_programs_file_keeps_its_keys(store: Store, tmp_path: Path) -> None:
+    theirs = {"x_theirs": {"deep": [1, None, "ü"]}, "meta": {"project": "web", "tags": ["a"]}}
+    path = write(tmp_path, "theirs", "one", **theirs)
+    keeper = store.open(path, beside=False)
+    say(keeper, "two")
+    keeper.release()
+    data = json.loads(path.read_bytes())
+    assert data["x_theirs"] == theirs["x_theirs"]
+    assert data["meta"] == theirs["meta"]
+    assert data["turns"][0] == {
+        "messages": [{"role": "user", "content": "one"}, {"role": "assistant", "content": "re: one"}]
+    }
+    assert asked(path) == ["one", "two"]
+
+
+def test_the_second_shell_at_a_terminal_goes_on_beside_the_first(store: Store, tmp_path: Path) -> None:
+    path = write(tmp_path, "talk", "one")
+    first = store.open(path, beside=True)
+    second, third = store.open(path, beside=True), store.open(path, beside=True)
+    assert [second.name, third.name] == ["talk-2.json", "talk-3.json"]
+    assert second.notes == [
+        f"talk.json is open in another shell (pid {os.getpid()}); this one continues as talk-2.json"
+    ]
+    for keeper, text in ((second, "from two"), (first, "from one"), (third, "from three")):
+        say(keeper, text)
+        keeper.release()
+    assert asked(path) == ["one", "from one"]
+    assert asked(tmp_path / "talk-2.json") == ["one", "from two"]
+    assert asked(tmp_path / "talk-3.json") == ["one", "from three"]
+    assert store.read(tmp_path / "talk-2.json").meta == {"parent": "talk.json"}
+
+
+def test_a_script_is_told_that_the_session_is_in_use(store: Store, tmp_path: Path) -> None:
+    path = write(tmp_path, "talk", "one")
+    first = store.open(path, beside=False)
+    with pytest.raises(InUse, match=r"talk\.json is open in another shell") as busy:
+        store.open(path, beside=False)
+    assert busy.value.code == 6
+    first.release()
+    store.open(path, beside=False).release()
+
+
+def test_reading_beside_a_live_shell_shows_what_it_has(store: Store, tmp_path: Path) -> None:
+    path = write(tmp_path, "talk", "one")
+    keeper = store.open(path, beside=False)
+    keeper.begin("not answered yet", "2025-01-01T12:00:00.000000")
+    session = store.read(path)
+    assert [turn.said("user") for turn in session.turns] == ["one", "not answered yet"]
+    assert asked(path) == ["one"]
+    keeper.finish(2, Reply("done", "stop", 1.0, None, None))
+    keeper.release()
+
+
+def dies(keeper: Keeper, directory: Path) -> None:
+    """Leave the files as they are, and let go of the lock as the kernel does."""
+    left = files(directory)
+    keeper.release()
+    for path in directory.iterdir():
+        path.unlink()
+    for name, raw in left.items():
+        (directory / name).write_bytes(raw)
+
+
+def test_what_a_dead_shell_left_is_folded_in_and_said(store: Store, tmp_path: Path) -> None:
+    path = write(tmp_path, "talk", "one")
+    keeper = store.open(path, beside=False)
+    keeper.begin("was it heard?", "2025-01-01T12:00:00.000000")
+    dies(keeper, tmp_path)
+    assert store.fold() == ["the last prompt in talk.json got no reply; it is kept, and :retry asks it again"]
+    assert asked(path) == ["one", "was it heard?"]
+    assert list(files(tmp_path)) == ["talk.json"]
+    assert store.fold() == []
+
+
+def test_a_session_that_was_edited_after_its_shell_died_is_not_overwritten(store: Store, tmp_path: Path) -> None:
+    path = write(tmp_path, "talk", "one")
+    keeper = store.open(path, beside=False)
+    keeper.begin("two", "2025-01-01T12:00:00.000000")
+    dies(keeper, tmp_path)
+    write(tmp_path, "talk", "edited")
+    assert store.fold() == [
+        "a session was changed after its shell died; what that shell had is kept as talk-2.json"
+    ]
+    assert asked(path) == ["edited"]
+    assert asked(tmp_path / "talk-2.json")[-1] == "two"
+
+
+@pytest.mark.parametrize("damage", [b"{", b"\0" * 100, b'{"model": "m", "turns": [1]}'])
+def test_a_session_that_was_damaged_after_its_shell_died_keeps_its_journal(
+    store: Store, tmp_path: Path, damage: bytes
+) -> None:
+    path = write(tmp_path, "talk", "one")
+    write(tmp_path, "other", "fine")
+    keeper = store.open(path, beside=False)
+    keeper.begin("two", "2025-01-01T12:00:00.000000")
+    dies(keeper, tmp_path)
+    path.write_bytes(damage)
+    before = files(tmp_path)
+    [note] = store.fold()
+    assert note.startswith("what .talk.journal holds could not be written back yet: talk.json is damaged")
+    assert files(tmp_path) == before
+    with pytest.raises(Damaged):
+        store.open(path, beside=False)
+    assert files(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("data", "what"),
+    [
+        (b"", "x.json is damaged (the file is empty); nothing was changed"),
+        (b'{"a": 1}', "x.json is damaged ('model' is missing); nothing was changed"),
+        (b'{"model": "m",\n "turns": [', "x.json is damaged (line 2, column 12: cut off); nothing was changed"),
+    ],
+)
+def test_a_damaged_session_is_refused_and_untouched(store: Store, tmp_path: Path, data: bytes, what: str) -> None:
+    path = tmp_path / "x.json"
+    path.write_bytes(data)
+    for use in (store.read, lambda path: store.open(path, beside=True)):
+        with pytest.raises(Damaged) as refused:
+            use(path)
+        assert refused.value.what == what
+        assert "llm sessions recover x.json" in refused.value.next
+    assert files(tmp_path) == {"x.json": data}
+
+
+def test_what_is_no_file_is_refused_at_once(store: Store, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo.json")
+    (tmp_path / "directory.json").mkdir()
+    (tmp_path / "loop.json").symlink_to(tmp_path / "loop.json")
+    (tmp_path / "link.json").symlink_to(write(tmp_path, "real", "one"))
+    before = sorted(p.name for p in tmp_path.iterdir())
+    for name in ("fifo", "directory", "loop", "link"):
+        for use in (store.read, lambda path: store.open(path, beside=True)):
+            with pytest.raises(Damaged, match=f"{name}.json cannot be read"):
+                use(store.find(name))
+    assert sorted(p.name for p in tmp_path.iterdir()) == before
+
+
+def test_a_compressed_session_is_read_but_not_gone_on_with(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "old.json.gz").write_bytes(gzip.compress(write(tmp_path, "old", "one").read_bytes()))
+    (tmp_path / "old.json").unlink()
+    path = store.find("old")
+    assert [turn.said("user") for turn in store.read(path).turns] == ["one"]
+    with pytest.raises(WrongUse, match=r"old\.json\.gz is compressed"):
+        store.open(path, beside=True)
+    assert list(files(tmp_path)) == ["old.json.gz"]
+
+
+def test_the_latest_is_the_one_that_was_written_last(store: Store, tmp_path: Path) -> None:
+    with pytest.raises(WrongUse, match="there is no session in"):
+        store.latest()
+    for number, name in enumerate(("b", "c", "a")):
+        os.utime(write(tmp_path, name, "one"), (number, number))
+    assert store.latest().name == "a.json"
+
+
+def test_a_new_session_never_takes_the_name_of_another_in_any_spelling(store: Store, tmp_path: Path) -> None:
+    write(tmp_path, "Caf\u00e9", "one")
+    for name in ("Caf\u00e9", "cafe\u0301", "CAF\u00c9.json"):
+        with pytest.raises(WrongUse, match="exists; choose another name"):
+            store.new(Session.start("m", None, NOON), NOON, name)
