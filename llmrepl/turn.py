@@ -7,16 +7,19 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from llmrepl.errors import Failure, NotSaved
+from llmrepl.errors import Failure, NotSaved, OverBudget
 from llmrepl.providers.base import Event, Finish, Message, Notice, Provider, Reasoning, Request, Text, Usage
-from llmrepl.providers.estimate import estimated, utf8_size
+from llmrepl.providers.estimate import estimated, prompt_tokens, tokens, utf8_size
 from llmrepl.sessions.reply import Reply
+from llmrepl.till import GO_ON
 from llmrepl.workspace import Workspace
 
 if TYPE_CHECKING:
     from llmrepl.sessions.keeper import Keeper
 
 INTERRUPTED, ERROR = "interrupted", "error"
+KINDS = {INTERRUPTED: "interrupted", ERROR: "failed"}
+"""The kinds of requests in the ledger that did not end in a whole reply."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,7 @@ class Exchange:
         self._model = model or workspace.model
         self._system = system
         self._parts: list[str] = []
-        self._thought = 0
+        self._replied = 0
         self._usage: Usage | None = None
         self._finish: str | None = None
         self._failure: Failure | None = None
@@ -71,14 +74,22 @@ class Exchange:
 
     def __enter__(self) -> Exchange:
         workspace = self._workspace
-        self._provider, name = workspace.provider(self._model)
+        self._chosen, self._provider = workspace.provider(self._model)
         self._started = workspace.world.monotonic()
-        context = [Message("user", self._question)]
+        system = workspace.system if self._system is None else self._system
+        question = Message("user", self._question)
+
+        def most_tokens() -> int:
+            before = self._keeper.session.context() if self._keeper else []
+            return prompt_tokens(Request(self._chosen.model, [*before, question], system))
+
+        self._ticket = workspace.till().open(self._chosen, most_tokens)
+        context = [question]
         if self._keeper:
             self._begin(self._keeper)
             context = self._keeper.session.context()
-        system = workspace.system if self._system is None else self._system
-        self._request = Request(name, context, system, workspace.options())
+        options = self._ticket.capped(workspace.options())
+        self._request = Request(self._chosen.model, context, system, options)
         workspace.world.log(f"asking with {len(context)} messages")
         return self
 
@@ -100,8 +111,10 @@ class Exchange:
         reason = self._reason(text)
         usage = self._usage
         if usage is None and text:
-            usage = estimated(self._request, self._thought + utf8_size(text))
-        cost = self._workspace.cost(self._model, usage) if usage else None
+            usage = estimated(self._request, self._replied)
+        cost = self._workspace.till().settle(
+            self._ticket, self._chosen, usage, kind=KINDS.get(reason, "reply"), session=self._session or ""
+        )
         if self._keeper and self._number:
             self._close(self._keeper, self._number, Reply(text, reason, latency, usage, cost))
         self.outcome = Outcome(
@@ -111,11 +124,15 @@ class Exchange:
             cost=cost,
             latency_ms=latency,
             model=self._model,
-            session=self._keeper.name if self._keeper and self._keeper.path else None,
+            session=self._session,
             number=self._number,
             failure=self._failure,
             unsaved=self._unsaved,
         )
+
+    @property
+    def _session(self) -> str | None:
+        return self._keeper.name if self._keeper and self._keeper.path else None
 
     def _begin(self, keeper: Keeper) -> None:
         answered_by = self._model if self._model != keeper.session.model else None
@@ -140,15 +157,18 @@ class Exchange:
                 if not self._parts:
                     self._workspace.world.log("first text")
                 self._parts.append(event.text)
+                self._replied += utf8_size(event.text)
                 if keeper:
                     keeper.grow(event.text)
             elif isinstance(event, Reasoning):
-                self._thought += utf8_size(event.text)
+                self._replied += utf8_size(event.text)
             elif isinstance(event, Usage):
                 self._usage = event
             elif isinstance(event, Finish):
                 self._finish = event.reason
             yield event
+            if self._ticket.overrun(tokens(self._replied)):
+                raise OverBudget("the reply was stopped where the budget ends", GO_ON)
 
     def _reason(self, text: str) -> str:
         if self._finish and not self._failure:

@@ -20,11 +20,12 @@ from llmrepl.signals import Signals
 from llmrepl.world import World
 
 if TYPE_CHECKING:
-    from llmrepl.providers.base import Options, Provider, Usage
+    from llmrepl.providers.base import Options, Provider
     from llmrepl.sessions.keeper import Keeper
     from llmrepl.sessions.model import Session
     from llmrepl.sessions.query import Row
     from llmrepl.sessions.store import Store
+    from llmrepl.till import Till
 
 
 class Workspace:
@@ -59,6 +60,7 @@ class Workspace:
         self._opening = threading.Lock()  # the prompt opens the store behind the user's back, in a thread
         self._keeper: Keeper | None = None
         self._choice: Choice | None = None
+        self._till: Till | None = None
         self._providers: dict[tuple[str, str, Key | None], Provider] = {}
 
     @property
@@ -188,6 +190,8 @@ class Workspace:
             self._keeper.release()
             self._collect()
         self._keeper, self._name, self._began = keeper, None, self.world.now()
+        if self._till:
+            self._till.spent = keeper.session.cost if keeper else 0.0
         if keeper is None:
             self._model, self._system = model, system or ""
         else:
@@ -212,14 +216,23 @@ class Workspace:
             self._choice = Choice(self.settings, self.world.environ, self.world.cwd, self.places)
         return self._choice
 
-    def provider(self, model: str) -> tuple[Provider, str]:
-        """The provider of `provider/model`, and the model's name there. Raises WrongUse, also for a missing key."""
+    def provider(self, model: str) -> tuple[Chosen, Provider]:
+        """What a model's name means, and its provider. Raises WrongUse, also for a missing key."""
         chosen = self.choice().demand(model)
         self.world.log(f"model {chosen.shown} at {chosen.base_url or 'this program'}")
         place = (chosen.provider, chosen.base_url, chosen.key)
         if place not in self._providers:
             self._providers[place] = self._open(chosen)
-        return self._providers[place], chosen.model
+        return chosen, self._providers[place]
+
+    def till(self) -> Till:
+        """The money: limits, prices, the ledger."""
+        if self._till is None:
+            from llmrepl.till import Till
+
+            self._till = Till(self.world, self.settings, self.places, self.notes.append)
+            self._till.spent = self._keeper.session.cost if self._keeper else 0.0
+        return self._till
 
     def options(self) -> Options:
         """What the user set for requests."""
@@ -231,10 +244,6 @@ class Workspace:
             max_tokens=self.settings.count("max_tokens"),
             stream=bool(self.settings.get("stream_responses")),
         )
-
-    def cost(self, model: str, usage: Usage) -> float | None:
-        """The cost of a request in USD, None if unknown."""
-        return usage.cost
 
     def exported(self, session: Session, format: str, name: str) -> str:
         """A session in another format. Raises WrongUse for a format that does not exist."""

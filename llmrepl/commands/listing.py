@@ -42,25 +42,34 @@ _FILTERS = (
     aliases=("sessions",),
 )
 def sessions_list(
-    workspace: Workspace, *, dir: str | None, sort: str, limit: int | None, format: str, **given: Any
+    workspace: Workspace,
+    *,
+    model: str | None,
+    since: str | None,
+    until: str | None,
+    min_turns: int | None,
+    max_turns: int | None,
+    min_cost: float | None,
+    max_cost: float | None,
+    system_contains: str | None,
+    tag: str | None,
+    contains: str | None,
+    sort: str,
+    limit: int | None,
+    format: str,
+    dir: str | None,
 ) -> Reply:
     """The sessions that the filters let through."""
     workspace.use_directory(dir)
-    contains = given.pop("contains")
-    filters = filters_of(workspace, **given)
+    now = workspace.world.now()
+    first = moment(since, now) if since else None
+    last = moment(until, now, end=True) if until else None
+    filters = Filters(model, first, last, min_turns, max_turns, min_cost, max_cost, system_contains, tag)
     every = workspace.rows(contains)
     rows = [row for row in arranged(every, filters, sort) if not row.damaged][:limit]
     found = _written(workspace, rows, format)
     damaged = sorted(row.name for row in every if row.damaged)
     return Several([found, Note(_damaged(damaged))]) if damaged else found
-
-
-def filters_of(workspace: Workspace, *, since: str | None, until: str | None, **rest: Any) -> Filters:
-    """The filters that options ask for. Raises WrongUse for a date that is none."""
-    now = workspace.world.now()
-    return Filters(
-        since=moment(since, now) if since else None, until=moment(until, now, end=True) if until else None, **rest
-    )
 
 
 def _written(workspace: Workspace, rows: list[Row], format: str) -> Reply:

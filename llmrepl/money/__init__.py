@@ -1,0 +1,1 @@
+"""Money: prices, costs, limits and the record of both. These rooms do not know one another."""
