@@ -88,6 +88,7 @@ def _prompt(workspace: Workspace) -> int:
 def _run(words: list[str], workspace: Workspace) -> int:
     from llmrepl.commands.registry import TERMINAL
     from llmrepl.commands.table import all_commands
+    from llmrepl.errors import Failure
 
     call = all_commands().parse(_command_words(words), TERMINAL)
     workspace.world.log(f"command {call.command.name}")
@@ -98,6 +99,9 @@ def _run(words: list[str], workspace: Workspace) -> int:
         if chat:
             return _chat(shell, call, reply, chat)
         return shell.answer(call, reply)
+    except Failure as failure:
+        shell.output.failure(failure)
+        return failure.code
     finally:
         shell.close()
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from llmrepl import turn
 from llmrepl.commands import line
 from llmrepl.commands.registry import Call, Table
 from llmrepl.commands.replies import Ask, Chat, Edit, Leave, Reply, RunScript, Several
 from llmrepl.errors import FAILED, OK, Failure, WrongUse, gravest
+from llmrepl.messages import safe_name
 from llmrepl.view.output import Output
 from llmrepl.workspace import Workspace
+
+MOST_SCRIPTS = 20
+"""How deep scripts may run one another."""
 
 
 class Shell:
@@ -27,6 +31,7 @@ class Shell:
         self.output = output
         self.left = False
         self.greet = False
+        self._scripts = 0
         self.editor: Callable[[str], str] = _no_editor
 
     def run(self, text: str) -> int:
@@ -108,10 +113,18 @@ class Shell:
 
     def script(self, wish: RunScript) -> int:
         """Run the inputs of a file."""
-        text = wish.path.read_text("utf-8", "replace")
-        for number, argument in enumerate(wish.arguments, 1):
-            text = text.replace(f"${number}", argument)
-        return self.inputs(line.inputs(text.splitlines()), keep_going=False)
+        if self._scripts == MOST_SCRIPTS:
+            raise WrongUse(f"scripts run one another more than {MOST_SCRIPTS} deep", "see which of them runs itself")
+        try:
+            lines = wish.path.read_text("utf-8", "replace").split("\n")
+        except OSError as error:
+            why = (error.strerror or "the system refused").lower()
+            raise WrongUse(f"{safe_name(wish.path.name)} cannot be read: {why}", "check the path") from error
+        self._scripts += 1
+        try:
+            return self.inputs(line.inputs(_filled(lines, wish.arguments)), keep_going=False)
+        finally:
+            self._scripts -= 1
 
     def inputs(self, texts: Iterable[str], *, keep_going: bool) -> int:
         """Run inputs until one fails, or to the end with `keep_going`; the gravest exit code."""
@@ -137,6 +150,14 @@ class Shell:
         """Draw the notes that the workspace has collected."""
         for text in self.workspace.take_notes():
             self.output.note(text)
+
+
+def _filled(lines: Iterable[str], arguments: Sequence[str]) -> Iterator[str]:
+    """The lines of a script with its arguments in the place of $1, $2 …"""
+    for text in lines:
+        for number in range(len(arguments), 0, -1):
+            text = text.replace(f"${number}", arguments[number - 1])
+        yield text
 
 
 def _no_editor(text: str) -> str:

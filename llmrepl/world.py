@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from io import FileIO, TextIOWrapper
 from pathlib import Path
 from typing import TextIO
 
@@ -35,11 +36,19 @@ class World:
 
     @classmethod
     def real(cls) -> World:
-        """The process's own world. Text that the locale cannot show is written as escapes, never an error."""
-        for stream in (sys.stdout, sys.stderr):
-            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a TextIOWrapper at start
+        """The process's own world. Input is UTF-8; output that the locale cannot show is written as escapes.
+
+        A stream that the process was started without is empty, and takes everything.
+        """
+        stdin, stdout, stderr = (
+            stream if isinstance(stream, TextIOWrapper) else _nothing(mode)
+            for stream, mode in ((sys.stdin, "r"), (sys.stdout, "w"), (sys.stderr, "w"))
+        )
+        stdin.reconfigure(encoding="utf-8", errors="replace")
+        for stream in (stdout, stderr):
+            stream.reconfigure(errors="backslashreplace")
         debug = os.environ.get("LLM_DEBUG", "0") not in ("", "0")
-        return cls(dict(os.environ), Path.cwd(), sys.stdin, sys.stdout, sys.stderr, debug=debug)
+        return cls(dict(os.environ), Path.cwd(), stdin, stdout, stderr, debug=debug)
 
     def log(self, text: str) -> None:
         """With `debug`, a line on stderr with the ms since the start. Keys have no business here."""
@@ -50,3 +59,7 @@ class World:
     def interactive(self) -> bool:
         """Whether a person types at a terminal and sees one."""
         return self.stdin.isatty() and self.stdout.isatty()
+
+
+def _nothing(mode: str) -> TextIOWrapper:
+    return TextIOWrapper(FileIO(os.devnull, mode))

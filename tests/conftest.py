@@ -1,14 +1,23 @@
-"""In CI nothing is skipped: where a program or a server is missing, the test that needs it fails and says so."""
+"""What tests share. In CI nothing is skipped: where a program or a server is missing, the test that needs it fails."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Generator
+from pathlib import Path
 from typing import TypeVar
 
 import pytest
 
+from tests.newcomer import Newcomer
+
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
+
+
+@pytest.fixture
+def newcomer(tmp_path: Path) -> Newcomer:
+    """Somebody with an empty home in an empty directory."""
+    return Newcomer.at(tmp_path)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -28,10 +28,16 @@ def parse(text: str) -> Prompt | CommandLine | None:
     if not stripped or stripped.startswith(":#"):
         return None
     if stripped.startswith("::"):
-        return Prompt(stripped[1:])
+        return Prompt(text.replace("::", ":", 1) if "\n" in text else stripped[1:])
     if stripped.startswith(":") and "\n" not in stripped:
         return CommandLine(stripped[1:].strip() or "help")
     return Prompt(text if "\n" in text else stripped)
+
+
+def as_prompt(text: str) -> str:
+    """The input that is `text` for the model, whatever it begins with."""
+    start = len(text) - len(text.lstrip())
+    return f"{text[:start]}:{text[start:]}" if text.startswith(":", start) else text
 
 
 def inputs(lines: Iterable[str]) -> Iterator[str]:
@@ -52,11 +58,10 @@ def inputs(lines: Iterable[str]) -> Iterator[str]:
                 block = []
                 continue
             line, block = "\n".join(block), None
-            yield f":{line}" if line.lstrip().startswith(":") else line
+            yield as_prompt(line)
         elif block is not None:
             block.append(line)
         else:
             yield line
     if block:
-        text = "\n".join(block)
-        yield f":{text}" if text.lstrip().startswith(":") else text
+        yield as_prompt("\n".join(block))

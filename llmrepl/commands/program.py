@@ -64,7 +64,8 @@ def chat(
     if system is not None:
         workspace.set_system(system)
     workspace.check_writable()
-    return Several([*parts, Chat(json=json, keep_going=keep_going)])
+    start = Chat(json=json, keep_going=keep_going)
+    return Several([*parts, start]) if parts else start
 
 
 @command(

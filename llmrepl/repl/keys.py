@@ -6,7 +6,7 @@ from prompt_toolkit.filters import completion_is_selected, has_completions
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.keys import Keys
 
-BLOCK = '"""'
+from llmrepl.commands.line import BLOCK, as_prompt
 
 
 def key_bindings() -> KeyBindings:
@@ -55,6 +55,5 @@ def unquoted(text: str) -> str:
     """An input without the triple quotes around it."""
     lines = text.split("\n")
     if len(lines) > 2 and lines[0].strip() == BLOCK and lines[-1].strip() == BLOCK:
-        inner = "\n".join(lines[1:-1])
-        return f":{inner}" if inner.lstrip().startswith(":") else inner
+        return as_prompt("\n".join(lines[1:-1]))
     return text

@@ -256,8 +256,7 @@ def test_a_crash_between_replacing_the_json_and_emptying_the_journal_changes_not
 
 def test_a_journal_damaged_inside_is_kept_beside_what_was_read_of_it(tmp_path: Path) -> None:
     lines = [
-        encode_record(record)
-        for record in ({"head": {"model": "m"}}, turn(1, "one"), turn(2, "two"), turn(3, "three"))
+        encode_record(record) for record in ({"head": {"model": "m"}}, turn(1, "one"), turn(2, "two"), turn(3, "three"))
     ]
     lines[2] = lines[2].replace(b"two", b"tvo")
     (tmp_path / ".x.journal").write_bytes(b"".join(lines))
@@ -268,8 +267,10 @@ def test_a_journal_damaged_inside_is_kept_beside_what_was_read_of_it(tmp_path: P
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | TEXTS,
-    lambda inner: st.lists(inner, max_size=2)
-    | st.dictionaries(st.sampled_from(["head", "turn", "is", "text", "moved", "opened", "open", "model"]), inner),
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(st.sampled_from(["head", "turn", "is", "text", "moved", "opened", "open", "model"]), inner)
+    ),
     max_leaves=6,
 )
 
