@@ -10,11 +10,12 @@ from __future__ import annotations
 import copy
 import re
 from dataclasses import dataclass, field, replace
+from itertools import count
 from typing import Literal
 
 from llmrepl.view.inline import Env, mended, take_definitions
-from llmrepl.view.pieces import LIMIT, Group, Item, Kind, Piece, Place, Quote, section_end
-from llmrepl.view.starts import Opening, heading_text, heads_table, opening
+from llmrepl.view.pieces import DEEPEST, LIMIT, Group, Item, Kind, Piece, Place, Quote, section_end
+from llmrepl.view.starts import Opening, heading_text, heads_table, indentation, opening
 
 
 @dataclass(slots=True)
@@ -42,7 +43,7 @@ class Scanner:
         self._leaf: _Leaf | None = None
         self._blank = False
         self._childless = 0
-        self._serial = 0
+        self._serials = count(1)
         self._out: list[Piece] = []
 
     def fork(self) -> Scanner:
@@ -101,7 +102,7 @@ class Scanner:
     def _descend(self, rest: str) -> tuple[int, str]:
         """How many of the open containers go on in this line, and what is left of it."""
         for depth, container in enumerate(self._stack):
-            indent = _indent(rest)
+            indent = indentation(rest)
             if isinstance(container, Quote):
                 if indent > 3 or rest[indent : indent + 1] != ">":
                     return depth, rest
@@ -115,7 +116,7 @@ class Scanner:
 
     def _takes(self, leaf: _Leaf, rest: str) -> bool:
         """Whether an open block of lines goes on with this one."""
-        indent = _indent(rest)
+        indent = indentation(rest)
         body = rest[indent:]
         if leaf.kind == "fence":
             if indent < 4 and body.startswith(leaf.fence) and not body.rstrip(" ").strip(leaf.fence[0]):
@@ -148,10 +149,10 @@ class Scanner:
         """Begin the blocks that the rest of a line begins, then put its text where it belongs."""
         nested = False
         while True:
-            indent = _indent(rest)
+            indent = indentation(rest)
             body = rest[indent:]
             whole = depth == len(self._stack)
-            if not body or indent > 3:
+            if not body or indent > 3 or len(self._stack) > DEEPEST:
                 break
             if whole and self._underlines(body):
                 return
@@ -161,7 +162,7 @@ class Scanner:
             self._shut(depth)
             if found.kind == "quote":
                 self._leave_list()
-                self._push(Quote(self._next()))
+                self._push(Quote(next(self._serials)))
                 rest = body[1:].removeprefix(" ")
             elif found.kind == "item" and found.found:
                 rest = self._begin_item(found.found, indent, body)
@@ -202,9 +203,9 @@ class Scanner:
             self._stack[-1] = group = replace(group, number=group.number + 1)
         else:
             self._leave_list()
-            group = Group(self._next(), mark, int(digits or 0))
+            group = Group(next(self._serials), mark, int(digits or 0))
             self._push(group)
-        item = Item(self._next(), group.serial, group.number if digits else None, mark, indent + width)
+        item = Item(next(self._serials), group.serial, group.number if digits else None, mark, indent + width)
         self._push(item)
         self._childless = item.serial
         return rest
@@ -296,11 +297,3 @@ class Scanner:
 
     def _place(self) -> Place:
         return tuple(container for container in self._stack if not isinstance(container, Group))
-
-    def _next(self) -> int:
-        self._serial += 1
-        return self._serial
-
-
-def _indent(text: str) -> int:
-    return len(text) - len(text.lstrip(" "))

@@ -14,6 +14,9 @@ from llmrepl.messages import safe
 Env = dict[str, Any]
 """What markdown-it remembers of a text: `references`, the link definitions so far."""
 
+_LONGEST = 2000
+"""Characters in a text of which the markup is still read: a longer heading or cell is shown as written."""
+
 _STYLES = {"strong": "bold", "em": "italic", "s": "strike"}
 _LONE_STAR = re.compile(r"(?<![\w*])\*(?=[^\s*])[^*]*$")
 
@@ -30,6 +33,8 @@ def take_definitions(text: str, env: Env) -> str:
 
 def inline(text: str, env: Env, style: str = "") -> Text:
     """The text of a block, styled. A link is its text and then its address, never a control sequence."""
+    if len(text) > _LONGEST:
+        return Text(_harmless(text), style)
     out = Text(style=style)
     styles: list[str] = []
     link = (0, "")

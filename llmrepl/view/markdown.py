@@ -22,7 +22,7 @@ from llmrepl.view.tables import TableRows
 _HEADINGS = {"1": "bold underline"}
 _BULLETS = "•◦▪"
 _BAR = "▌ "
-_UNDECIDED = re.compile(r"[-+*_#`~|:=>\s]*(\d{1,9}[.)]?)?\s*|\s*\|.*")
+_UNDECIDED = re.compile(r"[-+*_#`~|:=>\s]*(\d{1,9}[.)]?)?|\|.*")
 """The beginning of a line that does not say yet what the line will be."""
 
 
@@ -154,7 +154,7 @@ class Document:
             return []
         scanner, page = self._scanner.fork(), self._page.fork()
         tail = "" if self._waits else "".join(self._line)
-        pieces = [] if _UNDECIDED.fullmatch(tail) else scanner.line(tail)
+        pieces = [] if _UNDECIDED.fullmatch(tail.strip()) else scanner.line(tail)
         return [row for piece in pieces + scanner.guess() for row in page.rows(piece, scanner.env)]
 
     def _draw(self, pieces: list[Piece]) -> list[str]:

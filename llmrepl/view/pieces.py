@@ -8,6 +8,9 @@ from typing import Literal
 LIMIT = 1000
 """A paragraph of so many characters is cut in two: no more than that is ever looked at again."""
 
+DEEPEST = 100
+"""Quotes and lists in one another; what begins a deeper one is text."""
+
 
 @dataclass(frozen=True, slots=True)
 class Quote:

@@ -48,6 +48,11 @@ def opening(body: str, *, interrupts: bool = False, lazy: bool = False) -> Openi
     return None
 
 
+def indentation(text: str) -> int:
+    """How many blanks a line begins with."""
+    return len(text) - len(text.lstrip(" "))
+
+
 def heading_text(body: str) -> str:
     """The text of a heading: what follows the opening `#` signs, without the closing ones."""
     text = body.strip(" ")
