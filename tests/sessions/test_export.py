@@ -240,6 +240,11 @@ def test_markdown_shows_every_message_at_the_top_level_and_no_other(
     assert len(starts) == sum(len(messages) for messages in turns)
 
 
+def test_markdown_of_a_reply_that_begins_with_code_shows_code() -> None:
+    tokens = MarkdownIt("commonmark").parse(export(session(turn("q", "```py\nx\n```\n\nDone.")), "md", name="x"))
+    assert [token.content for token in tokens if token.type == "fence"] == ["x\n"]
+
+
 def test_another_text_is_refused() -> None:
     with pytest.raises(Failure):
         read_text("hello")
@@ -335,6 +340,11 @@ def test_html_is_inert(turns: list[list[tuple[str, str]]], system: str, title: s
     page = Page(export(whole, "html", name=title))
     check_inert(page)
     assert page.tags.count("article") == sum(len(messages) for messages in turns)
+
+
+@pytest.mark.parametrize("reply", HOSTILE)
+def test_html_of_each_hostile_reply_is_inert(reply: str) -> None:
+    check_inert(Page(export(session(turn("q", reply)), "html", name="x")))
 
 
 def test_html_with_everything_hostile_at_once() -> None:

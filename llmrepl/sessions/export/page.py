@@ -51,13 +51,12 @@ def _block(text: str) -> str:
 
 
 def _header(session: Session, title: str, name: str) -> Iterator[str]:
-    totals = session.usage_totals
     rows = [
         ("Session", name),
         ("Model", session.model),
         ("Created", facts.created(session).replace("T", " ")[:19]),
         ("Turns", f"{len(session.turns):,}"),
-        ("Tokens", _tokens(totals.prompt_tokens, totals.completion_tokens, totals.total_tokens) if totals else ""),
+        ("Tokens", _total_tokens(session)),
         ("Cost", _total_cost(session)),
         ("Tags", ", ".join(session.tags)),
     ]
@@ -72,11 +71,17 @@ def _header(session: Session, title: str, name: str) -> Iterator[str]:
     yield "</header>"
 
 
-def _tokens(prompt: int | None, completion: int | None, total: int | None) -> str:
-    if total is None:
-        return facts.UNKNOWN
-    parts = "" if prompt is None or completion is None else f" (prompt: {prompt:,}, completion: {completion:,})"
-    return f"{total:,}{parts}"
+def _totals(session: Session) -> tuple[int | None, int | None, int | None]:
+    """Prompt, completion and all tokens of the session; unknown if they are of no turn."""
+    totals = session.usage_totals
+    if totals is None or not any(turn.usage for turn in session.turns):
+        return None, None, None
+    return totals.prompt_tokens, totals.completion_tokens, totals.total_tokens
+
+
+def _total_tokens(session: Session) -> str:
+    prompt, completion, total = map(_count, _totals(session))
+    return total if facts.UNKNOWN in (prompt, completion) else f"{total} (prompt: {prompt}, completion: {completion})"
 
 
 def _total_cost(session: Session) -> str:
@@ -138,9 +143,7 @@ def _table(session: Session) -> Iterator[str]:
             _seconds(turn),
         )
     yield "</tbody>"
-    if totals := session.usage_totals:
-        counts = (totals.prompt_tokens, totals.completion_tokens, totals.total_tokens)
-        yield f"<tfoot>{_row('All', *map(_count, counts), _total_cost(session), '')}</tfoot>"
+    yield f"<tfoot>{_row('All', *map(_count, _totals(session)), _total_cost(session), '')}</tfoot>"
     yield "</table></div>\n</section>"
 
 

@@ -60,7 +60,7 @@ def _documents(path: Path) -> Iterator[bytes]:
                 yield raw
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
         raise unreadable(path, "the archive is damaged") from error
-    except (NotImplementedError, RuntimeError) as error:  # an unknown compression; a password
+    except RuntimeError as error:  # an unknown compression; a password
         raise unreadable(path, "the archive is packed in a way that cannot be read") from error
 
 
