@@ -7,14 +7,15 @@
 
 _shtab_llm_config_subparsers=(list path)
 _shtab_llm_sessions_subparsers=(export list resume show)
-_shtab_llm_subparsers=(ask chat completions export help show config sessions)
+_shtab_llm_subparsers=(ask chat completions export help show usage config sessions)
 
 _shtab_llm_ask_option_strings=(-h --help --model -m --system -s --save --name --json)
-_shtab_llm_chat_option_strings=(-h --help -m --model -s --system -r --resume -c --continue --name --save-dir --no-save --json --keep-going)
+_shtab_llm_chat_option_strings=(-h --help -m --model -s --system -b --budget --warn-at -r --resume -c --continue --name --save-dir --no-save --json --keep-going)
 _shtab_llm_completions_option_strings=(-h --help)
 _shtab_llm_export_option_strings=(-h --help --session --force --dir)
 _shtab_llm_help_option_strings=(-h --help)
 _shtab_llm_show_option_strings=(-h --help --dir --full)
+_shtab_llm_usage_option_strings=(-h --help --breakdown-by --format --json --chart)
 _shtab_llm_config_list_option_strings=(-h --help)
 _shtab_llm_config_path_option_strings=(-h --help)
 _shtab_llm_config_option_strings=(-h --help)
@@ -36,11 +37,14 @@ _shtab_llm_sessions_resume___dir_COMPGEN=_shtab_compgen_dirs
 _shtab_llm_sessions_show___dir_COMPGEN=_shtab_compgen_dirs
 
 _shtab_llm_completions_pos_0_choices=(bash zsh fish powershell)
+_shtab_llm_usage_pos_0_choices=(today week month all)
+_shtab_llm_usage___breakdown_by_choices=(model day session provider)
+_shtab_llm_usage___format_choices=(table json csv)
 _shtab_llm_config_pos_0_choices=(list path)
 _shtab_llm_sessions_list___sort_choices=(date name model turns tokens cost)
 _shtab_llm_sessions_list___format_choices=(table list json csv)
 _shtab_llm_sessions_pos_0_choices=(export list resume show)
-_shtab_llm_pos_0_choices=(ask chat completions export help show config sessions)
+_shtab_llm_pos_0_choices=(ask chat completions export help show usage config sessions)
 
 _shtab_llm_ask_pos_0_nargs='*'
 _shtab_llm_ask__h_nargs=0
@@ -65,6 +69,10 @@ _shtab_llm_help___help_nargs=0
 _shtab_llm_show__h_nargs=0
 _shtab_llm_show___help_nargs=0
 _shtab_llm_show___full_nargs=0
+_shtab_llm_usage__h_nargs=0
+_shtab_llm_usage___help_nargs=0
+_shtab_llm_usage___json_nargs=0
+_shtab_llm_usage___chart_nargs=0
 _shtab_llm_config_list__h_nargs=0
 _shtab_llm_config_list___help_nargs=0
 _shtab_llm_config_path__h_nargs=0

@@ -50,8 +50,8 @@ function _shtab_llm_using
   test "$_shtab_llm_cmdpath" = "$argv"
 end
 
-set -g _shtab_llm_commands ask chat completions export help show config 'config list' 'config path' sessions 'sessions export' 'sessions list' 'sessions resume' 'sessions show'
-set -g _shtab_llm_opts_with_value --contains --dir --format --limit --max-cost --max-turns --min-cost --min-turns --model --name --resume --save-dir --session --since --sort --system --system-contains --tag --until -m -r -s
+set -g _shtab_llm_commands ask chat completions export help show usage config 'config list' 'config path' sessions 'sessions export' 'sessions list' 'sessions resume' 'sessions show'
+set -g _shtab_llm_opts_with_value --breakdown-by --budget --contains --dir --format --limit --max-cost --max-turns --min-cost --min-turns --model --name --resume --save-dir --session --since --sort --system --system-contains --tag --until --warn-at -b -m -r -s
 
 complete -c llm -e
 complete -c llm -f
@@ -69,6 +69,8 @@ complete -c llm -n '_shtab_llm_using; and test $_shtab_llm_npos -eq 0' -a chat -
 complete -c llm -n '_shtab_llm_using chat' -s h -l help -d 'show this help message and exit'
 complete -c llm -n '_shtab_llm_using chat' -s m -l model -x -d 'the model, as PROVIDER/MODEL'
 complete -c llm -n '_shtab_llm_using chat' -s s -l system -x -d 'the system prompt'
+complete -c llm -n '_shtab_llm_using chat' -s b -l budget -x -d 'USD that this session may cost'
+complete -c llm -n '_shtab_llm_using chat' -l warn-at -x -d 'tell at this share of the budget, such as 0.8'
 complete -c llm -n '_shtab_llm_using chat' -s r -l resume -x -d 'go on with this session'
 complete -c llm -n '_shtab_llm_using chat' -s c -l continue -d 'go on with the latest session'
 complete -c llm -n '_shtab_llm_using chat' -l name -x -d 'the new session'"'"'s name'
@@ -91,6 +93,13 @@ complete -c llm -n '_shtab_llm_using; and test $_shtab_llm_npos -eq 0' -a show -
 complete -c llm -n '_shtab_llm_using show' -s h -l help -d 'show this help message and exit'
 complete -c llm -n '_shtab_llm_using show' -l dir -xka "(__fish_complete_directories)" -d 'the sessions directory'
 complete -c llm -n '_shtab_llm_using show' -l full -d 'the whole conversation'
+complete -c llm -n '_shtab_llm_using; and test $_shtab_llm_npos -eq 0' -a usage -d 'what was used and spent, over all sessions'
+complete -c llm -n '_shtab_llm_using usage' -s h -l help -d 'show this help message and exit'
+complete -c llm -n '_shtab_llm_using usage' -l breakdown-by -xka "model day session provider" -d 'a line for each'
+complete -c llm -n '_shtab_llm_using usage' -l format -xka "table json csv" -d 'how to write it'
+complete -c llm -n '_shtab_llm_using usage' -l json -d 'the same as --format json'
+complete -c llm -n '_shtab_llm_using usage' -l chart -d 'a bar for each day'
+complete -c llm -n '_shtab_llm_using usage; and test $_shtab_llm_npos -eq 0' -ka "today week month all" -d 'today, week, month or all'
 complete -c llm -n '_shtab_llm_using; and test $_shtab_llm_npos -eq 0' -a config -d 'config …'
 complete -c llm -n '_shtab_llm_using config' -s h -l help -d 'show this help message and exit'
 complete -c llm -n '_shtab_llm_using config; and test $_shtab_llm_npos -eq 0' -a list -d 'every setting, its value and where that comes from'

@@ -8,14 +8,14 @@
 
 # --- Completion data ---
 $_shtab_llm_subparsers = @{
-    '_shtab_llm' = @('ask', 'chat', 'completions', 'export', 'help', 'show', 'config', 'sessions')
+    '_shtab_llm' = @('ask', 'chat', 'completions', 'export', 'help', 'show', 'usage', 'config', 'sessions')
     '_shtab_llm_config' = @('list', 'path')
     '_shtab_llm_sessions' = @('export', 'list', 'resume', 'show')
 }
 $_shtab_llm_option_strings = @{
     '_shtab_llm' = @('-h', '--help', '--version')
     '_shtab_llm_ask' = @('-h', '--help', '--model', '-m', '--system', '-s', '--save', '--name', '--json')
-    '_shtab_llm_chat' = @('-h', '--help', '-m', '--model', '-s', '--system', '-r', '--resume', '-c', '--continue', '--name', '--save-dir', '--no-save', '--json', '--keep-going')
+    '_shtab_llm_chat' = @('-h', '--help', '-m', '--model', '-s', '--system', '-b', '--budget', '--warn-at', '-r', '--resume', '-c', '--continue', '--name', '--save-dir', '--no-save', '--json', '--keep-going')
     '_shtab_llm_completions' = @('-h', '--help')
     '_shtab_llm_config' = @('-h', '--help')
     '_shtab_llm_config_list' = @('-h', '--help')
@@ -28,6 +28,7 @@ $_shtab_llm_option_strings = @{
     '_shtab_llm_sessions_resume' = @('-h', '--help', '--dir')
     '_shtab_llm_sessions_show' = @('-h', '--help', '--dir', '--full')
     '_shtab_llm_show' = @('-h', '--help', '--dir', '--full')
+    '_shtab_llm_usage' = @('-h', '--help', '--breakdown-by', '--format', '--json', '--chart')
 }
 $_shtab_llm_compgens = @{
     '_shtab_llm_chat___save_dir' = '_shtab_powershell_compgen_dirs'
@@ -43,10 +44,13 @@ $_shtab_llm_compgens = @{
 $_shtab_llm_choices = @{
     '_shtab_llm_completions_pos_0' = @('bash', 'zsh', 'fish', 'powershell')
     '_shtab_llm_config_pos_0' = @('list', 'path')
-    '_shtab_llm_pos_0' = @('ask', 'chat', 'completions', 'export', 'help', 'show', 'config', 'sessions')
+    '_shtab_llm_pos_0' = @('ask', 'chat', 'completions', 'export', 'help', 'show', 'usage', 'config', 'sessions')
     '_shtab_llm_sessions_list___format' = @('table', 'list', 'json', 'csv')
     '_shtab_llm_sessions_list___sort' = @('date', 'name', 'model', 'turns', 'tokens', 'cost')
     '_shtab_llm_sessions_pos_0' = @('export', 'list', 'resume', 'show')
+    '_shtab_llm_usage___breakdown_by' = @('model', 'day', 'session', 'provider')
+    '_shtab_llm_usage___format' = @('table', 'json', 'csv')
+    '_shtab_llm_usage_pos_0' = @('today', 'week', 'month', 'all')
 }
 $_shtab_llm_nargs = @{
     '_shtab_llm___help' = '0'
@@ -96,6 +100,10 @@ $_shtab_llm_nargs = @{
     '_shtab_llm_show___full' = '0'
     '_shtab_llm_show___help' = '0'
     '_shtab_llm_show__h' = '0'
+    '_shtab_llm_usage___chart' = '0'
+    '_shtab_llm_usage___help' = '0'
+    '_shtab_llm_usage___json' = '0'
+    '_shtab_llm_usage__h' = '0'
 }
 $_shtab_llm_help = @{
     '_shtab_llm___help' = 'show this help message and exit'
@@ -113,6 +121,7 @@ $_shtab_llm_help = @{
     '_shtab_llm_ask__s' = 'the system prompt'
     '_shtab_llm_ask_pos_0' = 'the question'
     '_shtab_llm_chat' = 'start the shell: chat, and manage conversations without leaving it'
+    '_shtab_llm_chat___budget' = 'USD that this session may cost'
     '_shtab_llm_chat___continue' = 'go on with the latest session'
     '_shtab_llm_chat___help' = 'show this help message and exit'
     '_shtab_llm_chat___json' = 'in a script: one JSON object a line'
@@ -123,6 +132,8 @@ $_shtab_llm_help = @{
     '_shtab_llm_chat___resume' = 'go on with this session'
     '_shtab_llm_chat___save_dir' = 'where sessions are kept'
     '_shtab_llm_chat___system' = 'the system prompt'
+    '_shtab_llm_chat___warn_at' = 'tell at this share of the budget, such as 0.8'
+    '_shtab_llm_chat__b' = 'USD that this session may cost'
     '_shtab_llm_chat__c' = 'go on with the latest session'
     '_shtab_llm_chat__h' = 'show this help message and exit'
     '_shtab_llm_chat__m' = 'the model, as PROVIDER/MODEL'
@@ -198,6 +209,14 @@ $_shtab_llm_help = @{
     '_shtab_llm_show___help' = 'show this help message and exit'
     '_shtab_llm_show__h' = 'show this help message and exit'
     '_shtab_llm_show_pos_0' = 'the session: name, file, path or the beginning of a name'
+    '_shtab_llm_usage' = 'what was used and spent, over all sessions'
+    '_shtab_llm_usage___breakdown_by' = 'a line for each'
+    '_shtab_llm_usage___chart' = 'a bar for each day'
+    '_shtab_llm_usage___format' = 'how to write it'
+    '_shtab_llm_usage___help' = 'show this help message and exit'
+    '_shtab_llm_usage___json' = 'the same as --format json'
+    '_shtab_llm_usage__h' = 'show this help message and exit'
+    '_shtab_llm_usage_pos_0' = 'today, week, month or all'
 }
 
 # --- Helper functions ---

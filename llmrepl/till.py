@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import TYPE_CHECKING, TypeVar
 
 from llmrepl.errors import OverBudget
 from llmrepl.messages import money
 from llmrepl.money.budget import Limit, admit
 from llmrepl.money.cost import cost_of
-from llmrepl.money.ledger import Entry, Ledger, Unusable
+from llmrepl.money.ledger import Ledger, Unusable
 from llmrepl.money.prices import Prices
-from llmrepl.money.rates import Price
+from llmrepl.money.rates import Entry, Price
 from llmrepl.paths import Places
 from llmrepl.providers.base import Options, Usage
 from llmrepl.settings import Settings
@@ -118,9 +119,9 @@ class Till:
         """What all shells have spent today, in USD, as far as it is known."""
         return self._record(lambda: self._ledger.spent_today(self._world.now())) or 0.0
 
-    def entries(self) -> list[Entry]:
-        """All requests there ever were."""
-        return self._record(lambda: list(self._ledger.entries())) or []
+    def entries(self, since: datetime | None) -> list[Entry]:
+        """All requests from the local day of `since` on, or ever."""
+        return self._record(lambda: list(self._ledger.entries(since))) or []
 
     def status(self) -> str:
         """The limits and what is spent of them."""

@@ -225,6 +225,12 @@ class Workspace:
             self._providers[place] = self._open(chosen)
         return chosen, self._providers[place]
 
+    def session_budget(self) -> float | None:
+        """What the session may cost in USD, None for any amount; opens nothing."""
+        if self._till:
+            return self._till.session.usd if self._till.session else None
+        return self.settings.number("default_budget")
+
     def till(self) -> Till:
         """The money: limits, prices, the ledger."""
         if self._till is None:
@@ -244,6 +250,18 @@ class Workspace:
             max_tokens=self.settings.count("max_tokens"),
             stream=bool(self.settings.get("stream_responses")),
         )
+
+    def context_used(self) -> tuple[int, int, int | None] | None:
+        """Messages in the context, about how many tokens they are, and the model's window if that is known."""
+        if self._keeper is None or not self._keeper.session.turns:
+            return None
+        from llmrepl.providers.base import Request
+        from llmrepl.providers.estimate import prompt_tokens
+
+        context = self._keeper.session.context()
+        price = self.till().price(self.choice().resolve(self.model))
+        window = price.context_window if price else None
+        return len(context), prompt_tokens(Request(self.model, context, self.system)), window
 
     def exported(self, session: Session, format: str, name: str) -> str:
         """A session in another format. Raises WrongUse for a format that does not exist."""

@@ -188,7 +188,7 @@ def test_rooms_on_the_money_floor_do_not_know_one_another() -> None:
         for source in sources()
         if source.path.startswith("money/")
         for one in source.imports()
-        if one.target.startswith("llmrepl.money.") and one.target != "llmrepl.money.rates"  # what a price is
+        if one.target.startswith("llmrepl.money.") and one.target != "llmrepl.money.rates"  # what they share
     ]
     lawful(broken, "prices, cost, budget and ledger are put together above")
 

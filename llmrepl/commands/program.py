@@ -23,6 +23,8 @@ SCRIPTS = {"bash": "llm.bash", "zsh": "_llm", "fish": "llm.fish", "powershell": 
     "start the shell: chat, and manage conversations without leaving it",
     argument("-m", "--model", help="the model, as PROVIDER/MODEL", source="models"),
     argument("-s", "--system", help="the system prompt"),
+    argument("-b", "--budget", help="USD that this session may cost", kind=float, metavar="USD"),
+    argument("--warn-at", help="tell at this share of the budget, such as 0.8", kind=float, metavar="SHARE"),
     argument("-r", "--resume", help="go on with this session", source="sessions", metavar="NAME"),
     argument("-c", "--continue", help="go on with the latest session", switch=True),
     argument("--name", help="the new session's name"),
@@ -39,6 +41,8 @@ def chat(
     *,
     model: str | None,
     system: str | None,
+    budget: float | None,
+    warn_at: float | None,
     resume: str | None,
     continue_: bool,
     name: str | None,
@@ -63,6 +67,8 @@ def chat(
         workspace.set_model(model)
     if system is not None:
         workspace.set_system(system)
+    if budget is not None:
+        workspace.till().set_session(budget, warn_at)
     workspace.check_writable()
     start = Chat(json=json, keep_going=keep_going)
     return Several([*parts, start]) if parts else start

@@ -11,10 +11,11 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, fields
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from llmrepl.money.rates import Entry
 from llmrepl.paths import private_dir
 
 _SCHEMA = """
@@ -30,27 +31,6 @@ CREATE INDEX IF NOT EXISTS requests_by_day ON requests (day);
 
 RESERVED = "reserved"
 """The kind of a row whose request is still under way; `cost` is then the most that it can cost."""
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One request. `at` is seconds since 1970, `day` the local date, `cost` USD or None if unknown.
-
-    `kind` is `reply`, `interrupted` or `failed`. `provider`, `model` and `session` are empty in incognito.
-    """
-
-    at: float
-    day: str
-    provider: str
-    model: str
-    session: str
-    kind: str
-    prompt_tokens: int
-    completion_tokens: int
-    cached_tokens: int
-    reasoning_tokens: int
-    cost: float | None
-    estimated: bool
 
 
 _COLUMNS = tuple(field.name for field in fields(Entry))

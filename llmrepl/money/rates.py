@@ -1,4 +1,4 @@
-"""The price of a model: rates in USD per million tokens, with the tiers of long contexts. The money rooms share it."""
+"""What the money rooms share: the price of a model, in USD per million tokens with tiers, and what a request cost."""
 
 from __future__ import annotations
 
@@ -58,3 +58,24 @@ def flat(usd: float) -> Rate:
 def at(rate: Rate, prompt_tokens: int) -> float:
     """USD per million tokens in a request that reads `prompt_tokens`."""
     return next(usd for start, usd in reversed(rate) if prompt_tokens > start or start == 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One request. `at` is seconds since 1970, `day` the local date, `cost` USD or None if unknown.
+
+    `kind` is `reply`, `interrupted` or `failed`. `provider`, `model` and `session` are empty in incognito.
+    """
+
+    at: float
+    day: str
+    provider: str
+    model: str
+    session: str
+    kind: str
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int
+    reasoning_tokens: int
+    cost: float | None
+    estimated: bool

@@ -10,16 +10,22 @@ def banner(workspace: Workspace) -> str:
     """The banner for what is open now."""
     keeper = workspace.current
     model = safe_name(workspace.model)
+    limit = _limit(workspace)
     hint = "Type ':help' for commands"
     if keeper and keeper.session.turns:
         return (
             f"🤖 Continuing chat with {model}\n"
-            f"💰 Budget: Unlimited | Previous cost: {money(keeper.session.cost)} | {hint}\n"
+            f"💰 Budget: {limit} | Previous cost: {money(keeper.session.cost)} | {hint}\n"
             "\n[Previous conversation context is loaded]"
         )
     path = workspace.next_path()
     where = f"Session will be saved to {shown_path(path, workspace.world.cwd)}" if path else "Nothing will be saved"
-    return f"🤖 Starting chat with {model}\n💾 {where}\n💰 Budget: Unlimited | {hint}"
+    return f"🤖 Starting chat with {model}\n💾 {where}\n💰 Budget: {limit} | {hint}"
+
+
+def _limit(workspace: Workspace) -> str:
+    usd = workspace.session_budget()
+    return "Unlimited" if usd is None else money(usd)
 
 
 def opening(workspace: Workspace) -> str:

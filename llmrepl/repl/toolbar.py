@@ -15,6 +15,8 @@ def toolbar(workspace: Workspace) -> str:
         parts.append(safe_name(keeper.name.removesuffix(".json")))
         parts.append(f"{len(session.turns)} turn{'' if len(session.turns) == 1 else 's'}")
         parts.append(money(session.cost) + (" + unpriced" if session.unpriced else ""))
+        if (budget := workspace.session_budget()) is not None:
+            parts.append(f"of {money(budget)}")
         if keeper.unsaved:
             parts.append("NOT SAVED")
     else:

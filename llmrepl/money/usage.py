@@ -1,0 +1,66 @@
+"""What was used, out of the ledger: by model, day, session or provider, and as a chart. Pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from llmrepl.money.rates import Entry
+
+BREAKDOWNS = ("model", "day", "session", "provider")
+
+_EIGHTHS = " ▏▎▍▌▋▊▉█"
+
+
+@dataclass(slots=True)
+class Used:
+    """The sum of some requests; `cost` is what is known of it in USD, `unpriced` how many have no known cost."""
+
+    requests: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cost: float = 0.0
+    unpriced: int = 0
+
+    def add(self, entry: Entry) -> None:
+        """Count one more request."""
+        self.requests += 1
+        self.prompt_tokens += entry.prompt_tokens
+        self.completion_tokens += entry.completion_tokens
+        self.cost += entry.cost or 0.0
+        self.unpriced += entry.cost is None
+
+    @property
+    def total_tokens(self) -> int:
+        """All tokens read and written."""
+        return self.prompt_tokens + self.completion_tokens
+
+
+def totals(entries: Iterable[Entry], by: str) -> dict[str, Used]:
+    """What was used by each model, day, session or provider; days in order, everything else the dearest first.
+
+    Requests of which only the amounts were kept are under an empty name.
+    """
+    found: defaultdict[str, Used] = defaultdict(Used)
+    for entry in entries:
+        found[getattr(entry, by)].add(entry)
+    if by == "day":
+        return dict(sorted(found.items()))
+    return dict(sorted(found.items(), key=lambda pair: (-pair[1].cost, -pair[1].requests, pair[0])))
+
+
+def total(entries: Iterable[Entry]) -> Used:
+    """What was used in all."""
+    used = Used()
+    for entry in entries:
+        used.add(entry)
+    return used
+
+
+def bar(share: float, width: int, *, ascii_only: bool = False) -> str:
+    """A bar of `share` (0 to 1) of `width` columns, to an eighth of a column, or in `#`."""
+    if ascii_only:
+        return "#" * round(share * width)
+    whole, eighths = divmod(round(share * width * 8), 8)
+    return "█" * whole + (_EIGHTHS[eighths] if eighths else "")
