@@ -236,7 +236,7 @@ class Workspace:
         if self._till is None:
             from llmrepl.till import Till
 
-            self._till = Till(self.world, self.settings, self.places, self.notes.append)
+            self._till = Till(self.world, self.settings, self.places, lambda text: self.notes.append(text))
             self._till.spent = self._keeper.session.cost if self._keeper else 0.0
         return self._till
 

@@ -109,28 +109,37 @@ def usage(
     """The sums of the ledger."""
     since = first_day(period, workspace.world.now())
     entries = workspace.till().entries(since)
-    by = "day" if chart else breakdown_by
+    if chart:
+        return _summed(Document(_chart(totals(entries, "day"))), entries)
+    by = breakdown_by
     rows = totals(entries, by) if by else {period: total(entries)}
     if json or format == "json":
         return Document(_json(rows, by or "period"))
     if format == "csv":
         return Document(_csv(rows, by or "period"))
-    return _table(rows, by or "period", entries, chart=chart)
+    return _summed(_table(rows, by or "period"), entries)
 
 
-def _table(rows: dict[str, Used], by: str, entries: list[Entry], *, chart: bool) -> Reply:
-    columns = [Column(by.capitalize(), "name"), Column("Requests", "count"), Column("Prompt Tokens", "count"),
-               Column("Completion Tokens", "count"), Column("Cost", "usd"), Column("Unpriced", "count")]
-    cells = [[name or "(incognito)", u.requests, u.prompt_tokens, u.completion_tokens, _known(u), u.unpriced]
+def _table(rows: dict[str, Used], by: str) -> Table:
+    columns = (Column(by.capitalize(), "name"), Column("Requests", "count"), Column("Prompt Tokens", "count"),
+               Column("Completion Tokens", "count"), Column("Cost", "usd"), Column("Unpriced", "count"))
+    cells = [(name or "(incognito)", u.requests, u.prompt_tokens, u.completion_tokens, _known(u), u.unpriced)
              for name, u in rows.items()]
-    if chart:
-        most = max((u.cost for u in rows.values()), default=0.0) or 1.0
-        columns.append(Column("", "text"))
-        cells = [[*row, bar(u.cost / most, 30)] for row, u in zip(cells, rows.values(), strict=True)]
-    table = Table(columns, cells, empty="nothing was used yet")
+    return Table(columns, cells)
+
+
+def _chart(days: dict[str, Used]) -> str:
+    most = max((used.cost for used in days.values()), default=0.0) or 1.0
+    return "\n".join(f"{day}  {money(used.cost):>10}  {bar(used.cost / most, 40)}".rstrip() for day, used in days.items())
+
+
+def _summed(shown: Reply, entries: list[Entry]) -> Reply:
+    """A reply with the sum below it, which says how much of it is unknown."""
+    if not entries:
+        return Note("nothing was used yet")
     every = total(entries)
     unpriced = f" + {count(every.unpriced, 'turn')} unpriced" if every.unpriced else ""
-    return Several([table, Note(f"Total: {money(every.cost)}{unpriced}")]) if entries else table
+    return Several([shown, Note(f"Total: {money(every.cost)}{unpriced}")])
 
 
 def _known(used: Used) -> float | None:
