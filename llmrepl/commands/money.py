@@ -130,7 +130,8 @@ def _table(rows: dict[str, Used], by: str) -> Table:
 
 def _chart(days: dict[str, Used]) -> str:
     most = max((used.cost for used in days.values()), default=0.0) or 1.0
-    return "\n".join(f"{day}  {money(used.cost):>10}  {bar(used.cost / most, 40)}".rstrip() for day, used in days.items())
+    lines = (f"{day}  {money(used.cost):>10}  {bar(used.cost / most, 40)}" for day, used in days.items())
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def _summed(shown: Reply, entries: list[Entry]) -> Reply:
