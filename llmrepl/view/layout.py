@@ -27,6 +27,8 @@ class Painter:
 
     def paint(self, text: Text) -> str:
         """One row, without its end."""
+        if not text.spans:
+            return self.paint_segments([Segment(text.plain, self._console.get_style(text.style))])
         return self.paint_segments(text.render(self._console))
 
     def paint_segments(self, segments: Iterable[Segment]) -> str:
@@ -73,7 +75,7 @@ def _rows(plain: str, width: int) -> Iterator[tuple[int, int]]:
             if used + gap + size <= width:
                 used += gap + size
             else:
-                if used:
+                if end > at:
                     yield at, end
                 at = start + unit.start()
                 *full, used = _folded(word, width) if size > width else (size,)

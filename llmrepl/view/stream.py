@@ -24,7 +24,9 @@ _DIM, _PLAIN = "\x1b[2m", "\x1b[0m"
 
 def reply_view(world: World, settings: Settings) -> ReplyView:
     """The view of a reply for a person at the terminal of `world`, as the settings say."""
-    console = Console(file=world.stdout, markup=False, emoji=False, highlight=False)
+    # A COLUMNS or LINES that a shell exported knows nothing of a resize.
+    environ = {name: value for name, value in world.environ.items() if name not in ("COLUMNS", "LINES")}
+    console = Console(file=world.stdout, markup=False, emoji=False, highlight=False, _environ=environ)
     return ReplyView(
         console,
         markdown=settings.flag("markdown") and not world.environ.get("ACCESSIBLE"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import re
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -13,8 +14,10 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from llmrepl.messages import safe
+from llmrepl.settings import Settings
 from llmrepl.view.markdown import Document, render
-from llmrepl.view.stream import ReplyView
+from llmrepl.view.stream import ReplyView, reply_view
+from llmrepl.world import World
 from tests.view.corpus import commonmark, documents, replies
 from tests.view.terminals import CODES, Rows, console, cut, lines, screen, streamed, written
 from tests.view.test_blocks import LINES
@@ -213,3 +216,33 @@ def test_no_color_leaves_only_weight() -> None:
     text = "**bold** `code`\n\n```py\nif 1: pass\n```\n"
     made = streamed([text], console(40, NO_COLOR="1"))
     assert set(re.findall(r"\x1b\[([\d;]*)m", made)) == {"0", "1"}
+
+
+@pytest.mark.parametrize(
+    ("environ", "chosen", "expected"),
+    [
+        ({}, {}, "\x1b[2mhm\x1b[0m\n\n\x1b[1mhi\x1b[0m\n"),
+        ({"NO_COLOR": "1", "COLUMNS": "3"}, {}, "\x1b[2mhm\x1b[0m\n\n\x1b[1mhi\x1b[0m\n"),
+        ({}, {"reasoning": "hide"}, "\x1b[1mhi\x1b[0m\n"),
+        ({"ACCESSIBLE": "1"}, {"reasoning": "hide"}, "**hi**\n"),
+        ({"TERM": "dumb"}, {"reasoning": "hide"}, "**hi**\n"),
+        ({}, {"reasoning": "hide", "markdown": False}, "**hi**\n"),
+    ],
+)
+def test_the_settings_and_the_environment_choose(
+    environ: dict[str, str], chosen: dict[str, str | bool], expected: str, tmp_path: Path
+) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    out = Terminal()
+    world = World({"TERM": "xterm-256color", **environ}, tmp_path, io.StringIO(), out, io.StringIO())
+    own = Settings()
+    for name, value in chosen.items():
+        own.set(name, value)
+    view = reply_view(world, own)
+    view.reasoning("hm")
+    view.text("**hi**")
+    view.finish()
+    assert out.getvalue() == expected
