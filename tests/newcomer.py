@@ -51,10 +51,11 @@ class Newcomer:
         environ = {"HOME": str(home), "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "PYTHONPATH": str(package)}
         return cls(home, place / "work", environ)
 
-    def llm(self, *words: str, typed: str = "", **environ: str) -> Ran:
-        """Run `llm WORDS` in this process with `typed` piped into it."""
+    def llm(self, *words: str, typed: str | Iterator[str] = "", **environ: str) -> Ran:
+        """Run `llm WORDS` in this process with `typed` piped into it, a line at a time if it is an iterator."""
         out, err = io.StringIO(), io.StringIO()
-        world = World({**self.environ, **environ}, self.cwd, io.StringIO(typed), out, err)
+        stdin = io.StringIO(typed) if isinstance(typed, str) else _Pipe(typed)
+        world = World({**self.environ, **environ}, self.cwd, stdin, out, err)
         with _signals():
             code = main(list(words), world)
         return Ran(code, out.getvalue(), err.getvalue())
@@ -92,6 +93,17 @@ class Newcomer:
     def said(self, name: str) -> list[tuple[str, str]]:
         """Question and answer of each turn of a session."""
         return [_said(turn) for turn in self.session(name)["turns"]]
+
+
+class _Pipe(io.StringIO):
+    """Lines that are made when they are read."""
+
+    def __init__(self, lines: Iterator[str]) -> None:
+        super().__init__()
+        self._lines = lines
+
+    def __iter__(self) -> Iterator[str]:  # type: ignore[override]
+        return self._lines
 
 
 def _said(turn: dict[str, Any]) -> tuple[str, str]:

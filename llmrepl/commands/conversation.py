@@ -83,7 +83,7 @@ def reset(workspace: Workspace) -> Reply:
         return Note("there is nothing to clear yet")
     keeper.session.reset_context()
     keeper.head(meta=keeper.session.meta)
-    return Note(f"context cleared; {count(len(keeper.session.turns), 'turn')} stay in {keeper.name}")
+    return Note(f"context cleared; {keeper.name} keeps its {count(len(keeper.session.turns), 'turn')}")
 
 
 @command(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from llmrepl.commands.registry import BOTH, PROMPT, argument, command
 from llmrepl.commands.replies import Chat, Column, Document, Note, Panel, Reply, Several, Table
-from llmrepl.errors import WrongUse
+from llmrepl.errors import Failure, WrongUse
 from llmrepl.messages import count, money, safe_name, shown_path
 from llmrepl.paths import expand
 from llmrepl.sessions import files
@@ -93,7 +93,11 @@ def resume_session(workspace: Workspace, name: str) -> Reply:
     if current and current.path and path.resolve() == current.path.resolve():
         return Note(f"{safe_name(path.name)} is the current session")
     keeper = store.open(path, beside=workspace.world.interactive())
-    workspace.switch(keeper)
+    try:
+        workspace.switch(keeper)
+    except Failure:
+        keeper.release()
+        raise
     session = keeper.session
     totals = session.usage_totals
     tokens = (totals.total_tokens or 0) if totals else 0

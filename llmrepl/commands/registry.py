@@ -128,7 +128,7 @@ class Table:
             depth += 1
         for n in range(depth, 0, -1):
             found = self._by_words.get(tuple(words[:n]))
-            if found is None:
+            if found is None or self._misspelled(found, words, n):
                 continue
             if found.where not in (BOTH, face):
                 other = f":{found.name}" if face == TERMINAL else f"llm {found.name}"
@@ -139,6 +139,12 @@ class Table:
         near = difflib.get_close_matches(typed, names, 1, 0.5)
         hint = f"Did you mean '{mark}{near[0]}'?" if near else f"See '{mark}help'."
         raise WrongUse(f"Unknown command '{mark}{safe_name(typed)}'.", hint)
+
+    def _misspelled(self, found: Command, words: Sequence[str], n: int) -> bool:
+        """Whether the word after the first `n` must be meant as the name of a subcommand of a group."""
+        if len(words) == n or words[n].startswith("-") or any(a.positional for a in found.arguments):
+            return False
+        return any(len(longer) > n and longer[:n] == tuple(words[:n]) for longer in self._by_words)
 
     def parse(self, words: Sequence[str], face: str) -> Call:
         """The call that `words` stand for. Raises WrongUse."""
