@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
-_HIDDEN = [0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A), *range(0xE0000, 0xE0080)]
-_CONTROL = [n for n in (*range(0x20), *range(0x7F, 0xA0)) if n not in (0x09, 0x0A)]
-_INVISIBLE = [0x00AD, *range(0x200B, 0x200E), *range(0x2060, 0x2065), 0x2028, 0x2029, 0xFEFF]
-
-
-def _visible(code: int) -> str:
-    return chr(code).encode("unicode_escape").decode("ascii")
-
-
-_TEXT = {code: _visible(code) for code in [*_CONTROL, *_HIDDEN, *range(0xD800, 0xE000)]}
-_NAME = _TEXT | {code: _visible(code) for code in [0x09, 0x0A, *_INVISIBLE]}
+_OBEYED = (
+    r"\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters but for tab and line end
+    r"\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # marks that change the direction of text
+    r"\U000e0000-\U000e007f\ud800-\udfff"  # tags, halves of surrogate pairs
+)
+_UNSEEN = r"\t\n\xad\u200b-\u200d\u2028\u2029\u2060-\u2064\ufeff"
+_IN_TEXT = re.compile(f"[{_OBEYED}]")
+_IN_NAME = re.compile(f"[{_OBEYED}{_UNSEEN}]")
 
 
 def safe(text: str) -> str:
@@ -22,12 +20,16 @@ def safe(text: str) -> str:
 
     Line ends and tabs stay; the work is per character, so text cut anywhere comes out the same.
     """
-    return text.translate(_TEXT)
+    return _IN_TEXT.sub(_visible, text)
 
 
 def safe_name(text: str) -> str:
     """A name, title or other one-line text made harmless: line ends and invisible characters are made visible too."""
-    return text.translate(_NAME)
+    return _IN_NAME.sub(_visible, text)
+
+
+def _visible(found: re.Match[str]) -> str:
+    return found[0].encode("unicode_escape").decode("ascii")
 
 
 def money(usd: float | None, *, about: bool = False) -> str:

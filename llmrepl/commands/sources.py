@@ -56,7 +56,15 @@ def formats(workspace: Workspace, typed: str) -> Iterable[Candidate]:
     return (Candidate(name, help) for name, help in FORMATS.items())
 
 
-FORMATS: Mapping[str, str] = {"txt": "plain text", "md": "Markdown", "json": "the session file"}
+FORMATS: Mapping[str, str] = {
+    "txt": "plain text",
+    "md": "Markdown",
+    "csv": "a row a message, for spreadsheets",
+    "json": "the session file itself",
+    "html": "one page to read in a browser",
+    "jsonl": "OpenAI's messages, what the model is shown",
+}
+"""The export formats, known here without loading them."""
 
 SOURCES: Mapping[str, Source] = {
     "sessions": sessions,
