@@ -47,7 +47,7 @@ def cells(text: str) -> int:
     """The most cells that a terminal may take for a text: some join emoji and flags, some show their parts."""
     if text.isascii():
         return len(text)
-    return max(cell_len(text), sum(map(get_character_cell_size, text)))
+    return max(cell_len(text), sum(2 if _is_tone(one) else get_character_cell_size(one) for one in text))
 
 
 def wrap(text: Text, width: int) -> list[Text]:
@@ -105,10 +105,15 @@ def _clusters(word: str) -> Iterator[str]:
     """Characters with the marks, modifiers and joined emoji that belong to them."""
     cluster = ""
     for character in word:
-        modifies = get_character_cell_size(character) == 0 or "\U0001f3fb" <= character <= "\U0001f3ff"
+        modifies = get_character_cell_size(character) == 0 or _is_tone(character)
         flag = len(cluster) == 1 and all("\U0001f1e6" <= one <= "\U0001f1ff" for one in cluster + character)
         if cluster and not (modifies or flag or cluster.endswith(_JOINER)):
             yield cluster
             cluster = ""
         cluster += character
     yield cluster
+
+
+def _is_tone(character: str) -> bool:
+    """Whether it is a skin tone, which colours the emoji before it or stands alone."""
+    return "\U0001f3fb" <= character <= "\U0001f3ff"

@@ -83,6 +83,11 @@ class Rows:
                 self.touched = min(self.touched, len(self.rows) - 1)
         self._add(output[at:])
 
+    def narrow(self, width: int) -> None:
+        """Break rows that are too wide, as many terminals do when they are made narrower."""
+        plain = [CODES.sub("", row) for row in self.rows]
+        self.rows = [row[at : at + width] for row in plain for at in range(0, max(len(row), 1), width)]
+
     def _add(self, text: str) -> None:
         assert "\x1b" not in CODES.sub("", text)
         self.rows[-1] += text

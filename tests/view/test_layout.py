@@ -40,3 +40,10 @@ def test_styles_stay_with_their_words() -> None:
 
 def test_punctuation_stays_with_the_character_before_it() -> None:
     assert [row.plain for row in wrap(Text("日本語。日本"), 6)] == ["日本", "語。日", "本"]
+
+
+@pytest.mark.parametrize(
+    ("text", "most"), [("👩‍💻", 4), ("❤️", 2), ("👍🏽", 4), ("e\u0301", 1), ("日本", 4), ("plain", 5)]
+)
+def test_a_joined_emoji_counts_as_wide_as_its_parts(text: str, most: int) -> None:
+    assert cells(text) == most

@@ -123,22 +123,35 @@ def test_words_go_on_appearing_when_a_paragraph_is_longer_than_the_screen() -> N
     assert screen(written(out), 40, 8) == screen(render(PROSE * 40, console(40)), 40, 8)
 
 
-@pytest.mark.parametrize("after", [30, 60, 200])
-def test_a_resize_loses_and_repeats_nothing(after: int) -> None:
-    out = console(60)
+@pytest.mark.parametrize("breaks", [True, False])
+@pytest.mark.parametrize("after", [30, 59, 60, 200])
+def test_a_resize_loses_and_repeats_nothing(after: int, breaks: bool) -> None:
+    out, rows, seen = console(60), Rows(24), 0
     view = ReplyView(out, clock=lambda: 0.0)
     words = [f"word{number}" for number in range(60)]
     for number, word in enumerate(words):
         if number == 25:
+            seen = len(written(out))
+            rows.take(written(out))
+            if breaks:
+                rows.narrow(after)
             out.width = after
         view.text(word + " ")
     view.text("\n\n- an item\n\nnext")
     view.finish()
-    rows = Rows(24)
-    rows.take(written(out))
-    shown = [CODES.sub("", row) for row in rows.rows]
-    assert " ".join(" ".join(shown).split()) == " ".join([*words, "• an item next"])
-    assert max(map(len, shown)) <= max(60, after)
+    rows.take(written(out)[seen:])
+    assert "".join(CODES.sub("", row) for row in rows.rows).replace(" ", "") == "".join(words) + "•anitemnext"
+    assert max(len(row) for row in rows.rows[-4:]) <= after
+
+
+def test_a_word_that_changes_nothing_else_is_all_that_is_written() -> None:
+    out = console(60)
+    view = ReplyView(out, clock=lambda: 0.0)
+    view.text("- an item\n\n" + PROSE)
+    seen = len(written(out))
+    view.text("More")
+    view.text(" words")
+    assert written(out)[seen:] == " More words"
 
 
 def test_a_lower_screen_is_not_drawn_over() -> None:
