@@ -98,14 +98,18 @@ class Shell:
         exchange = turn.ask(
             self.workspace, wish.text, model=wish.model, system=wish.system, replaces=wish.replaces, keep=wish.keep
         )
+        read = True
         try:
             with exchange:
                 self.output.question(wish.text)
                 self.tell()
                 for event in exchange:
                     self.output.event(event)
+        except BrokenPipeError:
+            read = False  # by nobody, so there is nobody to tell how the reply ended
+            raise
         finally:
-            if exchange.outcome:
+            if exchange.outcome and read:
                 self.output.outcome(exchange.outcome)
         outcome = exchange.outcome
         failures = [f.code for f in (outcome.failure, outcome.unsaved) if f] if outcome else [FAILED]

@@ -10,9 +10,10 @@ from urllib.parse import urlsplit
 
 from llmrepl.errors import WrongUse
 from llmrepl.keys import Key, Keyring, read_env_file, run_key_command
+from llmrepl.messages import safe_name
 from llmrepl.paths import Places
 from llmrepl.providers.address import check_url, is_loopback
-from llmrepl.providers.vendors import VENDORS, Vendor, base_url_of, compatible
+from llmrepl.providers.vendors import OFFLINE_MODELS, VENDORS, Vendor, base_url_of, compatible
 from llmrepl.settings import PROJECT_FILE, Settings
 
 OFFLINE = "offline"
@@ -110,7 +111,11 @@ class Choice:
             shown = f"{next(maker for family, maker in FAMILIES.items() if shown.startswith(family))}/{shown}"
         head, slash, model = shown.partition("/")
         if head == OFFLINE:
-            return Chosen(shown, model, None) if model else Chosen(GUIDE, GUIDE.partition("/")[2], None)
+            model = model or GUIDE.partition("/")[2]
+            if model not in OFFLINE_MODELS:
+                known = " or ".join(f"{OFFLINE}/{name}" for name in OFFLINE_MODELS)
+                raise WrongUse(f"{OFFLINE} has no model {safe_name(model)}", f"choose {known}")
+            return Chosen(f"{OFFLINE}/{model}", model, None)
         if not slash or not model:
             raise self._unknown(shown)
         vendor = self._vendor(head) or self._vendor(_SAME.get(head, ""))
