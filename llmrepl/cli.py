@@ -92,7 +92,7 @@ def _run(words: list[str], workspace: Workspace) -> int:
 
     call = all_commands().parse(_command_words(words), TERMINAL)
     workspace.world.log(f"command {call.command.name}")
-    shell = _shell(workspace, json=bool(call.values.get("json")))
+    shell = _shell(workspace, json=call.command.name in ("chat", "ask") and call.values.get("json", False))
     try:
         reply = call.run(workspace)
         chat = _wish_to_chat(reply)

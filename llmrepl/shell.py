@@ -11,6 +11,7 @@ from llmrepl.commands.registry import Call, Table
 from llmrepl.commands.replies import Ask, Chat, Edit, Leave, Reply, RunScript, Several
 from llmrepl.errors import FAILED, OK, Failure, WrongUse, gravest
 from llmrepl.messages import safe_name
+from llmrepl.view.jsonlines import JsonOutput
 from llmrepl.view.output import Output
 from llmrepl.workspace import Workspace
 
@@ -74,7 +75,8 @@ class Shell:
     def answer(self, call: Call, reply: Reply) -> int:
         """Draw a command's reply and do what it wishes; the exit code. Raises Failure."""
         self.tell()
-        self.output.reply(call, reply)
+        if not isinstance(reply, Ask):  # which is drawn as it goes
+            self.output.reply(call, reply)
         return self.follow(reply)
 
     def follow(self, reply: Reply) -> int:
@@ -98,19 +100,20 @@ class Shell:
         exchange = turn.ask(
             self.workspace, wish.text, model=wish.model, system=wish.system, replaces=wish.replaces, keep=wish.keep
         )
+        output = JsonOutput(self.workspace.world) if wish.json else self.output
         read = True
         try:
             with exchange:
-                self.output.question(wish.text)
+                output.question(wish.text)
                 self.tell()
                 for event in exchange:
-                    self.output.event(event)
+                    output.event(event)
         except BrokenPipeError:
             read = False  # by nobody, so there is nobody to tell how the reply ended
             raise
         finally:
             if exchange.outcome and read:
-                self.output.outcome(exchange.outcome)
+                output.outcome(exchange.outcome)
         outcome = exchange.outcome
         failures = [f.code for f in (outcome.failure, outcome.unsaved) if f] if outcome else [FAILED]
         return gravest(failures)

@@ -213,7 +213,8 @@ def example_of(found: Command, face: str) -> str:
 
 def parse_arguments(found: Command, words: Sequence[str], face: str) -> Call:
     """The call of a command with the words after its name. `--help` makes a call that answers with the help."""
-    if "-h" in words or "--help" in words:
+    options = words[: words.index("--")] if "--" in words else words
+    if "-h" in options or "--help" in options:
         text = parser_for(found, face).format_help()
         return Call(Command(found.words, found.help, found.group, found.example, lambda _: Document(text)), {})
     values = vars(parser_for(found, face).parse_args(list(words)))
