@@ -1,0 +1,107 @@
+"""JSON that is cut off, has bytes in it that do not belong, or was never quite JSON: read as far as it makes sense."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+DEEPEST = 200
+"""Containers inside one another beyond this are not followed."""
+
+_TOKEN = re.compile(
+    r"""[\s\0]*(?:(?P<mark>[{}\[\],:])|"(?P<text>(?:[^"\\]|\\.)*)(?P<closed>"?)|(?P<word>[^\s\0{}\[\],:"]+)|(?P<rest>.))""",
+    re.DOTALL,
+)
+_WORDS = {"true": True, "false": False, "null": None}
+_NUMBER = re.compile(r"-?\d{1,300}(?:\.\d{1,300})?(?:[eE][+-]?\d{1,3})?")
+_HALF = re.compile("[\ud800-\udfff]")
+
+
+class Tolerant:
+    """Reads one value out of `text`, from `start` to `end`; `whole` says whether nothing was missing."""
+
+    def __init__(self, text: str, start: int, end: int) -> None:
+        self.whole = True
+        self.value: Any = None
+        self._text = text
+        self._stack: list[Any] = []
+        self._keys: list[str | None] = []
+        self.stopped = self._read(start, end)
+
+    def _read(self, at: int, end: int) -> int:
+        """Take token after token until the value is closed or the text ends; where it stopped."""
+        while at < end and (found := _TOKEN.match(self._text, at, end)):
+            at = found.end()
+            if (mark := found["mark"]) is not None:
+                if self._mark(mark):
+                    return at
+            elif found["text"] is not None:
+                self.whole = self.whole and bool(found["closed"])
+                self._string(found["text"])
+            elif found["word"] is not None:
+                self._word(found["word"])
+            else:
+                self.whole = False
+        self.whole = False
+        return at
+
+    def _mark(self, mark: str) -> bool:
+        """A bracket, comma or colon; whether the outermost value is closed."""
+        if mark in "{[":
+            if len(self._stack) >= DEEPEST:
+                self.whole = False
+                return True
+            container: Any = {} if mark == "{" else []
+            self._put(container)
+            self._stack.append(container)
+            self._keys.append(None)
+        elif mark in "}]" and self._stack:
+            self._stack.pop()
+            self._keys.pop()
+        return not self._stack
+
+    def _string(self, raw: str) -> None:
+        text = unescaped(raw)
+        if self._stack and isinstance(self._stack[-1], dict) and self._keys[-1] is None:
+            self._keys[-1] = text
+        else:
+            self._put(text)
+
+    def _word(self, word: str) -> None:
+        if word in _WORDS:
+            self._put(_WORDS[word])
+        elif _NUMBER.fullmatch(word):
+            number = float(word)
+            exact = number.is_integer() and abs(number) < 1 << 53 and word.lstrip("-").isdigit()
+            self._put(int(word) if exact else number if abs(number) != float("inf") else None)
+        elif word in ("NaN", "Infinity", "-Infinity") or word.lstrip("-").isdigit():
+            self._put(None)
+        else:
+            self.whole = False
+
+    def _put(self, value: Any) -> None:
+        if not self._stack:
+            self.value = value
+        elif isinstance(self._stack[-1], list):
+            self._stack[-1].append(value)
+        elif (key := self._keys[-1]) is not None:
+            self._stack[-1].setdefault(key, value)
+            self._keys[-1] = None
+
+
+def unescaped(raw: str) -> str:
+    """The text of a JSON string without its quotes; an escape that is cut off or unknown is left out."""
+    try:
+        text: str = json.loads(f'"{raw}"', strict=False)
+    except ValueError:
+        cleaned = re.sub(r'\\(?!["\\/bfnrt]|u[0-9a-fA-F]{4}).?', "", raw, flags=re.DOTALL)
+        text = json.loads(f'"{cleaned}"', strict=False)
+    return joined(text)
+
+
+def joined(text: str) -> str:
+    """`text` with surrogate pairs put together, and U+FFFD where half of one is missing."""
+    if not _HALF.search(text):
+        return text
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
