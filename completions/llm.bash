@@ -6,7 +6,7 @@
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
 _shtab_llm_config_subparsers=(list path)
-_shtab_llm_sessions_subparsers=(export list resume show)
+_shtab_llm_sessions_subparsers=(export list recover resume scan show validate)
 _shtab_llm_subparsers=(ask chat completions export help show usage config sessions)
 
 _shtab_llm_ask_option_strings=(-h --help --model -m --system -s --save --name --json)
@@ -21,8 +21,11 @@ _shtab_llm_config_path_option_strings=(-h --help)
 _shtab_llm_config_option_strings=(-h --help)
 _shtab_llm_sessions_export_option_strings=(-h --help --session --force --dir)
 _shtab_llm_sessions_list_option_strings=(-h --help --model --since --until --min-turns --max-turns --min-cost --max-cost --system-contains --tag --contains --sort --limit --format --dir)
+_shtab_llm_sessions_recover_option_strings=(-h --help --dry-run --dir)
 _shtab_llm_sessions_resume_option_strings=(-h --help --dir)
+_shtab_llm_sessions_scan_option_strings=(-h --help --fix --dry-run --dir)
 _shtab_llm_sessions_show_option_strings=(-h --help --dir --full)
+_shtab_llm_sessions_validate_option_strings=(-h --help --dir)
 _shtab_llm_sessions_option_strings=(-h --help)
 _shtab_llm_option_strings=(-h --help --version)
 
@@ -33,8 +36,11 @@ _shtab_llm_show___dir_COMPGEN=_shtab_compgen_dirs
 _shtab_llm_sessions_export_pos_1_COMPGEN=_shtab_compgen_files
 _shtab_llm_sessions_export___dir_COMPGEN=_shtab_compgen_dirs
 _shtab_llm_sessions_list___dir_COMPGEN=_shtab_compgen_dirs
+_shtab_llm_sessions_recover___dir_COMPGEN=_shtab_compgen_dirs
 _shtab_llm_sessions_resume___dir_COMPGEN=_shtab_compgen_dirs
+_shtab_llm_sessions_scan___dir_COMPGEN=_shtab_compgen_dirs
 _shtab_llm_sessions_show___dir_COMPGEN=_shtab_compgen_dirs
+_shtab_llm_sessions_validate___dir_COMPGEN=_shtab_compgen_dirs
 
 _shtab_llm_completions_pos_0_choices=(bash zsh fish powershell)
 _shtab_llm_usage_pos_0_choices=(today week month all)
@@ -43,7 +49,7 @@ _shtab_llm_usage___format_choices=(table json csv)
 _shtab_llm_config_pos_0_choices=(list path)
 _shtab_llm_sessions_list___sort_choices=(date name model turns tokens cost)
 _shtab_llm_sessions_list___format_choices=(table list json csv)
-_shtab_llm_sessions_pos_0_choices=(export list resume show)
+_shtab_llm_sessions_pos_0_choices=(export list recover resume scan show validate)
 _shtab_llm_pos_0_choices=(ask chat completions export help show usage config sessions)
 
 _shtab_llm_ask_pos_0_nargs='*'
@@ -85,11 +91,22 @@ _shtab_llm_sessions_export___help_nargs=0
 _shtab_llm_sessions_export___force_nargs=0
 _shtab_llm_sessions_list__h_nargs=0
 _shtab_llm_sessions_list___help_nargs=0
+_shtab_llm_sessions_recover__h_nargs=0
+_shtab_llm_sessions_recover___help_nargs=0
+_shtab_llm_sessions_recover___dry_run_nargs=0
 _shtab_llm_sessions_resume__h_nargs=0
 _shtab_llm_sessions_resume___help_nargs=0
+_shtab_llm_sessions_scan_pos_0_nargs='*'
+_shtab_llm_sessions_scan__h_nargs=0
+_shtab_llm_sessions_scan___help_nargs=0
+_shtab_llm_sessions_scan___fix_nargs=0
+_shtab_llm_sessions_scan___dry_run_nargs=0
 _shtab_llm_sessions_show__h_nargs=0
 _shtab_llm_sessions_show___help_nargs=0
 _shtab_llm_sessions_show___full_nargs=0
+_shtab_llm_sessions_validate_pos_0_nargs='*'
+_shtab_llm_sessions_validate__h_nargs=0
+_shtab_llm_sessions_validate___help_nargs=0
 _shtab_llm_sessions_pos_0_nargs=A...
 _shtab_llm_sessions__h_nargs=0
 _shtab_llm_sessions___help_nargs=0

@@ -50,7 +50,7 @@ function _shtab_llm_using
   test "$_shtab_llm_cmdpath" = "$argv"
 end
 
-set -g _shtab_llm_commands ask chat completions export help show usage config 'config list' 'config path' sessions 'sessions export' 'sessions list' 'sessions resume' 'sessions show'
+set -g _shtab_llm_commands ask chat completions export help show usage config 'config list' 'config path' sessions 'sessions export' 'sessions list' 'sessions recover' 'sessions resume' 'sessions scan' 'sessions show' 'sessions validate'
 set -g _shtab_llm_opts_with_value --breakdown-by --budget --contains --dir --format --limit --max-cost --max-turns --min-cost --min-turns --model --name --resume --save-dir --session --since --sort --system --system-contains --tag --until --warn-at -b -m -r -s
 
 complete -c llm -e
@@ -130,10 +130,22 @@ complete -c llm -n '_shtab_llm_using sessions list' -l sort -xka "date name mode
 complete -c llm -n '_shtab_llm_using sessions list' -l limit -x -d 'at most so many'
 complete -c llm -n '_shtab_llm_using sessions list' -l format -xka "table list json csv" -d 'how to write them'
 complete -c llm -n '_shtab_llm_using sessions list' -l dir -xka "(__fish_complete_directories)" -d 'the sessions directory'
+complete -c llm -n '_shtab_llm_using sessions; and test $_shtab_llm_npos -eq 0' -a recover -d 'mend a damaged session file; the original is kept as .backup'
+complete -c llm -n '_shtab_llm_using sessions recover' -s h -l help -d 'show this help message and exit'
+complete -c llm -n '_shtab_llm_using sessions recover' -l dry-run -d 'only say what could be brought back'
+complete -c llm -n '_shtab_llm_using sessions recover' -l dir -xka "(__fish_complete_directories)" -d 'the sessions directory'
 complete -c llm -n '_shtab_llm_using sessions; and test $_shtab_llm_npos -eq 0' -a resume -d 'go on with a saved session'
 complete -c llm -n '_shtab_llm_using sessions resume' -s h -l help -d 'show this help message and exit'
 complete -c llm -n '_shtab_llm_using sessions resume' -l dir -xka "(__fish_complete_directories)" -d 'the sessions directory'
+complete -c llm -n '_shtab_llm_using sessions; and test $_shtab_llm_npos -eq 0' -a scan -d 'find keys, tokens and passwords in sessions, and mask them with --fix'
+complete -c llm -n '_shtab_llm_using sessions scan' -s h -l help -d 'show this help message and exit'
+complete -c llm -n '_shtab_llm_using sessions scan' -l fix -d 'replace them in the files'
+complete -c llm -n '_shtab_llm_using sessions scan' -l dry-run -d 'with --fix: only say what would be replaced'
+complete -c llm -n '_shtab_llm_using sessions scan' -l dir -xka "(__fish_complete_directories)" -d 'the sessions directory'
 complete -c llm -n '_shtab_llm_using sessions; and test $_shtab_llm_npos -eq 0' -a show -d 'show one session: figures, first and last exchange, cost by turn'
 complete -c llm -n '_shtab_llm_using sessions show' -s h -l help -d 'show this help message and exit'
 complete -c llm -n '_shtab_llm_using sessions show' -l dir -xka "(__fish_complete_directories)" -d 'the sessions directory'
 complete -c llm -n '_shtab_llm_using sessions show' -l full -d 'the whole conversation'
+complete -c llm -n '_shtab_llm_using sessions; and test $_shtab_llm_npos -eq 0' -a validate -d 'check session files: line, column and reason for each that is damaged'
+complete -c llm -n '_shtab_llm_using sessions validate' -s h -l help -d 'show this help message and exit'
+complete -c llm -n '_shtab_llm_using sessions validate' -l dir -xka "(__fish_complete_directories)" -d 'the sessions directory'

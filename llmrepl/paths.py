@@ -73,6 +73,16 @@ def private_dir(path: Path) -> Path:
     return path
 
 
+def why_unwritable(directory: Path) -> str | None:
+    """Why no file could be made in `directory`, which need not exist yet; None if one could."""
+    place = next(p for p in (directory, *directory.parents) if p.exists())
+    if not place.is_dir():
+        return f"{place.name} is not a directory"
+    if os.access(place, os.W_OK | os.X_OK):
+        return None
+    return "read-only file system" if os.statvfs(place).f_flag & os.ST_RDONLY else "permission denied"
+
+
 def write_private(path: Path, data: bytes) -> None:
     """Replace a file by `data`, 0600 from the start, whole or not at all; its directory is made. Raises OSError."""
     private_dir(path.parent)

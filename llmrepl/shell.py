@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from llmrepl import turn
 from llmrepl.commands import line
 from llmrepl.commands.registry import Call, Table
-from llmrepl.commands.replies import Ask, Chat, Edit, Leave, Reply, RunScript, Several
+from llmrepl.commands.replies import Ask, Chat, Edit, Leave, Reply, RunScript, Several, Trouble
 from llmrepl.errors import FAILED, OK, Failure, WrongUse, gravest
 from llmrepl.messages import safe_name
 from llmrepl.view.jsonlines import JsonOutput
@@ -83,6 +83,9 @@ class Shell:
         """Do what a reply wishes, beyond being drawn."""
         if isinstance(reply, Several):
             return gravest(self.follow(part) for part in reply.parts)
+        if isinstance(reply, Trouble):
+            self.output.failure(reply.failure)
+            return reply.failure.code
         if isinstance(reply, Leave):
             self.left = True
         elif isinstance(reply, Ask):

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import random
 import threading
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from llmrepl.errors import NotSaved
 from llmrepl.keys import Key
 from llmrepl.messages import shown_path
-from llmrepl.packaged import packaged
-from llmrepl.paths import Places, expand
+from llmrepl.paths import Places, expand, why_unwritable
 from llmrepl.providers.choice import Choice, Chosen
+from llmrepl.providers.opening import opened
 from llmrepl.sessions.names import has_journals
 from llmrepl.settings import Settings
 from llmrepl.signals import Signals
@@ -81,11 +80,11 @@ class Workspace:
         """
         if not self.keep:
             return
-        place = next(p for p in (self.directory, *self.directory.parents) if p.exists())
-        if place.is_dir() and os.access(place, os.W_OK | os.X_OK):
+        why = why_unwritable(self.directory)
+        if why is None:
             return
         unsaved = NotSaved(
-            f"cannot write in {shown_path(self.directory, self.world.cwd)}: {_why_not(place)}",
+            f"cannot write in {shown_path(self.directory, self.world.cwd)}: {why}",
             "start with --no-save, or choose another directory with --save-dir",
         )
         if not self.world.interactive():
@@ -180,6 +179,12 @@ class Workspace:
             self.store()
         return list(listing.rows(self.directory, contains))
 
+    def mending(self) -> ModuleType:
+        """The room for damaged files and secrets."""
+        from llmrepl.sessions import mending
+
+        return mending
+
     def switch(self, keeper: Keeper | None) -> None:
         """Make `keeper`'s session the current one, or a fresh one at the next prompt; the current one is saved.
 
@@ -222,7 +227,7 @@ class Workspace:
         self.world.log(f"model {chosen.shown} at {chosen.base_url or 'this program'}")
         place = (chosen.provider, chosen.base_url, chosen.key)
         if place not in self._providers:
-            self._providers[place] = self._open(chosen)
+            self._providers[place] = opened(chosen, self.settings, self.world)
         return chosen, self._providers[place]
 
     def session_budget(self) -> float | None:
@@ -269,40 +274,7 @@ class Workspace:
 
         return export(session, format, name=name)
 
-    def _open(self, chosen: Chosen) -> Provider:
-        if chosen.vendor is None:
-            from llmrepl.providers.offline import Offline
-
-            return Offline(packaged("docs"))
-        from llmrepl.providers.http import Network
-        from llmrepl.providers.remote import open_provider
-        from llmrepl.providers.retry import Retries
-
-        seconds = self.settings.number
-        network = Network(
-            connect_timeout=seconds("connect_timeout") or 10.0,
-            first_token_timeout=seconds("first_token_timeout") or 300.0,
-            idle_timeout=seconds("idle_timeout") or 60.0,
-            allow_http=self.settings.flag("allow_http"),
-            environ=self.world.environ,
-        )
-        key = chosen.key
-        return open_provider(
-            chosen.vendor,
-            chosen.base_url,
-            key.value if key else None,
-            key.origin if key else "",
-            network,
-            Retries(self.settings.count("max_retries") or 0, self.world.sleep, self.world.monotonic, random.random),
-        )
-
     def _collect(self) -> None:
         if self._keeper:
             self.notes += self._keeper.notes
             self._keeper.notes = []
-
-
-def _why_not(place: Path) -> str:
-    if not place.is_dir():
-        return f"{place.name} is not a directory"
-    return "read-only file system" if os.statvfs(place).f_flag & os.ST_RDONLY else "permission denied"

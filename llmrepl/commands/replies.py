@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from llmrepl.errors import Failure
+
 Cell = str | int | float | None
 
 
@@ -49,6 +51,13 @@ class Document:
 
     text: str
     markdown: bool = False
+
+
+@dataclass
+class Trouble:
+    """Something that failed although the command could answer; its exit code is the command's."""
+
+    failure: Failure
 
 
 @dataclass
@@ -113,4 +122,4 @@ class Leave:
     """A wish to leave the shell."""
 
 
-Reply = Note | Table | Panel | Document | Several | Chat | Ask | Edit | Choose | RunScript | Leave
+Reply = Note | Trouble | Table | Panel | Document | Several | Chat | Ask | Edit | Choose | RunScript | Leave

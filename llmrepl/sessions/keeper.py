@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 from llmrepl.errors import InUse, NotSaved, WrongUse
 from llmrepl.messages import safe_name
 from llmrepl.sessions import codec, files
+from llmrepl.sessions.claims import claim_beside, claim_free
 from llmrepl.sessions.files import Seen
 from llmrepl.sessions.journal import Journal, journal_of
 from llmrepl.sessions.model import ERROR, Session, Turn, title_of
@@ -122,6 +122,11 @@ class Keeper:
             with self._shield():
                 self._attempt(self._replace, self.name)
 
+    def rewrite(self) -> None:
+        """Replace the JSON by the session as it is in memory, which was changed as a whole. Raises NotSaved."""
+        self._dirty = True
+        self.save()
+
     def release(self) -> None:
         """Save, and let go of the session. Raises NotSaved."""
         try:
@@ -145,7 +150,7 @@ class Keeper:
             self._attempt(lambda: self._move(path), "the new name")
 
     def _move(self, path: Path) -> None:
-        old, claimed = self._place(), _claim_free(path)
+        old, claimed = self._place(), claim_free(path)
         try:
             self._ready().write({"moved": path.name})
             files.rename_new(old, path)
@@ -165,7 +170,7 @@ class Keeper:
 
     def _copy(self, path: Path) -> None:
         files.private_mkdir(path.parent)
-        claimed = _claim_free(path)
+        claimed = claim_free(path)
         self._let_go()
         self.path, self._journal, self.automatic = path, claimed, False
         self._seen, self._base, self._json_bytes = None, None, 0
@@ -263,36 +268,6 @@ class Keeper:
         journal.remove()
         self._journal = claimed
         return claimed
-
-
-def claim_beside(path: Path, *, first: bool = False) -> tuple[Path, Journal]:
-    """A free name beside `path`, NAME-2 and so on (with `first`, `path` itself if it is free), and its journal."""
-    stem = path.name.removesuffix(".json")
-    number = 1 if first else 2
-    while True:
-        candidate = path if number == 1 else path.with_name(f"{stem}-{number}.json")
-        try:
-            return candidate, _claim_free(candidate)
-        except WrongUse:
-            number += 1
-
-
-def _claim_free(path: Path) -> Journal:
-    """The journal of a name that no session has. Raises WrongUse if one has."""
-    taken = WrongUse(f"a session {safe_name(path.name)} exists", "choose another name, or use --force")
-    if os.path.lexists(path) or os.path.lexists(path.with_name(path.name + ".gz")):
-        raise taken
-    try:
-        journal = Journal.claim(journal_of(path))
-    except InUse as error:
-        raise taken from error
-    if os.path.lexists(path):
-        journal.remove()
-        raise taken
-    if any("turn" in record for record in journal.records()[0]):  # left by a shell that died: not ours to empty
-        journal.release()
-        raise taken
-    return journal
 
 
 def _data(turn: Turn) -> dict[str, Any]:

@@ -11,8 +11,9 @@ from pathlib import Path
 from llmrepl.errors import Damaged, Failure, InUse, NotSaved, WrongUse
 from llmrepl.messages import safe_name
 from llmrepl.sessions import codec, files
+from llmrepl.sessions.claims import claim_beside
 from llmrepl.sessions.journal import Journal, journal_of, session_of
-from llmrepl.sessions.keeper import Keeper, claim_beside
+from llmrepl.sessions.keeper import Keeper
 from llmrepl.sessions.model import Session, Turn
 from llmrepl.sessions.names import check_name, find_session, same_name, session_names, without_ending
 from llmrepl.sessions.records import Data, fingerprint, read_records, replay, says_nothing_new
