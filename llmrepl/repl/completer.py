@@ -76,9 +76,10 @@ class RegistryCompleter(Completer):
         else:
             source = SOURCES.get(wanted.source)
             candidates = source(self._workspace, before) if source else ()
-        for candidate in candidates:
-            if _fits(word, candidate.value):
-                yield _completion(word, candidate, quote=wanted.source != "commands")
+        fitting = [candidate for candidate in candidates if _fits(word, candidate.value)]
+        begun = [candidate for candidate in fitting if _begins(word, candidate.value)]
+        for candidate in begun or fitting:
+            yield _completion(word, candidate, quote=wanted.source != "commands")
 
 
 def _split(line: str) -> tuple[str, str]:
@@ -106,6 +107,10 @@ def _positional(found: Command, rest: list[str], flags: dict[str, Argument]) -> 
     if values < len(places):
         return places[values]
     return places[-1] if places and places[-1].nargs in ("*", "+") else None
+
+
+def _begins(word: str, value: str) -> bool:
+    return value.casefold().startswith(word.strip("'\"").casefold())
 
 
 def _fits(word: str, value: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prompt_toolkit.filters import completion_is_selected, has_completions
+from prompt_toolkit.filters import completion_is_selected, has_completions, is_searching
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.keys import Keys
 
@@ -13,7 +13,7 @@ def key_bindings() -> KeyBindings:
     """Enter sends; Alt-Enter and Ctrl-J make a line; a block between triple quotes is one input."""
     keys = KeyBindings()
 
-    @keys.add("enter", filter=~completion_is_selected)
+    @keys.add("enter", filter=~completion_is_selected & ~is_searching)
     def _send(event: KeyPressEvent) -> None:
         buffer = event.current_buffer
         if is_open_block(buffer.text):
@@ -26,7 +26,7 @@ def key_bindings() -> KeyBindings:
         event.current_buffer.complete_state = None
 
     @keys.add("escape", "enter")
-    @keys.add("c-j")
+    @keys.add("c-j", filter=~is_searching)
     def _newline(event: KeyPressEvent) -> None:
         event.current_buffer.insert_text("\n")
 
@@ -34,7 +34,7 @@ def key_bindings() -> KeyBindings:
     def _edit(event: KeyPressEvent) -> None:
         event.current_buffer.open_in_editor()
 
-    @keys.add(Keys.ControlC)
+    @keys.add(Keys.ControlC, filter=~is_searching)
     def _clear(event: KeyPressEvent) -> None:
         buffer = event.current_buffer
         if buffer.text:

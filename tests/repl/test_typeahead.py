@@ -1,0 +1,36 @@
+"""What is typed while a reply streams: as text, without what keys mean elsewhere."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llmrepl.repl.typeahead import typed
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (b"next question", "next question"),
+        (b"one\rtwo", "one\ntwo"),
+        (b"never sent\r", "never sent"),
+        (b"mistkae\x7f\x7f\x7fake", "mistake"),
+        (b"gone\x15kept", "kept"),
+        (b"first\rgone\x15kept", "first\nkept"),
+        (b"a\x1b[Ab\x1bOPc\x1b[1;5Cd", "abcd"),
+        ("日本語 🙂".encode(), "日本語 🙂"),
+        (b"caf\xc3", "caf"),
+        (b"\x7f\x7fa", "a"),
+        (b"\x00\x01\x07a", "a"),
+    ],
+)
+def test_typed(data: bytes, text: str) -> None:
+    assert typed(data) == text
+
+
+@given(st.binary())
+def test_any_bytes_become_harmless_text(data: bytes) -> None:
+    text = typed(data)
+    assert not any(char < " " and char != "\n" for char in text)
+    assert not text.endswith("\n")
