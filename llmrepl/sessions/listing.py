@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from llmrepl.sessions import files
+from llmrepl.sessions import files, search
 from llmrepl.sessions.names import session_names
 from llmrepl.sessions.query import Row, row_of
 
@@ -29,36 +29,28 @@ def rows(directory: Path, contains: str | None = None) -> Iterator[Row]:
 
 
 def read_row(path: Path, contains: str | None = None) -> Row | None:
-    """The row of one file, None if it does not contain `contains`.
+    """The row of one file, None if it does not contain `contains`."""
+    row, data = read(path)
+    return row if contains is None or data is None or search.contains(data, contains) else None
+
+
+def read(path: Path) -> tuple[Row, dict[str, Any] | None]:
+    """The row of one file and the JSON data in it, None if it is damaged.
 
     Nothing in the file can make this fail, and it never waits for a fifo.
     """
     try:
         status = os.stat(path, follow_symlinks=False)
         if not stat.S_ISREG(status.st_mode):
-            return Row(path.name, damaged="not a regular file")
+            return Row(path.name, damaged="not a regular file"), None
         data = decoded(files.read_regular(path, MAX_BYTES))
     except OSError as error:
-        return Row(path.name, damaged=files.reason(error))
+        return Row(path.name, damaged=files.reason(error)), None
     except (ValueError, RecursionError, zlib.error):
-        return Row(path.name, epoch=status.st_mtime, damaged="not a whole session")
+        return Row(path.name, epoch=status.st_mtime, damaged="not a whole session"), None
     if not isinstance(data.get("model"), str) or not isinstance(data.get("turns"), list):
-        return Row(path.name, epoch=status.st_mtime, damaged="not a session")
-    if contains is not None and not any(contains.lower() in text.lower() for text in _texts(data)):
-        return None
-    return row_of(path.name, data, status.st_mtime)
-
-
-def _texts(data: dict[str, Any]) -> Iterator[str]:
-    """The texts of all messages."""
-    for turn in data["turns"]:
-        messages = turn.get("messages") if isinstance(turn, dict) else None
-        for message in messages if isinstance(messages, list) else []:
-            content = message.get("content") if isinstance(message, dict) else None
-            for part in content if isinstance(content, list) else [content]:
-                text = part.get("text") if isinstance(part, dict) else part
-                if isinstance(text, str):
-                    yield text
+        return Row(path.name, epoch=status.st_mtime, damaged="not a session"), None
+    return row_of(path.name, data, status.st_mtime), data
 
 
 def decoded(raw: bytes) -> dict[str, Any]:

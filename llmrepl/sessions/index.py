@@ -1,0 +1,279 @@
+"""The index: what the files of sessions directories hold, in one SQLite file that may be deleted at any time.
+
+A row stands for a file as it was when it had a size and an mtime; a file that has others is read again. The text of all
+messages is in an FTS5 table of trigrams, lower-cased and without its contents: it says in which sessions a text is.
+What it still says of a row that is gone refers to nothing, as no number is given twice.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import astuple
+from pathlib import Path
+from typing import Any
+
+from llmrepl.sessions import listing, search
+from llmrepl.sessions.indexfile import Unusable, open_index, set_aside, writing
+from llmrepl.sessions.names import ENDINGS
+from llmrepl.sessions.query import Filters, Row
+
+BATCH = 1000
+"""How many files are read for one transaction."""
+
+UNSETTLED_NS = 2_000_000_000
+"""A file that was changed so shortly before it was read may change once more without another mtime."""
+
+_ORDERS = {
+    "date": "epoch DESC, name",
+    "name": "name",
+    "model": "model, name",
+    "turns": "turns DESC, name",
+    "tokens": "tokens DESC, name",
+    "cost": "cost DESC, name",
+}
+
+_BETWEEN = "\ufffd"
+"""Stands between messages in the text of a session, and for what SQLite cannot hold."""
+
+_NOT_HELD = re.compile("[\0\ud800-\udfff\ufffd-\uffff]")
+
+_MOST_TRIGRAMS = 400
+
+Progress = Callable[[str, int, int], None]
+"""Told what is being done, how much of it is done, and how much there is."""
+
+
+class Index:
+    """The index at `path`, made when it is missing; `time_ns` is the clock that dates files. Any method may raise
+    Unusable; a file that is damaged is moved aside then, so that the next call makes a new one."""
+
+    def __init__(self, path: Path, time_ns: Callable[[], int]) -> None:
+        self._path = path
+        self._time_ns = time_ns
+        self._db: sqlite3.Connection | None = None
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._db:
+            self._db.close()
+            self._db = None
+
+    def refresh(self, directory: Path, progress: Progress, *, texts: bool = False) -> None:
+        """Read what changed in `directory`, and with `texts` what has not been made searchable yet.
+
+        It can be interrupted at any time; the next call goes on from there.
+        """
+        with self._using() as db:
+            number = _number(db, directory)
+            now = set(_states(directory))
+            known = set(db.execute("SELECT name, size, mtime_ns FROM sessions WHERE directory = ?", (number,)))
+            if now == known:
+                new = []
+            else:
+                new = sorted(now - known)
+                _forget(db, number, {name for name, _, _ in known} - {name for name, _, _ in now})
+            for done in range(0, len(new), BATCH):
+                self._read(db, directory, number, new[done : done + BATCH])
+                progress("reading sessions", min(done + BATCH, len(new)), len(new))
+            if texts:
+                _make_searchable(db, directory, number, progress)
+
+    def rows(
+        self, directory: Path, filters: Filters, sort: str = "date", ids: Iterable[int] | None = None
+    ) -> Iterator[tuple[int, Row]]:
+        """The sound sessions that `filters` let through, in order, each with its number; only `ids` if given."""
+        where, values = _conditions(filters)
+        if ids is not None:
+            where += " AND id IN (SELECT value FROM json_each(?))"
+            values.append(json.dumps(list(ids)))
+        with self._using() as db:
+            found = db.execute(
+                f"SELECT id, name, facts FROM sessions WHERE directory = ? AND NOT damaged{where}"
+                f" ORDER BY {_ORDERS[sort]}",
+                [_number(db, directory), *values],
+            )
+            for number, name, facts in found:
+                row = _row(name, facts)
+                if filters.match(row):
+                    yield number, row
+
+    def named(self, directory: Path, names: Iterable[str]) -> dict[str, Row]:
+        """What was last known of the sessions with these names, sound or not."""
+        with self._using() as db:
+            number = _number(db, directory)
+            found = [
+                db.execute("SELECT name, facts FROM sessions WHERE directory = ? AND name = ?", (number, _bytes(name)))
+                for name in names
+            ]
+            return {row.name: row for rows in found for row in (_row(*values) for values in rows)}
+
+    def damaged(self, directory: Path) -> list[Row]:
+        """The files that cannot be read, by name."""
+        with self._using() as db:
+            found = db.execute(
+                "SELECT name, facts FROM sessions WHERE directory = ? AND damaged ORDER BY name",
+                (_number(db, directory),),
+            )
+            return [_row(name, facts) for name, facts in found]
+
+    def matching(self, wanted: str, limit: int = -1) -> list[int] | None:
+        """The numbers of the sessions, of all directories, with `wanted` in a message whatever its case.
+
+        None if that cannot be told from here: nothing is wanted, or characters that are not held, or a text of one or
+        two characters that may begin too many trigrams.
+        """
+        wanted = wanted.lower()
+        if not wanted or _NOT_HELD.search(wanted):
+            return None
+        with self._using() as db:
+            parts = [wanted]
+            if len(wanted) < 3:
+                beginning = (wanted, f"{wanted}\U0010ffff", _MOST_TRIGRAMS + 1)
+                found = db.execute("SELECT term FROM trigrams WHERE term >= ? AND term < ? LIMIT ?", beginning)
+                parts = [term for (term,) in found]
+            if len(parts) > _MOST_TRIGRAMS:
+                return None
+            query = " OR ".join('"' + part.replace('"', '""') + '"' for part in parts)
+            rows = db.execute("SELECT rowid FROM texts WHERE texts MATCH ? LIMIT ?", (query or '""', limit))
+            return [number for (number,) in rows]
+
+    def _read(self, db: sqlite3.Connection, directory: Path, number: int, states: list[tuple[bytes, int, int]]) -> None:
+        """Put the rows of some files in the place of what was known of them."""
+        values = []
+        for name, size, mtime_ns in states:
+            settled = abs(self._time_ns() - mtime_ns) > UNSETTLED_NS
+            row, _ = listing.read(directory / _text(name))
+            values.append((number, name, size, mtime_ns if settled else -1, bool(row.damaged), row.epoch,
+                           _bytes(row.model), row.turns, row.tokens, row.cost, json.dumps(astuple(row)[1:])))
+        with writing(db):
+            db.executemany(
+                "INSERT OR REPLACE INTO sessions (directory, name, size, mtime_ns, damaged, epoch, model, turns,"
+                " tokens, cost, facts) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                values,
+            )
+
+    @contextmanager
+    def _using(self) -> Iterator[sqlite3.Connection]:
+        try:
+            if self._db is None:
+                self._db = open_index(self._path)
+            yield self._db
+        except (sqlite3.OperationalError, OSError) as error:  # locked, full, not to be written
+            self.close()
+            raise Unusable(str(error)) from error
+        except sqlite3.Error as error:
+            self.close()
+            set_aside(self._path)
+            raise Unusable(str(error)) from error
+
+
+def _make_searchable(db: sqlite3.Connection, directory: Path, number: int, progress: Progress) -> None:
+    """Read the text of the sessions of which only the row was read so far."""
+    missing = "SELECT id, name FROM sessions WHERE directory = ? AND NOT damaged AND NOT searchable"
+    if db.execute(f"{missing} LIMIT 1", (number,)).fetchone():
+        _empty_if_worn(db)
+    todo = db.execute(missing, (number,)).fetchall()
+    for done in range(0, len(todo), BATCH):
+        texts = []
+        for id, name in todo[done : done + BATCH]:
+            _, data = listing.read(directory / _text(name))
+            if data is not None:
+                texts.append((id, _searchable(data)))
+        with writing(db):
+            still = {id for (id,) in db.execute(
+                "SELECT id FROM sessions WHERE NOT searchable AND id IN (SELECT value FROM json_each(?))",
+                (json.dumps([id for id, _ in texts]),),
+            )}
+            db.executemany("INSERT INTO texts (rowid, text) VALUES (?, ?)", [t for t in texts if t[0] in still])
+            db.executemany("UPDATE sessions SET searchable = 1 WHERE id = ?", [(id,) for id in still])
+            db.execute("UPDATE filled SET texts = texts + ?", (len(still),))
+        progress("making sessions searchable", min(done + BATCH, len(todo)), len(todo))
+
+
+def _empty_if_worn(db: sqlite3.Connection) -> None:
+    """Begin the texts anew once most of them are of rows that are gone."""
+    with writing(db):
+        (filled,) = db.execute("SELECT texts FROM filled").fetchone()
+        (live,) = db.execute("SELECT count(*) FROM sessions WHERE searchable").fetchone()
+        if filled > 2 * live + 10_000:
+            db.execute("INSERT INTO texts (texts) VALUES ('delete-all')")
+            db.execute("UPDATE sessions SET searchable = 0")
+            db.execute("UPDATE filled SET texts = 0")
+
+
+def _searchable(data: dict[str, Any]) -> str:
+    """The text of all messages; something follows the last one, so that each character begins a trigram."""
+    texts = [_NOT_HELD.sub(_BETWEEN, text.lower()) for _, _, text in search.messages(data)]
+    return _BETWEEN.join([*texts, _BETWEEN])
+
+
+def _states(directory: Path) -> Iterator[tuple[bytes, int, int]]:
+    """Name, size and mtime_ns of every session file; nothing if the directory cannot be read."""
+    try:
+        fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return
+    try:
+        for name in os.listdir(fd):
+            if name.endswith(ENDINGS) and name[0] != ".":
+                try:
+                    status = os.stat(name, dir_fd=fd, follow_symlinks=False)
+                except FileNotFoundError:
+                    continue
+                yield _bytes(name), status.st_size, status.st_mtime_ns
+    finally:
+        os.close(fd)
+
+
+def _number(db: sqlite3.Connection, directory: Path) -> int:
+    """The number of a directory; when one is new, those that are no more are forgotten."""
+    path = os.fsencode(os.path.realpath(directory))
+    found = db.execute("SELECT id FROM directories WHERE path = ?", (path,)).fetchone()
+    if found:
+        return int(found[0])
+    with writing(db):
+        gone = [row[:1] for row in db.execute("SELECT id, path FROM directories") if not os.path.isdir(row[1])]
+        db.executemany("DELETE FROM sessions WHERE directory = ?", gone)
+        db.executemany("DELETE FROM directories WHERE id = ?", gone)
+        db.execute("INSERT OR IGNORE INTO directories (path) VALUES (?)", (path,))
+    return _number(db, directory)
+
+
+def _forget(db: sqlite3.Connection, number: int, names: Iterable[bytes]) -> None:
+    with writing(db):
+        db.executemany("DELETE FROM sessions WHERE directory = ? AND name = ?", [(number, name) for name in names])
+
+
+def _conditions(filters: Filters) -> tuple[str, list[Any]]:
+    """What of the filters SQL can say exactly; the rest is left to Filters.match."""
+    wanted = {
+        "instr(model, ?)": None if filters.model is None else _bytes(filters.model),
+        "epoch >= ?": filters.since,
+        "epoch < ?": filters.until,
+        "turns >= ?": filters.min_turns,
+        "turns <= ?": filters.max_turns,
+        "cost >= ?": filters.min_cost,
+        "cost <= ?": filters.max_cost,
+    }
+    given = {condition: value for condition, value in wanted.items() if value is not None}
+    return "".join(f" AND {condition}" for condition in given), list(given.values())
+
+
+def _row(name: bytes, facts: str) -> Row:
+    row = Row(_text(name), *json.loads(facts))
+    row.tags = tuple(row.tags)
+    return row
+
+
+def _bytes(text: str) -> bytes:
+    """A text as SQLite can hold and compare it: in the order of Python's, halves of surrogate pairs among it."""
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "surrogatepass")
