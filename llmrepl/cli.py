@@ -44,7 +44,7 @@ def main(words: list[str], world: World) -> int:
         workspace = _workspace(world, signals)
         code = _run(words, workspace) if words or not world.stdin.isatty() else _prompt(workspace)
         world.stdout.flush()
-        return code
+        return die_of(signals.stopped) if signals.stopped else code
     except Failure as failure:
         from llmrepl.view.output import PlainOutput
 
@@ -55,13 +55,27 @@ def main(words: list[str], world: World) -> int:
             output.say("".join(traceback.format_exception(failure)))
         output.failure(failure)
         return failure.code
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that the flush at exit finds no one dead
-        return CLOSED_PIPE
+    except OSError as error:
+        if signals.stopped:
+            return die_of(signals.stopped)
+        return _unwritable(world, error)
     except KeyboardInterrupt:
         return die_of(2)
     except Stopped as stopped:
         return die_of(stopped.signum)
+
+
+def _unwritable(world: World, error: OSError) -> int:
+    """Say, if anybody is there, that the output cannot be written; the exit code."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that the flush at exit succeeds
+    if isinstance(error, BrokenPipeError):
+        return CLOSED_PIPE
+    from llmrepl.errors import FAILED, Failure
+    from llmrepl.view.output import PlainOutput
+
+    why = (error.strerror or "the system refused").lower()
+    PlainOutput(world).failure(Failure(f"the output cannot be written: {why}", "what was said is saved"))
+    return FAILED
 
 
 def _workspace(world: World, signals: Signals) -> Workspace:
@@ -82,7 +96,10 @@ def _prompt(workspace: Workspace) -> int:
     from llmrepl.repl.loop import Loop
 
     workspace.check_writable()
-    return Loop(workspace, lambda: _shell(workspace, json=False)).run()
+    try:
+        return Loop(workspace, lambda: _shell(workspace, json=False)).run()
+    finally:
+        workspace.close()
 
 
 def _run(words: list[str], workspace: Workspace) -> int:

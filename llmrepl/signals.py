@@ -12,9 +12,13 @@ from llmrepl.errors import Stopped
 
 
 class Signals:
-    """The process's signals. Until `install` is called it only shields in name."""
+    """The process's signals. Until `install` is called it only shields in name.
+
+    `stopped` is the SIGTERM or SIGHUP that came, for when its exception was lost on the way out.
+    """
 
     def __init__(self) -> None:
+        self.stopped: int | None = None
         self._shields = 0
         self._waiting: int | None = None
 
@@ -37,6 +41,8 @@ class Signals:
                 _raise(signum)
 
     def _arrived(self, signum: int, _frame: FrameType | None) -> None:
+        if signum != signal.SIGINT:
+            self.stopped = signum
         if self._shields:
             if self._waiting is None or signum != signal.SIGINT:
                 self._waiting = signum

@@ -208,6 +208,18 @@ def test_output_that_nobody_reads_ends_quietly_and_keeps_what_was_said(newcomer:
     assert [name for name in newcomer.files("runs") if name.endswith((".tmp", ".journal"))] == []
 
 
+def test_output_that_cannot_be_written_is_one_line(newcomer: Newcomer) -> None:
+    with open("/dev/full", "wb") as full:
+        ran = subprocess.run(
+            [*LLM, *NAMED], input=b"hello\n", stdout=full, stderr=subprocess.PIPE, cwd=newcomer.cwd,
+            env=newcomer.environ,
+        )  # fmt: skip
+    assert ran.returncode == 1
+    assert b"Traceback" not in ran.stderr
+    assert b"no space left on device" in ran.stderr
+    assert newcomer.said("talk")[0][0] == "hello"
+
+
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
 def test_a_stream_that_is_not_there_is_no_traceback(newcomer: Newcomer, closed: str) -> None:
     ran = subprocess.run(

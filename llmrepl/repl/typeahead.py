@@ -22,20 +22,23 @@ class Typeahead:
 
     @contextmanager
     def collect(self) -> Iterator[None]:
-        """Within the block keys are not echoed; Ctrl-C and Ctrl-Z work as ever."""
+        """Within the block keys are not echoed; Ctrl-C and Ctrl-Z work as ever, and throw away nothing that was typed."""
         try:
             before = termios.tcgetattr(self._fd)
         except termios.error:  # not a terminal any more
             yield
             return
         quiet = termios.tcgetattr(self._fd)
-        quiet[3] &= ~(termios.ECHO | termios.ICANON)
+        quiet[3] = quiet[3] & ~(termios.ECHO | termios.ICANON) | termios.NOFLSH
         termios.tcsetattr(self._fd, termios.TCSANOW, quiet)
         try:
             yield
         finally:
-            self.draft = typed(self._pending())
-            termios.tcsetattr(self._fd, termios.TCSANOW, before)
+            try:
+                self.draft = typed(self._pending())
+                termios.tcsetattr(self._fd, termios.TCSANOW, before)
+            except (OSError, termios.error):  # the terminal was closed meanwhile
+                self.draft = ""
 
     def take(self) -> str:
         """The draft, once."""
