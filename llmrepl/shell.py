@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from llmrepl import turn
 from llmrepl.commands import line
 from llmrepl.commands.registry import Call, Table
-from llmrepl.commands.replies import Ask, Chat, Edit, Leave, Reply, RunScript, Several, Trouble
+from llmrepl.commands.replies import Ask, Chat, Choose, Copy, Edit, Leave, Reply, RunScript, Several, Trouble
 from llmrepl.errors import FAILED, OK, Failure, WrongUse, gravest
-from llmrepl.messages import safe_name
+from llmrepl.messages import count
+from llmrepl.person import Nobody, Person
 from llmrepl.view.jsonlines import JsonOutput
 from llmrepl.view.output import Output
 from llmrepl.workspace import Workspace
@@ -22,8 +23,7 @@ MOST_SCRIPTS = 20
 class Shell:
     """The commands, the workspace that they work on, and where to draw.
 
-    `left` is set once the user wants to leave, `greet` when a conversation was loaded; `editor` lets the user edit a
-    text.
+    `left` is set once the user wants to leave, `greet` when a conversation was loaded; `person` is who can be asked.
     """
 
     def __init__(self, workspace: Workspace, table: Table, output: Output) -> None:
@@ -33,7 +33,7 @@ class Shell:
         self.left = False
         self.greet = False
         self._scripts = 0
-        self.editor: Callable[[str], str] = _no_editor
+        self.person: Person = Nobody()
 
     def run(self, text: str) -> int:
         """Run one input as typed; its exit code. A failure is drawn, not raised."""
@@ -77,12 +77,12 @@ class Shell:
         self.tell()
         if not isinstance(reply, Ask):  # which is drawn as it goes
             self.output.reply(call, reply)
-        return self.follow(reply)
+        return self._follow(call, reply)
 
-    def follow(self, reply: Reply) -> int:
+    def _follow(self, call: Call, reply: Reply) -> int:
         """Do what a reply wishes, beyond being drawn."""
         if isinstance(reply, Several):
-            return gravest(self.follow(part) for part in reply.parts)
+            return gravest(self._follow(call, part) for part in reply.parts)
         if isinstance(reply, Trouble):
             self.output.failure(reply.failure)
             return reply.failure.code
@@ -94,8 +94,14 @@ class Shell:
             return self.script(reply)
         elif isinstance(reply, Chat):
             self.greet = True
+        elif isinstance(reply, Copy):
+            self.person.copy(reply.text)
+            self.output.note(f"{reply.what} copied, {count(len(reply.text), 'character')}")
         elif isinstance(reply, Edit):
-            return self.call(self.table.parse_line(f"{reply.command} -- {self.editor(reply.text)}"))
+            return self.answer(call, reply.then(self.person.edit(reply.text)))
+        elif isinstance(reply, Choose):
+            chosen = self.person.choose(reply)
+            return self.answer(call, reply.then(chosen)) if chosen is not None else OK
         return OK
 
     def ask(self, wish: Ask) -> int:
@@ -125,14 +131,9 @@ class Shell:
         """Run the inputs of a file."""
         if self._scripts == MOST_SCRIPTS:
             raise WrongUse(f"scripts run one another more than {MOST_SCRIPTS} deep", "see which of them runs itself")
-        try:
-            lines = wish.path.read_text("utf-8", "replace").split("\n")
-        except OSError as error:
-            why = (error.strerror or "the system refused").lower()
-            raise WrongUse(f"{safe_name(wish.path.name)} cannot be read: {why}", "check the path") from error
         self._scripts += 1
         try:
-            return self.inputs(line.inputs(_filled(lines, wish.arguments)), keep_going=False)
+            return self.inputs(line.inputs(_filled(wish.lines, wish.arguments)), keep_going=False)
         finally:
             self._scripts -= 1
 
@@ -168,7 +169,3 @@ def _filled(lines: Iterable[str], arguments: Sequence[str]) -> Iterator[str]:
         for number in range(len(arguments), 0, -1):
             text = text.replace(f"${number}", arguments[number - 1])
         yield text
-
-
-def _no_editor(text: str) -> str:
-    raise WrongUse("there is no editor in a script", "give the text with the command")

@@ -46,7 +46,7 @@ def model(workspace: Workspace, id: str | None) -> Reply:
 def system(workspace: Workspace, text: str, clear: bool, edit: bool) -> Reply:
     """Show, set, clear or edit the system prompt."""
     if edit:
-        return Edit(workspace.system or "", "system")
+        return Edit(workspace.system or "", lambda new: system.handler(workspace, text=new, clear=not new, edit=False))
     if not text and not clear:
         none = Note("there is no system prompt; ':system TEXT' sets one")
         return Document(workspace.system) if workspace.system else none

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from llmrepl.commands.keeping import resume_session
 from llmrepl.commands.registry import PROMPT, TERMINAL, argument, command
 from llmrepl.commands.replies import Ask, Chat, Document, Leave, Reply, RunScript, Several
 from llmrepl.errors import WrongUse
 from llmrepl.messages import shown_path
 from llmrepl.packaged import packaged
+from llmrepl.paths import expand
+from llmrepl.sessions.files import reason
 from llmrepl.workspace import Workspace
 
 GROUP = "program"
@@ -111,19 +111,23 @@ def ask(
 
 @command(
     "run",
-    "run a script of inputs",
-    argument("file", help="the script", source="files"),
+    "run a script of inputs, or a saved prompt",
+    argument("file", help="the script, or a name in [prompts] of the configuration", source="files"),
     argument("arguments", help="$1, $2 … in the script", nargs="*", metavar="ARG"),
     group=GROUP,
     example="run standup.llm",
     where=PROMPT,
 )
 def run(workspace: Workspace, file: str, arguments: list[str]) -> Reply:
-    """Run each line of a file as an input."""
-    path = workspace.world.cwd / Path(file).expanduser()
-    if not path.is_file():
-        raise WrongUse(f"there is no script {shown_path(path, workspace.world.cwd)}", "check the path")
-    return RunScript(path, tuple(arguments))
+    """Run each line of a file as an input, or a saved prompt as one."""
+    path = workspace.world.cwd / expand(file, workspace.places.home)
+    if file in workspace.settings.prompts and not path.exists():
+        return RunScript(file, ['"""', *workspace.settings.prompts[file].split("\n"), '"""'], arguments)
+    shown = shown_path(path, workspace.world.cwd)
+    try:
+        return RunScript(shown, path.read_text("utf-8", "replace").split("\n"), arguments)
+    except OSError as error:
+        raise WrongUse(f"{shown} cannot be read: {reason(error)}", "check the path") from error
 
 
 @command(

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from llmrepl.errors import Failure
 
@@ -95,25 +94,47 @@ class Ask:
 
 @dataclass
 class Edit:
-    """A wish to edit `text` in the user's editor; `command` is run with what comes out."""
+    """A wish to edit `text` in the user's editor; `then` makes the next reply of what comes out."""
 
     text: str
-    command: str
+    then: Callable[[str], Reply]
+
+
+@dataclass
+class Copy:
+    """A wish to put `text` into the clipboard, exactly as it is; `what` names it."""
+
+    text: str
+    what: str
 
 
 @dataclass
 class Choose:
-    """A wish to let the user pick a session; `command` is run with the name. Without a terminal the table is shown."""
+    """A wish to let the user pick one of `choices`; `then` makes the next reply of it.
 
-    command: str
-    table: Table
+    Without a terminal the names are listed, and `usage` says how to name one.
+    """
+
+    choices: Sequence[Choice]
+    then: Callable[[str], Reply]
+    usage: str
+
+
+@dataclass
+class Choice:
+    """Something to pick: its name, a hint beside it, and what is shown of it while it is selected."""
+
+    name: str
+    hint: str
+    preview: Callable[[], str]
 
 
 @dataclass
 class RunScript:
-    """A wish to run the inputs in a file, `arguments` being $1, $2 … of it."""
+    """A wish to run the inputs in the lines of a script called `name`, `arguments` being $1, $2 … of it."""
 
-    path: Path
+    name: str
+    lines: Sequence[str]
     arguments: Sequence[str] = field(default_factory=tuple)
 
 
@@ -122,4 +143,4 @@ class Leave:
     """A wish to leave the shell."""
 
 
-Reply = Note | Trouble | Table | Panel | Document | Several | Chat | Ask | Edit | Choose | RunScript | Leave
+Reply = Note | Trouble | Table | Panel | Document | Several | Chat | Ask | Edit | Copy | Choose | RunScript | Leave

@@ -14,8 +14,8 @@ from prompt_toolkit.enums import EditingMode
 from prompt_toolkit.input import Input
 from prompt_toolkit.output import Output as Screen
 
+from llmrepl.repl.at_terminal import AtTerminal
 from llmrepl.repl.banner import opening
-from llmrepl.repl.editor import edited
 from llmrepl.repl.history import open_history
 from llmrepl.repl.idle import when_idle
 from llmrepl.repl.keys import key_bindings, unquoted
@@ -76,7 +76,7 @@ class Loop:
         with self._opening:
             if self._shell is None:
                 self._shell = self._open_shell()
-                self._shell.editor = lambda text: edited(text, self._workspace.world.environ)
+                self._shell.person = AtTerminal(self._workspace.world)
             return self._shell
 
     def _completer(self) -> Completer:

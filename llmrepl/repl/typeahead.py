@@ -22,7 +22,7 @@ class Typeahead:
 
     @contextmanager
     def collect(self) -> Iterator[None]:
-        """Within the block keys are not echoed; Ctrl-C and Ctrl-Z work as ever, and throw away nothing that was typed."""
+        """Within the block keys are not echoed; Ctrl-C and Ctrl-Z work as ever, and throw away nothing that came."""
         try:
             before = termios.tcgetattr(self._fd)
         except termios.error:  # not a terminal any more

@@ -1,0 +1,39 @@
+"""What only a person at a terminal can be asked for."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from llmrepl.commands.replies import Choose
+from llmrepl.errors import WrongUse
+from llmrepl.messages import safe_name
+
+
+class Person(Protocol):
+    """Whoever the shell runs for."""
+
+    def edit(self, text: str) -> str:
+        """`text` as it comes out of the user's editor. Raises WrongUse if there is none."""
+
+    def copy(self, text: str) -> None:
+        """Put `text` into the clipboard. Raises WrongUse if there is none."""
+
+    def choose(self, wish: Choose) -> str | None:
+        """The name of what was picked, None if nothing was. Raises WrongUse where nobody can pick."""
+
+
+class Nobody:
+    """A script: it cannot be asked, and is told what to write instead."""
+
+    def edit(self, text: str) -> str:
+        """There is no editor in a script."""
+        raise WrongUse("there is no editor in a script", "give the text with the command")
+
+    def copy(self, text: str) -> None:
+        """There is no clipboard in a script."""
+        raise WrongUse("there is no clipboard in a script", "':export' and ':history' write to a file or to stdout")
+
+    def choose(self, wish: Choose) -> str | None:
+        """There is nobody to choose."""
+        names = ", ".join(safe_name(choice.name) for choice in wish.choices[:20]) or "there are none"
+        raise WrongUse(f"which session? {names}", wish.usage)

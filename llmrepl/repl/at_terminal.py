@@ -1,0 +1,28 @@
+"""A person at a terminal: has an editor, a clipboard, and can pick from a list."""
+
+from __future__ import annotations
+
+from llmrepl.commands.replies import Choose
+from llmrepl.repl.clipboard import copy
+from llmrepl.repl.editor import edited
+from llmrepl.repl.picker import pick
+from llmrepl.world import World
+
+
+class AtTerminal:
+    """The Person of the prompt."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def edit(self, text: str) -> str:
+        """`text` as it comes out of $VISUAL or $EDITOR."""
+        return edited(text, self._world.environ)
+
+    def copy(self, text: str) -> None:
+        """Put `text` into the clipboard."""
+        copy(text, self._world)
+
+    def choose(self, wish: Choose) -> str | None:
+        """Let the user pick, with what is typed narrowing the list."""
+        return pick(wish.choices)
