@@ -41,7 +41,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("till.py", "workspace.py", "turn.py"),
     ("commands/",),
     ("view/",),
-    ("repl/", "shell.py", "script.py", "generate/"),
+    ("repl/", "person.py", "shell.py", "script.py", "generate/"),
     ("cli.py", "__main__.py"),
 )
 """The ground floor first. A file may import from its own floor and from below."""
