@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import gzip
-import importlib.util
 import json
 import os
 import sqlite3
 import subprocess
-import sys
 import zipfile
 from collections.abc import Iterator
 from contextlib import closing
@@ -86,13 +84,14 @@ ask(model, "häßlich 👋\\n\\nzwei")
 
 @pytest.fixture(scope="module")
 def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A logs.db that llm itself wrote."""
-    if importlib.util.find_spec("llm") is None:
-        pytest.skip("the package llm is not installed: pip install llm")
+    """A logs.db that llm itself wrote, in an environment of its own: its command has the name of ours."""
+    python = os.environ.get("LLMREPL_PYTHON_WITH_LLM")
+    if python is None:
+        pytest.skip("LLMREPL_PYTHON_WITH_LLM names no Python that has the package llm")
     directory = tmp_path_factory.mktemp("llm")
     path = directory / "logs.db"
     environ = {**os.environ, "LLM_USER_PATH": str(directory)}
-    subprocess.run([sys.executable, "-c", WRITER, str(path)], check=True, env=environ, cwd=directory)
+    subprocess.run([python, "-c", WRITER, str(path)], check=True, env=environ, cwd=directory)
     return path
 
 
