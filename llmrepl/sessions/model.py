@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import base64
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
+from llmrepl.providers.base import Attachment
 from llmrepl.providers.base import Message as ContextMessage
 from llmrepl.providers.base import Usage as UsageEvent
 from llmrepl.sessions.reply import Reply
+
+SUMMARIZED = "A summary of our conversation so far:"
+"""What stands above a summary that the model is shown in the place of older turns."""
 
 INTERRUPTED, ERROR = "interrupted", "error"
 """`finish_reason` of a reply that was cut off (its part is kept) and of a prompt that got no reply at all."""
@@ -19,11 +25,25 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="allow")
 
 
+class Kept(_Part):
+    """An image that went with a message; `data` is base64."""
+
+    name: str
+    media_type: str
+    data: str
+
+    @classmethod
+    def of(cls, image: Attachment) -> Kept:
+        """An attachment as it is kept."""
+        return cls(name=image.name, media_type=image.media_type, data=base64.b64encode(image.data).decode("ascii"))
+
+
 class Message(_Part):
     """One message; `content` is text, or a list of parts as other programs write it."""
 
     role: str
     content: str | list[Any] | None = None
+    attachments: list[Kept] | None = None
 
     @property
     def text(self) -> str:
@@ -78,9 +98,14 @@ class Turn(_Part):
     undone: bool | None = None
 
     @classmethod
-    def begun(cls, question: str, created_at: str, answered_by: str | None = None) -> Turn:
+    def begun(
+        cls, question: str, created_at: str, answered_by: str | None = None, images: Sequence[Attachment] = ()
+    ) -> Turn:
         """A turn whose reply is still to come."""
-        turn = cls(messages=[Message(role="user", content=question)], created_at=created_at)
+        message = Message(role="user", content=question)
+        if images:
+            message.attachments = [Kept.of(image) for image in images]
+        turn = cls(messages=[message], created_at=created_at)
         if answered_by:
             turn.answered_by = answered_by
         return turn
@@ -133,6 +158,7 @@ class Session(_Part):
 
     def add(self, turn: Turn) -> int:
         """Append `turn`, count it in the totals, and return its number (from 1)."""
+        self._total()
         self.turns.append(turn)
         self._count(turn, +1)
         if self._context is not None and turn.in_context:
@@ -142,6 +168,7 @@ class Session(_Part):
     def replace(self, number: int, turn: Turn) -> None:
         """Put `turn` in the place of turn `number` (from 1)."""
         old = self.turns[number - 1]
+        self._total()
         self._count(old, -1)
         self.turns[number - 1] = turn
         self._count(turn, +1)
@@ -155,8 +182,10 @@ class Session(_Part):
     def context(self) -> list[ContextMessage]:
         """What the model is shown, oldest first. Kept up to date turn by turn, so asking costs nothing."""
         if self._context is None:
-            start = self.context_start
-            self._context = [m for turn in self.turns[start:] if turn.in_context for m in _for_context(turn)]
+            summary = (self.meta or {}).get("summary")
+            first = [ContextMessage("user", f"{SUMMARIZED}\n\n{summary}")] if isinstance(summary, str) else []
+            turns = self.turns[self.context_start :]
+            self._context = first + [m for turn in turns if turn.in_context for m in _for_context(turn)]
         return self._context
 
     @property
@@ -165,9 +194,16 @@ class Session(_Part):
         start = (self.meta or {}).get("context_start")
         return start if isinstance(start, int) and 0 <= start <= len(self.turns) else 0
 
+    def summarize(self, summary: str) -> None:
+        """Show the model `summary` in the place of all that was said so far; the turns stay."""
+        self.set_meta("context_start", len(self.turns))
+        self.set_meta("summary", summary)
+        self._context = None
+
     def reset_context(self) -> None:
         """Begin the context anew after the last turn; the turns stay."""
         self.set_meta("context_start", len(self.turns))
+        self.set_meta("summary", None)
         self._context = None
 
     def set_meta(self, key: str, value: Any) -> None:
@@ -180,10 +216,13 @@ class Session(_Part):
         for turn in self.turns:
             self._count(turn, +1)
 
-    def _count(self, turn: Turn, sign: int) -> None:
+    def _total(self) -> None:
+        """Make the totals of a session that another program wrote without them."""
         if self.usage_totals is None:
-            self.usage_totals = Usage(prompt_tokens=0, completion_tokens=0, total_tokens=0)
-        if turn.usage is None:
+            self.recount()
+
+    def _count(self, turn: Turn, sign: int) -> None:
+        if turn.usage is None or self.usage_totals is None:
             return
         for key in ("prompt_tokens", "completion_tokens", "total_tokens"):
             more = getattr(turn.usage, key)
@@ -222,4 +261,16 @@ def title_of(prompt: str, limit: int = 60) -> str:
 
 
 def _for_context(turn: Turn) -> list[ContextMessage]:
-    return [ContextMessage(m.role, m.text) for m in turn.messages if m.text and m.role in ("user", "assistant")]
+    return [
+        ContextMessage(m.role, m.text, tuple(_attachment(kept) for kept in m.attachments or ()))
+        for m in turn.messages
+        if (m.text or m.attachments) and m.role in ("user", "assistant")
+    ]
+
+
+def _attachment(kept: Kept) -> Attachment:
+    try:
+        data = base64.b64decode(kept.data, validate=True)
+    except ValueError:
+        data = b""
+    return Attachment(kept.name, kept.media_type, data)
