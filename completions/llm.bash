@@ -10,7 +10,7 @@ _shtab_llm_sessions_subparsers=(export list recover resume scan show validate)
 _shtab_llm_subparsers=(ask chat completions export help show usage config sessions)
 
 _shtab_llm_ask_option_strings=(-h --help --model -m --system -s --save --name --json)
-_shtab_llm_chat_option_strings=(-h --help -m --model -s --system -b --budget --warn-at -r --resume -c --continue --name --save-dir --no-save --json --keep-going)
+_shtab_llm_chat_option_strings=(-h --help -m --model -s --system -b --budget --warn-at -r --resume -c --continue -f --file --name --save-dir --no-save --json --keep-going)
 _shtab_llm_completions_option_strings=(-h --help)
 _shtab_llm_export_option_strings=(-h --help --session --force --dir)
 _shtab_llm_help_option_strings=(-h --help)
@@ -29,6 +29,8 @@ _shtab_llm_sessions_validate_option_strings=(-h --help --dir)
 _shtab_llm_sessions_option_strings=(-h --help)
 _shtab_llm_option_strings=(-h --help --version)
 
+_shtab_llm_chat__f_COMPGEN=_shtab_compgen_files
+_shtab_llm_chat___file_COMPGEN=_shtab_compgen_files
 _shtab_llm_chat___save_dir_COMPGEN=_shtab_compgen_dirs
 _shtab_llm_export_pos_1_COMPGEN=_shtab_compgen_files
 _shtab_llm_export___dir_COMPGEN=_shtab_compgen_dirs
@@ -59,6 +61,8 @@ _shtab_llm_ask___save_nargs=0
 _shtab_llm_ask___json_nargs=0
 _shtab_llm_chat__h_nargs=0
 _shtab_llm_chat___help_nargs=0
+_shtab_llm_chat__r_nargs='?'
+_shtab_llm_chat___resume_nargs='?'
 _shtab_llm_chat__c_nargs=0
 _shtab_llm_chat___continue_nargs=0
 _shtab_llm_chat___no_save_nargs=0

@@ -51,7 +51,7 @@ function _shtab_llm_using
 end
 
 set -g _shtab_llm_commands ask chat completions export help show usage config 'config list' 'config path' sessions 'sessions export' 'sessions list' 'sessions recover' 'sessions resume' 'sessions scan' 'sessions show' 'sessions validate'
-set -g _shtab_llm_opts_with_value --breakdown-by --budget --contains --dir --format --limit --max-cost --max-turns --min-cost --min-turns --model --name --resume --save-dir --session --since --sort --system --system-contains --tag --until --warn-at -b -m -r -s
+set -g _shtab_llm_opts_with_value --breakdown-by --budget --contains --dir --file --format --limit --max-cost --max-turns --min-cost --min-turns --model --name --resume --save-dir --session --since --sort --system --system-contains --tag --until --warn-at -b -f -m -r -s
 
 complete -c llm -e
 complete -c llm -f
@@ -71,8 +71,9 @@ complete -c llm -n '_shtab_llm_using chat' -s m -l model -x -d 'the model, as PR
 complete -c llm -n '_shtab_llm_using chat' -s s -l system -x -d 'the system prompt'
 complete -c llm -n '_shtab_llm_using chat' -s b -l budget -x -d 'USD that this session may cost'
 complete -c llm -n '_shtab_llm_using chat' -l warn-at -x -d 'tell at this share of the budget, such as 0.8'
-complete -c llm -n '_shtab_llm_using chat' -s r -l resume -x -d 'go on with this session'
+complete -c llm -n '_shtab_llm_using chat' -s r -l resume -x -d 'go on with this session; bare, pick one'
 complete -c llm -n '_shtab_llm_using chat' -s c -l continue -d 'go on with the latest session'
+complete -c llm -n '_shtab_llm_using chat' -s f -l file -xka "(__fish_complete_path (commandline -ct))" -d 'attach FILE to the first prompt; - is the text that is piped in'
 complete -c llm -n '_shtab_llm_using chat' -l name -x -d 'the new session'"'"'s name'
 complete -c llm -n '_shtab_llm_using chat' -l save-dir -xka "(__fish_complete_directories)" -d 'where sessions are kept'
 complete -c llm -n '_shtab_llm_using chat' -l no-save -d 'keep nothing on disk'

@@ -105,22 +105,38 @@ def _prompt(workspace: Workspace) -> int:
 def _run(words: list[str], workspace: Workspace) -> int:
     from llmrepl.commands.registry import TERMINAL
     from llmrepl.commands.table import all_commands
-    from llmrepl.errors import Failure
+    from llmrepl.errors import Failure, gravest
 
     call = all_commands().parse(_command_words(words), TERMINAL)
     workspace.world.log(f"command {call.command.name}")
     shell = _shell(workspace, json=call.command.name in ("chat", "ask") and call.values.get("json", False))
     try:
-        reply = call.run(workspace)
-        chat = _wish_to_chat(reply)
-        if chat:
-            return _chat(shell, call, reply, chat)
-        return shell.answer(call, reply)
+        code = _answered(shell, call)
     except Failure as failure:
         shell.output.failure(failure)
-        return failure.code
-    finally:
+        code = failure.code
+    except BaseException:
         shell.close()
+        raise
+    return gravest((code, shell.close()))
+
+
+def _answered(shell: Shell, call: Call) -> int:
+    """Run the command that was named, and the conversation that it may wish for."""
+    from llmrepl.commands.replies import Choose
+
+    if shell.workspace.world.interactive():
+        from llmrepl.repl.at_terminal import AtTerminal
+
+        shell.person = AtTerminal(shell.workspace.world)
+    reply = call.run(shell.workspace)
+    if isinstance(reply, Choose):
+        chosen = shell.person.choose(reply)
+        if chosen is None:
+            return 0
+        reply = reply.then(chosen)
+    chat = _wish_to_chat(reply)
+    return _chat(shell, call, reply, chat) if chat else shell.answer(call, reply)
 
 
 def _shell(workspace: Workspace, *, json: bool) -> Shell:

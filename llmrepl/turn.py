@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from llmrepl.attach import with_texts
 from llmrepl.errors import Failure, NotSaved, OverBudget
 from llmrepl.providers.base import Event, Finish, Message, Notice, Provider, Reasoning, Request, Text, Usage
 from llmrepl.providers.estimate import estimated, prompt_tokens, tokens, utf8_size
@@ -56,8 +57,11 @@ class Exchange:
         model: str | None,
         system: str | None,
         replaces: int | None,
+        context: Sequence[Message],
     ) -> None:
         self._workspace = workspace
+        self._images = tuple(a for a in workspace.attachments if not a.media_type.startswith("text/"))
+        self._context = context
         self._keeper = keeper
         self._model = model or workspace.model
         self._system = system
@@ -67,7 +71,7 @@ class Exchange:
         self._finish: str | None = None
         self._failure: Failure | None = None
         self._unsaved: NotSaved | None = None
-        self._question = text.encode("utf-8", "replace").decode()
+        self._question = with_texts(text, workspace.attachments).encode("utf-8", "replace").decode()
         self._replaces = replaces
         self._number: int | None = None
         self.outcome: Outcome | None = None
@@ -77,14 +81,14 @@ class Exchange:
         self._chosen, self._provider = workspace.provider(self._model)
         self._started = workspace.world.monotonic()
         system = workspace.system if self._system is None else self._system
-        question = Message("user", self._question)
+        question = Message("user", self._question, self._images)
 
         def most_tokens() -> int:
-            before = self._keeper.session.context() if self._keeper else []
+            before = self._keeper.session.context() if self._keeper else self._context
             return prompt_tokens(Request(self._chosen.model, [*before, question], system))
 
         self._ticket = workspace.till().open(self._chosen, most_tokens)
-        context = [question]
+        context = [*self._context, question]
         if self._keeper:
             self._begin(self._keeper)
             context = self._keeper.session.context()
@@ -139,7 +143,8 @@ class Exchange:
         created_at = self._workspace.world.now().isoformat(timespec="microseconds")
         self._number = len(keeper.session.turns) + 1 if self._replaces is None else self._replaces
         try:
-            keeper.begin(self._question, created_at, answered_by, self._replaces)
+            keeper.begin(self._question, created_at, answered_by, self._replaces, self._images)
+            self._workspace.attachments.clear()
         except NotSaved as unsaved:
             if not self._workspace.world.interactive():
                 unsaved.next = "nothing was sent; " + unsaved.next
@@ -191,11 +196,12 @@ def ask(
     system: str | None = None,
     replaces: int | None = None,
     keep: bool = True,
+    context: Sequence[Message] = (),
 ) -> Exchange:
-    """Ask the model `text` in the open conversation (with `keep`), or on its own.
+    """Ask the model `text` in the open conversation (with `keep`), or on its own, after `context`.
 
     Raises, when the `with` block is entered: WrongUse for an unknown model or a missing key, OverBudget, and
     off a terminal NotSaved. Nothing was sent then.
     """
     keeper = workspace.keeper() if keep else None
-    return Exchange(workspace, text, keeper, model=model, system=system, replaces=replaces)
+    return Exchange(workspace, text, keeper, model=model, system=system, replaces=replaces, context=context)

@@ -19,7 +19,7 @@ from llmrepl.signals import Signals
 from llmrepl.world import World
 
 if TYPE_CHECKING:
-    from llmrepl.providers.base import Options, Provider
+    from llmrepl.providers.base import Attachment, Options, Provider
     from llmrepl.sessions.keeper import Keeper
     from llmrepl.sessions.model import Session
     from llmrepl.sessions.query import Row
@@ -50,6 +50,8 @@ class Workspace:
         self.keep = keep
         self.stdin_is_input = False
         self.notes: list[str] = []
+        self.attachments: list[Attachment] = []
+        self.incognito = False
         self._name: str | None = None
         self._began = world.now()
         self._directory: Path | None = None
@@ -201,6 +203,28 @@ class Workspace:
             self._model, self._system = model, system or ""
         else:
             self._collect()
+
+    def set_incognito(self, on: bool) -> None:
+        """From here on write nothing of the conversation; or, off, begin a fresh session that is kept.
+
+        Raises NotSaved if what was said before could not be saved; nothing is changed then.
+        """
+        keeper = self._keeper.aside() if self._keeper and on else None
+        self.switch(keeper)
+        self.incognito, self.keep = on, not on
+        self.till().incognito = on
+
+    def leave_incognito(self) -> None:
+        """From here on the open session is kept, as the user has just asked for."""
+        if self.incognito:
+            self.incognito, self.keep = False, True
+            self.till().incognito = False
+
+    def secret_in(self, text: str) -> bool:
+        """Whether there is a key or a password in a text."""
+        from llmrepl.sessions import secrets
+
+        return bool(secrets.find(text))
 
     def close(self) -> None:
         """Save and let go of everything. Raises NotSaved."""

@@ -56,6 +56,15 @@ class World:
             self.stderr.write(f"debug: {(self.monotonic() - self.started) * 1000:8.1f} ms  {safe(text)}\n")
             self.stderr.flush()
 
+    def talk_on_terminal(self) -> None:
+        """Once standard input was read, let what follows come from the terminal, if there is one."""
+        try:
+            terminal = os.open("/dev/tty", os.O_RDWR | os.O_CLOEXEC)
+        except OSError:
+            return
+        os.dup2(terminal, self.stdin.fileno())
+        os.close(terminal)
+
     def interactive(self) -> bool:
         """Whether a person types at a terminal and sees one."""
         return self.stdin.isatty() and self.stdout.isatty()

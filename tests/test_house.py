@@ -38,7 +38,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("providers/",),
     ("sessions/",),
     ("money/",),
-    ("till.py", "workspace.py", "turn.py"),
+    ("attach.py", "till.py", "workspace.py", "turn.py"),
     ("commands/",),
     ("view/",),
     ("repl/", "person.py", "shell.py", "script.py", "generate/"),

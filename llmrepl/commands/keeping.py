@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llmrepl.commands.registry import BOTH, PROMPT, argument, command
-from llmrepl.commands.replies import Chat, Column, Document, Note, Panel, Reply, Several, Table
+from llmrepl.commands.replies import Chat, Choice, Choose, Column, Document, Note, Panel, Reply, Several, Table
 from llmrepl.errors import Failure, WrongUse
 from llmrepl.messages import count, money, safe_name, shown_path
 from llmrepl.paths import expand
 from llmrepl.sessions import files
+from llmrepl.sessions.names import without_ending
+from llmrepl.sessions.query import Filters, arranged
 from llmrepl.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -51,6 +54,7 @@ def save(workspace: Workspace, name: str | None, force: bool) -> Reply:
         keeper.copy_to(store.automatic_path(workspace.world.now()))
     else:
         keeper.save()
+    workspace.leave_incognito()
     return Note(f"💾 Session saved to {shown_path(keeper.path or store.directory, workspace.world.cwd)}")
 
 
@@ -63,10 +67,8 @@ def save(workspace: Workspace, name: str | None, force: bool) -> Reply:
     where=PROMPT,
 )
 def load(workspace: Workspace, name: str | None) -> Reply:
-    """Open a session and go on with it; the current one is saved first."""
-    if name is None:
-        raise WrongUse(":load: which session?", "name one; ':sessions' lists them")
-    return resume_session(workspace, name)
+    """Open a session and go on with it, the current one is saved first; bare, pick one."""
+    return pick_session(workspace) if name is None else resume_session(workspace, name)
 
 
 @command(
@@ -78,11 +80,27 @@ def load(workspace: Workspace, name: str | None) -> Reply:
     example="sessions resume my_coding_session",
 )
 def resume(workspace: Workspace, name: str | None, dir: str | None) -> Reply:
-    """Open a session and chat on."""
-    if name is None:
-        raise WrongUse("which session?", "name one; 'llm sessions list' lists them")
+    """Open a session and chat on; bare, pick one."""
     workspace.use_directory(dir)
+    if name is None:
+        return pick_session(workspace)
     return resume_session(workspace, name)
+
+
+def pick_session(workspace: Workspace) -> Reply:
+    """Let the user pick the session to go on with, the newest first."""
+    rows = [row for row in arranged(workspace.rows(), Filters()) if not row.damaged and row.name.endswith(".json")]
+    choices = [
+        Choice(without_ending(row.name), f"{row.date}  {row.model}  {count(row.turns, 'turn')}  {row.title}",
+               partial(_beginning, workspace, row.name))
+        for row in rows
+    ]
+    return Choose(choices, lambda name: resume_session(workspace, name), "name one; 'sessions list' shows them")
+
+
+def _beginning(workspace: Workspace, name: str) -> str:
+    session = workspace.store().read(workspace.directory / name)
+    return _exchange(session.turns[0]) if session.turns else ""
 
 
 def resume_session(workspace: Workspace, name: str) -> Reply:

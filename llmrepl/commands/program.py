@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from llmrepl.commands.keeping import resume_session
+from llmrepl.commands.craft import attach_to_first
+from llmrepl.commands.keeping import pick_session, resume_session
 from llmrepl.commands.registry import PROMPT, TERMINAL, argument, command
 from llmrepl.commands.replies import Ask, Chat, Document, Leave, Reply, RunScript, Several
 from llmrepl.errors import WrongUse
@@ -25,8 +26,11 @@ SCRIPTS = {"bash": "llm.bash", "zsh": "_llm", "fish": "llm.fish", "powershell": 
     argument("-s", "--system", help="the system prompt"),
     argument("-b", "--budget", help="USD that this session may cost", kind=float, metavar="USD"),
     argument("--warn-at", help="tell at this share of the budget, such as 0.8", kind=float, metavar="SHARE"),
-    argument("-r", "--resume", help="go on with this session", source="sessions", metavar="NAME"),
+    argument("-r", "--resume", help="go on with this session; bare, pick one", source="sessions", nargs="?", const="",
+             metavar="NAME"),
     argument("-c", "--continue", help="go on with the latest session", switch=True),
+    argument("-f", "--file", help="attach FILE to the first prompt; - is the text that is piped in", source="files",
+             metavar="FILE"),
     argument("--name", help="the new session's name"),
     argument("--save-dir", help="where sessions are kept", source="directories", metavar="DIR"),
     argument("--no-save", help="keep nothing on disk", switch=True),
@@ -45,6 +49,7 @@ def chat(
     warn_at: float | None,
     resume: str | None,
     continue_: bool,
+    file: str | None,
     name: str | None,
     save_dir: str | None,
     no_save: bool,
@@ -54,11 +59,15 @@ def chat(
     """Open what the options name, and start."""
     workspace.use_directory(save_dir)
     workspace.keep = not no_save
-    if name and (resume or continue_):
+    if name and (resume is not None or continue_):
         raise WrongUse("--name is for a new session, -r and -c go on with one", "leave one of them out")
     parts: list[Reply] = []
     if continue_:
         resume = str(workspace.store().latest())
+    if file:
+        attach_to_first(workspace, file)
+    if resume == "":
+        return pick_session(workspace)
     if resume:
         parts.append(resume_session(workspace, resume))
     elif name:

@@ -11,10 +11,16 @@ from llmrepl.workspace import Workspace
 
 
 class PrivateHistory(FileHistory):
-    """prompt_toolkit's file of inputs, 0600; an input that cannot be written is still in this shell's memory."""
+    """prompt_toolkit's file of inputs, 0600; what is not written is still in this shell's memory."""
+
+    def __init__(self, filename: str, workspace: Workspace) -> None:
+        super().__init__(filename)
+        self._workspace = workspace
 
     def store_string(self, string: str) -> None:
-        """Append one input; a disk that is full does not stop the shell."""
+        """Append one input, but not incognito and none with a secret in it; a full disk does not stop the shell."""
+        if self._workspace.incognito or self._workspace.secret_in(string):
+            return
         try:
             super().store_string(string)
         except OSError:
@@ -31,5 +37,5 @@ def open_history(workspace: Workspace) -> History:
         why = (error.strerror or "the system refused").lower()
         workspace.notes.append(f"what you type is not kept for the next shell: {why} ({path})")
         return InMemoryHistory()
-    return PrivateHistory(str(path))
+    return PrivateHistory(str(path), workspace)
 

@@ -27,7 +27,7 @@ from llmrepl.workspace import Workspace
 if TYPE_CHECKING:
     from llmrepl.shell import Shell
 
-PROMPT = "You: "
+PROMPT, INCOGNITO = "You: ", "You (incognito): "
 
 
 class Loop:
@@ -110,6 +110,7 @@ class Loop:
         vi = self._workspace.settings.get("keys") == "vi"
         self._prompt.editing_mode = EditingMode.VI if vi else EditingMode.EMACS
         draft = self._typeahead.take()
+        self._prompt.message = INCOGNITO if self._workspace.incognito else PROMPT
         if self._warmed:
             return self._prompt.prompt(default=draft)
         self._warmed = True

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 from llmrepl.errors import InUse, NotSaved, WrongUse
 from llmrepl.messages import safe_name
+from llmrepl.providers.base import Attachment
 from llmrepl.sessions import codec, files
 from llmrepl.sessions.claims import claim_beside, claim_free
 from llmrepl.sessions.files import Seen
@@ -67,12 +68,19 @@ class Keeper:
         """Whether something is in memory only, because a write failed."""
         return self._behind
 
-    def begin(self, question: str, created_at: str, answered_by: str | None = None, number: int | None = None) -> int:
+    def begin(
+        self,
+        question: str,
+        created_at: str,
+        answered_by: str | None = None,
+        number: int | None = None,
+        images: Sequence[Attachment] = (),
+    ) -> int:
         """Put the question on disk, as a new turn or in the place of turn `number`; return its number.
 
         `answered_by` is the model where it is not the session's. Raises NotSaved; the turn is in the session even then.
         """
-        turn = Turn.begun(question, created_at, answered_by)
+        turn = Turn.begun(question, created_at, answered_by, images)
         if number is None:
             number = self.session.add(turn)
             if number == 1 and not self.session.title:
@@ -121,6 +129,10 @@ class Keeper:
         if self.path and self.session.turns and (self._dirty or self._behind):
             with self._shield():
                 self._attempt(self._replace, self.name)
+
+    def aside(self) -> Keeper:
+        """A copy of the session that is not kept."""
+        return Keeper(self.session.model_copy(deep=True), None, self._shield)
 
     def rewrite(self) -> None:
         """Replace the JSON by the session as it is in memory, which was changed as a whole. Raises NotSaved."""
