@@ -100,7 +100,7 @@ def read_regular(path: Path, limit: int) -> bytes:
             raise OSError(errno.EINVAL, "it is not a regular file", str(path))
         if status.st_size > limit:
             raise OSError(errno.EFBIG, f"it is larger than {limit >> 20} MiB", str(path))
-        return file.read(limit + 1)
+        return file.read(min(limit, status.st_size) + 1)
 
 
 def private_mkdir(path: Path) -> None:

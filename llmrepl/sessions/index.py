@@ -13,7 +13,8 @@ import re
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import astuple
+from dataclasses import fields
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,10 @@ _ORDERS = {
     "tokens": "tokens DESC, name",
     "cost": "cost DESC, name",
 }
+
+_FACTS = tuple(field.name for field in fields(Row))[1:]
+_facts = attrgetter(*_FACTS)
+"""What is known of a session besides its name, in the order in which it is kept."""
 
 _BETWEEN = "\ufffd"
 """Stands between messages in the text of a session, and for what SQLite cannot hold."""
@@ -149,7 +154,7 @@ class Index:
             settled = abs(self._time_ns() - mtime_ns) > UNSETTLED_NS
             row, _ = listing.read(directory / _text(name))
             values.append((number, name, size, mtime_ns if settled else -1, bool(row.damaged), row.epoch,
-                           _bytes(row.model), row.turns, row.tokens, row.cost, json.dumps(astuple(row)[1:])))
+                           _bytes(row.model), row.turns, row.tokens, row.cost, json.dumps(_facts(row))))
         with writing(db):
             db.executemany(
                 "INSERT OR REPLACE INTO sessions (directory, name, size, mtime_ns, damaged, epoch, model, turns,"

@@ -24,6 +24,7 @@ CREATE INDEX by_state ON sessions (directory, name, size, mtime_ns);
 CREATE INDEX by_date ON sessions (directory, damaged, epoch DESC, name);
 CREATE INDEX to_search ON sessions (directory) WHERE NOT damaged AND NOT searchable;
 CREATE VIRTUAL TABLE texts USING fts5 (text, content = '', columnsize = 0, tokenize = 'trigram case_sensitive 1');
+INSERT INTO texts (texts, rank) VALUES ('hashsize', {64 << 20});
 CREATE VIRTUAL TABLE trigrams USING fts5vocab (texts, row);
 CREATE TABLE filled (texts INTEGER NOT NULL);
 INSERT INTO filled VALUES (0);

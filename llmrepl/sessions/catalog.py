@@ -1,0 +1,117 @@
+"""What a directory of sessions holds, from the index; from the files themselves where there can be no index."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from llmrepl.sessions import listing
+from llmrepl.sessions.index import Index, Progress
+from llmrepl.sessions.indexfile import Unusable
+from llmrepl.sessions.query import Filters, Row, arranged
+from llmrepl.sessions.search import Hit, hits
+
+MANY = 4000
+"""Sessions with a text in them, beyond which the newest are looked into before all are counted."""
+
+PEEK = 400
+
+TRIGRAM = 3
+"""Of a shorter text it takes longer to ask where it is than to look into the newest sessions first."""
+
+QUICK_SECONDS = 0.03
+SHARE = 100
+"""A check of the files that took longer than QUICK_SECONDS is not repeated for SHARE times as long as it took, unless
+files came, went or were replaced."""
+
+
+@dataclass(slots=True)
+class Found:
+    """The sound sessions that were asked for, in order, and every damaged file."""
+
+    rows: list[Row]
+    damaged: list[Row]
+
+
+class Catalog:
+    """`index` and who is told how far it is; `monotonic` is a clock in seconds."""
+
+    def __init__(self, index: Index, progress: Progress, monotonic: Callable[[], float]) -> None:
+        self._index = index
+        self._progress = progress
+        self._monotonic = monotonic
+        self._checked: dict[Path, tuple[int, float, float]] = {}
+
+    def find(
+        self,
+        directory: Path,
+        filters: Filters,
+        sort: str = "date",
+        limit: int | None = None,
+        contains: str | None = None,
+    ) -> Found:
+        """The sessions that `filters` let through, as query.arranged has them, at most `limit`; those with `contains`
+        in a message only, if that is given."""
+        try:
+            self._index.refresh(directory, self._progress, texts=contains is not None)
+            ids = self._index.matching(contains) if contains is not None else None
+            rows = (row for _, row in self._index.rows(directory, filters, sort, ids))
+            if contains is not None and ids is None:
+                rows = (row for row in rows if listing.read_row(directory / row.name, contains))
+            return Found(list(islice(rows, limit)), self._index.damaged(directory))
+        except Unusable:
+            every = list(listing.rows(directory, contains))
+        sound = arranged((row for row in every if not row.damaged), filters, sort, limit)
+        return Found(sound, sorted((row for row in every if row.damaged), key=lambda row: row.name))
+
+    def search(self, directory: Path, wanted: str, filters: Filters, limit: int | None = None) -> list[Hit]:
+        """At most `limit` messages with `wanted` in them, whatever its case, those of the newest session first."""
+        try:
+            if not self._just_checked(directory):
+                self._check(directory)
+            return list(islice(self._hits(directory, wanted, filters), limit))
+        except Unusable:
+            rows = arranged((row for row in listing.rows(directory) if not row.damaged), filters)
+            return list(islice((hit for row in rows for hit in _hits_in(directory, row, wanted)), limit))
+
+    def _hits(self, directory: Path, wanted: str, filters: Filters) -> Iterator[Hit]:
+        """The hits; where a text is in many sessions the newest ones are read, before all that have it are known."""
+        first = self._index.matching(wanted, MANY + 1) if len(wanted) >= TRIGRAM else None
+        many = len(wanted) < TRIGRAM or (first is not None and len(first) > MANY)
+        known: set[int] | None = None
+        for seen, (id, row) in enumerate(self._index.rows(directory, filters, ids=None if many else first)):
+            if many and seen == PEEK:
+                known = set(self._index.matching(wanted) or ())
+            if known is None or id in known:
+                yield from _hits_in(directory, row, wanted)
+
+    def _just_checked(self, directory: Path) -> bool:
+        changed, when, seconds = self._checked.get(directory, (0, 0.0, 0.0))
+        if not changed or seconds < QUICK_SECONDS or changed != _changed(directory):
+            return False
+        return self._monotonic() - when < seconds * SHARE
+
+    def _check(self, directory: Path) -> None:
+        changed, began = _changed(directory), self._monotonic()
+        self._index.refresh(directory, self._progress)
+        seconds = self._monotonic() - began
+        self._index.refresh(directory, self._progress, texts=True)
+        self._checked[directory] = (changed, self._monotonic(), seconds)
+
+
+def _hits_in(directory: Path, row: Row, wanted: str) -> Iterator[Hit]:
+    _, data = listing.read(directory / row.name)
+    for hit in hits(row.name, data, wanted) if data else ():
+        hit.epoch = row.epoch
+        yield hit
+
+
+def _changed(directory: Path) -> int:
+    """When a file last came into the directory, went or was replaced, in ns; 0 if that cannot be told."""
+    try:
+        return os.stat(directory).st_mtime_ns
+    except OSError:
+        return 0

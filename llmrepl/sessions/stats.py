@@ -1,0 +1,57 @@
+"""What sessions come to, for each model and in all. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from llmrepl.sessions.query import Row
+
+
+@dataclass(slots=True)
+class Sums:
+    """Figures of some sessions. `cost` is the known part in USD, `unpriced` the turns without a cost."""
+
+    sessions: int = 0
+    tokens: int = 0
+    turns: int = 0
+    cost: float = 0.0
+    unpriced: int = 0
+
+    @property
+    def tokens_a_session(self) -> int:
+        """The average, rounded down."""
+        return self.tokens // self.sessions if self.sessions else 0
+
+    @property
+    def known_cost(self) -> float | None:
+        """The cost, None if no turn has one."""
+        return None if self.unpriced and self.unpriced == self.turns else self.cost
+
+    def add(self, row: Row) -> None:
+        """Count one session more."""
+        self.sessions += 1
+        self.tokens += row.tokens
+        self.turns += row.turns
+        self.cost += row.cost
+        self.unpriced += row.unpriced
+
+
+def by_model(rows: Iterable[Row]) -> dict[str, Sums]:
+    """The sums for each model, the one that cost most first."""
+    found: dict[str, Sums] = {}
+    for row in rows:
+        found.setdefault(row.model, Sums()).add(row)
+    return dict(sorted(found.items(), key=lambda item: (-item[1].cost, item[0])))
+
+
+def in_all(sums: Iterable[Sums]) -> Sums:
+    """The sum of sums."""
+    every = Sums()
+    for one in sums:
+        every.sessions += one.sessions
+        every.tokens += one.tokens
+        every.turns += one.turns
+        every.cost += one.cost
+        every.unpriced += one.unpriced
+    return every
