@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import shutil
+import re
 import socket
 import ssl
 import subprocess
@@ -341,6 +342,18 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made / "both.pem"
 
 
+def whole_request(connection: socket.socket) -> bytes:
+    """Headers and body: what is closed with bytes unread resets the connection under the answer."""
+    data = b""
+    while b"\r\n\r\n" not in data and (part := connection.recv(65536)):
+        data += part
+    head, _, body = data.partition(b"\r\n\r\n")
+    length = re.search(rb"content-length: (\d+)", head, re.IGNORECASE)
+    while length and len(body) < int(length[1]) and (part := connection.recv(65536)):
+        body += part
+    return head + body
+
+
 @contextmanager
 def tls_server(certificate: Path, *, silent: bool = False) -> Iterator[tuple[int, list[bytes]]]:
     """A TLS server that answers Hello, or nothing for 5 seconds, and what it could read."""
@@ -356,7 +369,7 @@ def tls_server(certificate: Path, *, silent: bool = False) -> Iterator[tuple[int
                 connection, _ = listener.accept()
                 try:
                     with context.wrap_socket(connection, server_side=True) as wrapped:
-                        heard.append(wrapped.recv(65536))
+                        heard.append(whole_request(wrapped))
                         if silent:
                             SILENT.wait(5)
                         wrapped.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
