@@ -11,6 +11,7 @@ from llmrepl.attach import with_texts
 from llmrepl.errors import Failure, NotSaved, OverBudget
 from llmrepl.providers.base import Event, Finish, Message, Notice, Provider, Reasoning, Request, Text, Usage
 from llmrepl.providers.estimate import estimated, prompt_tokens, tokens, utf8_size
+from llmrepl.providers.opening import options_of
 from llmrepl.sessions.reply import Reply
 from llmrepl.till import GO_ON
 from llmrepl.workspace import Workspace
@@ -92,7 +93,7 @@ class Exchange:
         if self._keeper:
             self._begin(self._keeper)
             context = self._keeper.session.context()
-        options = self._ticket.capped(workspace.options())
+        options = self._ticket.capped(options_of(workspace.settings))
         self._request = Request(self._chosen.model, context, system, options)
         workspace.world.log(f"asking with {len(context)} messages")
         return self

@@ -19,7 +19,7 @@ from llmrepl.signals import Signals
 from llmrepl.world import World
 
 if TYPE_CHECKING:
-    from llmrepl.providers.base import Attachment, Options, Provider
+    from llmrepl.providers.base import Attachment, Provider
     from llmrepl.sessions.keeper import Keeper
     from llmrepl.sessions.model import Session
     from llmrepl.sessions.query import Row
@@ -268,17 +268,6 @@ class Workspace:
             self._till = Till(self.world, self.settings, self.places, lambda text: self.notes.append(text))
             self._till.spent = self._keeper.session.cost if self._keeper else 0.0
         return self._till
-
-    def options(self) -> Options:
-        """What the user set for requests."""
-        from llmrepl.providers.base import Options
-
-        return Options(
-            temperature=self.settings.number("temperature"),
-            top_p=self.settings.number("top_p"),
-            max_tokens=self.settings.count("max_tokens"),
-            stream=bool(self.settings.get("stream_responses")),
-        )
 
     def context_used(self) -> tuple[int, int, int | None] | None:
         """Messages in the context, about how many tokens they are, and the model's window if that is known."""

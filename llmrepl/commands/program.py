@@ -136,7 +136,7 @@ def run(workspace: Workspace, file: str, arguments: list[str]) -> Reply:
     try:
         return RunScript(shown, path.read_text("utf-8", "replace").split("\n"), arguments)
     except OSError as error:
-        raise WrongUse(f"{shown} cannot be read: {reason(error)}", "check the path") from error
+        raise WrongUse(f"there is no script {shown}: {reason(error)}", "check the path") from error
 
 
 @command(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -51,6 +52,17 @@ def values(workspace: Workspace, typed: str) -> Iterable[Candidate]:
     return (Candidate(choice) for choice in (("on", "off") if row.kind == "flag" else row.choices))
 
 
+def tags(workspace: Workspace, typed: str) -> Iterable[Candidate]:
+    """The tags that sessions have, with how many have each."""
+    counts = Counter(tag for row in workspace.rows() for tag in row.tags)
+    return (Candidate(tag, f"{number} sessions") for tag, number in sorted(counts.items()))
+
+
+def budget(workspace: Workspace, typed: str) -> Iterable[Candidate]:
+    """What `:budget` understands beside an amount."""
+    return (Candidate("status"), Candidate("increase", "by so many USD"), Candidate("off"))
+
+
 def formats(workspace: Workspace, typed: str) -> Iterable[Candidate]:
     """The export formats."""
     return (Candidate(name, help) for name, help in FORMATS.items())
@@ -72,6 +84,8 @@ SOURCES: Mapping[str, Source] = {
     "settings": settings,
     "values": values,
     "formats": formats,
+    "tags": tags,
+    "budget": budget,
 }
 """The sources by the names that arguments give. `files`, `directories` and `commands` are the face's own."""
 

@@ -1,14 +1,17 @@
-"""Opens the provider that a name was found to mean; httpx is loaded only for one on the network."""
+"""What the settings say of providers: the one that a name means, opened, and the options of a request."""
 
 from __future__ import annotations
 
 import random
+from typing import TYPE_CHECKING
 
 from llmrepl.packaged import packaged
-from llmrepl.providers.base import Provider
 from llmrepl.providers.choice import Chosen
 from llmrepl.settings import Settings
 from llmrepl.world import World
+
+if TYPE_CHECKING:
+    from llmrepl.providers.base import Options, Provider
 
 
 def opened(chosen: Chosen, settings: Settings, world: World) -> Provider:
@@ -32,3 +35,15 @@ def opened(chosen: Chosen, settings: Settings, world: World) -> Provider:
     key = chosen.key
     value, origin = (key.value, key.origin) if key else (None, "")
     return open_provider(chosen.vendor, chosen.base_url, value, origin, network, again)
+
+
+def options_of(settings: Settings) -> Options:
+    """What the user set for requests."""
+    from llmrepl.providers.base import Options
+
+    return Options(
+        temperature=settings.number("temperature"),
+        top_p=settings.number("top_p"),
+        max_tokens=settings.count("max_tokens"),
+        stream=settings.flag("stream_responses"),
+    )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import gzip
-import shutil
 import re
+import shutil
 import socket
 import ssl
 import subprocess
