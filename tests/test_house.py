@@ -58,6 +58,7 @@ DOORS: dict[str, tuple[str, ...]] = {
     "shtab": ("generate/",),
     "sqlite3": (
         "providers/handbook.py",  # the documentation, in memory
+        "sessions/indexfile.py",
         "sessions/index.py",
         "sessions/importing/",  # another program's log
         "money/ledger.py",
