@@ -30,6 +30,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "messages.py",
         "packaged.py",
         "paths.py",
+        "progress.py",
         "settings.py",
         "settings_table.py",
         "signals.py",
