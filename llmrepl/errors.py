@@ -61,11 +61,14 @@ class InUse(Failure):
     code = IN_USE
 
 
-class Stopped(BaseException):
-    """SIGTERM or SIGHUP arrived: save, then die of that signal."""
+class Stopped(SystemExit):
+    """SIGTERM or SIGHUP arrived: save, then die of that signal.
+
+    A SystemExit, because an event loop lets only that and KeyboardInterrupt through its callbacks.
+    """
 
     def __init__(self, signum: int) -> None:
-        super().__init__(signum)
+        super().__init__(128 + signum)
         self.signum = signum
 
 

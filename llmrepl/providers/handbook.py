@@ -105,12 +105,14 @@ class Handbook:
         if not any(map(str.isalpha, asked)):
             return []
         matches = [frozenset(self._rows(_either(word))) for word in asked]
+        headed = [frozenset(self._rows(f"{{heading}} : {_either(word)}")) for word in asked]
         weights = [math.log(1 + len(self._sections) / (len(rows) or 0.5)) for rows in matches]
         scored = []
         for row, rank in self._ranked(asked):
             coverage = sum(told for rows, told in zip(matches, weights, strict=True) if row in rows) / sum(weights)
             if coverage >= LEAST_COVERAGE:
-                weight = 0.3 if self._sections[row].page in FOR_BUILDERS else 1.0
+                named = sum(row in rows for rows in headed) / len(headed)
+                weight = 0.3 if self._sections[row].page in FOR_BUILDERS else 1 + named
                 scored.append((coverage * rank * weight, row))
         scored.sort(reverse=True)
         return [self._sections[row] for _, row in scored[:limit]]
