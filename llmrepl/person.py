@@ -18,6 +18,9 @@ class Person(Protocol):
     def copy(self, text: str) -> None:
         """Put `text` into the clipboard. Raises WrongUse if there is none."""
 
+    def secret(self, prompt: str) -> str:
+        """What is typed unseen. Raises WrongUse where nobody types."""
+
     def choose(self, wish: Choose) -> str | None:
         """The name of what was picked, None if nothing was. Raises WrongUse where nobody can pick."""
 
@@ -32,6 +35,10 @@ class Nobody:
     def copy(self, text: str) -> None:
         """There is no clipboard in a script."""
         raise WrongUse("there is no clipboard in a script", "':export' and ':history' write to a file or to stdout")
+
+    def secret(self, prompt: str) -> str:
+        """Nobody types."""
+        raise WrongUse("there is nobody to type it", "pipe it in: 'llm keys set PROVIDER < FILE'")
 
     def choose(self, wish: Choose) -> str | None:
         """There is nobody to choose."""

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from llmrepl import turn
 from llmrepl.commands import line
 from llmrepl.commands.registry import Call, Table
-from llmrepl.commands.replies import Ask, Chat, Choose, Copy, Edit, Leave, Reply, RunScript, Several, Trouble
+from llmrepl.commands.replies import Ask, Chat, Choose, Copy, Edit, Leave, Reply, RunScript, Secret, Several, Trouble
 from llmrepl.errors import FAILED, OK, Failure, WrongUse, gravest
 from llmrepl.messages import count
 from llmrepl.person import Nobody, Person
@@ -99,6 +99,8 @@ class Shell:
             self.output.note(f"{reply.what} copied, {count(len(reply.text), 'character')}")
         elif isinstance(reply, Edit):
             return self.answer(call, reply.then(self.person.edit(reply.text)))
+        elif isinstance(reply, Secret):
+            return self.answer(call, reply.then(self.person.secret(reply.prompt)))
         elif isinstance(reply, Choose):
             chosen = self.person.choose(reply)
             return self.answer(call, reply.then(chosen)) if chosen is not None else OK

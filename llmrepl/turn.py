@@ -110,6 +110,11 @@ class Exchange:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        with self._workspace.signals.shield():  # a second Ctrl-C waits until the first one's part is kept
+            self.outcome = self._closed()
+
+    def _closed(self) -> Outcome:
+        """Close the turn and keep it; how it ended."""
         self._workspace.world.log("reply over")
         latency = (self._workspace.world.monotonic() - self._started) * 1000
         text = "".join(self._parts)
@@ -122,7 +127,7 @@ class Exchange:
         )
         if self._keeper and self._number:
             self._close(self._keeper, self._number, Reply(text, reason, latency, usage, cost))
-        self.outcome = Outcome(
+        return Outcome(
             text=text,
             finish_reason=reason,
             usage=usage,

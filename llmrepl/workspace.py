@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 from llmrepl.errors import NotSaved
@@ -21,7 +20,6 @@ from llmrepl.world import World
 if TYPE_CHECKING:
     from llmrepl.providers.base import Attachment, Provider
     from llmrepl.sessions.keeper import Keeper
-    from llmrepl.sessions.model import Session
     from llmrepl.sessions.query import Row
     from llmrepl.sessions.store import Store
     from llmrepl.till import Till
@@ -181,12 +179,6 @@ class Workspace:
             self.store()
         return list(listing.rows(self.directory, contains))
 
-    def mending(self) -> ModuleType:
-        """The room for damaged files and secrets."""
-        from llmrepl.sessions import mending
-
-        return mending
-
     def switch(self, keeper: Keeper | None) -> None:
         """Make `keeper`'s session the current one, or a fresh one at the next prompt; the current one is saved.
 
@@ -219,12 +211,6 @@ class Workspace:
         if self.incognito:
             self.incognito, self.keep = False, True
             self.till().incognito = False
-
-    def secret_in(self, text: str) -> bool:
-        """Whether there is a key or a password in a text."""
-        from llmrepl.sessions import secrets
-
-        return bool(secrets.find(text))
 
     def close(self) -> None:
         """Save and let go of everything. Raises NotSaved."""
@@ -280,12 +266,6 @@ class Workspace:
         price = self.till().price(self.choice().resolve(self.model))
         window = price.context_window if price else None
         return len(context), prompt_tokens(Request(self.model, context, self.system)), window
-
-    def exported(self, session: Session, format: str, name: str) -> str:
-        """A session in another format. Raises WrongUse for a format that does not exist."""
-        from llmrepl.sessions.export import export
-
-        return export(session, format, name=name)
 
     def _collect(self) -> None:
         if self._keeper:

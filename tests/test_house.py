@@ -39,7 +39,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("providers/",),
     ("sessions/",),
     ("money/",),
-    ("attach.py", "till.py", "workspace.py", "turn.py"),
+    ("attach.py", "till.py", "workspace.py", "rooms.py", "turn.py"),
     ("commands/",),
     ("view/",),
     ("repl/", "person.py", "shell.py", "script.py", "generate/"),
@@ -74,6 +74,7 @@ LATE: dict[str, str] = {
     "view/terminal.py": "opens what draws with rich while the prompt is idle, so that the prompt does not wait for it",
     "money/prices.py": "the data set takes 100 ms to load, and only a model that costs something needs it",
     "providers/opening.py": "loads the network only for a provider that is on it",
+    "rooms.py": "opens what only some commands need",
     "workspace.py": "opens the store and the session when they are first asked for, so that `--help` does not wait",
 }
 """Files that may import inside a function, and which room they open or which face they choose."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from llmrepl import rooms
 from llmrepl.commands.registry import PROMPT, argument, command
-from llmrepl.commands.replies import Column, Document, Note, Reply, Table
+from llmrepl.commands.replies import Column, Document, Note, Reply, Secret, Table
+from llmrepl.errors import WrongUse
+from llmrepl.keys import Keyring
 from llmrepl.workspace import Workspace
 
 GROUP = "configuration"
@@ -53,3 +56,76 @@ def config_list(workspace: Workspace) -> Reply:
     settings = workspace.settings
     rows = [(row.key, settings.shown(row.key), settings.source(row.key)) for row in settings.rows()]
     return Table((Column("Setting"), Column("Value"), Column("From")), rows)
+
+
+@command(
+    "config get",
+    "one setting's value",
+    argument("key", help="the setting", source="config"),
+    group=GROUP,
+    example="config get default_model",
+)
+def config_get(workspace: Workspace, key: str) -> Reply:
+    """The value that is in force."""
+    return Document(workspace.settings.shown(key))
+
+
+@command(
+    "config set",
+    "write a setting into the configuration file; its comments stay",
+    argument("key", help="the setting", source="config"),
+    argument("value", help="its new value"),
+    group=GROUP,
+    example="config set default_model openai/gpt-4o-mini",
+)
+def config_set(workspace: Workspace, key: str, value: str) -> Reply:
+    """From the next start on; a setting of the shell also changes now."""
+    rooms.configure(workspace, key, value)
+    return Note(f"{key} = {value} in {workspace.places.config_file}")
+
+
+@command(
+    "keys set",
+    "keep a provider's key, typed unseen or piped in",
+    argument("provider", help="whose key it is", source="providers"),
+    group=GROUP,
+    example="keys set openai",
+)
+def keys_set(workspace: Workspace, provider: str) -> Reply:
+    """The key never stands on a command line, in the history or in a session."""
+    if provider not in workspace.choice().providers() or provider == "offline":
+        raise WrongUse(f"there is no provider '{provider}' that needs a key", "see 'keys list'")
+
+    def keep(key: str) -> Reply:
+        Keyring(workspace.places.keys_file).set(provider, key)
+        return Note(f"the key for {provider} is kept in {workspace.places.keys_file}")
+
+    piped = workspace.piped_text()
+    return keep(piped) if piped.strip() else Secret(f"Key for {provider}: ", keep)
+
+
+@command(
+    "keys list",
+    "the providers, and where the key of each comes from",
+    group=GROUP,
+    example="keys list",
+    aliases=("keys",),
+)
+def keys_list(workspace: Workspace) -> Reply:
+    """Never the keys themselves."""
+    choice = workspace.choice()
+    rows = [(name, choice.key_origin(name) or None) for name in choice.providers() if name != "offline"]
+    return Table((Column("Provider", "name"), Column("Key from")), rows)
+
+
+@command(
+    "keys remove",
+    "forget a provider's key",
+    argument("provider", help="whose key it is", source="providers"),
+    group=GROUP,
+    example="keys remove openai",
+)
+def keys_remove(workspace: Workspace, provider: str) -> Reply:
+    """Only a key that 'keys set' keeps."""
+    Keyring(workspace.places.keys_file).remove(provider)
+    return Note(f"the key for {provider} is forgotten")

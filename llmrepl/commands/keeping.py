@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from llmrepl import rooms
 from llmrepl.commands.registry import BOTH, PROMPT, argument, command
 from llmrepl.commands.replies import Chat, Choice, Choose, Column, Document, Note, Panel, Reply, Several, Table
 from llmrepl.errors import Failure, WrongUse
@@ -239,7 +240,7 @@ def export(
     """Write one session in another format."""
     workspace.use_directory(dir)
     shown, path = _which(workspace, session)
-    text = workspace.exported(shown, format, path.name if path else "")
+    text = rooms.exported(shown, format, path.name if path else "")
     if file is None:
         return Document(text)
     target = workspace.world.cwd / expand(file, workspace.places.home)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from llmrepl import rooms
 from llmrepl.commands.registry import argument, command
 from llmrepl.commands.replies import Column, Note, Reply, Several, Table, Trouble
 from llmrepl.errors import Damaged
@@ -28,7 +29,7 @@ _NAMES = argument("names", help="only these sessions, by name or path", source="
 def validate(workspace: Workspace, names: list[str], dir: str | None) -> Reply:
     """Read every file strictly."""
     workspace.use_directory(dir)
-    paths, mending = _paths(workspace, names), workspace.mending()
+    paths, mending = _paths(workspace, names), rooms.mending()
     found = [(path, problem) for path in paths for problem in mending.problems(path)]
     bad = {path for path, _ in found}
     sound = Note(f"✅ {count(len(paths) - len(bad), 'valid session file')}")
@@ -54,7 +55,7 @@ def recover(workspace: Workspace, name: str, dry_run: bool, dir: str | None) -> 
     """Bring back every turn that can be read."""
     workspace.use_directory(dir)
     path = workspace.store().find(name)
-    recovery = workspace.mending().recover(path, dry_run=dry_run)
+    recovery = rooms.mending().recover(path, dry_run=dry_run)
     if recovery is None:
         return Note(f"{safe_name(path.name)} is sound; it was left as it is")
     turns = count(len(recovery.session.turns), "turn")
@@ -78,7 +79,7 @@ def recover(workspace: Workspace, name: str, dry_run: bool, dir: str | None) -> 
 def scan(workspace: Workspace, names: list[str], fix: bool, dry_run: bool, dir: str | None) -> Reply:
     """Look through every message for what should not be there."""
     workspace.use_directory(dir)
-    mending = workspace.mending()
+    mending = rooms.mending()
     rows: list[tuple[str, int, str, str]] = []
     fixed = 0
     for path in _paths(workspace, names):

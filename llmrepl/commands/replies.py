@@ -101,6 +101,14 @@ class Edit:
 
 
 @dataclass
+class Secret:
+    """A wish to let the user type something unseen; `then` makes the next reply of it."""
+
+    prompt: str
+    then: Callable[[str], Reply]
+
+
+@dataclass
 class Copy:
     """A wish to put `text` into the clipboard, exactly as it is; `what` names it."""
 
@@ -143,4 +151,6 @@ class Leave:
     """A wish to leave the shell."""
 
 
-Reply = Note | Trouble | Table | Panel | Document | Several | Chat | Ask | Edit | Copy | Choose | RunScript | Leave
+Shown = Note | Trouble | Table | Panel | Document
+Wish = Chat | Ask | Edit | Secret | Copy | Choose | RunScript | Leave
+Reply = Shown | Wish | Several

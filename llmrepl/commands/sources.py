@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from llmrepl import rooms
 from llmrepl.commands.registry import Table
 from llmrepl.providers.choice import DEFAULT_MODELS
 from llmrepl.providers.vendors import OFFLINE_MODELS
@@ -58,6 +59,21 @@ def tags(workspace: Workspace, typed: str) -> Iterable[Candidate]:
     return (Candidate(tag, f"{number} sessions") for tag, number in sorted(counts.items()))
 
 
+def removed(workspace: Workspace, typed: str) -> Iterable[Candidate]:
+    """What could be brought back from the trash and the archive."""
+    return (Candidate(without_ending(name)) for name in rooms.archive(workspace).removed())
+
+
+def providers(workspace: Workspace, typed: str) -> Iterable[Candidate]:
+    """The providers that a key can be kept for."""
+    return (Candidate(name) for name in workspace.choice().providers() if name != "offline")
+
+
+def config(workspace: Workspace, typed: str) -> Iterable[Candidate]:
+    """Every setting."""
+    return (Candidate(row.key, row.help) for row in workspace.settings.rows())
+
+
 def budget(workspace: Workspace, typed: str) -> Iterable[Candidate]:
     """What `:budget` understands beside an amount."""
     return (Candidate("status"), Candidate("increase", "by so many USD"), Candidate("off"))
@@ -86,6 +102,9 @@ SOURCES: Mapping[str, Source] = {
     "formats": formats,
     "tags": tags,
     "budget": budget,
+    "removed": removed,
+    "providers": providers,
+    "config": config,
 }
 """The sources by the names that arguments give. `files`, `directories` and `commands` are the face's own."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from llmrepl.commands import configuration, conversation, craft, keeping, listing, mending, money, program
+from llmrepl.commands import configuration, conversation, craft, keeping, listing, manager, mending, money, program
 from llmrepl.commands.registry import (
     BOTH,
     PROMPT,
@@ -18,7 +18,9 @@ from llmrepl.commands.registry import (
 from llmrepl.commands.replies import Document, Reply
 from llmrepl.workspace import Workspace
 
-TOPICS: tuple[ModuleType, ...] = (conversation, craft, keeping, listing, mending, money, configuration, program)
+TOPICS: tuple[ModuleType, ...] = (
+    conversation, craft, keeping, listing, manager, mending, money, configuration, program,
+)
 """The modules whose commands are the table."""
 
 GROUPS = ("conversation", "sessions", "money", "configuration", "program")

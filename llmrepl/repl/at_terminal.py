@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from prompt_toolkit import PromptSession
+
 from llmrepl.commands.replies import Choose
 from llmrepl.repl.clipboard import copy
 from llmrepl.repl.editor import edited
@@ -22,6 +24,10 @@ class AtTerminal:
     def copy(self, text: str) -> None:
         """Put `text` into the clipboard."""
         copy(text, self._world)
+
+    def secret(self, prompt: str) -> str:
+        """What is typed, shown as stars."""
+        return PromptSession[str]().prompt(prompt, is_password=True)
 
     def choose(self, wish: Choose) -> str | None:
         """Let the user pick, with what is typed narrowing the list."""

@@ -194,6 +194,12 @@ class Session(_Part):
         start = (self.meta or {}).get("context_start")
         return start if isinstance(start, int) and 0 <= start <= len(self.turns) else 0
 
+    def cut(self, number: int) -> None:
+        """Keep only the turns up to `number`."""
+        del self.turns[number:]
+        self._context = None
+        self.recount()
+
     def summarize(self, summary: str) -> None:
         """Show the model `summary` in the place of all that was said so far; the turns stay."""
         self.set_meta("context_start", len(self.turns))

@@ -198,7 +198,7 @@ class Store:
         session, _raw = self._load(path)
         copy, journal = claim_beside(path)
         journal.remove()
-        session.set_meta("parent", path.name)
+        session.set_meta("parent", {"session": path.name, "turn": len(session.turns)})
         keeper = Keeper(session, path, self._shield)
         keeper.copy_to(copy)
         keeper.notes.append(f"{busy.what}; this one continues as {safe_name(copy.name)}")

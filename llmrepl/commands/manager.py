@@ -1,0 +1,198 @@
+"""Commands that name, tag, branch, remove and bring back sessions."""
+
+from __future__ import annotations
+
+from llmrepl import rooms
+from llmrepl.commands.registry import PROMPT, argument, command
+from llmrepl.commands.replies import Chat, Document, Note, Reply, Several
+from llmrepl.errors import WrongUse
+from llmrepl.messages import count, safe_name, shown_path
+from llmrepl.workspace import Workspace
+
+GROUP = "sessions"
+
+_DIR = argument("--dir", help="the sessions directory", source="directories", metavar="DIR")
+_DRY = argument("--dry-run", help="only say what would be done", switch=True)
+_NAME = argument("name", help="the session", source="sessions")
+
+
+@command(
+    "rename",
+    "give the current session another name",
+    argument("name", help="the new name"),
+    group=GROUP,
+    example="rename python_debugging",
+    where=PROMPT,
+)
+def rename(workspace: Workspace, name: str) -> Reply:
+    """The file is renamed."""
+    store, keeper = workspace.store(), workspace.current
+    path = store.path_for(name)
+    store.check_free(path)
+    if keeper is None or not keeper.session.turns:
+        workspace.name_next(path.name)
+    else:
+        keeper.rename(path)
+    return Note(f"this session is now {safe_name(path.name)}")
+
+
+@command(
+    "sessions rename",
+    "give a session another name",
+    _NAME,
+    argument("new", help="the new name"),
+    _DRY,
+    _DIR,
+    group=GROUP,
+    example="sessions rename session_20240108_143022 python_debugging",
+)
+def sessions_rename(workspace: Workspace, name: str, new: str, dry_run: bool, dir: str | None) -> Reply:
+    """The file is renamed; one that another shell has open is refused."""
+    workspace.use_directory(dir)
+    store = workspace.store()
+    old, path = store.find(name), store.path_for(new)
+    store.check_free(path)
+    if not dry_run:
+        with rooms.opened(workspace, old) as keeper:
+            keeper.rename(path)
+    return Note(f"{safe_name(old.name)} {'would be' if dry_run else 'is now'} {safe_name(path.name)}")
+
+
+@command(
+    "sessions delete",
+    "move sessions to the trash",
+    argument("names", help="the sessions", source="sessions", nargs="+", metavar="NAME"),
+    _DRY,
+    _DIR,
+    group=GROUP,
+    example="sessions delete session_20240108_143022",
+    aliases=("delete",),
+)
+def delete(workspace: Workspace, names: list[str], dry_run: bool, dir: str | None) -> Reply:
+    """Nothing is lost: 'sessions restore' brings them back."""
+    workspace.use_directory(dir)
+    store, current = workspace.store(), workspace.current
+    paths = [store.find(name) for name in names]
+    if current and current.path in paths:
+        raise WrongUse(f"{safe_name(current.name)} is the current session", "leave it first: ':new'")
+    for path in paths:
+        if not dry_run:
+            store.make_room(path)
+    shown = ", ".join(safe_name(path.name) for path in paths)
+    done = "would be moved" if dry_run else "moved"
+    return Note(f"{shown} {done} to the trash; 'sessions restore NAME' brings back what is there")
+
+
+@command(
+    "sessions restore",
+    "bring a session back from the trash or the archive, byte for byte",
+    argument("name", help="its name", source="removed", nargs="?"),
+    _DRY,
+    _DIR,
+    group=GROUP,
+    example="sessions restore session_20240108_143022",
+)
+def restore(workspace: Workspace, name: str | None, dry_run: bool, dir: str | None) -> Reply:
+    """Bare, list what could be brought back."""
+    workspace.use_directory(dir)
+    archive = rooms.archive(workspace)
+    if name is None:
+        names = archive.removed()
+        return Document("\n".join(safe_name(n) for n in names)) if names else Note("there is nothing to bring back")
+    source, target = archive.find(name)
+    if not dry_run:
+        archive.restore(source, target)
+    done = "would come back" if dry_run else "is back"
+    return Note(f"{safe_name(target.name)} {done} in {shown_path(target.parent, workspace.world.cwd)}")
+
+
+@command(
+    "sessions archive",
+    "move old sessions into the folder archive",
+    argument("--older-than", help="how old, such as 30d or 2024-01-08", default="30d", metavar="AGE"),
+    argument("--compress", help="gzip them", switch=True),
+    _DRY,
+    _DIR,
+    group=GROUP,
+    example="sessions archive --older-than 30d --compress",
+)
+def archive(workspace: Workspace, older_than: str, compress: bool, dry_run: bool, dir: str | None) -> Reply:
+    """By the day that they were begun; one that is open stays."""
+    workspace.use_directory(dir)
+    room, current = rooms.archive(workspace), workspace.current
+    old = [p for p in room.older_than(older_than, workspace.world.now()) if not (current and p == current.path)]
+    for path in [] if dry_run else old:
+        room.archive(path, compress=compress)
+    listed = "\n".join(safe_name(path.name) for path in old)
+    note = Note(f"{count(len(old), 'session')} {'would be archived' if dry_run else 'archived'}")
+    return Several([Document(listed), note]) if old else note
+
+
+@command(
+    "tag",
+    "add and remove tags of the current session: +TAG -TAG",
+    argument("tags", help="+TAG adds one, -TAG removes one; bare, show them", rest=True, source="tags"),
+    group=GROUP,
+    example="tag +python -draft",
+    where=PROMPT,
+)
+def tag(workspace: Workspace, tags: str) -> Reply:
+    """The tags of the open session."""
+    keeper = workspace.current
+    if keeper is None or not keeper.session.turns:
+        raise WrongUse("there is no session to tag yet", "ask something first")
+    if tags.strip():
+        keeper.session.set_meta("tags", _tagged(keeper.session.tags, tags.split()))
+        keeper.head(meta=keeper.session.meta)
+    return Document(" ".join(keeper.session.tags) or "no tags")
+
+
+@command(
+    "sessions tag",
+    "add and remove tags of a session: +TAG -TAG",
+    _NAME,
+    argument("tags", help="+TAG adds one, -TAG (after --) removes one; none: show them", nargs="*", metavar="TAG"),
+    _DIR,
+    group=GROUP,
+    example="sessions tag my_coding_session +python",
+)
+def sessions_tag(workspace: Workspace, name: str, tags: list[str], dir: str | None) -> Reply:
+    """The tags in the file's meta."""
+    workspace.use_directory(dir)
+    path = workspace.store().find(name)
+    if not tags:
+        return Document(" ".join(workspace.store().read(path).tags) or "no tags")
+    with rooms.opened(workspace, path) as keeper:
+        keeper.session.set_meta("tags", _tagged(keeper.session.tags, tags))
+        keeper.head(meta=keeper.session.meta)
+        return Document(" ".join(keeper.session.tags) or "no tags")
+
+
+@command(
+    "fork",
+    "branch from here, or from an earlier turn, under another name",
+    argument("--at", help="the last turn that the branch has", kind=int, metavar="TURN"),
+    argument("name", help="the branch's name", nargs="?"),
+    group=GROUP,
+    example="fork another_way --at 3",
+    where=PROMPT,
+)
+def fork(workspace: Workspace, name: str | None, at: int | None) -> Reply:
+    """The branch is current, and says in its meta where it came from."""
+    keeper = workspace.current
+    turns = len(keeper.session.turns) if keeper else 0
+    number = turns if at is None else at
+    if keeper is None or not 1 <= number <= turns:
+        raise WrongUse("there is no such turn to branch from", "see ':history'")
+    parent = keeper.name
+    rooms.fork(workspace, number, name)
+    return Several([Note(f"branched from {safe_name(parent)} after turn {number}"), Chat()])
+
+
+def _tagged(tags: list[str], changes: list[str]) -> list[str]:
+    for change in changes:
+        word = change.lstrip("+-")
+        if not word or safe_name(word) != word or "," in word:
+            raise WrongUse(f"'{safe_name(change)}' is not a tag", "write +TAG or -TAG")
+        tags = [old for old in tags if old != word] + ([] if change.startswith("-") else [word])
+    return tags

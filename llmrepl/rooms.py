@@ -1,0 +1,80 @@
+"""Opens the rooms that only a few commands need, when such a command is run; the workspace opens the others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from llmrepl.workspace import Workspace
+
+if TYPE_CHECKING:
+    from llmrepl.sessions.archive import Archive
+    from llmrepl.sessions.keeper import Keeper
+    from llmrepl.sessions.model import Session
+
+
+def archive(workspace: Workspace) -> Archive:
+    """The sessions that were put away."""
+    from llmrepl.sessions.archive import Archive
+
+    workspace.store()
+    return Archive(workspace.directory)
+
+
+def mending() -> ModuleType:
+    """Damaged files, and secrets in sound ones."""
+    from llmrepl.sessions import mending
+
+    return mending
+
+
+def exported(session: Session, format: str, name: str, *, raw_csv: bool = False) -> str:
+    """A session in another format. Raises WrongUse for a format that does not exist."""
+    from llmrepl.sessions.export import export
+
+    return export(session, format, name=name, raw_csv=raw_csv)
+
+
+def configure(workspace: Workspace, key: str, text: str) -> None:
+    """Write a setting into the user's configuration; one of the shell also changes now. Raises WrongUse, NotSaved."""
+    from llmrepl.configfile import write_setting
+
+    write_setting(workspace.places.config_file, key, text)
+    if any(key in (row.key, row.name) for row in workspace.settings.of_shell()):
+        workspace.settings.set(key, text)
+
+
+@contextmanager
+def opened(workspace: Workspace, path: Path) -> Iterator[Keeper]:
+    """A session that is open for the length of a block: the current one, or another. Raises InUse, Damaged."""
+    current = workspace.current
+    if current and current.path == path:
+        yield current
+        return
+    keeper = workspace.store().open(path, beside=False)
+    try:
+        yield keeper
+    finally:
+        keeper.release()
+
+
+def fork(workspace: Workspace, number: int, name: str | None) -> None:
+    """Go on in a new session that has the turns up to `number` of the current one. Raises WrongUse, NotSaved."""
+    store, parent = workspace.store(), workspace.keeper()
+    branch = parent.session.model_copy(deep=True)
+    branch.cut(number)
+    branch.set_meta("parent", {"session": parent.name, "turn": number})
+    keeper = store.new(branch, workspace.world.now(), name) if workspace.keep else parent.aside()
+    keeper.session = branch
+    workspace.switch(keeper)
+    keeper.rewrite()
+
+
+def secret_in(text: str) -> bool:
+    """Whether there is a key or a password in a text."""
+    from llmrepl.sessions import secrets
+
+    return bool(secrets.find(text))
