@@ -50,8 +50,8 @@ function _shtab_llm_using
   test "$_shtab_llm_cmdpath" = "$argv"
 end
 
-set -g _shtab_llm_commands ask chat completions delete export help show usage config 'config get' 'config list' 'config path' 'config set' keys 'keys list' 'keys remove' 'keys set' sessions 'sessions archive' 'sessions delete' 'sessions export' 'sessions list' 'sessions recover' 'sessions rename' 'sessions restore' 'sessions resume' 'sessions scan' 'sessions show' 'sessions tag' 'sessions validate'
-set -g _shtab_llm_opts_with_value --breakdown-by --budget --contains --dir --file --format --limit --max-cost --max-turns --min-cost --min-turns --model --name --older-than --resume --save-dir --session --since --sort --system --system-contains --tag --until --warn-at -b -f -m -r -s
+set -g _shtab_llm_commands ask chat completions delete export help show usage config 'config get' 'config list' 'config path' 'config set' keys 'keys list' 'keys remove' 'keys set' sessions 'sessions archive' 'sessions delete' 'sessions export' 'sessions import' 'sessions list' 'sessions recover' 'sessions rename' 'sessions restore' 'sessions resume' 'sessions scan' 'sessions show' 'sessions tag' 'sessions validate'
+set -g _shtab_llm_opts_with_value --breakdown-by --budget --contains --dir --file --format --limit --max-cost --max-turns --min-cost --min-turns --model --name --older-than --resume --save-dir --session --since --sort --source --system --system-contains --tag --until --warn-at -b -f -m -r -s
 
 complete -c llm -e
 complete -c llm -f
@@ -89,6 +89,7 @@ complete -c llm -n '_shtab_llm_using delete' -l dir -xka "(__fish_complete_direc
 complete -c llm -n '_shtab_llm_using; and test $_shtab_llm_npos -eq 0' -a export -d 'write a session as txt, md, csv, json, html or jsonl'
 complete -c llm -n '_shtab_llm_using export' -s h -l help -d 'show this help message and exit'
 complete -c llm -n '_shtab_llm_using export' -l session -x -d 'the session (the current one)'
+complete -c llm -n '_shtab_llm_using export' -l raw-csv -d 'csv: leave cells as they are that a spreadsheet would run'
 complete -c llm -n '_shtab_llm_using export' -l force -d 'replace FILE if it exists'
 complete -c llm -n '_shtab_llm_using export' -l dir -xka "(__fish_complete_directories)" -d 'the sessions directory'
 complete -c llm -n '_shtab_llm_using export; and test $_shtab_llm_npos -eq 1' -ka "(__fish_complete_path (commandline -ct))" -d 'where to write it (stdout)'
@@ -138,9 +139,16 @@ complete -c llm -n '_shtab_llm_using sessions delete' -l dir -xka "(__fish_compl
 complete -c llm -n '_shtab_llm_using sessions; and test $_shtab_llm_npos -eq 0' -a export -d 'write a session as txt, md, csv, json, html or jsonl'
 complete -c llm -n '_shtab_llm_using sessions export' -s h -l help -d 'show this help message and exit'
 complete -c llm -n '_shtab_llm_using sessions export' -l session -x -d 'the session (the current one)'
+complete -c llm -n '_shtab_llm_using sessions export' -l raw-csv -d 'csv: leave cells as they are that a spreadsheet would run'
 complete -c llm -n '_shtab_llm_using sessions export' -l force -d 'replace FILE if it exists'
 complete -c llm -n '_shtab_llm_using sessions export' -l dir -xka "(__fish_complete_directories)" -d 'the sessions directory'
 complete -c llm -n '_shtab_llm_using sessions export; and test $_shtab_llm_npos -eq 1' -ka "(__fish_complete_path (commandline -ct))" -d 'where to write it (stdout)'
+complete -c llm -n '_shtab_llm_using sessions; and test $_shtab_llm_npos -eq 0' -a import -d 'take in conversations of other programs: llm'"'"'s logs.db, ChatGPT'"'"'s export, OpenAI JSONL, our own txt and md'
+complete -c llm -n '_shtab_llm_using sessions import' -s h -l help -d 'show this help message and exit'
+complete -c llm -n '_shtab_llm_using sessions import' -l source -xka "llm chatgpt openai llmrepl" -d 'what it is, if that cannot be told'
+complete -c llm -n '_shtab_llm_using sessions import' -l dry-run -d 'only say what would be done'
+complete -c llm -n '_shtab_llm_using sessions import' -l dir -xka "(__fish_complete_directories)" -d 'the sessions directory'
+complete -c llm -n '_shtab_llm_using sessions import; and test $_shtab_llm_npos -eq 0' -ka "(__fish_complete_path (commandline -ct))" -d 'the file'
 complete -c llm -n '_shtab_llm_using sessions; and test $_shtab_llm_npos -eq 0' -a list -d 'list the sessions, the newest first'
 complete -c llm -n '_shtab_llm_using sessions list' -s h -l help -d 'show this help message and exit'
 complete -c llm -n '_shtab_llm_using sessions list' -l model -x -d 'only models with this in their name'

@@ -105,16 +105,13 @@ def _prompt(workspace: Workspace) -> int:
 def _run(words: list[str], workspace: Workspace) -> int:
     from llmrepl.commands.registry import TERMINAL
     from llmrepl.commands.table import all_commands
-    from llmrepl.errors import Failure, gravest
+    from llmrepl.errors import gravest
 
     call = all_commands().parse(_command_words(words), TERMINAL)
     workspace.world.log(f"command {call.command.name}")
     shell = _shell(workspace, json=call.command.name in ("chat", "ask") and call.values.get("json", False))
     try:
-        code = _answered(shell, call)
-    except Failure as failure:
-        shell.output.failure(failure)
-        code = failure.code
+        code = shell.guarded(lambda: _answered(shell, call))
     except BaseException:
         shell.close()
         raise

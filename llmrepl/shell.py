@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from llmrepl import turn
 from llmrepl.commands import line
@@ -37,13 +37,20 @@ class Shell:
 
     def run(self, text: str) -> int:
         """Run one input as typed; its exit code. A failure is drawn, not raised."""
+        return self.guarded(lambda: self._run(text))
+
+    def _run(self, text: str) -> int:
+        parsed = line.parse(text)
+        if isinstance(parsed, line.Prompt):
+            return self.ask(Ask(parsed.text))
+        if isinstance(parsed, line.CommandLine):
+            return self.call(self.table.parse_line(parsed.text))
+        return OK
+
+    def guarded(self, work: Callable[[], int]) -> int:
+        """Do some work; its exit code. A failure is drawn, not raised, and so is a mistake of this program."""
         try:
-            parsed = line.parse(text)
-            if isinstance(parsed, line.Prompt):
-                return self.ask(Ask(parsed.text))
-            if isinstance(parsed, line.CommandLine):
-                return self.call(self.table.parse_line(parsed.text))
-            return OK
+            return work()
         except Failure as failure:
             if self.workspace.world.debug:
                 self.output.say("".join(traceback.format_exception(failure)))
@@ -52,17 +59,18 @@ class Shell:
         except BrokenPipeError:
             raise
         except Exception as bug:  # noqa: BLE001 - a mistake in one command must not take the conversation along
-            return self.unexpected(bug)
+            return self._unexpected(bug)
         finally:
             self.tell()
 
-    def unexpected(self, bug: Exception) -> int:
+    def _unexpected(self, bug: Exception) -> int:
         """Say that this program has a mistake, without losing the conversation to it; the exit code."""
         if self.workspace.world.debug:
             self.output.say("".join(traceback.format_exception(bug)))
+        why = bug.strerror.lower() if isinstance(bug, OSError) and bug.strerror else f"{type(bug).__name__}: {bug}"
         self.output.failure(
             Failure(
-                f"something went wrong inside llm ({type(bug).__name__}: {bug})",
+                f"something went wrong inside llm ({why})",
                 "the conversation is safe; LLM_DEBUG=1 shows where, please report it",
             )
         )

@@ -43,6 +43,7 @@ CALLS: dict[str, tuple[str, ...]] = {
     "sessions delete": ("first", "nowhere", "first --dry-run"),
     "sessions restore": ("", "nowhere"),
     "sessions archive": ("--older-than 0d --dry-run", "--older-than 0d --compress", "--older-than soon"),
+    "sessions import": ("nowhere.json", "runs/first.json --dry-run"),
     "sessions tag": ("first +one +two", "first", "nowhere +x"),
     "sessions validate": ("", "first", "bad", "nowhere"),
     "sessions recover": ("first", "bad", "nowhere"),

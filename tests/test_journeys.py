@@ -219,7 +219,8 @@ def test_control_bytes_never_reach_the_terminal(newcomer: Newcomer) -> None:
 def test_no_width_is_fatal(newcomer: Newcomer, columns: int) -> None:
     newcomer.script("hello", words=("chat", "-m", "offline/echo", "--name", "talk"))
     argv = [*LLM, "chat", "-r", "talk"]
-    with Terminal(argv, cwd=newcomer.cwd, environ=newcomer.environ, columns=columns) as terminal:
+    environ = newcomer.environ | {"PAGER": "cat"}  # a pager would take the keys that come
+    with Terminal(argv, cwd=newcomer.cwd, environ=environ, columns=columns) as terminal:
         terminal.read(0.8)
         for line in (":show", ":sessions list", "日本語 👩‍👩‍👧 one two three", ":help"):
             terminal.send(line + ENTER)

@@ -227,6 +227,7 @@ def _actions(place: str) -> Note:
     argument("format", help="the format", source="formats"),
     argument("file", help="where to write it (stdout)", source="files", nargs="?"),
     argument("--session", help="the session (the current one)", source="sessions", metavar="NAME"),
+    argument("--raw-csv", help="csv: leave cells as they are that a spreadsheet would run", switch=True),
     argument("--force", help="replace FILE if it exists", switch=True),
     _DIR,
     group=GROUP,
@@ -235,12 +236,19 @@ def _actions(place: str) -> Note:
     aliases=("export",),
 )
 def export(
-    workspace: Workspace, format: str, file: str | None, session: str | None, force: bool, dir: str | None
+    workspace: Workspace,
+    *,
+    format: str,
+    file: str | None,
+    session: str | None,
+    raw_csv: bool,
+    force: bool,
+    dir: str | None,
 ) -> Reply:
     """Write one session in another format."""
     workspace.use_directory(dir)
     shown, path = _which(workspace, session)
-    text = rooms.exported(shown, format, path.name if path else "")
+    text = rooms.exported(shown, format, path.name if path else "", raw_csv=raw_csv)
     if file is None:
         return Document(text)
     target = workspace.world.cwd / expand(file, workspace.places.home)

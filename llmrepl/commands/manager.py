@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from llmrepl import rooms
 from llmrepl.commands.registry import PROMPT, argument, command
-from llmrepl.commands.replies import Chat, Document, Note, Reply, Several
+from llmrepl.commands.replies import Chat, Column, Document, Note, Reply, Several, Table
 from llmrepl.errors import WrongUse
 from llmrepl.messages import count, safe_name, shown_path
+from llmrepl.paths import expand
 from llmrepl.workspace import Workspace
 
 GROUP = "sessions"
@@ -187,6 +188,29 @@ def fork(workspace: Workspace, name: str | None, at: int | None) -> Reply:
     parent = keeper.name
     rooms.fork(workspace, number, name)
     return Several([Note(f"branched from {safe_name(parent)} after turn {number}"), Chat()])
+
+
+@command(
+    "sessions import",
+    "take in conversations of other programs: llm's logs.db, ChatGPT's export, OpenAI JSONL, our own txt and md",
+    argument("file", help="the file", source="files"),
+    argument("--source", help="what it is, if that cannot be told", choices=("llm", "chatgpt", "openai", "llmrepl")),
+    _DRY,
+    _DIR,
+    group=GROUP,
+    example="sessions import conversations.json",
+)
+def import_(workspace: Workspace, file: str, source: str | None, dry_run: bool, dir: str | None) -> Reply:
+    """Each conversation becomes a session; one that was imported before is not written again."""
+    workspace.use_directory(dir)
+    path = workspace.world.cwd / expand(file, workspace.places.home)
+    rows: list[tuple[str, str]] = []
+    taken = 0
+    for item in rooms.imported(workspace, path, source, dry_run=dry_run):
+        rows += item.remarks
+        taken += item.fits
+    note = Note(f"{count(taken, 'conversation')} {'would be imported' if dry_run else 'imported'}")
+    return Several([Table((Column("Conversation"), Column("What did not fit")), rows), note]) if rows else note
 
 
 def _tagged(tags: list[str], changes: list[str]) -> list[str]:

@@ -113,7 +113,7 @@ class Ledger:
             with self._db:
                 yield self._db
         except (sqlite3.Error, OSError) as error:
-            raise Unusable(str(error)) from error
+            raise Unusable((isinstance(error, OSError) and error.strerror) or str(error)) from error
 
 
 def first_day(period: str, now: datetime) -> datetime | None:

@@ -64,3 +64,14 @@ def decoded(raw: bytes) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise ValueError("not an object")
     return data
+
+
+def origin(path: Path) -> tuple[str, str] | None:
+    """The source and the id there of a session that was imported, None for any other file."""
+    try:
+        meta = decoded(files.read_regular(path, MAX_BYTES)).get("meta")
+    except (OSError, ValueError, RecursionError, zlib.error):
+        return None
+    found = meta.get("origin") if isinstance(meta, dict) else None
+    source, id = (found.get("source"), found.get("id")) if isinstance(found, dict) else (None, None)
+    return (source, id) if isinstance(source, str) and isinstance(id, str) else None

@@ -92,7 +92,7 @@ def test_the_second_shell_at_a_terminal_goes_on_beside_the_first(store: Store, t
     assert asked(path) == ["one", "from one"]
     assert asked(tmp_path / "talk-2.json") == ["one", "from two"]
     assert asked(tmp_path / "talk-3.json") == ["one", "from three"]
-    assert store.read(tmp_path / "talk-2.json").meta == {"parent": "talk.json"}
+    assert store.read(tmp_path / "talk-2.json").meta == {"parent": {"session": "talk.json", "turn": 1}}
 
 
 def test_a_script_is_told_that_the_session_is_in_use(store: Store, tmp_path: Path) -> None:

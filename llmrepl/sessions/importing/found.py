@@ -20,6 +20,13 @@ class Found:
     title: str
     notes: tuple[str, ...] = ()
 
+    fits = True
+
+    @property
+    def remarks(self) -> list[tuple[str, str]]:
+        """What of it did not fit, with its title."""
+        return [(self.title, note) for note in self.notes]
+
     @property
     def source_id(self) -> str:
         """The conversation's id at its source."""
@@ -32,6 +39,13 @@ class Skipped:
 
     where: str
     why: str
+
+    fits = False
+
+    @property
+    def remarks(self) -> list[tuple[str, str]]:
+        """Why it was left out, with what it is called."""
+        return [(self.where, f"left out: {self.why}")]
 
 
 def origin_of(session: Session) -> Origin | None:
