@@ -50,7 +50,7 @@ function _shtab_llm_using
   test "$_shtab_llm_cmdpath" = "$argv"
 end
 
-set -g _shtab_llm_commands ask chat completions delete export help show usage config 'config get' 'config list' 'config path' 'config set' keys 'keys list' 'keys remove' 'keys set' sessions 'sessions archive' 'sessions delete' 'sessions export' 'sessions import' 'sessions list' 'sessions recover' 'sessions rename' 'sessions restore' 'sessions resume' 'sessions scan' 'sessions show' 'sessions tag' 'sessions validate'
+set -g _shtab_llm_commands ask chat completions delete export help search show usage config 'config get' 'config list' 'config path' 'config set' keys 'keys list' 'keys remove' 'keys set' sessions 'sessions archive' 'sessions delete' 'sessions export' 'sessions import' 'sessions list' 'sessions recover' 'sessions rename' 'sessions restore' 'sessions resume' 'sessions scan' 'sessions search' 'sessions show' 'sessions stats' 'sessions tag' 'sessions validate'
 set -g _shtab_llm_opts_with_value --breakdown-by --budget --contains --dir --file --format --limit --max-cost --max-turns --min-cost --min-turns --model --name --older-than --resume --save-dir --session --since --sort --source --system --system-contains --tag --until --warn-at -b -f -m -r -s
 
 complete -c llm -e
@@ -95,6 +95,10 @@ complete -c llm -n '_shtab_llm_using export' -l dir -xka "(__fish_complete_direc
 complete -c llm -n '_shtab_llm_using export; and test $_shtab_llm_npos -eq 1' -ka "(__fish_complete_path (commandline -ct))" -d 'where to write it (stdout)'
 complete -c llm -n '_shtab_llm_using; and test $_shtab_llm_npos -eq 0' -a help -d 'the commands, or one of them with its options and an example'
 complete -c llm -n '_shtab_llm_using help' -s h -l help -d 'show this help message and exit'
+complete -c llm -n '_shtab_llm_using; and test $_shtab_llm_npos -eq 0' -a search -d 'find a text in all messages: session, turn, and the text around it'
+complete -c llm -n '_shtab_llm_using search' -s h -l help -d 'show this help message and exit'
+complete -c llm -n '_shtab_llm_using search' -l limit -x -d 'at most so many places'
+complete -c llm -n '_shtab_llm_using search' -l dir -xka "(__fish_complete_directories)" -d 'the sessions directory'
 complete -c llm -n '_shtab_llm_using; and test $_shtab_llm_npos -eq 0' -a show -d 'show one session: figures, first and last exchange, cost by turn'
 complete -c llm -n '_shtab_llm_using show' -s h -l help -d 'show this help message and exit'
 complete -c llm -n '_shtab_llm_using show' -l dir -xka "(__fish_complete_directories)" -d 'the sessions directory'
@@ -185,10 +189,17 @@ complete -c llm -n '_shtab_llm_using sessions scan' -s h -l help -d 'show this h
 complete -c llm -n '_shtab_llm_using sessions scan' -l fix -d 'replace them in the files'
 complete -c llm -n '_shtab_llm_using sessions scan' -l dry-run -d 'with --fix: only say what would be replaced'
 complete -c llm -n '_shtab_llm_using sessions scan' -l dir -xka "(__fish_complete_directories)" -d 'the sessions directory'
+complete -c llm -n '_shtab_llm_using sessions; and test $_shtab_llm_npos -eq 0' -a search -d 'find a text in all messages: session, turn, and the text around it'
+complete -c llm -n '_shtab_llm_using sessions search' -s h -l help -d 'show this help message and exit'
+complete -c llm -n '_shtab_llm_using sessions search' -l limit -x -d 'at most so many places'
+complete -c llm -n '_shtab_llm_using sessions search' -l dir -xka "(__fish_complete_directories)" -d 'the sessions directory'
 complete -c llm -n '_shtab_llm_using sessions; and test $_shtab_llm_npos -eq 0' -a show -d 'show one session: figures, first and last exchange, cost by turn'
 complete -c llm -n '_shtab_llm_using sessions show' -s h -l help -d 'show this help message and exit'
 complete -c llm -n '_shtab_llm_using sessions show' -l dir -xka "(__fish_complete_directories)" -d 'the sessions directory'
 complete -c llm -n '_shtab_llm_using sessions show' -l full -d 'the whole conversation'
+complete -c llm -n '_shtab_llm_using sessions; and test $_shtab_llm_npos -eq 0' -a stats -d 'sessions, tokens, cost and turns, in all and by model'
+complete -c llm -n '_shtab_llm_using sessions stats' -s h -l help -d 'show this help message and exit'
+complete -c llm -n '_shtab_llm_using sessions stats' -l dir -xka "(__fish_complete_directories)" -d 'the sessions directory'
 complete -c llm -n '_shtab_llm_using sessions; and test $_shtab_llm_npos -eq 0' -a tag -d 'add and remove tags of a session: +TAG -TAG'
 complete -c llm -n '_shtab_llm_using sessions tag' -s h -l help -d 'show this help message and exit'
 complete -c llm -n '_shtab_llm_using sessions tag' -l dir -xka "(__fish_complete_directories)" -d 'the sessions directory'

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+from llmrepl.progress import Progress
 from llmrepl.sessions.names import session_names
 from llmrepl.workspace import Workspace
 
 if TYPE_CHECKING:
     from llmrepl.sessions.archive import Archive
+    from llmrepl.sessions.catalog import Catalog
     from llmrepl.sessions.importing.found import Found, Skipped
     from llmrepl.sessions.keeper import Keeper
     from llmrepl.sessions.model import Session
@@ -24,6 +27,16 @@ def archive(workspace: Workspace) -> Archive:
 
     workspace.store()
     return Archive(workspace.directory)
+
+
+def catalog(workspace: Workspace) -> Catalog:
+    """What the sessions directory holds, the open session and those of dead shells up to date."""
+    from llmrepl.sessions.catalog import Catalog
+    from llmrepl.sessions.index import Index
+
+    workspace.settle()
+    world = workspace.world
+    return Catalog(Index(workspace.places.cache_dir / "index.db", time.time_ns), Progress(world), world.monotonic)
 
 
 def mending() -> ModuleType:

@@ -115,6 +115,12 @@ class Till:
             self._tell(alert)
         return cost
 
+    def release(self, ticket: Ticket) -> None:
+        """Take back what was reserved for a request that is not sent after all."""
+        number = ticket.reserved
+        if number is not None:
+            self._record(lambda: self._ledger.release(number))
+
     def spent_today(self) -> float:
         """What all shells have spent today, in USD, as far as it is known."""
         return self._record(lambda: self._ledger.spent_today(self._world.now())) or 0.0

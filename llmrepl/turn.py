@@ -91,7 +91,11 @@ class Exchange:
         self._ticket = workspace.till().open(self._chosen, most_tokens)
         context = [*self._context, question]
         if self._keeper:
-            self._begin(self._keeper)
+            try:
+                self._begin(self._keeper)
+            except BaseException:
+                workspace.till().release(self._ticket)
+                raise
             context = self._keeper.session.context()
         options = self._ticket.capped(options_of(workspace.settings))
         self._request = Request(self._chosen.model, context, system, options)

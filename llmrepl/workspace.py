@@ -175,9 +175,13 @@ class Workspace:
         """A row for each session in the directory; those with `contains` in a message only, if that is given."""
         from llmrepl.sessions import listing
 
+        self.settle()
+        return list(listing.rows(self.directory, contains))
+
+    def settle(self) -> None:
+        """Write what is not in the session files yet: of the open session, and of shells that died."""
         if self._store or has_journals(self.directory):
             self.store()
-        return list(listing.rows(self.directory, contains))
 
     def switch(self, keeper: Keeper | None) -> None:
         """Make `keeper`'s session the current one, or a fresh one at the next prompt; the current one is saved.

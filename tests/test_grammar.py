@@ -44,6 +44,8 @@ CALLS: dict[str, tuple[str, ...]] = {
     "sessions restore": ("", "nowhere"),
     "sessions archive": ("--older-than 0d --dry-run", "--older-than 0d --compress", "--older-than soon"),
     "sessions import": ("nowhere.json", "runs/first.json --dry-run"),
+    "sessions search": ("hello", "nowhere to be found", "--limit 1 one", ""),
+    "sessions stats": ("", "--dir nowhere"),
     "sessions tag": ("first +one +two", "first", "nowhere +x"),
     "sessions validate": ("", "first", "bad", "nowhere"),
     "sessions recover": ("first", "bad", "nowhere"),

@@ -7,10 +7,13 @@ import io
 import json
 from typing import Any
 
+from llmrepl import rooms
 from llmrepl.commands.registry import argument, command
 from llmrepl.commands.replies import Column, Document, Note, Reply, Several, Table
+from llmrepl.errors import WrongUse
 from llmrepl.messages import count, money, safe_name, shown_path
-from llmrepl.sessions.query import SORTS, Filters, Row, arranged, moment
+from llmrepl.sessions.query import SORTS, Filters, Row, moment
+from llmrepl.sessions.stats import by_model, in_all
 from llmrepl.workspace import Workspace
 
 FORMATS = ("table", "list", "json", "csv")
@@ -65,11 +68,58 @@ def sessions_list(
     first = moment(since, now) if since else None
     last = moment(until, now, end=True) if until else None
     filters = Filters(model, first, last, min_turns, max_turns, min_cost, max_cost, system_contains, tag)
-    every = workspace.rows(contains)
-    rows = [row for row in arranged(every, filters, sort) if not row.damaged][:limit]
-    found = _written(workspace, rows, format)
-    damaged = sorted(row.name for row in every if row.damaged)
-    return Several([found, Note(_damaged(damaged))]) if damaged else found
+    found = rooms.catalog(workspace).find(workspace.directory, filters, sort, limit, contains)
+    shown = _written(workspace, found.rows, format)
+    return Several([shown, Note(_damaged([row.name for row in found.damaged]))]) if found.damaged else shown
+
+
+@command(
+    "sessions search",
+    "find a text in all messages: session, turn, and the text around it",
+    argument("--limit", help="at most so many places", kind=int, default=20, metavar="N"),
+    argument("--dir", help="the sessions directory", source="directories", metavar="DIR"),
+    argument("text", help="the text, whatever its case", rest=True),
+    group="sessions",
+    example="sessions search decorators",
+    aliases=("search",),
+)
+def search(workspace: Workspace, text: str, limit: int, dir: str | None) -> Reply:
+    """The places, those of the newest session first; ready to load, or to fork at."""
+    if not text.strip():
+        raise WrongUse("there is no text to search for", "sessions search TEXT")
+    workspace.use_directory(dir)
+    hits = rooms.catalog(workspace).search(workspace.directory, text, Filters(), limit)
+    columns = (Column("Filename", "name"), Column("Turn", "count"), Column("Role"), Column("Text"))
+    table = Table(
+        columns,
+        [(hit.name, hit.turn, hit.role, hit.snippet) for hit in hits],
+        caption="':load NAME' goes on with one, ':fork' after that branches from it",
+        empty=f"'{safe_name(text)}' is in no message in {shown_path(workspace.directory, workspace.world.cwd)}",
+    )
+    return table
+
+
+@command(
+    "sessions stats",
+    "sessions, tokens, cost and turns, in all and by model",
+    argument("--dir", help="the sessions directory", source="directories", metavar="DIR"),
+    group="sessions",
+    example="sessions stats",
+)
+def stats(workspace: Workspace, dir: str | None) -> Reply:
+    """The guide's analysis of all sessions."""
+    workspace.use_directory(dir)
+    models = by_model(rooms.catalog(workspace).find(workspace.directory, Filters()).rows)
+    every = in_all(models.values())
+    columns = (Column("Model", "name"), Column("Sessions", "count"), Column("Tokens", "count"),
+               Column("Cost", "usd"), Column("Turns", "count"), Column("Tokens/Session", "count"))
+    rows = [(m, s.sessions, s.tokens, s.known_cost, s.turns, s.tokens_a_session) for m, s in models.items()]
+    unpriced = f" + {count(every.unpriced, 'turn')} unpriced" if every.unpriced else ""
+    total = f"Total: {count(every.sessions, 'session')}, {every.tokens:,} tokens, {money(every.cost)}{unpriced}"
+    where = shown_path(workspace.directory, workspace.world.cwd)
+    return Several([Table(columns, rows, empty=f"no sessions found in {where}"), Note(total)]) if rows else Note(
+        f"no sessions found in {where}"
+    )
 
 
 def _written(workspace: Workspace, rows: list[Row], format: str) -> Reply:
