@@ -69,7 +69,7 @@ RULES = {
     402: Rule(False, "{vendor} says that there is no credit left (402)", "add credit there, or use another model"),
     403: Rule(False, "{vendor} does not allow this with {key} (403)", "check what that key may do"),
     404: Rule(False, "{vendor} has no model '{model}' at {base_url} (404)",
-              "check the name with 'llm models list', and base_url"),
+              "check the name, and base_url"),
     408: Rule(True, "{vendor} gave up waiting for the request (408)", _LATER),
     409: Rule(True, "{vendor} reports a conflict (409)", _LATER),
     413: Rule(False, "the request is too large for {vendor} (413)", "shorten the context with :compact or :new"),

@@ -8,7 +8,7 @@ from pathlib import Path
 from llmrepl.errors import NotSaved, WrongUse
 from llmrepl.messages import safe_name
 from llmrepl.sessions import codec, files, secrets
-from llmrepl.sessions.model import Message, Session, Turn
+from llmrepl.sessions.model import Message, Session, Turn, title_of
 from llmrepl.sessions.repair import Recovery, recover_file
 from llmrepl.sessions.secrets import Secret
 from llmrepl.sessions.store import Store
@@ -70,11 +70,11 @@ def masked_session(session: Session) -> None:
     """Mask every text of a session in place."""
     if session.system:
         session.system = secrets.mask(session.system)[0]
+    first = session.turns[0].said("user") if session.turns else ""
     for turn in session.turns:
         masked_turn(turn)
-    title = session.title
-    if title:
-        session.set_meta("title", secrets.mask(title)[0])
+    if session.title and secrets.find(first):  # of which the title may hold the beginning
+        session.set_meta("title", title_of(secrets.mask(first)[0]))
 
 
 def masked_turn(turn: Turn) -> None:

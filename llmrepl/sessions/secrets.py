@@ -54,12 +54,15 @@ def find(text: str) -> list[Secret]:
 
 def mask(text: str) -> tuple[str, int]:
     """`text` with every secret replaced, and how many. Masking twice is the same as once."""
-    out, at = [], 0
-    found = find(text)
-    for secret in found:
-        out += [text[at : secret.start], MASK]
-        at = secret.end
-    return "".join([*out, text[at:]]), len(found)
+    masked = 0
+    while found := find(text):  # again, for one that another had hidden
+        out, at = [], 0
+        for secret in found:
+            out += [text[at : secret.start], MASK]
+            at = secret.end
+        text = "".join([*out, text[at:]])
+        masked += len(found)
+    return text, masked
 
 
 def _secret(match: re.Match[str]) -> Secret | None:

@@ -1,0 +1,98 @@
+"""Naming, tagging, branching, putting away and bringing back: from the prompt and from the terminal."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.newcomer import CHAT, Newcomer
+
+
+def meta(newcomer: Newcomer, name: str) -> dict[str, object]:
+    data: dict[str, object] = json.loads((newcomer.cwd / "runs" / f"{name}.json").read_text())["meta"]
+    return data
+
+
+def files(newcomer: Newcomer) -> dict[str, bytes]:
+    runs = newcomer.cwd / "runs"
+    return {str(p.relative_to(runs)): p.read_bytes() for p in sorted(runs.rglob("*")) if p.is_file()}
+
+
+def test_tags_are_added_and_removed(newcomer: Newcomer) -> None:
+    ran = newcomer.script("hello", ":tag +one +two -one", ":save talk", ":tag")
+    assert ran.code == 0 and ran.out.splitlines()[-1] == "two"
+    assert newcomer.llm("sessions", "tag", "talk", "+three").out == "two three\n"
+    assert meta(newcomer, "talk")["tags"] == ["two", "three"]
+    assert newcomer.llm("sessions", "list", "--tag", "three").out.startswith("talk.json")
+
+
+def test_a_branch_has_the_turns_up_to_where_it_begins_and_names_its_parent(newcomer: Newcomer) -> None:
+    newcomer.script("one", "two", ":save trunk", ":fork branch --at 1", "other")
+    assert [turn[0] for turn in newcomer.said("branch")] == ["one", "other"]
+    assert [turn[0] for turn in newcomer.said("trunk")] == ["one", "two"]
+    assert meta(newcomer, "branch")["parent"] == {"session": "trunk.json", "turn": 1}
+
+
+def test_what_is_put_away_comes_back_byte_for_byte(newcomer: Newcomer) -> None:
+    for name in ("a", "b", "c"):
+        newcomer.script(f"hello {name}", words=(*CHAT, "--name", name))
+    before = files(newcomer)
+    for words in (("delete", "a"), ("archive", "--older-than", "0d", "--compress")):
+        assert newcomer.llm("sessions", *words, "--dry-run").code == 0
+        assert files(newcomer) == before
+    assert newcomer.llm("sessions", "delete", "a").code == 0
+    assert newcomer.llm("sessions", "archive", "--older-than", "0d", "--compress").code == 0
+    assert set(files(newcomer)) == {".trash/a.json", "archive/b.json.gz", "archive/c.json.gz"}
+    assert newcomer.llm("sessions", "restore").out.split() == ["a.json", "b.json.gz", "c.json.gz"]
+    for name in ("a", "b", "c"):
+        assert newcomer.llm("sessions", "restore", name).code == 0
+    assert files(newcomer) == before
+
+
+def test_nothing_is_overwritten(newcomer: Newcomer) -> None:
+    for name in ("a", "b"):
+        newcomer.script(f"hello {name}", words=(*CHAT, "--name", name))
+    before = files(newcomer)
+    assert newcomer.llm("sessions", "rename", "a", "b").code == 2
+    assert files(newcomer) == before
+    newcomer.llm("sessions", "delete", "a")
+    newcomer.script("another", words=(*CHAT, "--name", "a"))
+    assert newcomer.llm("sessions", "restore", "a").code == 2
+    assert newcomer.said("a")[0][0] == "another"
+
+
+def test_the_current_session_is_not_deleted_under_its_shell(newcomer: Newcomer) -> None:
+    assert newcomer.script("hello", ":save talk", ":delete talk").code == 2
+    assert newcomer.said("talk")[0][0] == "hello"
+
+
+def test_an_import_is_written_once(newcomer: Newcomer) -> None:
+    line = {"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]}
+    (newcomer.cwd / "x.jsonl").write_text(json.dumps(line) + "\n")
+    for expected in ("1 conversation imported", "0 conversations imported"):
+        assert expected in newcomer.llm("sessions", "import", "x.jsonl").err
+    assert len(list((newcomer.cwd / "runs").glob("*.json"))) == 1
+
+
+def test_validate_recover_and_scan(newcomer: Newcomer) -> None:
+    newcomer.script("my key is sk-proj-abcdefghij0123456789ABCDEF", words=(*CHAT, "--name", "talk"))
+    path = newcomer.cwd / "runs" / "talk.json"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-30])
+    ran = newcomer.llm("sessions", "validate")
+    assert ran.code == 3 and "cut off" in ran.out
+    assert newcomer.llm("sessions", "show", "talk").code == 3
+    assert newcomer.llm("sessions", "recover", "talk").code == 0
+    assert Path(f"{path}.backup").read_bytes() == whole[:-30]
+    assert newcomer.llm("sessions", "validate").code == 0
+    assert "OpenAI key" in newcomer.llm("sessions", "scan").out
+    assert newcomer.llm("sessions", "scan", "--fix").code == 0
+    assert b"sk-proj" not in path.read_bytes() and b"[masked]" in path.read_bytes()
+
+
+def test_search_lands_on_the_turn(newcomer: Newcomer) -> None:
+    newcomer.script("first", "about QuickSilver here", words=(*CHAT, "--name", "talk"))
+    rows = newcomer.llm("search", "quicksilver").out.splitlines()
+    assert [row.split()[:3] for row in rows] == [["talk.json", "2", "user"], ["talk.json", "2", "assistant"]]
+    for text in ('"', "*", "NEAR(", "-x", "a OR b", "'"):
+        assert newcomer.llm("search", "--", text).code == 0
