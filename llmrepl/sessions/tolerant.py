@@ -15,6 +15,7 @@ _TOKEN = re.compile(
 )
 _WORDS = {"true": True, "false": False, "null": None}
 _NUMBER = re.compile(r"-?\d{1,300}(?:\.\d{1,300})?(?:[eE][+-]?\d{1,3})?")
+_ESCAPE = re.compile(r"""\\(?:(?P<sound>["\\/bfnrt]|u[0-9a-fA-F]{4})|.?)""", re.DOTALL)
 _HALF = re.compile("[\ud800-\udfff]")
 
 
@@ -95,7 +96,7 @@ def unescaped(raw: str) -> str:
     try:
         text: str = json.loads(f'"{raw}"', strict=False)
     except ValueError:
-        cleaned = re.sub(r'\\(?!["\\/bfnrt]|u[0-9a-fA-F]{4}).?', "", raw, flags=re.DOTALL)
+        cleaned = _ESCAPE.sub(lambda found: found[0] if found["sound"] else "", raw)
         text = json.loads(f'"{cleaned}"', strict=False)
     return joined(text)
 
