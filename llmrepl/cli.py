@@ -86,7 +86,7 @@ def _workspace(world: World, signals: Signals) -> Workspace:
     world.log("settings")
     places = Places.find(world.environ)
     settings = Settings.load(world.environ, world.cwd, places)
-    workspace = Workspace(world, settings, places, signals)
+    workspace = Workspace(world, settings, places, signals, keep=settings.flag("save_sessions"))
     workspace.notes += settings.problems
     return workspace
 

@@ -58,7 +58,7 @@ def chat(
 ) -> Reply:
     """Open what the options name, and start."""
     workspace.use_directory(save_dir)
-    workspace.keep = not no_save
+    workspace.keep = workspace.keep and not no_save
     if name and (resume is not None or continue_):
         raise WrongUse("--name is for a new session, -r and -c go on with one", "leave one of them out")
     parts: list[Reply] = []
