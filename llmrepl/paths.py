@@ -49,6 +49,16 @@ class Places:
         return self.config_dir / "config.toml"
 
     @property
+    def index_file(self) -> Path:
+        """The index of the sessions, which may be deleted."""
+        return self.cache_dir / "index.db"
+
+    @property
+    def directories_file(self) -> Path:
+        """The sessions directories that were ever used."""
+        return self.state_dir / "directories"
+
+    @property
     def keys_file(self) -> Path:
         """The keys that `llm keys set` keeps."""
         return self.config_dir / "keys.json"

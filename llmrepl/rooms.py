@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from llmrepl.progress import Progress
-from llmrepl.sessions.names import session_names
+from llmrepl.sessions.names import has_journals, session_names
 from llmrepl.workspace import Workspace
 
 if TYPE_CHECKING:
     from llmrepl.sessions.archive import Archive
-    from llmrepl.sessions.catalog import Catalog
     from llmrepl.sessions.importing.found import Found, Skipped
     from llmrepl.sessions.keeper import Keeper
     from llmrepl.sessions.model import Session
@@ -29,14 +26,15 @@ def archive(workspace: Workspace) -> Archive:
     return Archive(workspace.directory)
 
 
-def catalog(workspace: Workspace) -> Catalog:
-    """What the sessions directory holds, the open session and those of dead shells up to date."""
-    from llmrepl.sessions.catalog import Catalog
-    from llmrepl.sessions.index import Index
+def settle(workspace: Workspace, directory: Path) -> None:
+    """Write what is not in the session files of a directory yet: of the open session, and of shells that died."""
+    dead = has_journals(directory)
+    if workspace.current or (dead and directory == workspace.directory):
+        workspace.store()
+    if dead and directory != workspace.directory:
+        from llmrepl.sessions.store import Store
 
-    workspace.settle()
-    world = workspace.world
-    return Catalog(Index(workspace.places.cache_dir / "index.db", time.time_ns), Progress(world), world.monotonic)
+        workspace.notes += Store(directory, workspace.world.cwd, workspace.signals.shield).fold()
 
 
 def mending() -> ModuleType:

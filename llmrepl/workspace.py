@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,17 +11,19 @@ from llmrepl.errors import NotSaved
 from llmrepl.keys import Key
 from llmrepl.messages import shown_path
 from llmrepl.paths import Places, expand, why_unwritable
+from llmrepl.progress import Progress
 from llmrepl.providers.choice import Choice, Chosen
 from llmrepl.providers.opening import opened
-from llmrepl.sessions.names import has_journals
+from llmrepl.sessions.remembered import remember
 from llmrepl.settings import Settings
 from llmrepl.signals import Signals
 from llmrepl.world import World
 
 if TYPE_CHECKING:
     from llmrepl.providers.base import Attachment, Provider
+    from llmrepl.sessions.catalog import Catalog
     from llmrepl.sessions.keeper import Keeper
-    from llmrepl.sessions.query import Row
+    from llmrepl.sessions.recall import Recall
     from llmrepl.sessions.store import Store
     from llmrepl.till import Till
 
@@ -60,6 +63,8 @@ class Workspace:
         self._keeper: Keeper | None = None
         self._choice: Choice | None = None
         self._till: Till | None = None
+        self._catalog: Catalog | None = None
+        self._recall: Recall | None = None
         self._providers: dict[tuple[str, str, Key | None], Provider] = {}
 
     @property
@@ -151,6 +156,7 @@ class Workspace:
             session = Session.start(self.model, self.system, self.world.now())
             if self.keep:
                 self._keeper = self.store().new(session, self._began, self._name)
+                remember(self.places.directories_file, self.directory)
             else:
                 self._keeper = Keeper(session, None, self.signals.shield)
         return self._keeper
@@ -171,17 +177,23 @@ class Workspace:
                 self.notes.append(str(unsaved))
         return self._store
 
-    def rows(self, contains: str | None = None) -> list[Row]:
-        """A row for each session in the directory; those with `contains` in a message only, if that is given."""
-        from llmrepl.sessions import listing
+    def catalog(self) -> Catalog:
+        """What sessions directories hold; for the thread that runs the commands."""
+        if self._catalog is None:
+            from llmrepl.sessions.catalog import Catalog
+            from llmrepl.sessions.index import Index
 
-        self.settle()
-        return list(listing.rows(self.directory, contains))
+            index = Index(self.places.index_file, time.time_ns)
+            self._catalog = Catalog(index, Progress(self.world), self.world.monotonic)
+        return self._catalog
 
-    def settle(self) -> None:
-        """Write what is not in the session files yet: of the open session, and of shells that died."""
-        if self._store or has_journals(self.directory):
-            self.store()
+    def recall(self) -> Recall:
+        """The names of sessions, for any thread."""
+        if self._recall is None:
+            from llmrepl.sessions.recall import Recall
+
+            self._recall = Recall(self.places.index_file, time.time_ns)
+        return self._recall
 
     def switch(self, keeper: Keeper | None) -> None:
         """Make `keeper`'s session the current one, or a fresh one at the next prompt; the current one is saved.

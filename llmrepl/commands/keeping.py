@@ -14,7 +14,7 @@ from llmrepl.messages import count, money, safe_name, shown_path
 from llmrepl.paths import expand
 from llmrepl.sessions import files
 from llmrepl.sessions.names import without_ending
-from llmrepl.sessions.query import Filters, arranged
+from llmrepl.sessions.query import Filters
 from llmrepl.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -90,11 +90,13 @@ def resume(workspace: Workspace, name: str | None, dir: str | None) -> Reply:
 
 def pick_session(workspace: Workspace) -> Reply:
     """Let the user pick the session to go on with, the newest first."""
-    rows = [row for row in arranged(workspace.rows(), Filters()) if not row.damaged and row.name.endswith(".json")]
+    rooms.settle(workspace, workspace.directory)
+    found = workspace.catalog().find(workspace.directory, Filters()).rows
     choices = [
         Choice(without_ending(row.name), f"{row.date}  {row.model}  {count(row.turns, 'turn')}  {row.title}",
                partial(_beginning, workspace, row.name))
-        for row in rows
+        for row in found
+        if row.name.endswith(".json")
     ]
     return Choose(choices, lambda name: resume_session(workspace, name), "name one; 'sessions list' shows them")
 

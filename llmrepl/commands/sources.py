@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from llmrepl import rooms
 from llmrepl.commands.registry import Table
+from llmrepl.messages import count
 from llmrepl.providers.choice import DEFAULT_MODELS
 from llmrepl.providers.vendors import OFFLINE_MODELS
-from llmrepl.sessions.names import session_names, without_ending
+from llmrepl.sessions.names import without_ending
+from llmrepl.sessions.query import Row
 from llmrepl.workspace import Workspace
 
 
@@ -22,16 +23,24 @@ class Candidate:
     hint: str = ""
 
 
-Source = Callable[[Workspace, str], Iterable[Candidate]]
-"""Makes the candidates for a workspace and the words typed before."""
+Source = Callable[[Workspace, str, str], Iterable[Candidate]]
+"""Makes the candidates for a workspace, the words typed before, and what is typed of the word itself."""
 
 
-def sessions(workspace: Workspace, typed: str) -> Iterable[Candidate]:
-    """The names of the sessions."""
-    return (Candidate(without_ending(name)) for name in sorted(session_names(workspace.directory)))
+def sessions(workspace: Workspace, before: str, word: str) -> Iterable[Candidate]:
+    """The sessions whose names fit, with date, model, turns and title."""
+    rows = workspace.recall().matching(workspace.directory, word.strip("'\""))
+    return (Candidate(without_ending(row.name), _about(row)) for row in rows)
 
 
-def models(workspace: Workspace, typed: str) -> Iterable[Candidate]:
+def _about(row: Row) -> str:
+    if row.damaged:
+        return f"cannot be read: {row.damaged}"
+    known = (row.date.replace("T", " "), row.model, count(row.turns, "turn") if row.model else "", row.title)
+    return "  ".join(part for part in known if part)
+
+
+def models(workspace: Workspace, before: str, word: str) -> Iterable[Candidate]:
     """The models that are known without asking anyone."""
     offline = [Candidate(f"offline/{name}", hint) for name, hint in OFFLINE_MODELS.items()]
     usual = [Candidate(f"{vendor}/{model}") for vendor, model in DEFAULT_MODELS.items()]
@@ -39,47 +48,47 @@ def models(workspace: Workspace, typed: str) -> Iterable[Candidate]:
     return [*named, *usual, *offline]
 
 
-def settings(workspace: Workspace, typed: str) -> Iterable[Candidate]:
+def settings(workspace: Workspace, before: str, word: str) -> Iterable[Candidate]:
     """The settings of the shell."""
     return (Candidate(row.name, row.help) for row in workspace.settings.of_shell())
 
 
-def values(workspace: Workspace, typed: str) -> Iterable[Candidate]:
+def values(workspace: Workspace, before: str, word: str) -> Iterable[Candidate]:
     """The values that a setting may have; the setting is the word before."""
-    name = typed.split()[-1] if typed.split() else ""
+    name = before.split()[-1] if before.split() else ""
     row = next((row for row in workspace.settings.of_shell() if name in (row.key, row.name)), None)
     if row is None:
         return ()
     return (Candidate(choice) for choice in (("on", "off") if row.kind == "flag" else row.choices))
 
 
-def tags(workspace: Workspace, typed: str) -> Iterable[Candidate]:
+def tags(workspace: Workspace, before: str, word: str) -> Iterable[Candidate]:
     """The tags that sessions have, with how many have each."""
-    counts = Counter(tag for row in workspace.rows() for tag in row.tags)
-    return (Candidate(tag, f"{number} sessions") for tag, number in sorted(counts.items()))
+    tags = workspace.recall().tags(workspace.directory)
+    return (Candidate(tag, count(number, "session")) for tag, number in sorted(tags.items()))
 
 
-def removed(workspace: Workspace, typed: str) -> Iterable[Candidate]:
+def removed(workspace: Workspace, before: str, word: str) -> Iterable[Candidate]:
     """What could be brought back from the trash and the archive."""
     return (Candidate(without_ending(name)) for name in rooms.archive(workspace).removed())
 
 
-def providers(workspace: Workspace, typed: str) -> Iterable[Candidate]:
+def providers(workspace: Workspace, before: str, word: str) -> Iterable[Candidate]:
     """The providers that a key can be kept for."""
     return (Candidate(name) for name in workspace.choice().providers() if name != "offline")
 
 
-def config(workspace: Workspace, typed: str) -> Iterable[Candidate]:
+def config(workspace: Workspace, before: str, word: str) -> Iterable[Candidate]:
     """Every setting."""
     return (Candidate(row.key, row.help) for row in workspace.settings.rows())
 
 
-def budget(workspace: Workspace, typed: str) -> Iterable[Candidate]:
+def budget(workspace: Workspace, before: str, word: str) -> Iterable[Candidate]:
     """What `:budget` understands beside an amount."""
     return (Candidate("status"), Candidate("increase", "by so many USD"), Candidate("off"))
 
 
-def formats(workspace: Workspace, typed: str) -> Iterable[Candidate]:
+def formats(workspace: Workspace, before: str, word: str) -> Iterable[Candidate]:
     """The export formats."""
     return (Candidate(name, help) for name, help in FORMATS.items())
 

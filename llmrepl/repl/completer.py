@@ -75,7 +75,7 @@ class RegistryCompleter(Completer):
             return
         else:
             source = SOURCES.get(wanted.source)
-            candidates = source(self._workspace, before) if source else ()
+            candidates = source(self._workspace, before, word) if source else ()
         fitting = [candidate for candidate in candidates if _fits(word, candidate.value)]
         begun = [candidate for candidate in fitting if _begins(word, candidate.value)]
         for candidate in begun or fitting:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 from llmrepl.sessions import listing
 from llmrepl.sessions.index import Index, Progress
 from llmrepl.sessions.indexfile import Unusable
-from llmrepl.sessions.query import Filters, Row, arranged
+from llmrepl.sessions.query import Filters, Found, Row, arranged
 from llmrepl.sessions.search import Hit, hits
 
 MANY = 4000
@@ -26,14 +25,6 @@ QUICK_SECONDS = 0.03
 SHARE = 100
 """A check of the files that took longer than QUICK_SECONDS is not repeated for SHARE times as long as it took, unless
 files came, went or were replaced."""
-
-
-@dataclass(slots=True)
-class Found:
-    """The sound sessions that were asked for, in order, and every damaged file."""
-
-    rows: list[Row]
-    damaged: list[Row]
 
 
 class Catalog:
@@ -84,7 +75,8 @@ class Catalog:
         known: set[int] | None = None
         for seen, (id, row) in enumerate(self._index.rows(directory, filters, ids=None if many else first)):
             if many and seen == PEEK:
-                known = set(self._index.matching(wanted) or ())
+                every = self._index.matching(wanted)
+                known = None if every is None else set(every)
             if known is None or id in known:
                 yield from _hits_in(directory, row, wanted)
 

@@ -12,7 +12,7 @@ import os
 import re
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import fields
 from operator import attrgetter
 from pathlib import Path
@@ -117,6 +117,17 @@ class Index:
             ]
             return {row.name: row for rows in found for row in (_row(*values) for values in rows)}
 
+    def tags(self, directory: Path) -> dict[str, int]:
+        """The tags, as they are written, with how many sessions were last known to have each."""
+        place = f"$[{_FACTS.index('tags')}]"
+        with self._using() as db:
+            found = db.execute(
+                "SELECT tag.value, count(*) FROM sessions, json_each(facts, ?) AS tag"
+                " WHERE directory = ? AND NOT damaged GROUP BY tag.value",
+                (place, _number(db, directory)),
+            )
+            return dict(found)
+
     def damaged(self, directory: Path) -> list[Row]:
         """The files that cannot be read, by name."""
         with self._using() as db:
@@ -168,12 +179,11 @@ class Index:
             if self._db is None:
                 self._db = open_index(self._path)
             yield self._db
-        except (sqlite3.OperationalError, OSError) as error:  # locked, full, not to be written
+        except (sqlite3.Error, OSError) as error:
             self.close()
-            raise Unusable(str(error)) from error
-        except sqlite3.Error as error:
-            self.close()
-            set_aside(self._path)
+            if type(error) is sqlite3.DatabaseError:  # its subclasses say locked, full, not to be written
+                with suppress(OSError):
+                    set_aside(self._path)
             raise Unusable(str(error)) from error
 
 

@@ -77,6 +77,14 @@ class Filters:
         )
 
 
+@dataclass(slots=True)
+class Found:
+    """The sound sessions that were asked for, in order, and every damaged file."""
+
+    rows: list[Row]
+    damaged: list[Row]
+
+
 def row_of(name: str, data: dict[str, Any], mtime: float) -> Row:
     """The row of a session from its JSON data, whatever odd things stand in optional places."""
     turns = [turn for turn in _list(data.get("turns")) if isinstance(turn, dict)]

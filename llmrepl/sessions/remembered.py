@@ -18,11 +18,14 @@ def remembered(file: Path) -> list[Path]:
 
 
 def remember(file: Path, directory: Path) -> None:
-    """Add a directory, unless it is there. Raises OSError."""
+    """Add a directory, unless it is there or `file` cannot be written."""
     line = os.fsencode(os.path.realpath(directory))
     if b"\n" in line or Path(os.fsdecode(line)) in remembered(file):
         return
-    private_dir(file.parent)
-    fd = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    with open(fd, "wb") as lines:
-        lines.write(line + b"\n")
+    try:
+        private_dir(file.parent)
+        fd = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        with open(fd, "wb") as lines:
+            lines.write(line + b"\n")
+    except OSError:
+        return
