@@ -2,21 +2,25 @@
 
 Before a request the most that it can cost is reserved, and settled after it; what is reserved counts as spent, so that
 several shells at once hold one daily limit. A reservation belongs to a process: that of one which has ended is settled
-by the next that looks, at the reserved amount.
+by the next that looks, at the reserved amount. The process that was only out of sight (in another container) still
+settles its own row, or adds it anew.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from dataclasses import astuple, fields
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any, TypeVar
 
 from llmrepl.money.rates import Entry
 from llmrepl.paths import private_dir
+
+T = TypeVar("T")
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS requests (
@@ -34,6 +38,7 @@ RESERVED = "reserved"
 
 
 _COLUMNS = tuple(field.name for field in fields(Entry))
+_DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 class Unusable(Exception):
@@ -41,52 +46,64 @@ class Unusable(Exception):
 
 
 class Ledger:
-    """The file at `path`, made when first written to. Any method may raise Unusable."""
+    """The file at `path`, made when first written to. Any method may raise Unusable, after at most 1 s.
 
-    def __init__(self, path: Path) -> None:
+    A damaged file is set aside, which `tell` is told, and a new one begun.
+    """
+
+    def __init__(self, path: Path, tell: Callable[[str], None] | None = None) -> None:
         self._path = path
+        self._tell = tell
         self._db: sqlite3.Connection | None = None
+        self._inode = 0
 
     def add(self, entry: Entry) -> None:
         """Record a request for which nothing was reserved."""
-        marks = ", ".join("?" * len(_COLUMNS))
-        with self._writing() as db:
-            db.execute(f"INSERT INTO requests ({', '.join(_COLUMNS)}) VALUES ({marks})", astuple(entry))
+        self._write(lambda db: _insert(db, entry))
 
     def release(self, number: int) -> None:
         """Take a reservation back whose request was not sent."""
-        with self._writing() as db:
-            db.execute("DELETE FROM requests WHERE id = ?", (number,))
+        self._write(lambda db: db.execute("DELETE FROM requests WHERE id = ?", (number,)))
 
     def settle(self, number: int, entry: Entry) -> None:
         """Replace a reservation by what the request really was."""
-        with self._writing() as db:
-            sets = ", ".join(f"{column} = ?" for column in _COLUMNS)
-            db.execute(f"UPDATE requests SET {sets}, pid = NULL WHERE id = ?", (*astuple(entry), number))
+        sets = ", ".join(f"{column} = ?" for column in _COLUMNS)
+
+        def settled(db: sqlite3.Connection) -> None:
+            change = f"UPDATE requests SET {sets}, pid = NULL, begun = NULL WHERE id = ?"
+            if not db.execute(change, (*astuple(entry), number)).rowcount:
+                _insert(db, entry)  # the reservation went with a damaged file
+
+        self._write(settled)
 
     def reserve_within(self, now: datetime, usd: float, limit: float) -> tuple[int, float]:
         """Reserve as much of `usd` as the day's `limit` leaves; the number to settle and the amount reserved."""
-        with self._writing() as db:
-            amount = max(0.0, min(usd, limit - self._spent(db, _day(now))))
+
+        def reserved(db: sqlite3.Connection) -> tuple[int, float]:
+            amount = max(0.0, min(usd, limit - _spent(db, _day(now))))
             done = db.execute(
                 "INSERT INTO requests (at, day, kind, cost, pid, begun) VALUES (?, ?, ?, ?, ?, ?)",
                 (now.timestamp(), _day(now), RESERVED, amount, os.getpid(), _begun(os.getpid())),
             )
             return done.lastrowid or 0, amount
 
+        return self._write(reserved)
+
     def spent_today(self, now: datetime) -> float:
         """What is known to be spent on the local day of `now`, in USD, with what is reserved."""
-        with self._writing() as db:
-            return self._spent(db, _day(now))
+        return self._read(lambda db: _spent(db, _day(now)), 0.0)
 
     def entries(self, since: datetime | None = None) -> Iterator[Entry]:
         """The settled requests from the local day of `since` on, the oldest first."""
-        with self._writing() as db:
-            self._settle_dead(db)
-            rows = db.execute(
+
+        def found(db: sqlite3.Connection) -> list[Any]:
+            _settle_dead(db)
+            return db.execute(
                 f"SELECT {', '.join(_COLUMNS)} FROM requests WHERE kind != ? AND day >= ? ORDER BY at",
                 (RESERVED, _day(since) if since else ""),
             ).fetchall()
+
+        rows: list[Any] = self._read(found, [])
         return (Entry(*row) for row in rows)
 
     def close(self) -> None:
@@ -95,25 +112,44 @@ class Ledger:
             self._db.close()
             self._db = None
 
-    def _spent(self, db: sqlite3.Connection, day: str) -> float:
-        self._settle_dead(db)
-        return float(db.execute("SELECT coalesce(sum(cost), 0) FROM requests WHERE day = ?", (day,)).fetchone()[0])
-
-    def _settle_dead(self, db: sqlite3.Connection) -> None:
-        waiting = db.execute("SELECT id, pid, begun FROM requests WHERE kind = ?", (RESERVED,)).fetchall()
-        dead = [(number,) for number, pid, begun in waiting if _begun(pid) != begun]
-        db.executemany("UPDATE requests SET kind = 'interrupted', estimated = 1, pid = NULL WHERE id = ?", dead)
-
-    @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
+    def _read(self, work: Callable[[sqlite3.Connection], T], nothing: T) -> T:
+        """Do `work`; where there is no file there is `nothing`, and none is made."""
         try:
-            if self._db is None:
-                self._db = _opened(self._path)
-            self._db.execute("BEGIN IMMEDIATE")
-            with self._db:
-                yield self._db
+            self._path.stat()
+        except FileNotFoundError:
+            return nothing
+        except OSError as error:
+            raise Unusable(_why(error)) from error
+        return self._write(work)
+
+    def _write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Do `work` in one transaction that no other shell is in; in a new file if this one turns out damaged."""
+        try:
+            try:
+                return self._attempt(work)
+            except sqlite3.DatabaseError as error:
+                if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _DAMAGE:
+                    raise
+            self.close()
+            aside = _set_aside(self._path, self._inode)
+            if aside and self._tell:
+                self._tell(f"the record of costs was damaged; it is kept as {aside.name}, and a new one is begun")
+            return self._attempt(work)
         except (sqlite3.Error, OSError) as error:
-            raise Unusable((isinstance(error, OSError) and error.strerror) or str(error)) from error
+            raise Unusable(_why(error)) from error
+
+    def _attempt(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        if self._db and _inode(self._path) != self._inode:
+            self.close()  # another shell has set the file aside, or somebody has deleted it
+        if self._db is None:
+            private_dir(self._path.parent)
+            fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            os.close(fd)
+            self._inode = _inode(self._path)
+            self._db = _connected(self._path)
+        with self._db as db:  # BEGIN stands inside, so that an interruption right after it is rolled back too
+            db.execute("BEGIN IMMEDIATE")
+            return work(db)
 
 
 def first_day(period: str, now: datetime) -> datetime | None:
@@ -127,19 +163,63 @@ def _day(now: datetime) -> str:
     return now.strftime("%Y-%m-%d")
 
 
-def _opened(path: Path) -> sqlite3.Connection:
-    private_dir(path.parent)
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+def _why(error: Exception) -> str:
+    return (isinstance(error, OSError) and error.strerror) or str(error)
+
+
+def _insert(db: sqlite3.Connection, entry: Entry) -> None:
+    marks = ", ".join("?" * len(_COLUMNS))
+    db.execute(f"INSERT INTO requests ({', '.join(_COLUMNS)}) VALUES ({marks})", astuple(entry))
+
+
+def _spent(db: sqlite3.Connection, day: str) -> float:
+    """The sum of a day; a negative amount, which only another program can have written, takes nothing off."""
+    _settle_dead(db)
+    return float(db.execute("SELECT total(max(cost, 0)) FROM requests WHERE day = ?", (day,)).fetchone()[0])
+
+
+def _settle_dead(db: sqlite3.Connection) -> None:
+    waiting = db.execute("SELECT id, pid, begun FROM requests WHERE kind = ?", (RESERVED,)).fetchall()
+    dead = [(number,) for number, pid, begun in waiting if _begun(pid) != begun]
+    db.executemany("UPDATE requests SET kind = 'interrupted', estimated = 1, pid = NULL WHERE id = ?", dead)
+
+
+def _inode(path: Path) -> int:
+    try:
+        return path.stat().st_ino
+    except FileNotFoundError:
+        return 0
+
+
+def _connected(path: Path) -> sqlite3.Connection:
     db = sqlite3.connect(path, timeout=1.0, isolation_level=None)
     try:
         db.executescript(f"PRAGMA journal_mode=DELETE; PRAGMA synchronous=FULL; {_SCHEMA}")
-    except sqlite3.DatabaseError as error:
+    except sqlite3.Error:
         db.close()
-        if isinstance(error, sqlite3.OperationalError):  # locked, full, read-only: not damaged
-            raise
-        os.replace(path, path.with_name(path.name + ".corrupt"))
-        return _opened(path)
+        raise
     return db
+
+
+def _set_aside(path: Path, inode: int) -> Path | None:
+    """Move the damaged file away under a name that is free, with its journal, which must not meet the new file.
+
+    None if another shell did so already: each locks the damaged file first and looks whether it still has the name.
+    """
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        if not os.fstat(fd).st_ino == os.stat(path).st_ino == inode:
+            return None
+        names = (path.with_name(f"{path.name}.corrupt{f'-{n}' if n > 1 else ''}") for n in range(1, 10_000))
+        aside = next((name for name in names if not os.path.lexists(name)), path.with_name(f"{path.name}.corrupt"))
+        journal = path.with_name(f"{path.name}-journal")
+        if journal.exists():
+            os.replace(journal, aside.with_name(f"{aside.name}-journal"))
+        os.replace(path, aside)
+        return aside
+    finally:
+        os.close(fd)
 
 
 def _begun(pid: int) -> float | None:
@@ -148,7 +228,8 @@ def _begun(pid: int) -> float | None:
     Where there is no /proc it is 0 for a process that is alive.
     """
     try:
-        return float(Path(f"/proc/{pid}/stat").read_text("ascii", "replace").rpartition(")")[2].split()[19])
+        state, *rest = Path(f"/proc/{pid}/stat").read_text("ascii", "replace").rpartition(")")[2].split()
+        return None if state in "ZX" else float(rest[18])  # a zombie has ended, though nobody has asked how
     except OSError:
         if Path("/proc/self").exists():
             return None

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llmrepl.money.rates import Price, Rate, flat
 
-FREE = ("offline", "ollama", "lmstudio", "llamacpp", "vllm")
-"""Providers that run on the user's own machine."""
+if TYPE_CHECKING:
+    from genai_prices.types import ModelInfo
+
+LOCAL = ("offline", "ollama", "lmstudio", "llamacpp", "vllm")
+"""Providers that run on the user's own machine, where nobody sends a bill."""
+
+FREE = Price(flat(0.0), flat(0.0), source="local")
 
 _DATASET_NAMES = {"gemini": "google", "xai": "x-ai"}
+
+_UNCOUNTED = ("requests_kcount", "output_reasoning_mtok", "output_citation_mtok")
+"""What a few models charge for beside the tokens that we count: with it price x tokens would be too little."""
 
 
 class Prices:
@@ -19,42 +28,62 @@ class Prices:
 
     def __init__(self, configured: Mapping[str, Mapping[str, float]]) -> None:
         self._configured = configured
-        self._known: dict[tuple[str, str], Price | None] = {}
+        self._models: dict[tuple[str, str], ModelInfo | None] = {}
 
     def find(self, provider: str, model: str, now: datetime) -> Price | None:
-        """The price of `model` at `provider`, None if it is unknown. `model` is the provider's own name for it.
+        """The price at `now` of `model` at `provider`, None if unknown. `model` is the provider's own name for it.
 
-        Loads the data set (some 100 ms) at the first call that needs it.
+        The user's own come first; one that says only a part is laid over the data set's. Loads the data set (some
+        100 ms) at the first call that needs it.
         """
+        own = self._configured.get(f"{provider}/{model}")
+        if own is None and provider in LOCAL:
+            return FREE
+        own = own or self._configured.get(model, {})
+        if "input" in own and "output" in own:
+            return _with_own(None, own)
+        return _with_own(self._listed(provider, model, now), own)
+
+    def _listed(self, provider: str, model: str, now: datetime) -> Price | None:
+        if provider in LOCAL:
+            return FREE
+        if provider == "openrouter" and model.endswith(":free"):  # which the data set lists without a price
+            return Price(flat(0.0), flat(0.0))
         asked = (provider, model)
-        if asked not in self._known:
-            self._known[asked] = self._own(provider, model) or _from_dataset(provider, model, now)
-        return self._known[asked]
-
-    def _own(self, provider: str, model: str) -> Price | None:
-        if provider in FREE:
-            return Price(flat(0.0), flat(0.0), source="local")
-        own = self._configured.get(f"{provider}/{model}") or self._configured.get(model)
-        if own is None or "input" not in own or "output" not in own:
-            return None
-        read, write = (flat(own[key]) if key in own else () for key in ("cache_read", "cache_write"))
-        return Price(flat(own["input"]), flat(own["output"]), read, write, source="config")
+        if asked not in self._models:
+            self._models[asked] = _model(_DATASET_NAMES.get(provider, provider), model)
+        found = self._models[asked]
+        return _price(found, now) if found else None
 
 
-def _from_dataset(provider: str, model: str, now: datetime) -> Price | None:
+def _with_own(listed: Price | None, own: Mapping[str, float]) -> Price | None:
+    """The listed price with the user's own rates in the place of its; None if one is missing that it takes."""
+    rates: dict[str, Any] = {key: flat(usd) for key, usd in own.items()}
+    if not rates:
+        return listed
+    if listed:
+        return replace(listed, **rates, source="config")
+    return Price(**rates, source="config") if "input" in own and "output" in own else None
+
+
+def _model(provider: str, model: str) -> ModelInfo | None:
     from genai_prices import data_snapshot  # slow, and only needed once a model is asked that costs something
 
-    name = _DATASET_NAMES.get(provider, provider)
     try:
-        _, found = data_snapshot.get_snapshot().find_provider_model(model, None, name, None)
+        owner, found = data_snapshot.get_snapshot().find_provider_model(model, None, provider, None)
     except LookupError:
         return None
-    given = found.get_prices(now.astimezone())
+    return found if owner.id == provider else None  # a proxy with "openai" in its name has prices of its own
+
+
+def _price(model: ModelInfo, now: datetime) -> Price | None:
+    """The price at `now`, for some change on a day, and some with the hour."""
+    given = model.get_prices(now.astimezone())
     read, written = _rate(given, "input"), _rate(given, "output")
-    if not read or not written:
+    if not read or not written or any(getattr(given, key, None) is not None for key in _UNCOUNTED):
         return None
     cached = _rate(given, "cache_read"), _rate(given, "cache_write")
-    return Price(read, written, *cached, context_window=found.context_window)
+    return Price(read, written, *cached, context_window=model.context_window)
 
 
 def _rate(prices: Any, key: str) -> Rate:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from llmrepl.messages import money
 from llmrepl.money.rates import Entry
 
 BREAKDOWNS = ("model", "day", "session", "provider")
@@ -56,6 +57,22 @@ def total(entries: Iterable[Entry]) -> Used:
     for entry in entries:
         used.add(entry)
     return used
+
+
+def chart(days: Mapping[str, Used], width: int, *, ascii_only: bool = False) -> list[str]:
+    """A row for each day: the day, what is known of its cost, a bar; no row is wider than `width` (40 or more) columns.
+
+    The dearest day fills the row; a day without a known cost has no bar, and one whose cost is partly unknown a `+`.
+    """
+    most = max((used.cost for used in days.values()), default=0.0)
+    amounts = {day: money(used.cost) + ("+" if used.unpriced else " ") for day, used in days.items()}
+    wide = max(map(len, amounts.values()), default=0)
+    room = max(1, width - wide - max(map(len, days), default=0) - 4)
+    rows = []
+    for day, used in days.items():
+        drawn = bar(used.cost / most, room, ascii_only=ascii_only) if most else ""
+        rows.append(f"{day}  {amounts[day]:>{wide}}  {drawn}".rstrip())
+    return rows
 
 
 def bar(share: float, width: int, *, ascii_only: bool = False) -> str:
