@@ -12,7 +12,8 @@ from tests.bench import Figure
 
 def main() -> int:
     """Measure, print a table, and say by the exit code whether every figure is within its limit."""
-    names = sorted(found.name for found in pkgutil.iter_modules([str(Path(__file__).parent)]) if found.name[0] != "_")
+    found = {module.name for module in pkgutil.iter_modules([str(Path(__file__).parent)])}
+    names = sorted(found - {"__main__", "generate"})
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Measure the shell against baselines.")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"which ones, of: {', '.join(names)}")
     wanted = parser.parse_args().names or names
