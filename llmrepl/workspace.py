@@ -230,6 +230,8 @@ class Workspace:
 
     def close(self) -> None:
         """Save and let go of everything. Raises NotSaved."""
+        if self._catalog:
+            self._catalog.close()
         if self._keeper:
             keeper, self._keeper = self._keeper, None
             keeper.release()

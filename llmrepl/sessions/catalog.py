@@ -48,11 +48,9 @@ class Catalog:
         in a message only, if that is given."""
         try:
             self._index.refresh(directory, self._progress, texts=contains is not None)
-            ids = self._index.matching(contains) if contains is not None else None
-            rows = (row for _, row in self._index.rows(directory, filters, sort, ids))
-            if contains is not None and ids is None:
-                rows = (row for row in rows if listing.read_row(directory / row.name, contains))
-            return Found(list(islice(rows, limit)), self._index.damaged(directory))
+            with self._index.unchanged():
+                rows = self._containing(directory, filters, sort, contains)
+                return Found(list(islice(rows, limit)), self._index.damaged(directory))
         except Unusable:
             every = list(listing.rows(directory, contains))
         sound = arranged((row for row in every if not row.damaged), filters, sort, limit)
@@ -63,10 +61,22 @@ class Catalog:
         try:
             if not self._just_checked(directory):
                 self._check(directory)
-            return list(islice(self._hits(directory, wanted, filters), limit))
+            with self._index.unchanged():
+                return list(islice(self._hits(directory, wanted, filters), limit))
         except Unusable:
             rows = arranged((row for row in listing.rows(directory) if not row.damaged), filters)
             return list(islice((hit for row in rows for hit in _hits_in(directory, row, wanted)), limit))
+
+    def close(self) -> None:
+        """Let go of the index."""
+        self._index.close()
+
+    def _containing(self, directory: Path, filters: Filters, sort: str, contains: str | None) -> Iterator[Row]:
+        ids = self._index.matching(contains) if contains is not None else None
+        for id, row in self._index.rows(directory, filters, sort, ids):
+            told = contains is None or (ids is not None and id is not None)
+            if told or listing.read_row(directory / row.name, contains):
+                yield row
 
     def _hits(self, directory: Path, wanted: str, filters: Filters) -> Iterator[Hit]:
         """The hits; where a text is in many sessions the newest ones are read, before all that have it are known."""
@@ -77,7 +87,7 @@ class Catalog:
             if many and seen == PEEK:
                 every = self._index.matching(wanted)
                 known = None if every is None else set(every)
-            if known is None or id in known:
+            if known is None or id is None or id in known:
                 yield from _hits_in(directory, row, wanted)
 
     def _just_checked(self, directory: Path) -> bool:

@@ -29,6 +29,9 @@ BATCH = 1000
 UNSETTLED_NS = 2_000_000_000
 """A file that was changed so shortly before it was read may change once more without another mtime."""
 
+SPARE_TEXTS = 10_000
+"""How many texts of rows that are gone may be in the index, beside twice those that are not."""
+
 _ORDERS = {
     "date": "epoch DESC, name",
     "name": "name",
@@ -90,22 +93,34 @@ class Index:
 
     def rows(
         self, directory: Path, filters: Filters, sort: str = "date", ids: Iterable[int] | None = None
-    ) -> Iterator[tuple[int, Row]]:
-        """The sound sessions that `filters` let through, in order, each with its number; only `ids` if given."""
+    ) -> Iterator[tuple[int | None, Row]]:
+        """The sound sessions that `filters` let through, in order, each with its number, None if `matching` does not
+        know its text. With `ids` only those, and those without a number."""
         where, values = _conditions(filters)
         if ids is not None:
-            where += " AND id IN (SELECT value FROM json_each(?))"
+            where += " AND (NOT searchable OR id IN (SELECT value FROM json_each(?)))"
             values.append(json.dumps(list(ids)))
         with self._using() as db:
             found = db.execute(
-                f"SELECT id, name, facts FROM sessions WHERE directory = ? AND NOT damaged{where}"
+                f"SELECT id, searchable, name, facts FROM sessions WHERE directory = ? AND NOT damaged{where}"
                 f" ORDER BY {_ORDERS[sort]}",
                 [_number(db, directory), *values],
             )
-            for number, name, facts in found:
+            for id, searchable, name, facts in found:
                 row = _row(name, facts)
                 if filters.match(row):
-                    yield number, row
+                    yield id if searchable else None, row
+
+    @contextmanager
+    def unchanged(self) -> Iterator[None]:
+        """A block in which everything is answered as of one moment, whatever other shells write meanwhile."""
+        with self._using() as db:
+            db.execute("BEGIN")
+            try:
+                yield
+            finally:
+                if db.in_transaction:
+                    db.rollback()
 
     def named(self, directory: Path, names: Iterable[str]) -> dict[str, Row]:
         """What was last known of the sessions with these names, sound or not."""
@@ -215,7 +230,7 @@ def _empty_if_worn(db: sqlite3.Connection) -> None:
     with writing(db):
         (filled,) = db.execute("SELECT texts FROM filled").fetchone()
         (live,) = db.execute("SELECT count(*) FROM sessions WHERE searchable").fetchone()
-        if filled > 2 * live + 10_000:
+        if filled > 2 * live + SPARE_TEXTS:
             db.execute("INSERT INTO texts (texts) VALUES ('delete-all')")
             db.execute("UPDATE sessions SET searchable = 0")
             db.execute("UPDATE filled SET texts = 0")
