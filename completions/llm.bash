@@ -166,6 +166,7 @@ _shtab_llm_sessions_recover___dry_run_nargs=0
 _shtab_llm_sessions_rename__h_nargs=0
 _shtab_llm_sessions_rename___help_nargs=0
 _shtab_llm_sessions_rename___dry_run_nargs=0
+_shtab_llm_sessions_restore_pos_0_nargs='*'
 _shtab_llm_sessions_restore__h_nargs=0
 _shtab_llm_sessions_restore___help_nargs=0
 _shtab_llm_sessions_restore___dry_run_nargs=0

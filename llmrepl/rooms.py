@@ -22,8 +22,7 @@ def archive(workspace: Workspace) -> Archive:
     """The sessions that were put away."""
     from llmrepl.sessions.archive import Archive
 
-    workspace.store()
-    return Archive(workspace.directory)
+    return Archive(workspace.store())
 
 
 def settle(workspace: Workspace, directory: Path) -> None:

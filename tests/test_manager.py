@@ -26,6 +26,33 @@ def test_tags_are_added_and_removed(newcomer: Newcomer) -> None:
     assert newcomer.llm("sessions", "list", "--tag", "three").out.startswith("talk.json")
 
 
+def test_a_tag_is_removed_by_the_same_words_at_both_faces(newcomer: Newcomer) -> None:
+    newcomer.script("hello", words=(*CHAT, "--name", "talk"))
+    assert newcomer.llm("sessions", "tag", "talk", "+one", "+two", "-one").out == "two\n"
+    assert newcomer.llm("sessions", "tag", "-two", "--dir", "runs").code == 2
+    assert newcomer.script(":sessions tag talk -two +three --dir runs").out == "three\n"
+    assert newcomer.llm("sessions", "tag", "--dir", "runs", "talk", "--", "-three").out == "no tags\n"
+    assert newcomer.llm("sessions", "tag", "talk", "--nonsense").code == 2
+    before = files(newcomer)
+    for tag in ("+", "+a,b", "+a\x1b[31m", "+\u202e"):
+        assert newcomer.llm("sessions", "tag", "talk", tag).code == 2
+    assert files(newcomer) == before
+
+
+def test_a_session_in_which_nothing_was_said_is_tagged_and_renamed_too(newcomer: Newcomer) -> None:
+    newcomer.runs.mkdir()
+    (newcomer.runs / "empty.json").write_text('{"model": "offline/echo", "turns": []}')
+    assert newcomer.llm("sessions", "tag", "empty", "+new").out == "new\n"
+    assert newcomer.llm("sessions", "rename", "empty", "Empty").code == 0
+    assert newcomer.files("runs") == ["Empty.json"] and meta(newcomer, "Empty")["tags"] == ["new"]
+
+
+def test_a_session_stays_in_its_directory_when_it_is_renamed(newcomer: Newcomer) -> None:
+    newcomer.llm(*CHAT, "--name", "talk", "--save-dir", "else", typed="hello\n")
+    assert newcomer.llm("sessions", "rename", "else/talk.json", "other").code == 0
+    assert newcomer.files() == ["else/other.json"]
+
+
 def test_a_branch_has_the_turns_up_to_where_it_begins_and_names_its_parent(newcomer: Newcomer) -> None:
     newcomer.script("one", "two", ":save trunk", ":fork branch --at 1", "other")
     assert [turn[0] for turn in newcomer.said("branch")] == ["one", "other"]
@@ -43,7 +70,9 @@ def test_what_is_put_away_comes_back_byte_for_byte(newcomer: Newcomer) -> None:
     assert newcomer.llm("sessions", "delete", "a").code == 0
     assert newcomer.llm("sessions", "archive", "--older-than", "0d", "--compress").code == 0
     assert set(files(newcomer)) == {".trash/a.json", "archive/b.json.gz", "archive/c.json.gz"}
-    assert newcomer.llm("sessions", "restore").out.split() == ["a.json", "b.json.gz", "c.json.gz"]
+    assert newcomer.llm("sessions", "restore").out.split() == [
+        ".trash/a.json", "archive/b.json.gz", "archive/c.json.gz"
+    ]
     for name in ("a", "b", "c"):
         assert newcomer.llm("sessions", "restore", name).code == 0
     assert files(newcomer) == before
@@ -59,6 +88,26 @@ def test_nothing_is_overwritten(newcomer: Newcomer) -> None:
     newcomer.script("another", words=(*CHAT, "--name", "a"))
     assert newcomer.llm("sessions", "restore", "a").code == 2
     assert newcomer.said("a")[0][0] == "another"
+
+
+def test_what_was_moved_is_said_and_so_is_what_was_not(newcomer: Newcomer) -> None:
+    for name in ("a", "b"):
+        newcomer.script(f"hello {name}", words=(*CHAT, "--name", name))
+    with newcomer.start(*CHAT, "-r", "b") as shell:
+        assert shell.stdin and shell.stdout
+        shell.stdin.write(b"go on\n")
+        shell.stdin.flush()
+        shell.stdout.readline()
+        ran = newcomer.llm("sessions", "delete", "b", "a")
+        assert (ran.code, ran.out) == (6, "a.json ./runs/.trash/a.json\n")
+        assert f"b.json is open in another shell (pid {shell.pid})" in ran.err
+        assert newcomer.llm("sessions", "rename", "b", "c").code == 6
+        assert newcomer.llm("sessions", "archive", "--older-than", "0d").err == "0 sessions moved to the archive\n"
+        shell.stdin.close()
+    ran = newcomer.llm("sessions", "archive", "--older-than", "0d", "--compress")
+    assert (ran.code, ran.out) == (0, "b.json ./runs/archive/b.json.gz\n")
+    ran = newcomer.llm("sessions", "restore", "a", "b")
+    assert (ran.code, ran.out) == (0, "a.json    ./runs/a.json\nb.json.gz ./runs/b.json\n")
 
 
 def test_the_current_session_is_not_deleted_under_its_shell(newcomer: Newcomer) -> None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 from llmrepl import rooms
 from llmrepl.commands.registry import PROMPT, argument, command
-from llmrepl.commands.replies import Chat, Column, Document, Note, Reply, Several, Table
-from llmrepl.errors import WrongUse
+from llmrepl.commands.replies import Chat, Column, Document, Note, Reply, Several, Table, Trouble
+from llmrepl.errors import Failure, NotSaved, WrongUse
 from llmrepl.messages import count, safe_name, shown_path
 from llmrepl.paths import expand
+from llmrepl.progress import Progress
+from llmrepl.sessions.folders import TRASH
 from llmrepl.workspace import Workspace
 
 GROUP = "sessions"
@@ -29,10 +34,13 @@ def rename(workspace: Workspace, name: str) -> Reply:
     """The file is renamed."""
     store, keeper = workspace.store(), workspace.current
     path = store.path_for(name)
-    store.check_free(path)
     if keeper is None or not keeper.session.turns:
         workspace.name_next(path.name)
+    elif keeper.path is None:
+        raise WrongUse("this session is not kept", "':save NAME' keeps it")
     else:
+        path = store.path_for(name, beside=keeper.path)
+        store.check_free(path, but=keeper.path)
         keeper.rename(path)
     return Note(f"this session is now {safe_name(path.name)}")
 
@@ -51,8 +59,9 @@ def sessions_rename(workspace: Workspace, name: str, new: str, dry_run: bool, di
     """The file is renamed; one that another shell has open is refused."""
     workspace.use_directory(dir)
     store = workspace.store()
-    old, path = store.find(name), store.path_for(new)
-    store.check_free(path)
+    old = store.find(name)
+    path = store.path_for(new, beside=old)
+    store.check_free(path, but=old)
     if not dry_run:
         with rooms.opened(workspace, old) as keeper:
             keeper.rename(path)
@@ -73,38 +82,35 @@ def delete(workspace: Workspace, names: list[str], dry_run: bool, dir: str | Non
     """Nothing is lost: 'sessions restore' brings them back."""
     workspace.use_directory(dir)
     store, current = workspace.store(), workspace.current
-    paths = [store.find(name) for name in names]
+    paths = list(dict.fromkeys(store.find(name) for name in names))
     if current and current.path in paths:
         raise WrongUse(f"{safe_name(current.name)} is the current session", "leave it first: ':new'")
-    for path in paths:
-        if not dry_run:
-            store.make_room(path)
-    shown = ", ".join(safe_name(path.name) for path in paths)
-    done = "would be moved" if dry_run else "moved"
-    return Note(f"{shown} {done} to the trash; 'sessions restore NAME' brings back what is there")
+
+    def move(path: Path) -> Path:
+        return path.parent / TRASH / path.name if dry_run else store.delete(path)
+
+    moved = _each(workspace, paths, move, f"{_verb(dry_run)} to the trash")
+    return Several([moved, Note("'llm sessions restore NAME' brings back what is in the trash")])
 
 
 @command(
     "sessions restore",
-    "bring a session back from the trash or the archive, byte for byte",
-    argument("name", help="its name", source="removed", nargs="?"),
+    "bring sessions back from the trash or the archive, byte for byte",
+    argument("names", help="their names; none: list what there is", source="removed", nargs="*", metavar="NAME"),
     _DRY,
     _DIR,
     group=GROUP,
     example="sessions restore session_20240108_143022",
 )
-def restore(workspace: Workspace, name: str | None, dry_run: bool, dir: str | None) -> Reply:
+def restore(workspace: Workspace, names: list[str], dry_run: bool, dir: str | None) -> Reply:
     """Bare, list what could be brought back."""
     workspace.use_directory(dir)
     archive = rooms.archive(workspace)
-    if name is None:
-        names = archive.removed()
-        return Document("\n".join(safe_name(n) for n in names)) if names else Note("there is nothing to bring back")
-    source, target = archive.find(name)
-    if not dry_run:
-        archive.restore(source, target)
-    done = "would come back" if dry_run else "is back"
-    return Note(f"{safe_name(target.name)} {done} in {shown_path(target.parent, workspace.world.cwd)}")
+    if not names:
+        places = [str(path.relative_to(workspace.directory)) for path in archive.removed()]
+        return Table((Column("File", "name"),), [(place,) for place in places], empty="there is nothing to bring back")
+    paths = list(dict.fromkeys(archive.find(name) for name in names))
+    return _each(workspace, paths, archive.home if dry_run else archive.restore, f"{_verb(dry_run)} back")
 
 
 @command(
@@ -118,15 +124,36 @@ def restore(workspace: Workspace, name: str | None, dry_run: bool, dir: str | No
     example="sessions archive --older-than 30d --compress",
 )
 def archive(workspace: Workspace, older_than: str, compress: bool, dry_run: bool, dir: str | None) -> Reply:
-    """By the day that they were begun; one that is open stays."""
+    """By the day that they were begun; one that is open stays, and so does a damaged one."""
     workspace.use_directory(dir)
     room, current = rooms.archive(workspace), workspace.current
     old = [p for p in room.older_than(older_than, workspace.world.now()) if not (current and p == current.path)]
-    for path in [] if dry_run else old:
-        room.archive(path, compress=compress)
-    listed = "\n".join(safe_name(path.name) for path in old)
-    note = Note(f"{count(len(old), 'session')} {'would be archived' if dry_run else 'archived'}")
-    return Several([Document(listed), note]) if old else note
+
+    def move(path: Path) -> Path:
+        return room.place(path, compress) if dry_run else room.archive(path, compress=compress)
+
+    return _each(workspace, old, move, f"{_verb(dry_run)} to the archive")
+
+
+def _verb(dry_run: bool) -> str:
+    return "would be moved" if dry_run else "moved"
+
+
+def _each(workspace: Workspace, paths: list[Path], move: Callable[[Path], Path], done: str) -> Reply:
+    """Move each file; the answer is a table of what is where now, and what failed. A full disk ends it."""
+    rows: list[tuple[str, str]] = []
+    failures: list[Reply] = []
+    progress = Progress(workspace.world)
+    for number, path in enumerate(paths, 1):
+        try:
+            rows.append((path.name, shown_path(move(path), workspace.world.cwd)))
+        except Failure as failure:
+            failures.append(Trouble(failure))
+            if isinstance(failure, NotSaved):
+                break
+        progress("moving sessions", number, len(paths))
+    table = Table((Column("File", "name"), Column("Place", "name")), rows)
+    return Several([table, Note(f"{count(len(rows), 'session')} {done}"), *failures])
 
 
 @command(
@@ -152,10 +179,10 @@ def tag(workspace: Workspace, tags: str) -> Reply:
     "sessions tag",
     "add and remove tags of a session: +TAG -TAG",
     _NAME,
-    argument("tags", help="+TAG adds one, -TAG (after --) removes one; none: show them", nargs="*", metavar="TAG"),
+    argument("tags", help="+TAG adds one, -TAG removes one; none: show them", nargs="*", metavar="TAG", signed=True),
     _DIR,
     group=GROUP,
-    example="sessions tag my_coding_session +python",
+    example="sessions tag my_coding_session +python -draft",
 )
 def sessions_tag(workspace: Workspace, name: str, tags: list[str], dir: str | None) -> Reply:
     """The tags in the file's meta."""

@@ -22,7 +22,8 @@ class Argument:
     """One argument. `flags` is a name (positional) or options such as `("-m", "--model")`.
 
     `source` names where its values come from (see sources.py), for Tab and for the shells' completion. `nargs` is as
-    in argparse; `switch` is an option without a value; `rest` takes the rest of the line at the prompt as it stands.
+    in argparse; `switch` is an option without a value; `rest` takes the rest of the line at the prompt as it stands;
+    `signed` takes words that begin with one dash as well, if they are no option of the command.
     """
 
     flags: tuple[str, ...]
@@ -36,6 +37,7 @@ class Argument:
     metavar: str = ""
     switch: bool = False
     rest: bool = False
+    signed: bool = False
 
     @property
     def dest(self) -> str:
@@ -217,6 +219,8 @@ def parse_arguments(found: Command, words: Sequence[str], face: str) -> Call:
     if "-h" in options or "--help" in options:
         text = parser_for(found, face).format_help()
         return Call(Command(found.words, found.help, found.group, found.example, lambda _: Document(text)), {})
+    if any(a.signed for a in found.arguments):
+        words = _options_first(found, words)
     values = vars(parser_for(found, face).parse_args(list(words)))
     values.pop("help")
     if found.rest:
@@ -228,6 +232,24 @@ def parse_arguments(found: Command, words: Sequence[str], face: str) -> Call:
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise WrongUse(f"{self.prog}: {safe_name(message)}", f"see '{self.prog} --help'")
+
+
+def _options_first(found: Command, words: Sequence[str]) -> list[str]:
+    """The words in two parts, with `--` between them: the command's options, then all others in their order."""
+    flags = {flag: a for a in found.arguments if not a.positional for flag in a.flags}
+    options: list[str] = []
+    others: list[str] = []
+    rest = iter(words)
+    for word in rest:
+        if word == "--":
+            others += rest
+        elif word in flags or word.startswith("--"):
+            options.append(word)
+            if word in flags and not flags[word].switch:
+                options += [value for value in (next(rest, None),) if value is not None]
+        else:
+            others.append(word)
+    return [*options, "--", *others] if others else options
 
 
 def _leading_options(found: Command, text: str) -> tuple[list[str], str]:

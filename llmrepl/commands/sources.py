@@ -70,7 +70,8 @@ def tags(workspace: Workspace, before: str, word: str) -> Iterable[Candidate]:
 
 def removed(workspace: Workspace, before: str, word: str) -> Iterable[Candidate]:
     """What could be brought back from the trash and the archive."""
-    return (Candidate(without_ending(name)) for name in rooms.archive(workspace).removed())
+    paths = rooms.archive(workspace).removed()
+    return [Candidate(name) for name in dict.fromkeys(without_ending(path.name) for path in paths)]
 
 
 def providers(workspace: Workspace, before: str, word: str) -> Iterable[Candidate]:

@@ -22,10 +22,11 @@ def claim_beside(path: Path, *, first: bool = False) -> tuple[Path, Journal]:
             number += 1
 
 
-def claim_free(path: Path) -> Journal:
-    """The journal of a name that no session has. Raises WrongUse if one has."""
+def claim_free(path: Path, *, besides: Path | None = None) -> Journal:
+    """The journal of a name that no session has, but for the compressed file `besides`. Raises WrongUse if one has."""
     taken = WrongUse(f"a session {safe_name(path.name)} exists", "choose another name, or use --force")
-    if os.path.lexists(path) or os.path.lexists(path.with_name(path.name + ".gz")):
+    packed = path.with_name(f"{path.name}.gz")
+    if os.path.lexists(path) or (packed != besides and os.path.lexists(packed)):
         raise taken
     try:
         journal = Journal.claim(journal_of(path))

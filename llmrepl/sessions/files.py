@@ -23,12 +23,18 @@ class Changed(OSError):
 
 
 def write_atomic(
-    path: Path, data: bytes, *, must_not_exist: bool = False, check: Callable[[], None] | None = None
+    path: Path,
+    data: bytes,
+    *,
+    must_not_exist: bool = False,
+    check: Callable[[], None] | None = None,
+    mtime_ns: int | None = None,
 ) -> None:
     """Replace `path` by `data`: temporary file in the same directory, fsync, rename, fsync of the directory.
 
     `check` is called just before the rename and may raise. With `must_not_exist` a file that is there stays and
-    FileExistsError is raised. On any error the old file is as it was and the temporary file is gone. Raises OSError.
+    FileExistsError is raised. `mtime_ns` dates the file, otherwise it is of now. On any error the old file is as it
+    was and the temporary file is gone. Raises OSError.
     """
     if path.is_symlink():
         raise OSError(errno.ELOOP, "it is a symbolic link", str(path))
@@ -39,6 +45,8 @@ def write_atomic(
             view = memoryview(data)
             while view:
                 view = view[os.write(fd, view) :]
+            if mtime_ns is not None:
+                os.utime(fd, ns=(mtime_ns, mtime_ns))
             os.fsync(fd)
         finally:
             os.close(fd)

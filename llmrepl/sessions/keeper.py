@@ -68,6 +68,10 @@ class Keeper:
         """Whether something is in memory only, because a write failed."""
         return self._behind
 
+    @property
+    def _has_file(self) -> bool:
+        return bool(self.session.turns) or self._seen is not None
+
     def begin(
         self,
         question: str,
@@ -118,15 +122,15 @@ class Keeper:
         self._keep({"turn": number, "is": _data(turn)}, f"turn {number}")
 
     def head(self, **values: Any) -> None:
-        """Set `model`, `system` or `meta`. A session without a turn is only changed in memory. Raises NotSaved."""
+        """Set `model`, `system` or `meta`. A session that has no file is only changed in memory. Raises NotSaved."""
         for key, value in values.items():
             setattr(self.session, key, value)
-        if self.session.turns:
+        if self._has_file:
             self._keep({"head": values}, "the change")
 
     def save(self) -> None:
         """Bring the JSON up to date now. Raises NotSaved."""
-        if self.path and self.session.turns and (self._dirty or self._behind):
+        if self.path and self._has_file and (self._dirty or self._behind):
             with self._shield():
                 self._attempt(self._replace, self.name)
 
@@ -154,7 +158,7 @@ class Keeper:
     def rename(self, path: Path) -> None:
         """Give the session the new file name `path` in the same directory. Raises WrongUse if that name is taken."""
         self.save()
-        if not self.path or not self.session.turns:
+        if not self.path or not self._has_file:
             self._let_go()
             self.path, self.automatic = path, False
             return

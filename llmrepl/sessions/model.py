@@ -195,7 +195,9 @@ class Session(_Part):
         return start if isinstance(start, int) and 0 <= start <= len(self.turns) else 0
 
     def cut(self, number: int) -> None:
-        """Keep only the turns up to `number`."""
+        """Keep only the turns up to `number`; what is said of the context after them is forgotten."""
+        if self.context_start > number:
+            self.meta = {key: value for key, value in (self.meta or {}).items() if key not in _OF_THE_CONTEXT}
         del self.turns[number:]
         self._context = None
         self.recount()
@@ -256,6 +258,9 @@ class Session(_Part):
         """The tags in `meta`."""
         tags = (self.meta or {}).get("tags")
         return [t for t in tags if isinstance(t, str)] if isinstance(tags, list) else []
+
+
+_OF_THE_CONTEXT = ("context_start", "summary")
 
 
 def title_of(prompt: str, limit: int = 60) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -12,12 +13,12 @@ from llmrepl.errors import Damaged, Failure, InUse, NotSaved, WrongUse
 from llmrepl.messages import safe_name
 from llmrepl.sessions import codec, files
 from llmrepl.sessions.claims import claim_beside
+from llmrepl.sessions.folders import TRASH, put_away
 from llmrepl.sessions.journal import Journal, journal_of, session_of
 from llmrepl.sessions.keeper import Keeper
 from llmrepl.sessions.model import Session, Turn
-from llmrepl.sessions.names import check_name, find_session, same_name, session_names, without_ending
+from llmrepl.sessions.names import ENDINGS, check_name, find_session, same_name, session_names, without_ending
 from llmrepl.sessions.records import Data, fingerprint, read_records, replay, says_nothing_new
-from llmrepl.sessions.trash import to_trash
 
 
 class Store:
@@ -40,29 +41,62 @@ class Store:
             raise WrongUse(f"there is no session in {safe_name(str(self.directory))}", "start one: llm chat")
         return max(dated)[1]
 
-    def path_for(self, name: str) -> Path:
-        """Where a session with the new name `name` is kept. Raises WrongUse for a name that is not allowed."""
-        return self.directory / f"{check_name(name)}.json"
+    def path_for(self, name: str, beside: Path | None = None) -> Path:
+        """Where a session with the new name `name` is kept, if not `beside` another. Raises WrongUse for a bad name."""
+        return (beside.parent if beside else self.directory) / f"{check_name(name)}.json"
 
-    def check_free(self, path: Path) -> None:
-        """Raise WrongUse if a session has this name, also under another case or spelling of it."""
-        taken = next((n for n in session_names(self.directory) if same_name(without_ending(n), path.stem)), None)
+    def check_free(self, path: Path, but: Path | None = None) -> None:
+        """Raise WrongUse if a session, `but` this one, has the name, also under another case or spelling of it."""
+        names = (name for name in session_names(path.parent) if but is None or name != but.name)
+        taken = next((name for name in names if same_name(without_ending(name), path.stem)), None)
         if taken:
             raise WrongUse(f"a session {safe_name(taken)} exists", "choose another name, or use --force")
 
     def make_room(self, path: Path) -> None:
-        """Move the session that has this name, if any, to the trash. Raises InUse, NotSaved."""
-        if not os.path.lexists(path):
-            return
+        """Move the session that has this name, if any, to the trash. Raises InUse, Damaged, NotSaved."""
+        if os.path.lexists(path):
+            self.delete(path)
+
+    def delete(self, path: Path) -> Path:
+        """Move a session to the trash; where it is then. Raises InUse, Damaged, WrongUse, NotSaved."""
+        with self.claimed(path):
+            return put_away(path, TRASH)
+
+    def is_open(self, path: Path) -> bool:
+        """Whether a shell has this session open."""
         try:
-            journal = Journal.claim(journal_of(path))
-            try:
-                to_trash(path)
-            finally:
-                journal.remove()
+            if os.path.lexists(journal_of(path)):
+                Journal.claim(journal_of(path)).release()
+        except InUse:
+            return True
+        except OSError:
+            return False
+        return False
+
+    @contextmanager
+    def claimed(self, path: Path) -> Iterator[None]:
+        """Hold a session that no shell has open for as long as a block moves its file; what fails there is NotSaved.
+
+        Raises InUse, Damaged for what is damaged while its journal holds more, WrongUse for what is no session file.
+        """
+        shown = safe_name(path.name)
+        if not path.name.endswith(ENDINGS) or not stat.S_ISREG(os.lstat(path).st_mode):
+            raise WrongUse(f"{shown} is not a session file", "it was left as it is")
+        try:
+            with self._shield():
+                journal = Journal.claim(journal_of(path.with_name(path.name.removesuffix(".gz"))))
+                try:
+                    self._fold(journal)
+                    journal = self._relock(journal)
+                except BaseException:
+                    journal.release()
+                    raise
+                try:
+                    yield
+                finally:
+                    journal.remove()
         except OSError as error:
-            what = f"{safe_name(path.name)} could not be moved to the trash: {files.reason(error)}"
-            raise NotSaved(what, "choose another name") from error
+            raise NotSaved(f"{shown} could not be moved: {files.reason(error)}", "it is where it was") from error
 
     def read(self, path: Path) -> Session:
         """The session at `path`, with what a live shell has in its journal. Raises Damaged, WrongUse."""

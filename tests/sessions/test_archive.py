@@ -1,0 +1,224 @@
+"""What is put away comes back byte for byte; nothing is overwritten, nothing is moved from under a shell."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+from collections.abc import Callable
+from contextlib import nullcontext
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from llmrepl.errors import Damaged, InUse, NotSaved, WrongUse
+from llmrepl.sessions.archive import Archive
+from llmrepl.sessions.store import Store
+
+NOON = datetime(2025, 1, 1, 12, 0, 0)
+OLD = 1_600_000_000_123_456_789
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path, tmp_path, nullcontext)
+
+
+@pytest.fixture
+def archive(store: Store) -> Archive:
+    return Archive(store)
+
+
+def write(directory: Path, name: str, created: str | None = "2020-01-01T00:00:00.000000") -> bytes:
+    """A session as another program wrote it, years ago."""
+    turns = [{"messages": [{"role": "user", "content": f"in {name}\u2028é"}]}]
+    data = json.dumps({"turns": turns, "model": "offline/echo", "created_at": created, "own": [1.50]}).encode()
+    path = directory / f"{name}.json"
+    path.write_bytes(data)
+    os.utime(path, ns=(OLD, OLD))
+    return data
+
+
+def files(directory: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(directory)): p.read_bytes() for p in directory.rglob("*") if p.is_file()}
+
+
+@pytest.mark.parametrize("put_away", [
+    lambda store, archive, path: store.delete(path),
+    lambda store, archive, path: archive.archive(path, compress=False),
+    lambda store, archive, path: archive.archive(path, compress=True),
+])
+def test_what_is_put_away_comes_back_byte_for_byte_with_its_date(
+    store: Store, archive: Archive, tmp_path: Path, put_away: Callable[[Store, Archive, Path], Path]
+) -> None:
+    data = write(tmp_path, "talk")
+    place = put_away(store, archive, tmp_path / "talk.json")
+    assert [place.relative_to(tmp_path).as_posix()] == list(files(tmp_path))
+    assert place.stat().st_mtime_ns == OLD
+    assert place.parent.stat().st_mode & 0o777 == 0o700
+    assert archive.restore(archive.find("talk")) == tmp_path / "talk.json"
+    assert files(tmp_path) == {"talk.json": data}
+    assert (tmp_path / "talk.json").stat().st_mtime_ns == OLD
+
+
+def test_a_session_is_archived_by_its_date_or_that_of_its_file(archive: Archive, store: Store, tmp_path: Path) -> None:
+    write(tmp_path, "old")
+    write(tmp_path, "new", "2025-01-01T11:00:00.000000")
+    write(tmp_path, "undated", None)
+    write(tmp_path, "open")
+    (tmp_path / "damaged.json").write_text("{")
+    keeper = store.open(tmp_path / "open.json", beside=False)
+    assert [path.stem for path in archive.older_than("1d", NOON)] == ["old", "undated"]
+    keeper.release()
+    assert [path.stem for path in archive.older_than("1d", NOON)] == ["old", "open", "undated"]
+    with pytest.raises(WrongUse, match="is not a date"):
+        archive.older_than("soon", NOON)
+
+
+@pytest.mark.parametrize("compress", [False, True])
+def test_a_name_that_is_taken_where_it_goes_gets_a_number(archive: Archive, tmp_path: Path, compress: bool) -> None:
+    one = write(tmp_path, "talk")
+    archive.archive(tmp_path / "talk.json", compress=compress)
+    two = write(tmp_path, "talk", "2021-01-01T00:00:00.000000")
+    archive.archive(tmp_path / "talk.json", compress=compress)
+    kept = files(tmp_path).values()
+    assert sorted(map(gzip.decompress, kept) if compress else kept) == [one, two]
+    archive.restore(archive.find("talk"))
+    assert (tmp_path / "talk.json").read_bytes() == one
+    archive.restore(archive.find("talk.2"))
+    assert (tmp_path / "talk.2.json").read_bytes() == two
+
+
+@pytest.mark.parametrize("taken", ["talk", "TALK"])
+def test_a_session_that_has_the_name_is_never_overwritten(archive: Archive, tmp_path: Path, taken: str) -> None:
+    write(tmp_path, "talk")
+    archive.archive(tmp_path / "talk.json", compress=True)
+    write(tmp_path, taken, None)
+    before = files(tmp_path)
+    for attempt in (archive.home, archive.restore):
+        with pytest.raises(WrongUse, match=f"a session {taken}.json exists"):
+            attempt(archive.find("talk"))
+    assert files(tmp_path) == before
+
+
+def test_one_name_for_several_files_lists_them_and_a_path_is_one_of_them(
+    archive: Archive, store: Store, tmp_path: Path
+) -> None:
+    write(tmp_path, "talk")
+    archive.archive(tmp_path / "talk.json", compress=True)
+    deleted = write(tmp_path, "talk", None)
+    store.delete(tmp_path / "talk.json")
+    with pytest.raises(WrongUse, match=r"may mean \.trash/talk\.json, archive/talk\.json\.gz"):
+        archive.find("ta")
+    archive.restore(archive.find(".trash/talk.json"))
+    assert (tmp_path / "talk.json").read_bytes() == deleted
+    for name in ("", "nowhere", "../talk", "/etc/passwd"):
+        with pytest.raises(WrongUse):
+            archive.find(name)
+
+
+def test_a_compressed_session_becomes_a_session_where_it_is(archive: Archive, tmp_path: Path) -> None:
+    data = write(tmp_path, "talk")
+    (tmp_path / "talk.json.gz").write_bytes(gzip.compress(data))
+    (tmp_path / "talk.json").unlink()
+    archive.restore(archive.find("talk"))
+    assert files(tmp_path) == {"talk.json": data}
+
+
+def test_a_damaged_archive_is_refused_and_stays(archive: Archive, tmp_path: Path) -> None:
+    write(tmp_path, "talk")
+    packed = archive.archive(tmp_path / "talk.json", compress=True)
+    packed.write_bytes(packed.read_bytes()[:-9])
+    before = files(tmp_path)
+    with pytest.raises(Damaged, match="the gzip data is cut off"):
+        archive.restore(packed)
+    assert files(tmp_path) == before
+
+
+def test_a_session_that_a_shell_has_open_is_not_moved(archive: Archive, store: Store, tmp_path: Path) -> None:
+    write(tmp_path, "talk")
+    keeper = store.open(tmp_path / "talk.json", beside=False)
+    before = files(tmp_path)
+    for move in (store.delete, store.make_room, lambda path: archive.archive(path, compress=True)):
+        with pytest.raises(InUse):
+            move(tmp_path / "talk.json")
+    assert files(tmp_path) == before
+    keeper.release()
+
+
+def test_what_a_dead_shell_left_moves_along(store: Store, archive: Archive, tmp_path: Path) -> None:
+    write(tmp_path, "talk")
+    _die(store, tmp_path)
+    store.delete(tmp_path / "talk.json")
+    archive.restore(archive.find("talk"))
+    assert store.read(tmp_path / "talk.json").turns[-1].said("user") == "the last words"
+
+
+def test_a_damaged_session_stays_while_its_journal_holds_more(store: Store, archive: Archive, tmp_path: Path) -> None:
+    write(tmp_path, "talk")
+    _die(store, tmp_path)
+    (tmp_path / "talk.json").write_bytes(b'{"model": ')
+    before = files(tmp_path)
+    for move in (store.delete, lambda path: archive.archive(path, compress=False)):
+        with pytest.raises(Damaged):
+            move(tmp_path / "talk.json")
+    assert files(tmp_path) == before
+
+
+def _die(store: Store, directory: Path) -> None:
+    """What a shell leaves that is killed in mid-reply."""
+    keeper = store.open(directory / "talk.json", beside=False)
+    keeper.begin("the last words", "2025-01-01T12:00:00.000000")
+    journal = (directory / ".talk.journal").read_bytes()
+    keeper.abandon(2)
+    keeper.release()
+    write(directory, "talk")
+    (directory / ".talk.journal").write_bytes(journal)
+
+
+def test_a_damaged_session_can_be_deleted(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "talk.json").write_bytes(b"{")
+    store.delete(tmp_path / "talk.json")
+    assert files(tmp_path) == {".trash/talk.json": b"{"}
+
+
+def test_only_session_files_are_moved(store: Store, tmp_path: Path) -> None:
+    target = tmp_path / "else"
+    target.mkdir()
+    write(target, "talk")
+    (tmp_path / "notes.txt").write_text("mine")
+    (tmp_path / "folder.json").mkdir()
+    (tmp_path / "link.json").symlink_to(target / "talk.json")
+    before = files(tmp_path)
+    for name in ("notes.txt", "folder.json", "link.json", "else"):
+        with pytest.raises(WrongUse, match="is not a session file"):
+            store.delete(tmp_path / name)
+    assert files(tmp_path) == before
+
+
+@pytest.mark.parametrize("folder", [".trash", "archive"])
+def test_nothing_is_moved_through_a_link(store: Store, archive: Archive, tmp_path: Path, folder: str) -> None:
+    data = write(tmp_path, "talk")
+    for where in ("elsewhere", "."):
+        (tmp_path / folder).symlink_to(where)
+        with pytest.raises(NotSaved, match="is a symbolic link"):
+            store.delete(tmp_path / "talk.json") if folder == ".trash" else archive.archive(
+                tmp_path / "talk.json", compress=True
+            )
+        (tmp_path / folder).unlink()
+    assert files(tmp_path) == {"talk.json": data}
+
+
+@pytest.mark.parametrize("compress", [False, True])
+def test_a_move_that_was_cut_short_is_finished_by_the_next(archive: Archive, tmp_path: Path, compress: bool) -> None:
+    data = write(tmp_path, "talk")
+    (tmp_path / "archive").mkdir()
+    if compress:
+        (tmp_path / "archive" / "talk.json.gz").write_bytes(gzip.compress(data))
+    else:
+        os.link(tmp_path / "talk.json", tmp_path / "archive" / "talk.json")
+    archive.archive(tmp_path / "talk.json", compress=compress)
+    assert len(files(tmp_path)) == 1
+    archive.restore(archive.find("talk"))
+    assert files(tmp_path) == {"talk.json": data}
