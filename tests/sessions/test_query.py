@@ -1,0 +1,133 @@
+"""Filters, order and dates of a listing, and where a text stands in a session."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from llmrepl.errors import WrongUse
+from llmrepl.sessions.query import Filters, Row, arranged, epoch_of, moment, row_of
+from llmrepl.sessions.search import AROUND, hits
+from llmrepl.sessions.stats import by_model, in_all
+
+NOW = datetime(2024, 1, 31, 12, 0)
+
+ROWS = [
+    Row("b", epoch=30.0, model="anthropic/claude", turns=2, tokens=50, cost=0.5, tags=("Python",), system="Be Kind"),
+    Row("a", epoch=30.0, model="openai/gpt-4o", turns=12, tokens=5, cost=0.25),
+    Row("c", epoch=10.0, model="openai/gpt-4o-mini", turns=1, tokens=700, unpriced=1),
+    Row("bad", damaged="not a session"),
+]
+
+
+def names(filters: Filters, sort: str = "name", limit: int | None = None) -> str:
+    return " ".join(row.name for row in arranged(ROWS, filters, sort, limit))
+
+
+@pytest.mark.parametrize(
+    ("filters", "found"),
+    [
+        (Filters(), "a b bad c"),
+        (Filters(model="gpt-4o"), "a c"),
+        (Filters(model="GPT"), ""),
+        (Filters(since=30.0), "a b"),
+        (Filters(until=30.0), "c"),
+        (Filters(min_turns=2), "a b"),
+        (Filters(max_turns=2), "b c"),
+        (Filters(min_turns=0), "a b c"),
+        (Filters(min_cost=0.25), "a b"),
+        (Filters(max_cost=0.25), "a c"),
+        (Filters(system_contains="KIND"), "b"),
+        (Filters(tag="python"), "b"),
+        (Filters(tag="pyth"), ""),
+        (Filters(model="openai", max_cost=0.1), "c"),
+    ],
+)
+def test_a_filter_lets_through_what_the_guide_says(filters: Filters, found: str) -> None:
+    assert names(filters) == found
+
+
+@pytest.mark.parametrize(
+    ("sort", "found"),
+    [
+        *(("date", "a b c"), ("name", "a b c"), ("model", "b a c")),
+        *(("turns", "a b c"), ("tokens", "c b a"), ("cost", "b a c")),
+    ],
+)
+def test_the_order_is_the_largest_first_and_equal_ones_by_name(sort: str, found: str) -> None:
+    assert names(Filters(max_turns=99), sort) == found
+    assert names(Filters(max_turns=99), sort, 2) == found[:3]
+
+
+@pytest.mark.parametrize(
+    ("text", "end", "meant"),
+    [
+        ("2024-01-08", False, datetime(2024, 1, 8)),
+        ("2024-01-08", True, datetime(2024, 1, 9)),
+        ("2024-01-08T14:30", True, datetime(2024, 1, 8, 14, 30)),
+        ("30d", False, NOW - timedelta(days=30)),
+        (" 2w ", False, NOW - timedelta(weeks=2)),
+        ("12h", True, NOW - timedelta(hours=12)),
+    ],
+)
+def test_a_date_is_written_as_people_do(text: str, end: bool, meant: datetime) -> None:
+    assert moment(text, NOW, end=end) == meant.timestamp()
+
+
+@pytest.mark.parametrize("text", ["", "yesterday", "30", "-3d", "999999d", "9999999d", "2024-13-01", "9999-12-31"])
+def test_what_is_no_date_is_refused_in_words(text: str) -> None:
+    with pytest.raises(WrongUse, match="is not a date"):
+        moment(text, NOW, end=True)
+
+
+@pytest.mark.parametrize("created", [None, 7, "", "junk", "2024-99-01", "10000-01-01", ["x"]])
+def test_a_session_without_a_sound_date_has_that_of_its_file(created: object) -> None:
+    assert epoch_of(created, 5.0) == 5.0
+    assert row_of("x", {"created_at": created, "turns": []}, 5.0).epoch == 5.0
+
+
+def test_dates_with_an_offset_and_local_ones_are_one_order() -> None:
+    assert epoch_of("1970-01-02T00:00:00Z", 0.0) == 86400.0
+    assert epoch_of("1970-01-02T02:00:00+02:00", 0.0) == 86400.0
+    assert epoch_of("1970-01-02T00:00:00", 0.0) == datetime(1970, 1, 2).timestamp()
+
+
+@settings(max_examples=60, derandomize=True)
+@given(st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3),
+                    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
+                        st.sampled_from(("turns", "meta", "tags", "title", "cost_estimate", "messages", "content",
+                                         "text", "usage_totals", "total_tokens", "model", "system", "role")),
+                        inner, max_size=4)))
+def test_a_row_is_made_of_whatever_is_there(data: object) -> None:
+    row = row_of("x", data if isinstance(data, dict) else {"turns": data, "meta": data, "usage_totals": data}, 1.0)
+    assert row.cost >= 0 and row.tokens >= 0 and 0 <= row.unpriced <= row.turns
+
+
+def test_a_hit_is_shown_with_what_stands_around_it() -> None:
+    text = "one  two\n" * 20 + "The Needle" + "\tthree" * 20
+    data = {"turns": [{"messages": [{"role": "user", "content": "nothing"}]}, "odd",
+                      {"messages": [{"role": "assistant", "content": [{"type": "text", "text": text}, 3]}]}]}
+    (hit,) = hits("x.json", data, "nEEDLE")
+    assert (hit.turn, hit.role, hit.match) == (3, "assistant", "Needle")
+    assert hit.before.startswith("…") and hit.before.endswith(" two The ") and hit.after.startswith(" three three")
+    assert "\n" not in hit.snippet and len(hit.snippet) <= 2 * AROUND + len("needle") + 2
+
+
+@pytest.mark.parametrize(("before", "match", "after"), [("İİ ", "needle", " İ"), ("", "İN", ""), ("İßé ", "İn", "İ")])
+def test_a_hit_stands_where_it_is_also_where_letters_grow(before: str, match: str, after: str) -> None:
+    data = {"turns": [{"messages": [{"role": "user", "content": before + match + after}]}]}
+    (hit,) = hits("x", data, match.swapcase())
+    assert (hit.before, hit.match, hit.after) == (before, match, after)
+
+
+def test_sums_are_by_model_the_dearest_first() -> None:
+    models = by_model(row for row in ROWS if not row.damaged)
+    assert list(models) == ["anthropic/claude", "openai/gpt-4o", "openai/gpt-4o-mini"]
+    assert [sums.known_cost for sums in models.values()] == [0.5, 0.25, None]
+    every = in_all(models.values())
+    assert (every.sessions, every.turns, every.tokens, every.cost, every.unpriced) == (3, 15, 755, 0.75, 1)
+    assert every.tokens_a_session == 251
+    assert in_all([]).tokens_a_session == 0
