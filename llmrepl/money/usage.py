@@ -65,7 +65,7 @@ def chart(days: Mapping[str, Used], width: int, *, ascii_only: bool = False) -> 
     The dearest day fills the row; a day without a known cost has no bar, and one whose cost is partly unknown a `+`.
     """
     most = max((used.cost for used in days.values()), default=0.0)
-    amounts = {day: money(used.cost) + ("+" if used.unpriced else " ") for day, used in days.items()}
+    amounts = {day: _amount(used) for day, used in days.items()}
     wide = max(map(len, amounts.values()), default=0)
     room = max(1, width - wide - max(map(len, days), default=0) - 4)
     rows = []
@@ -73,6 +73,12 @@ def chart(days: Mapping[str, Used], width: int, *, ascii_only: bool = False) -> 
         drawn = bar(used.cost / most, room, ascii_only=ascii_only) if most else ""
         rows.append(f"{day}  {amounts[day]:>{wide}}  {drawn}".rstrip())
     return rows
+
+
+def _amount(used: Used) -> str:
+    if used.unpriced and used.unpriced == used.requests:
+        return f"{money(None)} "
+    return money(used.cost) + ("+" if used.unpriced else " ")
 
 
 def bar(share: float, width: int, *, ascii_only: bool = False) -> str:
