@@ -20,6 +20,7 @@ from typing import Any
 
 from llmrepl.sessions import listing, search
 from llmrepl.sessions.indexfile import Unusable, open_index, set_aside, writing
+from llmrepl.sessions.indexquery import ORDERS, conditions, to_bytes, to_text
 from llmrepl.sessions.names import ENDINGS
 from llmrepl.sessions.query import Filters, Row
 
@@ -31,15 +32,6 @@ UNSETTLED_NS = 2_000_000_000
 
 SPARE_TEXTS = 10_000
 """How many texts of rows that are gone may be in the index, beside twice those that are not."""
-
-_ORDERS = {
-    "date": "epoch DESC, name",
-    "name": "name",
-    "model": "model, name",
-    "turns": "turns DESC, name",
-    "tokens": "tokens DESC, name",
-    "cost": "cost DESC, name",
-}
 
 _FACTS = tuple(field.name for field in fields(Row))[1:]
 _facts = attrgetter(*_FACTS)
@@ -96,14 +88,14 @@ class Index:
     ) -> Iterator[tuple[int | None, Row]]:
         """The sound sessions that `filters` let through, in order, each with its number, None if `matching` does not
         know its text. With `ids` only those, and those without a number."""
-        where, values = _conditions(filters)
+        where, values = conditions(filters)
         if ids is not None:
             where += " AND (NOT searchable OR id IN (SELECT value FROM json_each(?)))"
             values.append(json.dumps(list(ids)))
         with self._using() as db:
             found = db.execute(
                 f"SELECT id, searchable, name, facts FROM sessions WHERE directory = ? AND NOT damaged{where}"
-                f" ORDER BY {_ORDERS[sort]}",
+                f" ORDER BY {ORDERS[sort]}",
                 [_number(db, directory), *values],
             )
             for id, searchable, name, facts in found:
@@ -127,7 +119,7 @@ class Index:
         with self._using() as db:
             number = _number(db, directory)
             found = [
-                db.execute("SELECT name, facts FROM sessions WHERE directory = ? AND name = ?", (number, _bytes(name)))
+                db.execute("SELECT name, facts FROM sessions WHERE directory = ? AND name = ?", (number, to_bytes(name)))
                 for name in names
             ]
             return {row.name: row for rows in found for row in (_row(*values) for values in rows)}
@@ -178,9 +170,9 @@ class Index:
         values = []
         for name, size, mtime_ns in states:
             settled = abs(self._time_ns() - mtime_ns) > UNSETTLED_NS
-            row, _ = listing.read(directory / _text(name))
+            row, _ = listing.read(directory / to_text(name))
             values.append((number, name, size, mtime_ns if settled else -1, bool(row.damaged), row.epoch,
-                           _bytes(row.model), row.turns, row.tokens, row.cost, json.dumps(_facts(row))))
+                           to_bytes(row.model), row.turns, row.tokens, row.cost, json.dumps(_facts(row))))
         with writing(db):
             db.executemany(
                 "INSERT OR REPLACE INTO sessions (directory, name, size, mtime_ns, damaged, epoch, model, turns,"
@@ -211,7 +203,7 @@ def _make_searchable(db: sqlite3.Connection, directory: Path, number: int, progr
     for done in range(0, len(todo), BATCH):
         texts = []
         for id, name in todo[done : done + BATCH]:
-            _, data = listing.read(directory / _text(name))
+            _, data = listing.read(directory / to_text(name))
             if data is not None:
                 texts.append((id, _searchable(data)))
         with writing(db):
@@ -255,7 +247,7 @@ def _states(directory: Path) -> Iterator[tuple[bytes, int, int]]:
                     status = os.stat(name, dir_fd=fd, follow_symlinks=False)
                 except FileNotFoundError:
                     continue
-                yield _bytes(name), status.st_size, status.st_mtime_ns
+                yield to_bytes(name), status.st_size, status.st_mtime_ns
     finally:
         os.close(fd)
 
@@ -279,31 +271,7 @@ def _forget(db: sqlite3.Connection, number: int, names: Iterable[bytes]) -> None
         db.executemany("DELETE FROM sessions WHERE directory = ? AND name = ?", [(number, name) for name in names])
 
 
-def _conditions(filters: Filters) -> tuple[str, list[Any]]:
-    """What of the filters SQL can say exactly; the rest is left to Filters.match."""
-    wanted = {
-        "instr(model, ?)": None if filters.model is None else _bytes(filters.model),
-        "epoch >= ?": filters.since,
-        "epoch < ?": filters.until,
-        "turns >= ?": filters.min_turns,
-        "turns <= ?": filters.max_turns,
-        "cost >= ?": filters.min_cost,
-        "cost <= ?": filters.max_cost,
-    }
-    given = {condition: value for condition, value in wanted.items() if value is not None}
-    return "".join(f" AND {condition}" for condition in given), list(given.values())
-
-
 def _row(name: bytes, facts: str) -> Row:
-    row = Row(_text(name), *json.loads(facts))
+    row = Row(to_text(name), *json.loads(facts))
     row.tags = tuple(row.tags)
     return row
-
-
-def _bytes(text: str) -> bytes:
-    """A text as SQLite can hold and compare it: in the order of Python's, halves of surrogate pairs among it."""
-    return text.encode("utf-8", "surrogatepass")
-
-
-def _text(data: bytes) -> str:
-    return data.decode("utf-8", "surrogatepass")
