@@ -118,10 +118,8 @@ class Index:
         """What was last known of the sessions with these names, sound or not."""
         with self._using() as db:
             number = _number(db, directory)
-            found = [
-                db.execute("SELECT name, facts FROM sessions WHERE directory = ? AND name = ?", (number, to_bytes(name)))
-                for name in names
-            ]
+            one = "SELECT name, facts FROM sessions WHERE directory = ? AND name = ?"
+            found = [db.execute(one, (number, to_bytes(name))) for name in names]
             return {row.name: row for rows in found for row in (_row(*values) for values in rows)}
 
     def tags(self, directory: Path) -> dict[str, int]:
