@@ -8,12 +8,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from llmrepl.sessions.names import has_journals, session_names
+from llmrepl.sessions.names import has_journals
 from llmrepl.workspace import Workspace
 
 if TYPE_CHECKING:
     from llmrepl.sessions.archive import Archive
-    from llmrepl.sessions.importing.found import Found, Skipped
+    from llmrepl.sessions.intake import Intake
     from llmrepl.sessions.keeper import Keeper
     from llmrepl.sessions.model import Session
 
@@ -50,25 +50,16 @@ def exported(session: Session, format: str, name: str, *, raw_csv: bool = False)
     return export(session, format, name=name, raw_csv=raw_csv)
 
 
-def imported(workspace: Workspace, path: Path, source: str | None, *, dry_run: bool) -> Iterator[Found | Skipped]:
-    """Take the conversations in a foreign file into the store; each as it was found, or why it was not.
+def imported(workspace: Workspace, path: Path, source: str | None, *, dry_run: bool) -> Intake:
+    """Take the conversations in a foreign file into the store.
 
     Raises WrongUse for a file of no known kind, Failure for one that cannot be read, NotSaved.
     """
-    from llmrepl.sessions import listing
     from llmrepl.sessions.importing import read
-    from llmrepl.sessions.importing.found import Found, only_new
+    from llmrepl.sessions.intake import take
 
-    store = workspace.store()
-    names = session_names(store.directory)
-    known = [origin for name in names if (origin := listing.origin(store.directory / name))]
-    for item in only_new(read(path, workspace.world.now(), source), known):
-        if isinstance(item, Found) and not dry_run:
-            keeper = store.new(item.session, workspace.world.now())
-            keeper.rewrite()
-            keeper.notes.clear()  # that the automatic name was taken goes without saying here
-            keeper.release()
-        yield item
+    now = workspace.world.now()
+    return take(workspace.store(), read(path, now, source), now, dry_run=dry_run)
 
 
 def configure(workspace: Workspace, key: str, text: str) -> None:

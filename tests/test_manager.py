@@ -115,12 +115,45 @@ def test_the_current_session_is_not_deleted_under_its_shell(newcomer: Newcomer) 
     assert newcomer.said("talk")[0][0] == "hello"
 
 
+def conversations(newcomer: Newcomer, *questions: str) -> None:
+    """An OpenAI-style file, x.jsonl, of one question a conversation."""
+    lines = [[{"role": "user", "content": text}, {"role": "assistant", "content": "a"}] for text in questions]
+    (newcomer.cwd / "x.jsonl").write_text("".join(json.dumps({"messages": line}) + "\n" for line in lines))
+
+
 def test_an_import_is_written_once(newcomer: Newcomer) -> None:
-    line = {"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]}
-    (newcomer.cwd / "x.jsonl").write_text(json.dumps(line) + "\n")
-    for expected in ("1 conversation imported", "0 conversations imported"):
-        assert expected in newcomer.llm("sessions", "import", "x.jsonl").err
-    assert len(list((newcomer.cwd / "runs").glob("*.json"))) == 1
+    conversations(newcomer, "What is a closure?", "another", "what is: a Closure!", "../..", "con", "日本語 🎉")
+    names = ["what_is_a_closure.json", "another.json", "what_is_a_closure-2.json", "日本語.json"]
+    dry = newcomer.llm("sessions", "import", "x.jsonl", "--dry-run")
+    assert not newcomer.runs.exists()
+    ran = newcomer.llm("sessions", "import", "x.jsonl")
+    assert ran.err == "6 conversations imported\n" and set(names) <= {row.split()[0] for row in ran.out.splitlines()}
+    assert dry.err == "6 conversations would be imported\n" and len(dry.out.splitlines()) == 6
+    assert newcomer.said("what_is_a_closure-2") == [("what is: a Closure!", "a")]
+    assert sorted(name for name in newcomer.files("runs") if not name.startswith("session_")) == sorted(names)
+    before = files(newcomer)
+    for _ in range(2):
+        ran = newcomer.llm("sessions", "import", "x.jsonl")
+        assert (ran.out, ran.err) == ("", "0 conversations imported; 6 conversations imported before\n")
+        assert files(newcomer) == before
+        assert newcomer.llm("sessions", "archive", "--older-than", "0d", "--compress").code == 0
+        before = files(newcomer)
+
+
+def test_an_import_never_overwrites(newcomer: Newcomer) -> None:
+    newcomer.script("mine", words=(*CHAT, "--name", "Another"))
+    conversations(newcomer, "another", "another!")
+    assert newcomer.llm("sessions", "import", "x.jsonl").code == 0
+    assert newcomer.said("Another") == [("mine", "mine")]
+    assert newcomer.files("runs") == ["Another.json", "another-2.json", "another-3.json"]
+
+
+def test_what_does_not_fit_is_said(newcomer: Newcomer) -> None:
+    conversations(newcomer, "whole")
+    with open(newcomer.cwd / "x.jsonl", "a") as file:
+        file.write('{"messages": [}\n')
+    ran = newcomer.llm("sessions", "import", "x.jsonl")
+    assert ran.code == 0 and "line 2" in ran.out and ran.err == "1 conversation imported\n"
 
 
 def test_validate_recover_and_scan(newcomer: Newcomer) -> None:

@@ -231,13 +231,14 @@ def import_(workspace: Workspace, file: str, source: str | None, dry_run: bool, 
     """Each conversation becomes a session; one that was imported before is not written again."""
     workspace.use_directory(dir)
     path = workspace.world.cwd / expand(file, workspace.places.home)
-    rows: list[tuple[str, str]] = []
-    taken = 0
-    for item in rooms.imported(workspace, path, source, dry_run=dry_run):
-        rows += item.remarks
-        taken += item.fits
-    note = Note(f"{count(taken, 'conversation')} {'would be imported' if dry_run else 'imported'}")
-    return Several([Table((Column("Conversation"), Column("What did not fit")), rows), note]) if rows else note
+    done = rooms.imported(workspace, path, source, dry_run=dry_run)
+    taken = Table((Column("File", "name"), Column("Turns", "count"), Column("Title")), done.taken)
+    left_out = Table((Column("Conversation"), Column("What did not fit")), done.left_out)
+    said = f"{count(len(done.taken), 'conversation')} {'would be imported' if dry_run else 'imported'}"
+    known = f"; {count(done.known, 'conversation')} imported before" if done.known else ""
+    tables: list[Reply] = [table for table in (taken, left_out) if table.rows]
+    failed: list[Reply] = [Trouble(done.failure)] if done.failure else []
+    return Several([*tables, Note(said + known), *failed])
 
 
 def _tagged(tags: list[str], changes: list[str]) -> list[str]:

@@ -31,6 +31,13 @@ def check_name(given: str) -> str:
     return name
 
 
+def name_of(title: str, most: int = 60) -> str:
+    """A session name made of a title: its letters and digits, with `_` for all between; empty if there are none."""
+    kept = (c if unicodedata.category(c)[0] in "LMN" else " " for c in unicodedata.normalize("NFC", title.lower()))
+    name = "_".join("".join(kept).split())[:most].rstrip("_")
+    return "" if _refusal(name) else name
+
+
 def without_ending(name: str) -> str:
     """`name` without `.json` or `.json.gz`."""
     for ending in reversed(ENDINGS):
@@ -41,7 +48,7 @@ def without_ending(name: str) -> str:
 
 def same_name(one: str, other: str) -> bool:
     """Whether two names mean the same file on some system: equal in NFC and without regard to case."""
-    return _folded(one) == _folded(other)
+    return folded(one) == folded(other)
 
 
 def find_session(directory: Path, given: str, cwd: Path) -> Path:
@@ -83,10 +90,10 @@ def has_journals(directory: Path) -> bool:
 
 
 def _by_prefix(directory: Path, given: str) -> Path:
-    wanted = _folded(without_ending(given))
+    wanted = folded(without_ending(given))
     names = session_names(directory)
-    exact = [n for n in names if _folded(without_ending(n)) == wanted]
-    found = exact or [n for n in names if _folded(n).startswith(wanted)]
+    exact = [n for n in names if folded(without_ending(n)) == wanted]
+    found = exact or [n for n in names if folded(n).startswith(wanted)]
     if len(found) == 1:
         return directory / found[0]
     if not found:
@@ -104,7 +111,8 @@ def _spellings(path: Path) -> list[Path]:
     return [path] if path.name.endswith(ENDINGS) else [path.with_name(path.name + e) for e in ENDINGS]
 
 
-def _folded(name: str) -> str:
+def folded(name: str) -> str:
+    """The same for all names that mean the same file on some system."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 

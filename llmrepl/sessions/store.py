@@ -120,6 +120,13 @@ class Store:
         self.check_free(path)
         return Keeper(session, path, self._shield)
 
+    def add(self, session: Session, name: str) -> Path:
+        """Write a whole session as a new one called `name`, or NAME-2 and so on; where it is. Raises NotSaved."""
+        keeper = Keeper(session, self.directory / f"{name}.json", self._shield)
+        keeper.rewrite()
+        keeper.release()
+        return keeper.path or self.directory
+
     def open(self, path: Path, *, beside: bool) -> Keeper:
         """Open the session at `path` to go on with it.
 

@@ -11,6 +11,10 @@ Origin = tuple[str, str]
 """Where a session came from: the name of the source, and the conversation's id there, the same at every import."""
 
 
+KNOWN = "it was imported before"
+"""Why a conversation is skipped that is a session already."""
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """A conversation as a session with `meta.origin`; `notes` say what of it did not fit."""
@@ -19,13 +23,6 @@ class Found:
     origin: Origin
     title: str
     notes: tuple[str, ...] = ()
-
-    fits = True
-
-    @property
-    def remarks(self) -> list[tuple[str, str]]:
-        """What of it did not fit, with its title."""
-        return [(self.title, note) for note in self.notes]
 
     @property
     def source_id(self) -> str:
@@ -39,13 +36,6 @@ class Skipped:
 
     where: str
     why: str
-
-    fits = False
-
-    @property
-    def remarks(self) -> list[tuple[str, str]]:
-        """Why it was left out, with what it is called."""
-        return [(self.where, f"left out: {self.why}")]
 
 
 def origin_of(session: Session) -> Origin | None:
@@ -62,7 +52,7 @@ def only_new(items: Iterable[Found | Skipped], known: Iterable[Origin]) -> Itera
     seen = set(known)
     for item in items:
         if isinstance(item, Found) and item.origin in seen:
-            yield Skipped(item.title, "it was imported before")
+            yield Skipped(item.title, KNOWN)
             continue
         if isinstance(item, Found):
             seen.add(item.origin)
