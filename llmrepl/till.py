@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+LONGEST_CAP = 8192
+"""Tokens; some models refuse to be asked for a longer reply, and none is refused that is asked for this."""
+
 GO_ON = "':budget increase 0.50' or 'llm chat -b USD' raises it, ':budget off' takes it away"
 GO_ON_TODAY = "'llm config set daily_budget USD' or LLM_DAILY_BUDGET raises it"
 
@@ -58,7 +61,7 @@ class Till:
         self._settings = settings
         self._tell = tell
         self._prices = Prices(settings.prices)
-        self._ledger = Ledger(places.state_dir / "ledger.db")
+        self._ledger = Ledger(places.state_dir / "ledger.db", tell)
         self._broken = False
         self.session: Limit | None = None
         self.daily: Limit | None = None
@@ -88,12 +91,13 @@ class Till:
             return Ticket(None, None, None, None, 0)
         price = self.price(chosen)
         prompt_tokens = most_tokens()
-        admission = admit(limits, prompt_tokens, price, stop=self._settings.text("budget_at_limit") == "stop")
+        stop, longest = self._settings.text("budget_at_limit") == "stop", self._settings.count("max_tokens")
+        admission = admit(limits, prompt_tokens, price, stop=stop, longest=longest)
         if admission.note:
             self._tell(admission.note)
-        ticket = Ticket(price, admission.max_tokens, admission.left, None, prompt_tokens)
+        ticket = Ticket(price, _sendable(admission.max_tokens), admission.left, None, prompt_tokens)
         if self.daily and price and not price.free:
-            self._reserve(ticket, price, self.daily)
+            self._reserve(ticket, price, self.daily, admission.worst)
         return ticket
 
     def settle(self, ticket: Ticket, chosen: Chosen, usage: Usage | None, *, kind: str, session: str) -> float | None:
@@ -141,11 +145,7 @@ class Till:
             return None
         return cost_of(usage, None if usage.cost is not None else self.price(chosen))
 
-    def _reserve(self, ticket: Ticket, price: Price, daily: Limit) -> None:
-        most = ticket.left
-        if ticket.max_tokens is not None:
-            most = price.of(ticket.prompt_tokens, 0, 0, ticket.max_tokens)
-        wanted = most if most is not None else 0.0
+    def _reserve(self, ticket: Ticket, price: Price, daily: Limit, wanted: float) -> None:
         now = self._world.now()
         got = self._record(lambda: self._ledger.reserve_within(now, wanted, daily.usd))
         if got is None:
@@ -153,8 +153,9 @@ class Till:
         ticket.reserved, amount = got
         if amount + 1e-12 < wanted and self._settings.text("budget_at_limit") == "stop":
             ticket.left = amount
-            ticket.max_tokens = price.affordable(amount - price.worst_input(ticket.prompt_tokens), ticket.prompt_tokens)
-            if not ticket.max_tokens:
+            fits = price.affordable(amount - price.worst_input(ticket.prompt_tokens), ticket.prompt_tokens)
+            ticket.max_tokens = _sendable(fits)
+            if not fits:
                 self._record(lambda: self._ledger.release(ticket.reserved or 0))
                 raise OverBudget(f"the daily budget of {money(daily.usd)} is spent", daily.raise_it)
 
@@ -167,6 +168,11 @@ class Till:
                 self._broken = True
                 self._tell(f"the record of costs cannot be used, and usage is not counted: {error}")
             return None
+
+
+def _sendable(longest: int | None) -> int | None:
+    """A cap that every model takes, None for one that is longer: then the reply is watched while it streams."""
+    return longest if longest is not None and longest <= LONGEST_CAP else None
 
 
 def _of(limit: Limit | None) -> str:

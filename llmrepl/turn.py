@@ -124,7 +124,8 @@ class Exchange:
         text = "".join(self._parts)
         reason = self._reason(text)
         usage = self._usage
-        if usage is None and text:
+        stopped = self._failure is None and self._finish is None  # by the user: what was sent is paid all the same
+        if usage is None and (text or stopped):
             usage = estimated(self._request, self._replied)
         cost = self._workspace.till().settle(
             self._ticket, self._chosen, usage, kind=KINDS.get(reason, "reply"), session=self._session or ""

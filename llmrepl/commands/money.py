@@ -13,10 +13,12 @@ from llmrepl.errors import WrongUse
 from llmrepl.messages import count, money
 from llmrepl.money.ledger import first_day
 from llmrepl.money.rates import Entry
-from llmrepl.money.usage import BREAKDOWNS, Used, bar, total, totals
+from llmrepl.money.usage import BREAKDOWNS, Used, total, totals
+from llmrepl.money.usage import chart as chart_rows
 from llmrepl.workspace import Workspace
 
 GROUP = "money"
+CHART_WIDTH = 72
 PERIODS = ("today", "week", "month", "all")
 
 
@@ -110,7 +112,7 @@ def usage(
     since = first_day(period, workspace.world.now())
     entries = workspace.till().entries(since)
     if chart:
-        return _summed(Document(_chart(totals(entries, "day"))), entries)
+        return _summed(Document("\n".join(chart_rows(totals(entries, "day"), CHART_WIDTH))), entries)
     by = breakdown_by
     rows = totals(entries, by) if by else {period: total(entries)}
     if json or format == "json":
@@ -126,12 +128,6 @@ def _table(rows: dict[str, Used], by: str) -> Table:
     cells = [(name or "(incognito)", u.requests, u.prompt_tokens, u.completion_tokens, _known(u), u.unpriced)
              for name, u in rows.items()]
     return Table(columns, cells)
-
-
-def _chart(days: dict[str, Used]) -> str:
-    most = max((used.cost for used in days.values()), default=0.0) or 1.0
-    lines = (f"{day}  {money(used.cost):>10}  {bar(used.cost / most, 40)}" for day, used in days.items())
-    return "\n".join(line.rstrip() for line in lines)
 
 
 def _summed(shown: Reply, entries: list[Entry]) -> Reply:
