@@ -7,7 +7,7 @@
 
 _shtab_llm_config_subparsers=(get list path set)
 _shtab_llm_keys_subparsers=(list remove set)
-_shtab_llm_sessions_subparsers=(archive delete export import list recover rename restore resume scan search show stats tag validate)
+_shtab_llm_sessions_subparsers=(archive delete export fork import list recover rename restore resume scan search show stats tag validate)
 _shtab_llm_subparsers=(ask chat completions delete export help search show usage config keys sessions)
 
 _shtab_llm_ask_option_strings=(-h --help --model -m --system -s --save --name --json)
@@ -31,6 +31,7 @@ _shtab_llm_keys_option_strings=(-h --help)
 _shtab_llm_sessions_archive_option_strings=(-h --help --older-than --compress --dry-run --dir)
 _shtab_llm_sessions_delete_option_strings=(-h --help --dry-run --dir)
 _shtab_llm_sessions_export_option_strings=(-h --help --session --raw-csv --force --dir)
+_shtab_llm_sessions_fork_option_strings=(-h --help --at --dir)
 _shtab_llm_sessions_import_option_strings=(-h --help --source --dry-run --dir)
 _shtab_llm_sessions_list_option_strings=(-h --help --model --since --until --min-turns --max-turns --min-cost --max-cost --system-contains --tag --contains --sort --limit --format --dir --all)
 _shtab_llm_sessions_recover_option_strings=(-h --help --dry-run --dir)
@@ -58,6 +59,7 @@ _shtab_llm_sessions_archive___dir_COMPGEN=_shtab_compgen_dirs
 _shtab_llm_sessions_delete___dir_COMPGEN=_shtab_compgen_dirs
 _shtab_llm_sessions_export_pos_1_COMPGEN=_shtab_compgen_files
 _shtab_llm_sessions_export___dir_COMPGEN=_shtab_compgen_dirs
+_shtab_llm_sessions_fork___dir_COMPGEN=_shtab_compgen_dirs
 _shtab_llm_sessions_import_pos_0_COMPGEN=_shtab_compgen_files
 _shtab_llm_sessions_import___dir_COMPGEN=_shtab_compgen_dirs
 _shtab_llm_sessions_list___dir_COMPGEN=_shtab_compgen_dirs
@@ -81,7 +83,7 @@ _shtab_llm_keys_pos_0_choices=(list remove set)
 _shtab_llm_sessions_import___source_choices=(llm chatgpt openai llmrepl)
 _shtab_llm_sessions_list___sort_choices=(date name model turns tokens cost)
 _shtab_llm_sessions_list___format_choices=(table list json csv)
-_shtab_llm_sessions_pos_0_choices=(archive delete export import list recover rename restore resume scan search show stats tag validate)
+_shtab_llm_sessions_pos_0_choices=(archive delete export fork import list recover rename restore resume scan search show stats tag validate)
 _shtab_llm_pos_0_choices=(ask chat completions delete export help search show usage config keys sessions)
 
 _shtab_llm_ask_pos_0_nargs='*'
@@ -154,6 +156,8 @@ _shtab_llm_sessions_export__h_nargs=0
 _shtab_llm_sessions_export___help_nargs=0
 _shtab_llm_sessions_export___raw_csv_nargs=0
 _shtab_llm_sessions_export___force_nargs=0
+_shtab_llm_sessions_fork__h_nargs=0
+_shtab_llm_sessions_fork___help_nargs=0
 _shtab_llm_sessions_import__h_nargs=0
 _shtab_llm_sessions_import___help_nargs=0
 _shtab_llm_sessions_import___dry_run_nargs=0

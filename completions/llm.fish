@@ -50,8 +50,8 @@ function _shtab_llm_using
   test "$_shtab_llm_cmdpath" = "$argv"
 end
 
-set -g _shtab_llm_commands ask chat completions delete export help search show usage config 'config get' 'config list' 'config path' 'config set' keys 'keys list' 'keys remove' 'keys set' sessions 'sessions archive' 'sessions delete' 'sessions export' 'sessions import' 'sessions list' 'sessions recover' 'sessions rename' 'sessions restore' 'sessions resume' 'sessions scan' 'sessions search' 'sessions show' 'sessions stats' 'sessions tag' 'sessions validate'
-set -g _shtab_llm_opts_with_value --breakdown-by --budget --contains --dir --file --format --limit --max-cost --max-turns --min-cost --min-turns --model --name --older-than --resume --save-dir --session --since --sort --source --system --system-contains --tag --until --warn-at -b -f -m -r -s
+set -g _shtab_llm_commands ask chat completions delete export help search show usage config 'config get' 'config list' 'config path' 'config set' keys 'keys list' 'keys remove' 'keys set' sessions 'sessions archive' 'sessions delete' 'sessions export' 'sessions fork' 'sessions import' 'sessions list' 'sessions recover' 'sessions rename' 'sessions restore' 'sessions resume' 'sessions scan' 'sessions search' 'sessions show' 'sessions stats' 'sessions tag' 'sessions validate'
+set -g _shtab_llm_opts_with_value --at --breakdown-by --budget --contains --dir --file --format --limit --max-cost --max-turns --min-cost --min-turns --model --name --older-than --resume --save-dir --session --since --sort --source --system --system-contains --tag --until --warn-at -b -f -m -r -s
 
 complete -c llm -e
 complete -c llm -f
@@ -152,6 +152,10 @@ complete -c llm -n '_shtab_llm_using sessions export' -l raw-csv -d 'csv: leave 
 complete -c llm -n '_shtab_llm_using sessions export' -l force -d 'replace FILE if it exists'
 complete -c llm -n '_shtab_llm_using sessions export' -l dir -xka "(__fish_complete_directories)" -d 'the sessions directory'
 complete -c llm -n '_shtab_llm_using sessions export; and test $_shtab_llm_npos -eq 1' -ka "(__fish_complete_path (commandline -ct))" -d 'where to write it (stdout)'
+complete -c llm -n '_shtab_llm_using sessions; and test $_shtab_llm_npos -eq 0' -a fork -d 'branch from a session and go on in the branch'
+complete -c llm -n '_shtab_llm_using sessions fork' -s h -l help -d 'show this help message and exit'
+complete -c llm -n '_shtab_llm_using sessions fork' -l at -x -d 'the last turn that the branch has'
+complete -c llm -n '_shtab_llm_using sessions fork' -l dir -xka "(__fish_complete_directories)" -d 'the sessions directory'
 complete -c llm -n '_shtab_llm_using sessions; and test $_shtab_llm_npos -eq 0' -a import -d 'take in conversations of other programs: llm'"'"'s logs.db, ChatGPT'"'"'s export, OpenAI JSONL, our own txt and md'
 complete -c llm -n '_shtab_llm_using sessions import' -s h -l help -d 'show this help message and exit'
 complete -c llm -n '_shtab_llm_using sessions import' -l source -xka "llm chatgpt openai llmrepl" -d 'what it is, if that cannot be told'

@@ -8,6 +8,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+from llmrepl.errors import WrongUse
+from llmrepl.messages import count, safe_name
 from llmrepl.sessions.names import has_journals
 from llmrepl.workspace import Workspace
 
@@ -85,16 +87,32 @@ def opened(workspace: Workspace, path: Path) -> Iterator[Keeper]:
         keeper.release()
 
 
-def fork(workspace: Workspace, number: int, name: str | None) -> None:
-    """Go on in a new session that has the turns up to `number` of the current one. Raises WrongUse, NotSaved."""
-    store, parent = workspace.store(), workspace.keeper()
-    branch = parent.session.model_copy(deep=True)
-    branch.cut(number)
-    branch.set_meta("parent", {"session": parent.name, "turn": number})
-    keeper = store.new(branch, workspace.world.now(), name) if workspace.keep else parent.aside()
-    keeper.session = branch
+def fork(workspace: Workspace, parent: Path | None, at: int | None, name: str | None) -> tuple[str, int]:
+    """Go on in a new session that has the turns up to `at` of the one at `parent`, or of the open one.
+
+    Returns what it branched from: the session's name and the turn. Raises WrongUse, Damaged, NotSaved.
+    """
+    from llmrepl.sessions.keeper import Keeper
+
+    store, current = workspace.store(), workspace.current
+    if parent:
+        session, trunk = store.read(parent), parent.name
+    elif current and current.session.turns:
+        session, trunk = current.session, current.name
+    else:
+        raise WrongUse("nothing was said yet to branch from", "name a session; ':sessions' lists them")
+    number = len(session.turns) if at is None else at
+    if not 1 <= number <= len(session.turns):
+        turns = count(len(session.turns), "turn")
+        raise WrongUse(f"there is no turn {number} to branch from", f"{safe_name(trunk)} has {turns}; see ':history'")
+    now = workspace.world.now()
+    branch = session.branch(number, trunk, now)
+    keeper = store.new(branch, now, name) if workspace.keep else Keeper(branch, None, workspace.signals.shield)
     workspace.switch(keeper)
     keeper.rewrite()
+    if name is None:
+        keeper.notes.clear()  # that another session has the automatic name goes without saying
+    return trunk, number
 
 
 def secret_in(text: str) -> bool:

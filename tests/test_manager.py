@@ -60,6 +60,39 @@ def test_a_branch_has_the_turns_up_to_where_it_begins_and_names_its_parent(newco
     assert meta(newcomer, "branch")["parent"] == {"session": "trunk.json", "turn": 1}
 
 
+def test_a_branch_of_another_session_at_both_faces(newcomer: Newcomer) -> None:
+    newcomer.script("one", "two", ":tag +kept", words=(*CHAT, "--name", "trunk"))
+    before = files(newcomer)
+    ran = newcomer.script("elsewhere", ":fork trunk --at 1", "other", ":rename mine")
+    assert ran.code == 0 and "branches from trunk.json after turn 1" in ran.err and "taken" not in ran.err
+    assert newcomer.said("mine") == [("one", "one"), ("other", "other")]
+    assert newcomer.llm("sessions", "fork", "tru", "whole").err.startswith("🌿 whole.json branches from trunk.json")
+    assert newcomer.said("whole") == newcomer.said("trunk")
+    assert meta(newcomer, "whole")["tags"] == ["kept"]
+    assert newcomer.session("whole")["created_at"] > newcomer.session("trunk")["created_at"]
+    assert files(newcomer)["trunk.json"] == before["trunk.json"]
+
+
+def test_a_branch_that_cannot_be_leaves_everything_as_it_is(newcomer: Newcomer) -> None:
+    newcomer.script("one", "two", words=(*CHAT, "--name", "trunk"))
+    before = files(newcomer)
+    for words in (("trunk", "x", "--at", "3"), ("trunk", "x", "--at", "0"), ("trunk", "../x"), ("trunk", "Trunk")):
+        ran = newcomer.llm("sessions", "fork", *words)
+        assert ran.code == 2, words
+        assert files(newcomer) == before
+    assert newcomer.script(":fork x").code == 2
+    ran = newcomer.script("one", ":fork", ":fork --at 1", "two", words=CHAT)
+    assert ran.code == 0 and len(files(newcomer)) == 4
+
+
+def test_a_branch_from_before_a_reset_knows_nothing_of_it(newcomer: Newcomer) -> None:
+    newcomer.script("one", "two", ":reset", "three", ":fork early --at 1", "four", words=(*CHAT, "--name", "trunk"))
+    assert "context_start" not in meta(newcomer, "early")
+    assert "not in the context" not in newcomer.script(":load early", ":history").out
+    newcomer.script("one", ":reset", ":fork late", "two", words=(*CHAT, "--name", "other"))
+    assert newcomer.script(":load late", ":history").out.startswith("[1] (not in the context)")
+
+
 def test_what_is_put_away_comes_back_byte_for_byte(newcomer: Newcomer) -> None:
     for name in ("a", "b", "c"):
         newcomer.script(f"hello {name}", words=(*CHAT, "--name", name))

@@ -196,25 +196,45 @@ def sessions_tag(workspace: Workspace, name: str, tags: list[str], dir: str | No
         return Document(" ".join(keeper.session.tags) or "no tags")
 
 
+_AT = argument("--at", help="the last turn that the branch has", kind=int, metavar="TURN")
+
+
 @command(
     "fork",
     "branch from here, or from an earlier turn, under another name",
-    argument("--at", help="the last turn that the branch has", kind=int, metavar="TURN"),
-    argument("name", help="the branch's name", nargs="?"),
+    _AT,
+    argument("name", help="the branch's name, or that of a session to branch from", source="sessions", nargs="?"),
     group=GROUP,
     example="fork another_way --at 3",
     where=PROMPT,
 )
 def fork(workspace: Workspace, name: str | None, at: int | None) -> Reply:
     """The branch is current, and says in its meta where it came from."""
-    keeper = workspace.current
-    turns = len(keeper.session.turns) if keeper else 0
-    number = turns if at is None else at
-    if keeper is None or not 1 <= number <= turns:
-        raise WrongUse("there is no such turn to branch from", "see ':history'")
-    parent = keeper.name
-    rooms.fork(workspace, number, name)
-    return Several([Note(f"branched from {safe_name(parent)} after turn {number}"), Chat()])
+    known = name is not None and workspace.store().has(name)
+    return _branched(workspace, name if known else None, None if known else name, at)
+
+
+@command(
+    "sessions fork",
+    "branch from a session and go on in the branch",
+    _NAME,
+    argument("new", help="the branch's name", nargs="?"),
+    _AT,
+    _DIR,
+    group=GROUP,
+    example="sessions fork my_coding_session another_way --at 3",
+)
+def sessions_fork(workspace: Workspace, name: str, new: str | None, at: int | None, dir: str | None) -> Reply:
+    """The session stays as it is; the branch is a session of its own."""
+    workspace.use_directory(dir)
+    return _branched(workspace, name, new, at)
+
+
+def _branched(workspace: Workspace, name: str | None, new: str | None, at: int | None) -> Reply:
+    parent = workspace.store().find(name) if name is not None else None
+    trunk, number = rooms.fork(workspace, parent, at, new)
+    branch = workspace.keeper().name
+    return Several([Note(f"🌿 {safe_name(branch)} branches from {safe_name(trunk)} after turn {number}"), Chat()])
 
 
 @command(

@@ -202,6 +202,15 @@ class Session(_Part):
         self._context = None
         self.recount()
 
+    def branch(self, number: int, parent: str, now: datetime) -> Session:
+        """A new session, begun at the local time `now`, of the turns up to `number`; this one is called `parent`."""
+        branch = self.model_copy(deep=True)
+        branch.cut(number)
+        branch.created_at = Session.start(self.model, None, now).created_at
+        branch.meta = {key: value for key, value in (branch.meta or {}).items() if key != "origin"}
+        branch.set_meta("parent", {"session": parent, "turn": number})
+        return branch
+
     def summarize(self, summary: str) -> None:
         """Show the model `summary` in the place of all that was said so far; the turns stay."""
         self.set_meta("context_start", len(self.turns))

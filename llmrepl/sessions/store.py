@@ -52,6 +52,11 @@ class Store:
         if taken:
             raise WrongUse(f"a session {safe_name(taken)} exists", "choose another name, or use --force")
 
+    def has(self, name: str) -> bool:
+        """Whether `name` is the whole name of a session, or a path of one."""
+        names = session_names(self.directory)
+        return "/" in name or any(same_name(without_ending(one), without_ending(name)) for one in names)
+
     def make_room(self, path: Path) -> None:
         """Move the session that has this name, if any, to the trash. Raises InUse, Damaged, NotSaved."""
         if os.path.lexists(path):
