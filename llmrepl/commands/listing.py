@@ -6,7 +6,7 @@ import csv
 import io
 import json
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from llmrepl import rooms
 from llmrepl.commands.registry import argument, command
@@ -17,8 +17,11 @@ from llmrepl.paths import expand
 from llmrepl.sessions.query import SORTS, Filters, Found, Row, arranged, moment
 from llmrepl.sessions.remembered import remembered
 from llmrepl.sessions.search import Hit
-from llmrepl.sessions.stats import Sums, by_model, in_all
+from llmrepl.sessions.stats import Sums, combined, in_all
 from llmrepl.workspace import Workspace
+
+if TYPE_CHECKING:
+    from llmrepl.sessions.catalog import Catalog
 
 Thing = TypeVar("Thing", Row, Hit)
 
@@ -117,8 +120,7 @@ def search(
     most = _most(limit) or 0
     hits: list[Hit] = []
     for place in places:
-        rooms.settle(workspace, place)
-        hits += _named(place, workspace.catalog().search(place, text, filters, most + 1), len(places) > 1)
+        hits += _named(place, _at(workspace, place).search(place, text, filters, most + 1), len(places) > 1)
     hits.sort(key=lambda hit: (-hit.epoch, hit.name))
     more = "There are more: --limit N shows N.\n" if len(hits) > most else ""
     return Table(
@@ -155,8 +157,8 @@ def stats(
 ) -> Reply:
     """The guide's analysis of all sessions."""
     places = _places(workspace, dir, all)
-    found = _found(workspace, places, Filters(model, *_span(workspace, since, until), tag=tag))
-    models = by_model(found.rows)
+    filters = Filters(model, *_span(workspace, since, until), tag=tag)
+    models = combined(_at(workspace, place).totals(place, filters) for place in places)
     if json:
         return Document(_dumped([_sums(name, sums) for name, sums in models.items()]))
     if not models:
@@ -192,6 +194,12 @@ def _places(workspace: Workspace, dir: str | None, all: bool) -> list[Path]:
     return [place for place in dict.fromkeys(used) if place.is_dir()] or [workspace.directory]
 
 
+def _at(workspace: Workspace, place: Path) -> Catalog:
+    """The catalog, once everything that was said is in the files of a directory."""
+    rooms.settle(workspace, place)
+    return workspace.catalog()
+
+
 def _where(workspace: Workspace, places: list[Path]) -> str:
     return ", ".join(shown_path(place, workspace.world.cwd) for place in places)
 
@@ -218,8 +226,7 @@ def _found(
     """What is in all of the directories; where there are several, the names are whole paths."""
     every = Found([], [])
     for place in places:
-        rooms.settle(workspace, place)
-        found = workspace.catalog().find(place, filters, sort, limit, contains)
+        found = _at(workspace, place).find(place, filters, sort, limit, contains)
         every.rows += _named(place, found.rows, len(places) > 1)
         every.damaged += _named(place, found.damaged, len(places) > 1)
     if len(places) > 1:

@@ -12,6 +12,7 @@ from llmrepl.sessions.index import Index, Progress
 from llmrepl.sessions.indexfile import Unusable
 from llmrepl.sessions.query import Filters, Found, Row, arranged
 from llmrepl.sessions.search import Hit, hits
+from llmrepl.sessions.stats import Sums, by_model
 
 MANY = 4000
 """Sessions with a text in them, beyond which the newest are looked into before all are counted."""
@@ -66,6 +67,16 @@ class Catalog:
         except Unusable:
             rows = arranged((row for row in listing.rows(directory) if not row.damaged), filters)
             return list(islice((hit for row in rows for hit in _hits_in(directory, row, wanted)), limit))
+
+    def totals(self, directory: Path, filters: Filters) -> dict[str, Sums]:
+        """What the sessions that `filters` let through come to, for each model."""
+        if filters.tag is not None or filters.system_contains is not None:
+            return by_model(self.find(directory, filters).rows)
+        try:
+            self._index.refresh(directory, self._progress)
+            return self._index.sums(directory, filters)
+        except Unusable:
+            return by_model(row for row in listing.rows(directory) if not row.damaged and filters.match(row))
 
     def close(self) -> None:
         """Let go of the index."""

@@ -21,8 +21,9 @@ from typing import Any
 from llmrepl.sessions import listing, search
 from llmrepl.sessions.indexfile import Unusable, open_index, set_aside, writing
 from llmrepl.sessions.indexquery import ORDERS, conditions, to_bytes, to_text
-from llmrepl.sessions.names import ENDINGS
 from llmrepl.sessions.query import Filters, Row
+from llmrepl.sessions.states import State, digest, states
+from llmrepl.sessions.stats import Sums
 
 BATCH = 1000
 """How many files are read for one transaction."""
@@ -70,16 +71,11 @@ class Index:
         """
         with self._using() as db:
             number = _number(db, directory)
-            now = set(_states(directory))
-            known = set(db.execute("SELECT name, size, mtime_ns FROM sessions WHERE directory = ?", (number,)))
-            if now == known:
-                new = []
-            else:
-                new = sorted(now - known)
-                _forget(db, number, {name for name, _, _ in known} - {name for name, _, _ in now})
-            for done in range(0, len(new), BATCH):
-                self._read(db, directory, number, new[done : done + BATCH])
-                progress("reading sessions", min(done + BATCH, len(new)), len(new))
+            files = list(states(directory))
+            state = digest(files)
+            if db.execute("SELECT state FROM directories WHERE id = ?", (number,)).fetchone() != (state,):
+                self._update(db, directory, number, set(files), progress)
+                _settle(db, number, set(files), state)
             if texts:
                 _make_searchable(db, directory, number, progress)
 
@@ -113,6 +109,18 @@ class Index:
             finally:
                 if db.in_transaction:
                     db.rollback()
+
+    def sums(self, directory: Path, filters: Filters) -> dict[str, Sums]:
+        """For each model what the sessions come to that `filters` let through; these may not ask for more than figures,
+        dates and models."""
+        where, values = conditions(filters)
+        with self._using() as db:
+            found = db.execute(
+                "SELECT model, count(*), sum(tokens), sum(turns), sum(cost), sum(unpriced) FROM sessions"
+                f" WHERE directory = ? AND NOT damaged{where} GROUP BY model",
+                [_number(db, directory), *values],
+            )
+            return {to_text(model): Sums(*figures) for model, *figures in found}
 
     def named(self, directory: Path, names: Iterable[str]) -> dict[str, Row]:
         """What was last known of the sessions with these names, sound or not."""
@@ -163,20 +171,33 @@ class Index:
             rows = db.execute("SELECT rowid FROM texts WHERE texts MATCH ? LIMIT ?", (query or '""', limit))
             return [number for (number,) in rows]
 
-    def _read(self, db: sqlite3.Connection, directory: Path, number: int, states: list[tuple[bytes, int, int]]) -> None:
-        """Put the rows of some files in the place of what was known of them."""
-        values = []
-        for name, size, mtime_ns in states:
-            settled = abs(self._time_ns() - mtime_ns) > UNSETTLED_NS
-            row, _ = listing.read(directory / to_text(name))
-            values.append((number, name, size, mtime_ns if settled else -1, bool(row.damaged), row.epoch,
-                           to_bytes(row.model), row.turns, row.tokens, row.cost, json.dumps(_facts(row))))
-        with writing(db):
-            db.executemany(
-                "INSERT OR REPLACE INTO sessions (directory, name, size, mtime_ns, damaged, epoch, model, turns,"
-                " tokens, cost, facts) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                values,
-            )
+    def _update(
+        self, db: sqlite3.Connection, directory: Path, number: int, files: set[State], progress: Progress
+    ) -> None:
+        """Forget the files that are gone, and read those that are new or changed."""
+        known = _known(db, number)
+        new = sorted(files - known)
+        gone = {name for name, _, _ in known} - {name for name, _, _ in files}
+        if gone:
+            with _changing(db, number):
+                values = [(number, name) for name in gone]
+                db.executemany("DELETE FROM sessions WHERE directory = ? AND name = ?", values)
+        for done in range(0, len(new), BATCH):
+            rows = [self._read(directory, number, *one) for one in new[done : done + BATCH]]
+            with _changing(db, number):
+                db.executemany(
+                    "INSERT OR REPLACE INTO sessions (directory, name, size, mtime_ns, damaged, epoch, model, turns,"
+                    " tokens, cost, unpriced, facts) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    rows,
+                )
+            progress("reading sessions", min(done + BATCH, len(new)), len(new))
+
+    def _read(self, directory: Path, number: int, name: bytes, size: int, mtime_ns: int) -> tuple[Any, ...]:
+        """What is kept of one file."""
+        settled = abs(self._time_ns() - mtime_ns) > UNSETTLED_NS
+        row, _ = listing.read(directory / to_text(name))
+        return (number, name, size, mtime_ns if settled else -1, bool(row.damaged), row.epoch, to_bytes(row.model),
+                row.turns, row.tokens, row.cost, row.unpriced, json.dumps(_facts(row)))
 
     @contextmanager
     def _using(self) -> Iterator[sqlite3.Connection]:
@@ -232,24 +253,6 @@ def _searchable(data: dict[str, Any]) -> str:
     return _BETWEEN.join([*texts, _BETWEEN])
 
 
-def _states(directory: Path) -> Iterator[tuple[bytes, int, int]]:
-    """Name, size and mtime_ns of every session file; nothing if the directory cannot be read."""
-    try:
-        fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError:
-        return
-    try:
-        for name in os.listdir(fd):
-            if name.endswith(ENDINGS) and name[0] != ".":
-                try:
-                    status = os.stat(name, dir_fd=fd, follow_symlinks=False)
-                except FileNotFoundError:
-                    continue
-                yield to_bytes(name), status.st_size, status.st_mtime_ns
-    finally:
-        os.close(fd)
-
-
 def _number(db: sqlite3.Connection, directory: Path) -> int:
     """The number of a directory; when one is new, those that are no more are forgotten."""
     path = os.fsencode(os.path.realpath(directory))
@@ -264,9 +267,23 @@ def _number(db: sqlite3.Connection, directory: Path) -> int:
     return _number(db, directory)
 
 
-def _forget(db: sqlite3.Connection, number: int, names: Iterable[bytes]) -> None:
+@contextmanager
+def _changing(db: sqlite3.Connection, number: int) -> Iterator[None]:
+    """A transaction that changes rows of a directory, whose state is not known until they are compared again."""
     with writing(db):
-        db.executemany("DELETE FROM sessions WHERE directory = ? AND name = ?", [(number, name) for name in names])
+        db.execute("UPDATE directories SET state = NULL WHERE id = ?", (number,))
+        yield
+
+
+def _settle(db: sqlite3.Connection, number: int, files: set[State], state: bytes) -> None:
+    """Note the state of all files, if it is what the rows stand for."""
+    with writing(db):
+        if _known(db, number) == files:
+            db.execute("UPDATE directories SET state = ? WHERE id = ?", (state, number))
+
+
+def _known(db: sqlite3.Connection, number: int) -> set[State]:
+    return set(db.execute("SELECT name, size, mtime_ns FROM sessions WHERE directory = ?", (number,)))
 
 
 def _row(name: bytes, facts: str) -> Row:

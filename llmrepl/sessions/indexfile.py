@@ -10,14 +10,15 @@ from pathlib import Path
 
 from llmrepl.paths import private_dir
 
-VERSION = 1
+VERSION = 2
 
 _SCHEMA = f"""
-CREATE TABLE directories (id INTEGER PRIMARY KEY, path BLOB NOT NULL UNIQUE);
+CREATE TABLE directories (id INTEGER PRIMARY KEY, path BLOB NOT NULL UNIQUE, state BLOB);
 CREATE TABLE sessions (
   id INTEGER PRIMARY KEY AUTOINCREMENT, directory INTEGER NOT NULL, name BLOB NOT NULL, size INTEGER NOT NULL,
   mtime_ns INTEGER NOT NULL, damaged INTEGER NOT NULL, searchable INTEGER NOT NULL DEFAULT 0, epoch REAL NOT NULL,
-  model BLOB NOT NULL, turns INTEGER NOT NULL, tokens INTEGER NOT NULL, cost REAL NOT NULL, facts TEXT NOT NULL
+  model BLOB NOT NULL, turns INTEGER NOT NULL, tokens INTEGER NOT NULL, cost REAL NOT NULL, unpriced INTEGER NOT NULL,
+  facts TEXT NOT NULL
 );
 CREATE UNIQUE INDEX by_name ON sessions (directory, name);
 CREATE INDEX by_state ON sessions (directory, name, size, mtime_ns);

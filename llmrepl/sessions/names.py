@@ -83,8 +83,7 @@ def session_names(directory: Path) -> list[str]:
 def has_journals(directory: Path) -> bool:
     """Whether a shell, alive or dead, has a session open in `directory`."""
     try:
-        with os.scandir(directory) as entries:
-            return any(e.name.startswith(".") and e.name.endswith(".journal") for e in entries)
+        return any(name.endswith(".journal") and name[0] == "." for name in os.listdir(directory))
     except OSError:
         return False
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from llmrepl.sessions.query import Row
@@ -28,20 +28,29 @@ class Sums:
         """The cost, None if no turn has one."""
         return None if self.unpriced and self.unpriced == self.turns else self.cost
 
-    def add(self, row: Row) -> None:
-        """Count one session more."""
-        self.sessions += 1
-        self.tokens += row.tokens
-        self.turns += row.turns
-        self.cost += row.cost
-        self.unpriced += row.unpriced
+    def add(self, other: Sums) -> None:
+        """Count others too."""
+        self.sessions += other.sessions
+        self.tokens += other.tokens
+        self.turns += other.turns
+        self.cost += other.cost
+        self.unpriced += other.unpriced
 
 
 def by_model(rows: Iterable[Row]) -> dict[str, Sums]:
-    """The sums for each model, the one that cost most first."""
+    """The sums for each model."""
     found: dict[str, Sums] = {}
     for row in rows:
-        found.setdefault(row.model, Sums()).add(row)
+        found.setdefault(row.model, Sums()).add(Sums(1, row.tokens, row.turns, row.cost, row.unpriced))
+    return found
+
+
+def combined(parts: Iterable[Mapping[str, Sums]]) -> dict[str, Sums]:
+    """The sums for each model in several directories, the one that cost most first."""
+    found: dict[str, Sums] = {}
+    for part in parts:
+        for model, sums in part.items():
+            found.setdefault(model, Sums()).add(sums)
     return dict(sorted(found.items(), key=lambda item: (-item[1].cost, item[0])))
 
 
@@ -49,9 +58,5 @@ def in_all(sums: Iterable[Sums]) -> Sums:
     """The sum of sums."""
     every = Sums()
     for one in sums:
-        every.sessions += one.sessions
-        every.tokens += one.tokens
-        every.turns += one.turns
-        every.cost += one.cost
-        every.unpriced += one.unpriced
+        every.add(one)
     return every
