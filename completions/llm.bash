@@ -7,7 +7,7 @@
 
 _shtab_llm_config_subparsers=(get list path set)
 _shtab_llm_keys_subparsers=(list remove set)
-_shtab_llm_sessions_subparsers=(archive delete export fork import list recover rename restore resume scan search show stats tag validate)
+_shtab_llm_sessions_subparsers=(archive backup delete export fork import list recover rename restore resume scan search show stats tag validate)
 _shtab_llm_subparsers=(ask chat completions delete export help search show usage config keys sessions)
 
 _shtab_llm_ask_option_strings=(-h --help --model -m --system -s --save --name --json)
@@ -29,6 +29,7 @@ _shtab_llm_keys_remove_option_strings=(-h --help)
 _shtab_llm_keys_set_option_strings=(-h --help)
 _shtab_llm_keys_option_strings=(-h --help)
 _shtab_llm_sessions_archive_option_strings=(-h --help --older-than --compress --dry-run --dir)
+_shtab_llm_sessions_backup_option_strings=(-h --help --dry-run --dir)
 _shtab_llm_sessions_delete_option_strings=(-h --help --dry-run --dir)
 _shtab_llm_sessions_export_option_strings=(-h --help --session --raw-csv --force --dir)
 _shtab_llm_sessions_fork_option_strings=(-h --help --at --dir)
@@ -56,6 +57,8 @@ _shtab_llm_export___dir_COMPGEN=_shtab_compgen_dirs
 _shtab_llm_search___dir_COMPGEN=_shtab_compgen_dirs
 _shtab_llm_show___dir_COMPGEN=_shtab_compgen_dirs
 _shtab_llm_sessions_archive___dir_COMPGEN=_shtab_compgen_dirs
+_shtab_llm_sessions_backup_pos_0_COMPGEN=_shtab_compgen_dirs
+_shtab_llm_sessions_backup___dir_COMPGEN=_shtab_compgen_dirs
 _shtab_llm_sessions_delete___dir_COMPGEN=_shtab_compgen_dirs
 _shtab_llm_sessions_export_pos_1_COMPGEN=_shtab_compgen_files
 _shtab_llm_sessions_export___dir_COMPGEN=_shtab_compgen_dirs
@@ -83,7 +86,7 @@ _shtab_llm_keys_pos_0_choices=(list remove set)
 _shtab_llm_sessions_import___source_choices=(llm chatgpt openai llmrepl)
 _shtab_llm_sessions_list___sort_choices=(date name model turns tokens cost)
 _shtab_llm_sessions_list___format_choices=(table list json csv)
-_shtab_llm_sessions_pos_0_choices=(archive delete export fork import list recover rename restore resume scan search show stats tag validate)
+_shtab_llm_sessions_pos_0_choices=(archive backup delete export fork import list recover rename restore resume scan search show stats tag validate)
 _shtab_llm_pos_0_choices=(ask chat completions delete export help search show usage config keys sessions)
 
 _shtab_llm_ask_pos_0_nargs='*'
@@ -148,6 +151,9 @@ _shtab_llm_sessions_archive__h_nargs=0
 _shtab_llm_sessions_archive___help_nargs=0
 _shtab_llm_sessions_archive___compress_nargs=0
 _shtab_llm_sessions_archive___dry_run_nargs=0
+_shtab_llm_sessions_backup__h_nargs=0
+_shtab_llm_sessions_backup___help_nargs=0
+_shtab_llm_sessions_backup___dry_run_nargs=0
 _shtab_llm_sessions_delete_pos_0_nargs=+
 _shtab_llm_sessions_delete__h_nargs=0
 _shtab_llm_sessions_delete___help_nargs=0

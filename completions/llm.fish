@@ -50,7 +50,7 @@ function _shtab_llm_using
   test "$_shtab_llm_cmdpath" = "$argv"
 end
 
-set -g _shtab_llm_commands ask chat completions delete export help search show usage config 'config get' 'config list' 'config path' 'config set' keys 'keys list' 'keys remove' 'keys set' sessions 'sessions archive' 'sessions delete' 'sessions export' 'sessions fork' 'sessions import' 'sessions list' 'sessions recover' 'sessions rename' 'sessions restore' 'sessions resume' 'sessions scan' 'sessions search' 'sessions show' 'sessions stats' 'sessions tag' 'sessions validate'
+set -g _shtab_llm_commands ask chat completions delete export help search show usage config 'config get' 'config list' 'config path' 'config set' keys 'keys list' 'keys remove' 'keys set' sessions 'sessions archive' 'sessions backup' 'sessions delete' 'sessions export' 'sessions fork' 'sessions import' 'sessions list' 'sessions recover' 'sessions rename' 'sessions restore' 'sessions resume' 'sessions scan' 'sessions search' 'sessions show' 'sessions stats' 'sessions tag' 'sessions validate'
 set -g _shtab_llm_opts_with_value --at --breakdown-by --budget --contains --dir --file --format --limit --max-cost --max-turns --min-cost --min-turns --model --name --older-than --resume --save-dir --session --since --sort --source --system --system-contains --tag --until --warn-at -b -f -m -r -s
 
 complete -c llm -e
@@ -141,6 +141,11 @@ complete -c llm -n '_shtab_llm_using sessions archive' -l older-than -x -d 'how 
 complete -c llm -n '_shtab_llm_using sessions archive' -l compress -d 'gzip them'
 complete -c llm -n '_shtab_llm_using sessions archive' -l dry-run -d 'only say what would be done'
 complete -c llm -n '_shtab_llm_using sessions archive' -l dir -xka "(__fish_complete_directories)" -d 'the sessions directory'
+complete -c llm -n '_shtab_llm_using sessions; and test $_shtab_llm_npos -eq 0' -a backup -d 'copy what is new or changed into another directory, read it back, and keep there what is gone here'
+complete -c llm -n '_shtab_llm_using sessions backup' -s h -l help -d 'show this help message and exit'
+complete -c llm -n '_shtab_llm_using sessions backup' -l dry-run -d 'only say what would be done'
+complete -c llm -n '_shtab_llm_using sessions backup' -l dir -xka "(__fish_complete_directories)" -d 'the sessions directory'
+complete -c llm -n '_shtab_llm_using sessions backup; and test $_shtab_llm_npos -eq 0' -ka "(__fish_complete_directories)" -d 'the directory to copy to, made if it is missing'
 complete -c llm -n '_shtab_llm_using sessions; and test $_shtab_llm_npos -eq 0' -a delete -d 'move sessions to the trash'
 complete -c llm -n '_shtab_llm_using sessions delete' -s h -l help -d 'show this help message and exit'
 complete -c llm -n '_shtab_llm_using sessions delete' -l dry-run -d 'only say what would be done'

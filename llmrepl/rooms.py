@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 
 from llmrepl.errors import WrongUse
 from llmrepl.messages import count, safe_name
+from llmrepl.progress import Progress
 from llmrepl.sessions.names import has_journals
 from llmrepl.workspace import Workspace
 
 if TYPE_CHECKING:
     from llmrepl.sessions.archive import Archive
+    from llmrepl.sessions.backup import Backup
     from llmrepl.sessions.intake import Intake
     from llmrepl.sessions.keeper import Keeper
     from llmrepl.sessions.model import Session
@@ -62,6 +64,13 @@ def imported(workspace: Workspace, path: Path, source: str | None, *, dry_run: b
 
     now = workspace.world.now()
     return take(workspace.store(), read(path, now, source), now, dry_run=dry_run)
+
+
+def backup(workspace: Workspace, target: Path, *, dry_run: bool) -> Backup:
+    """Copy the sessions into another directory. Raises WrongUse for their own, NotSaved."""
+    from llmrepl.sessions.backup import backup
+
+    return backup(workspace.store(), target, Progress(workspace.world), dry_run=dry_run)
 
 
 def configure(workspace: Workspace, key: str, text: str) -> None:

@@ -43,6 +43,7 @@ CALLS: dict[str, tuple[str, ...]] = {
     "sessions delete": ("first second", "bad", "first nowhere", "first --dry-run"),
     "sessions restore": ("", "nowhere"),
     "sessions archive": ("--older-than 0d --dry-run", "--older-than 0d --compress", "--older-than soon"),
+    "sessions backup": ("copies", "copies --dry-run", "runs", "runs/archive"),
     "sessions fork": ("first other --at 1", "first second", "first --at 9", "nowhere", "bad"),
     "sessions import": ("nowhere.json", "runs/first.json --dry-run"),
     "sessions search": ("hello", "nowhere to be found", "--limit 1 one", ""),

@@ -189,6 +189,26 @@ def test_what_does_not_fit_is_said(newcomer: Newcomer) -> None:
     assert ran.code == 0 and "line 2" in ran.out and ran.err == "1 conversation imported\n"
 
 
+def test_a_backup_is_a_sessions_directory_and_copies_what_changed(newcomer: Newcomer) -> None:
+    for name in ("a", "b", "c"):
+        newcomer.script(f"hello {name}", words=(*CHAT, "--name", name))
+    newcomer.llm("sessions", "archive", "--older-than", "0d", "--compress")
+    newcomer.llm("sessions", "restore", "a", "b")
+    ran = newcomer.llm("sessions", "backup", "copies", "--dry-run")
+    assert ran.out.split() == ["a.json", "archive/c.json.gz", "b.json"]
+    assert not (newcomer.cwd / "copies").exists()
+    ran = newcomer.llm("sessions", "backup", "copies")
+    assert (ran.code, ran.err) == (0, "3 files copied to ./copies; 0 files there already\n")
+    newcomer.script("more", words=(*CHAT, "-r", "a"))
+    newcomer.llm("sessions", "delete", "b")
+    ran = newcomer.llm("sessions", "backup", "copies")
+    assert ran.out.split() == [".trash/b.json", "a.json"]
+    assert newcomer.llm("sessions", "show", "a", "--dir", "copies").code == 0
+    assert newcomer.llm("sessions", "list", "--dir", "copies").out.count("\n") == 2
+    for own in ("runs", "runs/archive", "./runs/.trash/x"):
+        assert newcomer.llm("sessions", "backup", own).code == 2
+
+
 def test_validate_recover_and_scan(newcomer: Newcomer) -> None:
     newcomer.script("my key is sk-proj-abcdefghij0123456789ABCDEF", words=(*CHAT, "--name", "talk"))
     path = newcomer.cwd / "runs" / "talk.json"

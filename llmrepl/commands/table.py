@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from llmrepl.commands import configuration, conversation, craft, keeping, listing, manager, mending, money, program
+from llmrepl.commands import (
+    configuration,
+    conversation,
+    craft,
+    keeping,
+    listing,
+    manager,
+    mending,
+    money,
+    moving,
+    program,
+)
 from llmrepl.commands.registry import (
     BOTH,
     PROMPT,
@@ -19,7 +30,7 @@ from llmrepl.commands.replies import Document, Reply
 from llmrepl.workspace import Workspace
 
 TOPICS: tuple[ModuleType, ...] = (
-    conversation, craft, keeping, listing, manager, mending, money, configuration, program,
+    conversation, craft, keeping, listing, manager, moving, mending, money, configuration, program,
 )
 """The modules whose commands are the table."""
 
