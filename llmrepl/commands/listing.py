@@ -126,7 +126,7 @@ def search(
     return Table(
         (Column("Filename", "name"), Column("Turn", "count"), Column("Role"), Column("Text")),
         [(hit.name, hit.turn, hit.role, hit.snippet) for hit in hits[:most]],
-        caption=f"{more}':load NAME' goes on with a session, ':fork --at TURN' after that branches from a turn",
+        caption=f"{more}':load NAME' goes on with a session, ':fork NAME --at TURN' branches from a turn",
         empty=f"'{safe_name(text)}' is in no message in {_where(workspace, places)}",
     )
 
