@@ -46,13 +46,13 @@ CALLS: dict[str, tuple[str, ...]] = {
     "sessions backup": ("copies", "copies --dry-run", "runs", "runs/archive"),
     "sessions fork": ("first other --at 1", "first second", "first --at 9", "nowhere", "bad"),
     "sessions import": ("nowhere.json", "runs/first.json --dry-run"),
-    "sessions search": ("hello", "nowhere to be found", "--limit 1 one", "--all one", ""),
+    "sessions search": ("hello", "nowhere to be found", "--limit 1 one", ""),
     "sessions stats": ("", "--dir nowhere", "--json", "--all --since 1d"),
     "sessions tag": ("first +one +two -one", "first", "nowhere +x", "first --nonsense"),
     "sessions validate": ("", "first", "bad", "nowhere"),
     "sessions recover": ("first", "bad", "nowhere"),
     "sessions scan": ("", "first --fix", "nowhere"),
-    "sessions list": ("", "--all", "--dir runs", "--dir nowhere", "--nonsense"),
+    "sessions list": ("", "--dir runs", "--dir nowhere", "--nonsense"),
 }
 """Arguments to try for each command that works at both; a command that is missing here has no test."""
 
