@@ -24,6 +24,7 @@ from llmrepl.sessions.catalog import Catalog
 from llmrepl.sessions.index import Index
 from llmrepl.sessions.query import SORTS, Filters, Found, Row, arranged
 from llmrepl.sessions.search import Hit, hits
+from llmrepl.sessions.stats import by_model
 
 MODELS = ("openai/gpt-4o", "anthropic/claude", "", "ключ", "\ud800 half")
 DATES = ("2024-01-08T14:30:22.123456", "2024-01-08T14:30:22Z", "0001-01-01", "2999-01-01T00:00:00", "junk", 7, None)
@@ -121,6 +122,8 @@ def test_every_listing_is_what_reading_the_files_gives(
             every = list(listing.rows(runs, contains))
             assert found.rows == arranged((row for row in every if not row.damaged), filters, sort, limit)
             assert names(found.damaged) == sorted(row.name for row in every if row.damaged)
+            if contains is None:
+                assert known.totals(runs, filters) == by_model(known.find(runs, filters).rows)
 
 
 def change(runs: Path, what: str, name: str, content: str) -> None:
