@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import shlex
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.newcomer import CHAT, Newcomer
 
@@ -231,3 +238,65 @@ def test_search_lands_on_the_turn(newcomer: Newcomer) -> None:
     assert [row.split()[:3] for row in rows] == [["talk.json", "2", "user"], ["talk.json", "2", "assistant"]]
     for text in ('"', "*", "NEAR(", "-x", "a OR b", "'"):
         assert newcomer.llm("search", "--", text).code == 0
+
+
+NAMES = (*"aaaaaabb", "A", "e\u0301", "\u00e9", "my notes", "-x", "a.2", "+b", "../up", ".hidden", "con")
+TEXT = st.text(st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp")), max_size=12).map(lambda text: f"say {text}.")
+STEPS = st.one_of(
+    TEXT,
+    st.just("say more\n:save a\n:new"),
+    st.sampled_from((":new", ":fork", ":fork --at 1", ":tag +one -two", ":tag +two -one", ":undo", ":reset")),
+    st.sampled_from((":new", ":sessions archive --older-than 0d", ":sessions archive --older-than 0d --compress")),
+    st.builds(
+        lambda command, name: f"{command} -- {shlex.quote(name)}",
+        st.sampled_from((
+            *(":save", ":save --force", ":rename", ":fork", ":fork --at 1", ":load", ":delete", ":delete", ":delete"),
+            *(":sessions restore", ":sessions restore", ":sessions tag", ":sessions fork", ":sessions rename a"),
+        )),
+        st.sampled_from(NAMES),
+    ),
+)
+
+
+MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
+"""Where a thousand fsyncs take no time."""
+
+
+def conversations_in(runs: Path) -> Iterator[tuple[tuple[str, str], ...]]:
+    """Role and text of all messages of each session, wherever it is."""
+    for place in (runs, runs / "archive", runs / ".trash"):
+        for path in place.glob("*.json*"):
+            raw = path.read_bytes()
+            data = json.loads(gzip.decompress(raw) if path.suffix == ".gz" else raw)
+            yield tuple((m["role"], m["content"]) for turn in data["turns"] for m in turn["messages"])
+
+
+@settings(max_examples=50, derandomize=True, deadline=None)
+@given(st.lists(STEPS, min_size=12, max_size=30))
+def test_whatever_is_done_to_sessions_no_message_is_lost_or_changed(steps: list[str]) -> None:
+    with TemporaryDirectory(dir=MEMORY) as place:
+        newcomer = Newcomer.at(Path(place))
+        steps = [line for step in steps for line in step.split("\n")]
+        numbered = [f"{step} {n}" if step.startswith("say ") else step for n, step in enumerate(steps)]
+        known: set[tuple[tuple[str, str], ...]] = set()
+
+        def check() -> None:
+            now = set(conversations_in(newcomer.runs))
+            for before in known:
+                assert any(after[: len(before)] == before for after in now), before
+            known.update(now)
+
+        def lines() -> Iterator[str]:
+            for step in numbered:
+                yield f"{step}\n"
+                check()
+
+        ran = newcomer.llm(*CHAT, "--keep-going", typed=lines())
+        check()
+        assert "went wrong" not in ran.err
+        told = [text for text in numbered if text.startswith("say ")]
+        assert {("user", text) for text in told} <= {message for said in known for message in said}
+        for path in newcomer.llm("sessions", "restore").out.splitlines():
+            newcomer.llm("sessions", "restore", "--", path)
+        check()
+        assert newcomer.llm("sessions", "validate").code == 0

@@ -61,7 +61,7 @@ def restore(workspace: Workspace, names: list[str], dry_run: bool, dir: str | No
     archive = rooms.archive(workspace)
     if not names:
         places = [str(path.relative_to(workspace.directory)) for path in archive.removed()]
-        return Table((Column("File", "name"),), [(place,) for place in places], empty="there is nothing to bring back")
+        return Table((Column("File"),), [(place,) for place in places], empty="there is nothing to bring back")
     paths = list(dict.fromkeys(archive.find(name) for name in names))
     return _each(workspace, paths, archive.home if dry_run else archive.restore, f"{_verb(dry_run)} back")
 
