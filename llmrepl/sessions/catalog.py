@@ -14,10 +14,14 @@ from llmrepl.sessions.query import Filters, Found, Row, arranged
 from llmrepl.sessions.search import Hit, hits
 from llmrepl.sessions.stats import Sums, by_model
 
-MANY = 4000
-"""Sessions with a text in them, beyond which the newest are looked into before all are counted."""
+SAMPLE = 200
+"""So many sessions with a text in them tell how common it is."""
+
+COMMON = 0.05
+"""A text that a larger share of the sessions has is found sooner by looking into the newest ones."""
 
 PEEK = 400
+"""How many are looked into before it is asked which ones have the text."""
 
 TRIGRAM = 3
 """Of a shorter text it takes longer to ask where it is than to look into the newest sessions first."""
@@ -90,12 +94,13 @@ class Catalog:
                 yield row
 
     def _hits(self, directory: Path, wanted: str, filters: Filters) -> Iterator[Hit]:
-        """The hits; where a text is in many sessions the newest ones are read, before all that have it are known."""
-        first = self._index.matching(wanted, MANY + 1) if len(wanted) >= TRIGRAM else None
-        many = len(wanted) < TRIGRAM or (first is not None and len(first) > MANY)
+        """The hits; of a text that is common the newest sessions are read before all that have it are known."""
+        sample = self._index.matching(wanted, SAMPLE) if len(wanted) >= TRIGRAM else None
+        common = len(wanted) < TRIGRAM or (sample is not None and _share(sample) > COMMON)
+        some = sample if common or sample is None or len(sample) < SAMPLE else self._index.matching(wanted)
         known: set[int] | None = None
-        for seen, (id, row) in enumerate(self._index.rows(directory, filters, ids=None if many else first)):
-            if many and seen == PEEK:
+        for seen, (id, row) in enumerate(self._index.rows(directory, filters, ids=None if common else some)):
+            if common and seen == PEEK:
                 every = self._index.matching(wanted)
                 known = None if every is None else set(every)
             if known is None or id is None or id in known:
@@ -113,6 +118,11 @@ class Catalog:
         seconds = self._monotonic() - began
         self._index.refresh(directory, self._progress, texts=True)
         self._checked[directory] = (changed, self._monotonic(), seconds)
+
+
+def _share(sample: list[int]) -> float:
+    """How many of the sessions have a text, if these are the numbers of the first SAMPLE that do."""
+    return SAMPLE / (sample[-1] - sample[0] + 1) if len(sample) == SAMPLE else 0.0
 
 
 def _hits_in(directory: Path, row: Row, wanted: str) -> Iterator[Hit]:

@@ -45,6 +45,12 @@ _NOT_HELD = re.compile("[\0\ud800-\udfff\ufffd-\uffff]")
 
 _MOST_TRIGRAMS = 400
 
+_ONLY = """
+  (SELECT value AS number FROM json_each(?) UNION
+   SELECT id FROM sessions WHERE directory = ? AND NOT damaged AND NOT searchable) CROSS JOIN sessions ON id = number
+"""
+"""The rows with some numbers and those that have no text yet, without going through all others."""
+
 Progress = Callable[[str, int, int], None]
 """Told what is being done, how much of it is done, and how much there is."""
 
@@ -85,14 +91,15 @@ class Index:
         """The sound sessions that `filters` let through, in order, each with its number, None if `matching` does not
         know its text. With `ids` only those, and those without a number."""
         where, values = conditions(filters)
-        if ids is not None:
-            where += " AND (NOT searchable OR id IN (SELECT value FROM json_each(?)))"
-            values.append(json.dumps(list(ids)))
         with self._using() as db:
+            number = _number(db, directory)
+            place, values = "sessions", [number, *values]
+            if ids is not None:
+                place, values = _ONLY, [json.dumps(list(ids)), *values[:1], *values]
             found = db.execute(
-                f"SELECT id, searchable, name, facts FROM sessions WHERE directory = ? AND NOT damaged{where}"
+                f"SELECT id, searchable, name, facts FROM {place} WHERE directory = ? AND damaged = 0{where}"
                 f" ORDER BY {ORDERS[sort]}",
-                [_number(db, directory), *values],
+                values,
             )
             for id, searchable, name, facts in found:
                 row = _row(name, facts)
@@ -145,7 +152,7 @@ class Index:
         """The files that cannot be read, by name."""
         with self._using() as db:
             found = db.execute(
-                "SELECT name, facts FROM sessions WHERE directory = ? AND damaged ORDER BY name",
+                "SELECT name, facts FROM sessions WHERE directory = ? AND damaged = 1 ORDER BY name",
                 (_number(db, directory),),
             )
             return [_row(name, facts) for name, facts in found]
