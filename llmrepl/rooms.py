@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from llmrepl.errors import WrongUse
 from llmrepl.messages import count, safe_name
 from llmrepl.progress import Progress
-from llmrepl.sessions.names import has_journals
 from llmrepl.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ def archive(workspace: Workspace) -> Archive:
 
 def settle(workspace: Workspace, directory: Path) -> None:
     """Write what is not in the session files of a directory yet: of the open session, and of shells that died."""
-    dead = has_journals(directory)
+    dead = workspace.journals.there(directory)
     if workspace.current or (dead and directory == workspace.directory):
         workspace.store()
     if dead and directory != workspace.directory:

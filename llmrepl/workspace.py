@@ -14,6 +14,7 @@ from llmrepl.paths import Places, expand, why_unwritable
 from llmrepl.progress import Progress
 from llmrepl.providers.choice import Choice, Chosen
 from llmrepl.providers.opening import opened
+from llmrepl.sessions.names import Journals
 from llmrepl.sessions.remembered import remember
 from llmrepl.settings import Settings
 from llmrepl.signals import Signals
@@ -53,6 +54,7 @@ class Workspace:
         self.notes: list[str] = []
         self.attachments: list[Attachment] = []
         self.incognito = False
+        self.journals = Journals()
         self._name: str | None = None
         self._began = world.now()
         self._directory: Path | None = None

@@ -80,12 +80,22 @@ def session_names(directory: Path) -> list[str]:
         return []
 
 
-def has_journals(directory: Path) -> bool:
-    """Whether a shell, alive or dead, has a session open in `directory`."""
-    try:
-        return any(name.endswith(".journal") and name[0] == "." for name in os.listdir(directory))
-    except OSError:
-        return False
+class Journals:
+    """Whether a shell, alive or dead, has a session open in a directory; looked for again when a file came or went."""
+
+    def __init__(self) -> None:
+        self._found: dict[Path, tuple[int, bool]] = {}
+
+    def there(self, directory: Path) -> bool:
+        """Whether there is a journal; False if the directory cannot be read."""
+        try:
+            changed = os.stat(directory).st_mtime_ns
+            if self._found.get(directory, (0, False))[0] != changed:
+                found = any(name.endswith(".journal") and name[0] == "." for name in os.listdir(directory))
+                self._found[directory] = changed, found
+        except OSError:
+            return False
+        return self._found[directory][1]
 
 
 def _by_prefix(directory: Path, given: str) -> Path:
