@@ -216,6 +216,7 @@ def test_names_are_found_by_beginning_part_and_letters() -> None:
     assert names.matching("ÜN") == ["ünï.json"]
     assert names.matching("[.*") == names.matching("zzz") == []
     assert len(names.matching("")) == 5
+    assert Names([]).matching("") == Names([]).matching("x") == []
 
 
 def test_of_many_names_the_newest_and_what_all_have_in_common_are_offered() -> None:

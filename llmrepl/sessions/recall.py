@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
-from collections.abc import Callable, Iterable
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Iterator
+from itertools import accumulate, islice
 from pathlib import Path
 from typing import TypeVar
 
@@ -31,6 +32,8 @@ class Names:
     def __init__(self, files: Iterable[str]) -> None:
         self._files = sorted((without_ending(file).casefold(), file) for file in files)
         self._folded = [folded for folded, _ in self._files]
+        self._joined = "\n".join(self._folded)
+        self._starts = list(accumulate((len(folded) + 1 for folded in self._folded), initial=0))
 
     def __len__(self) -> int:
         return len(self._files)
@@ -46,12 +49,21 @@ class Names:
         found = [file for _, file in self._files[max(first, end - most) : end]]
         if end - first > most:
             found[0] = self._files[first][1]
-        if not found:
-            found = [file for folded, file in self._files if typed in folded][-most:]
-        if not found:
-            letters = re.compile("".join(f"[^{re.escape(c)}]*+{re.escape(c)}" for c in typed))
-            found = [file for folded, file in self._files[-MOST_BY_LETTERS:] if letters.match(folded)][-most:]
+        if self._files and not found:
+            return [self._files[at][1] for at in islice(self._having(typed), most)]
         return found[::-1]
+
+    def _having(self, typed: str) -> Iterator[int]:
+        """Where the names are that have `typed` in them, or else its letters in their order; the last one first."""
+        at = self._joined.rfind(typed)
+        if at < 0:
+            letters = re.compile("".join(f"[^{re.escape(c)}]*+{re.escape(c)}" for c in typed))
+            last = range(len(self._folded))[-MOST_BY_LETTERS:]
+            yield from (number for number in reversed(last) if letters.match(self._folded[number]))
+        while at >= 0:
+            number = bisect_right(self._starts, at) - 1
+            yield number
+            at = self._joined.rfind(typed, 0, self._starts[number])
 
 
 class Recall:
