@@ -20,7 +20,7 @@ SAMPLE = 200
 COMMON = 0.05
 """A text that a larger share of the sessions has is found sooner by looking into the newest ones."""
 
-PEEK = 400
+PEEK = 500
 """How many are looked into before it is asked which ones have the text."""
 
 TRIGRAM = 3
@@ -97,13 +97,16 @@ class Catalog:
         """The hits; of a text that is common the newest sessions are read before all that have it are known."""
         sample = self._index.matching(wanted, SAMPLE) if len(wanted) >= TRIGRAM else None
         common = len(wanted) < TRIGRAM or (sample is not None and _share(sample) > COMMON)
-        some = sample if common or sample is None or len(sample) < SAMPLE else self._index.matching(wanted)
-        known: set[int] | None = None
-        for seen, (id, row) in enumerate(self._index.rows(directory, filters, ids=None if common else some)):
-            if common and seen == PEEK:
-                every = self._index.matching(wanted)
-                known = None if every is None else set(every)
-            if known is None or id is None or id in known:
+        seen: set[str] = set()
+        if common:
+            for _, row in islice(self._index.rows(directory, filters), PEEK):
+                seen.add(row.name)
+                yield from _hits_in(directory, row, wanted)
+            if len(seen) < PEEK:
+                return
+        some = self._index.matching(wanted) if common or len(sample or ()) == SAMPLE else sample
+        for _, row in self._index.rows(directory, filters, ids=some):
+            if row.name not in seen:
                 yield from _hits_in(directory, row, wanted)
 
     def _just_checked(self, directory: Path) -> bool:
