@@ -50,8 +50,8 @@ function _shtab_llm_using
   test "$_shtab_llm_cmdpath" = "$argv"
 end
 
-set -g _shtab_llm_commands ask chat completions delete export help search show usage config 'config get' 'config list' 'config path' 'config set' keys 'keys list' 'keys remove' 'keys set' sessions 'sessions archive' 'sessions backup' 'sessions delete' 'sessions export' 'sessions fork' 'sessions import' 'sessions list' 'sessions recover' 'sessions rename' 'sessions restore' 'sessions resume' 'sessions scan' 'sessions search' 'sessions show' 'sessions stats' 'sessions tag' 'sessions validate'
-set -g _shtab_llm_opts_with_value --at --breakdown-by --budget --contains --dir --file --format --limit --max-cost --max-turns --min-cost --min-turns --model --name --older-than --resume --save-dir --session --since --sort --source --system --system-contains --tag --until --warn-at -b -f -m -r -s
+set -g _shtab_llm_commands ask chat completions delete export help search show usage config 'config get' 'config list' 'config path' 'config set' keys 'keys list' 'keys remove' 'keys set' models 'models info' 'models list' sessions 'sessions archive' 'sessions backup' 'sessions delete' 'sessions export' 'sessions fork' 'sessions import' 'sessions list' 'sessions recover' 'sessions rename' 'sessions restore' 'sessions resume' 'sessions scan' 'sessions search' 'sessions show' 'sessions stats' 'sessions tag' 'sessions validate'
+set -g _shtab_llm_opts_with_value --at --breakdown-by --budget --contains --dir --file --filter --format --limit --max-cost --max-turns --min-cost --min-turns --model --name --older-than --provider --resume --save-dir --session --since --sort --source --system --system-contains --tag --until --warn-at -b -f -m -r -s
 
 complete -c llm -e
 complete -c llm -f
@@ -133,6 +133,18 @@ complete -c llm -n '_shtab_llm_using keys; and test $_shtab_llm_npos -eq 0' -a r
 complete -c llm -n '_shtab_llm_using keys remove' -s h -l help -d 'show this help message and exit'
 complete -c llm -n '_shtab_llm_using keys; and test $_shtab_llm_npos -eq 0' -a set -d 'keep a provider'"'"'s key, typed unseen or piped in'
 complete -c llm -n '_shtab_llm_using keys set' -s h -l help -d 'show this help message and exit'
+complete -c llm -n '_shtab_llm_using; and test $_shtab_llm_npos -eq 0' -a models -d 'models …'
+complete -c llm -n '_shtab_llm_using models' -s h -l help -d 'show this help message and exit'
+complete -c llm -n '_shtab_llm_using models; and test $_shtab_llm_npos -eq 0' -a info -d 'what is known of a model: context window, prices, where it is asked'
+complete -c llm -n '_shtab_llm_using models info' -s h -l help -d 'show this help message and exit'
+complete -c llm -n '_shtab_llm_using models info' -l json -d 'as JSON'
+complete -c llm -n '_shtab_llm_using models; and test $_shtab_llm_npos -eq 0' -a list -d 'the models that can be asked, with context window and price'
+complete -c llm -n '_shtab_llm_using models list' -s h -l help -d 'show this help message and exit'
+complete -c llm -n '_shtab_llm_using models list' -l filter -x -d 'only models with these words in their name'
+complete -c llm -n '_shtab_llm_using models list' -l provider -x -d 'of one provider, also without its key'
+complete -c llm -n '_shtab_llm_using models list' -l details -d 'more about each'
+complete -c llm -n '_shtab_llm_using models list' -l refresh -d 'ask the providers now, not the list of the last 24 hours'
+complete -c llm -n '_shtab_llm_using models list' -l json -d 'everything, as JSON'
 complete -c llm -n '_shtab_llm_using; and test $_shtab_llm_npos -eq 0' -a sessions -d 'sessions …'
 complete -c llm -n '_shtab_llm_using sessions' -s h -l help -d 'show this help message and exit'
 complete -c llm -n '_shtab_llm_using sessions; and test $_shtab_llm_npos -eq 0' -a archive -d 'move old sessions into the folder archive'

@@ -123,6 +123,20 @@ def fork(workspace: Workspace, parent: Path | None, at: int | None, name: str | 
     return trunk, number
 
 
+def context_used(workspace: Workspace) -> tuple[int, int, int | None] | None:
+    """Messages in the context, about how many tokens they are, and the model's window if that is known."""
+    keeper = workspace.current
+    if keeper is None or not keeper.session.turns:
+        return None
+    from llmrepl.providers.base import Request
+    from llmrepl.providers.estimate import prompt_tokens
+
+    context = keeper.session.context()
+    price = workspace.till().price(workspace.choice().resolve(workspace.model))
+    window = price.context_window if price else None
+    return len(context), prompt_tokens(Request(workspace.model, context, workspace.system)), window
+
+
 def secret_in(text: str) -> bool:
     """Whether there is a key or a password in a text."""
     from llmrepl.sessions import secrets

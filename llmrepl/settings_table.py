@@ -98,6 +98,7 @@ SETTINGS = (
     Setting("first_token_timeout", "number", 300.0, "seconds to wait for a reply to begin", least=0.001, most=86400),
     Setting("idle_timeout", "number", 60.0, "seconds without text after which a reply ends", least=0.001, most=86400),
     Setting("allow_http", "flag", False, "let keys go to other machines unencrypted"),
+    Setting("local_servers", "flag", True, "without a key, look for a model server on this machine"),
     Setting("temperature", "number", None, "how free the model is in its choice of words", most=2, shell=True),
     Setting("top_p", "number", None, "from which share of the likely words the model chooses", most=1, shell=True),
     Setting("max_tokens", "count", None, "the longest reply, in tokens", least=1, most=1 << 31, shell=True),

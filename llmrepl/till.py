@@ -13,7 +13,7 @@ from llmrepl.money.budget import Limit, admit
 from llmrepl.money.cost import cost_of
 from llmrepl.money.ledger import Ledger, Unusable
 from llmrepl.money.prices import Prices
-from llmrepl.money.rates import Entry, Price
+from llmrepl.money.rates import Entry, Price, flat
 from llmrepl.paths import Places
 from llmrepl.providers.base import Options, Usage
 from llmrepl.settings import Settings
@@ -21,6 +21,7 @@ from llmrepl.world import World
 
 if TYPE_CHECKING:
     from llmrepl.providers.choice import Chosen
+    from llmrepl.providers.protocol import ModelInfo
 
 T = TypeVar("T")
 
@@ -54,13 +55,18 @@ class Ticket:
 
 
 class Till:
-    """Prices, limits and the ledger. `tell` takes what the user should know."""
+    """Prices, limits and the ledger.
 
-    def __init__(self, world: World, settings: Settings, places: Places, tell: Callable[[str], None]) -> None:
+    `tell` takes what the user should know, `listed` gives what a model's provider said of it in its own list.
+    """
+
+    def __init__(self, world: World, settings: Settings, places: Places, tell: Callable[[str], None],
+                 listed: Callable[[Chosen], ModelInfo | None] = lambda chosen: None) -> None:
         self._world = world
         self._settings = settings
         self._tell = tell
-        self._prices = Prices(settings.prices)
+        self.prices = Prices(settings.prices)
+        self._listed = listed
         self._ledger = Ledger(places.state_dir / "ledger.db", tell)
         self._broken = False
         self.session: Limit | None = None
@@ -79,8 +85,10 @@ class Till:
             self.session.warn_at = (warn_at,)
 
     def price(self, chosen: Chosen) -> Price | None:
-        """The price of a model, None if unknown."""
-        return self._prices.find(chosen.provider, chosen.model, self._world.now())
+        """The price of a model, None if unknown; the provider's own list fills in what is not known otherwise."""
+        price = self.prices.find(chosen.provider, chosen.model, self._world.now())
+        info = self._listed(chosen)
+        return _with_list(price, info) if info else price
 
     def open(self, chosen: Chosen, most_tokens: Callable[[], int]) -> Ticket:
         """Let a request through that reads `most_tokens` (counted only if there is a limit). Raises OverBudget."""
@@ -168,6 +176,14 @@ class Till:
                 self._broken = True
                 self._tell(f"the record of costs cannot be used, and usage is not counted: {error}")
             return None
+
+
+def _with_list(price: Price | None, info: ModelInfo) -> Price | None:
+    """A price with the context window of the provider's own list, or its prices where no others are known."""
+    if price is None and info.input_price is not None and info.output_price is not None:
+        rates = flat(info.input_price * 1e6), flat(info.output_price * 1e6)
+        return Price(*rates, source="provider", context_window=info.context_window)
+    return replace(price, context_window=info.context_window or price.context_window) if price else None
 
 
 def _sendable(longest: int | None) -> int | None:

@@ -13,7 +13,7 @@ from llmrepl.messages import shown_path
 from llmrepl.paths import Places, expand, why_unwritable
 from llmrepl.progress import Progress
 from llmrepl.providers.choice import Choice, Chosen
-from llmrepl.providers.opening import opened
+from llmrepl.providers.opening import choice_of, opened
 from llmrepl.sessions.names import Journals
 from llmrepl.sessions.remembered import remember
 from llmrepl.settings import Settings
@@ -22,6 +22,7 @@ from llmrepl.world import World
 
 if TYPE_CHECKING:
     from llmrepl.providers.base import Attachment, Provider
+    from llmrepl.providers.catalog import ModelCatalog
     from llmrepl.sessions.catalog import Catalog
     from llmrepl.sessions.keeper import Keeper
     from llmrepl.sessions.recall import Recall
@@ -65,6 +66,7 @@ class Workspace:
         self._keeper: Keeper | None = None
         self._choice: Choice | None = None
         self._till: Till | None = None
+        self._models: ModelCatalog | None = None
         self._catalog: Catalog | None = None
         self._recall: Recall | None = None
         self._providers: dict[tuple[str, str, Key | None], Provider] = {}
@@ -248,7 +250,7 @@ class Workspace:
     def choice(self) -> Choice:
         """How a model's name is understood."""
         if self._choice is None:
-            self._choice = Choice(self.settings, self.world.environ, self.world.cwd, self.places)
+            self._choice = choice_of(self.settings, self.world, self.places)
         return self._choice
 
     def provider(self, model: str) -> tuple[Chosen, Provider]:
@@ -259,6 +261,14 @@ class Workspace:
         if place not in self._providers:
             self._providers[place] = opened(chosen, self.settings, self.world)
         return chosen, self._providers[place]
+
+    def models(self) -> ModelCatalog:
+        """The providers' own lists of models."""
+        if self._models is None:
+            from llmrepl.providers.catalog import ModelCatalog
+
+            self._models = ModelCatalog(self.places.cache_dir / "models", lambda: self.world.now().timestamp())
+        return self._models
 
     def session_budget(self) -> float | None:
         """What the session may cost in USD, None for any amount; opens nothing."""
@@ -271,21 +281,10 @@ class Workspace:
         if self._till is None:
             from llmrepl.till import Till
 
-            self._till = Till(self.world, self.settings, self.places, lambda text: self.notes.append(text))
+            info = self.models().info
+            self._till = Till(self.world, self.settings, self.places, lambda text: self.notes.append(text), info)
             self._till.spent = self._keeper.session.cost if self._keeper else 0.0
         return self._till
-
-    def context_used(self) -> tuple[int, int, int | None] | None:
-        """Messages in the context, about how many tokens they are, and the model's window if that is known."""
-        if self._keeper is None or not self._keeper.session.turns:
-            return None
-        from llmrepl.providers.base import Request
-        from llmrepl.providers.estimate import prompt_tokens
-
-        context = self._keeper.session.context()
-        price = self.till().price(self.choice().resolve(self.model))
-        window = price.context_window if price else None
-        return len(context), prompt_tokens(Request(self.model, context, self.system)), window
 
     def _collect(self) -> None:
         if self._keeper:

@@ -49,6 +49,7 @@ class Newcomer:
             (place / name).mkdir()
         home, package = place / "home", Path(__file__).resolve().parent.parent
         environ = {"HOME": str(home), "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "PYTHONPATH": str(package)}
+        environ["LLM_LOCAL_SERVERS"] = "off"  # whoever runs the tests may have one
         return cls(home, place / "work", environ)
 
     def llm(self, *words: str, typed: str | Iterator[str] = "", **environ: str) -> Ran:

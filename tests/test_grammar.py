@@ -33,6 +33,8 @@ CALLS: dict[str, tuple[str, ...]] = {
         *("md --session first", "json copy.json --session first", "txt --session nowhere", "nonsense --session first"),
         *("csv --session first", "html --session first", "jsonl --session first", "md"),
     ),
+    "models list": ("", "--json", "--filter guide --details", "--filter nothing", "--provider nobody"),
+    "models info": ("offline/echo", "offline/echo --json", "offline/nonsense", "nonsense"),
     "usage": ("", "all", "week --breakdown-by model", "all --json", "nonsense"),
     "config get": ("default_model", "nonsense"),
     "config set": ("show_costs false", "idle_timeout soon"),

@@ -39,7 +39,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("providers/",),
     ("sessions/",),
     ("money/",),
-    ("attach.py", "till.py", "workspace.py", "rooms.py", "turn.py"),
+    ("attach.py", "till.py", "workspace.py", "offers.py", "rooms.py", "turn.py"),
     ("commands/",),
     ("view/",),
     ("repl/", "person.py", "shell.py", "script.py", "generate/"),

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 
+from llmrepl import rooms
 from llmrepl.commands.keeping import by_turn, cost_text
 from llmrepl.commands.registry import PROMPT, argument, command
 from llmrepl.commands.replies import Column, Document, Note, Reply, Several, Table
@@ -86,7 +87,7 @@ def _usd(text: str) -> float:
 )
 def context(workspace: Workspace) -> Reply:
     """Messages and tokens in the context, as far as they are known."""
-    used = workspace.context_used()
+    used = rooms.context_used(workspace)
     if used is None:
         return Note("nothing was asked yet")
     messages, tokens, window = used

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from llmrepl import rooms
+from llmrepl import offers, rooms
 from llmrepl.commands.registry import Table
 from llmrepl.messages import count
 from llmrepl.providers.choice import DEFAULT_MODELS
@@ -41,11 +41,12 @@ def _about(row: Row) -> str:
 
 
 def models(workspace: Workspace, before: str, word: str) -> Iterable[Candidate]:
-    """The models that are known without asking anyone."""
+    """The models that are known without asking anyone: of the lists that were fetched, else of the price data."""
     offline = [Candidate(f"offline/{name}", hint) for name, hint in OFFLINE_MODELS.items()]
     usual = [Candidate(f"{vendor}/{model}") for vendor, model in DEFAULT_MODELS.items()]
     named = [Candidate(alias, f"alias of {model}") for alias, model in workspace.settings.aliases.items()]
-    return [*named, *usual, *offline]
+    listed = [Candidate(offer.name, offer.info.name) for offer in offers.known(workspace, word.partition("/")[0])]
+    return {candidate.value: candidate for candidate in [*named, *usual, *offline, *listed]}.values()
 
 
 def settings(workspace: Workspace, before: str, word: str) -> Iterable[Candidate]:

@@ -12,6 +12,7 @@ from llmrepl.commands import (
     listing,
     manager,
     mending,
+    models,
     money,
     moving,
     program,
@@ -30,11 +31,11 @@ from llmrepl.commands.replies import Document, Reply
 from llmrepl.workspace import Workspace
 
 TOPICS: tuple[ModuleType, ...] = (
-    conversation, craft, keeping, listing, manager, moving, mending, money, configuration, program,
+    conversation, craft, keeping, listing, manager, moving, mending, models, money, configuration, program,
 )
 """The modules whose commands are the table."""
 
-GROUPS = ("conversation", "sessions", "money", "configuration", "program")
+GROUPS = ("conversation", "sessions", "models", "money", "configuration", "program")
 """The order of the groups in `:help`."""
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
+from importlib import metadata
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llmrepl.money.rates import Price, Rate, flat
@@ -44,6 +47,16 @@ class Prices:
             return _with_own(None, own)
         return _with_own(self._listed(provider, model, now), own)
 
+    def known(self, provider: str) -> list[str]:
+        """The models of a provider that the data set knows. Loads it."""
+        return _names(_DATASET_NAMES.get(provider, provider))
+
+    def data_set(self) -> str:
+        """The name and version of the data set, and the day when it was installed."""
+        distribution = metadata.distribution("genai-prices")
+        installed = datetime.fromtimestamp(Path(str(distribution.locate_file("genai_prices/data.py"))).stat().st_mtime)
+        return f"genai-prices {distribution.version}, installed {installed:%Y-%m-%d}"
+
     def _listed(self, provider: str, model: str, now: datetime) -> Price | None:
         if provider in LOCAL:
             return FREE
@@ -74,6 +87,14 @@ def _model(provider: str, model: str) -> ModelInfo | None:
     except LookupError:
         return None
     return found if owner.id == provider else None  # a proxy with "openai" in its name has prices of its own
+
+
+def _names(provider: str) -> list[str]:
+    from genai_prices import data_snapshot
+
+    found = (owner for owner in data_snapshot.get_snapshot().providers if owner.id == provider)
+    every = (model for owner in found for model in owner.models if not model.deprecated)
+    return [model.id for model in every if "ft" not in re.split("[^a-z]", model.id)]  # a fine-tuned one is a person's
 
 
 def _price(model: ModelInfo, now: datetime) -> Price | None:

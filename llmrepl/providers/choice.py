@@ -13,7 +13,7 @@ from llmrepl.keys import Key, Keyring, read_env_file, run_key_command
 from llmrepl.messages import safe_name
 from llmrepl.paths import Places
 from llmrepl.providers.address import check_url, is_loopback
-from llmrepl.providers.vendors import OFFLINE_MODELS, VENDORS, Vendor, base_url_of, compatible
+from llmrepl.providers.vendors import OFFLINE_MODELS, SERVERS, VENDORS, Vendor, base_url_of, compatible
 from llmrepl.settings import PROJECT_FILE, Settings
 
 OFFLINE = "offline"
@@ -118,7 +118,7 @@ class Choice:
             return Chosen(f"{OFFLINE}/{model}", model, None)
         if not slash or not model:
             raise self._unknown(shown)
-        vendor = self._vendor(head) or self._vendor(_SAME.get(head, ""))
+        vendor = self.vendor(head) or self.vendor(_SAME.get(head, ""))
         if vendor is None:
             raise self._unknown(shown)
         chosen = self._at(vendor, shown, model)
@@ -134,7 +134,42 @@ class Choice:
         Raises WrongUse also for a missing key, an address that is not safe, and if a file in the working directory
         names another address for the provider: nothing may be sent then, neither there nor past the wish.
         """
-        chosen = self.resolve(name)
+        return self._with_key(self.resolve(name))
+
+    def vendor(self, name: str) -> Vendor | None:
+        """The row of a provider: a known one, or what the configuration says of another."""
+        configured = self._settings.providers.get(name, {})
+        vendor = self._vendors.get(name)
+        if vendor is None and "base_url" in configured:
+            return compatible(name, configured["base_url"], configured.get("api_key_env", ""))
+        return vendor
+
+    def place(self, provider: str) -> Chosen:
+        """Where a provider is; the key is left out. Raises WrongUse for one that is not known."""
+        vendor = self.vendor(provider)
+        if vendor is None:
+            raise self._unknown(f"{provider}/MODEL")
+        return self._at(vendor, provider, "")
+
+    def site(self, provider: str) -> Chosen:
+        """Where a provider is, with the key, to ask for its models. Raises WrongUse as `demand` does."""
+        return self._with_key(self.place(provider))
+
+    def listing(self) -> list[str]:
+        """The providers that can be asked for their models: those with a key, or an address that the user gave."""
+        rows = {name: self.vendor(name) for name in self.providers() if name != OFFLINE}
+        return [name for name, vendor in rows.items()
+                if vendor and (self._has_key(vendor) or self._at(vendor, name, "").url_from)]
+
+    def local_sites(self) -> dict[Vendor, str]:
+        """The vendors whose servers run on this machine, and where they would be; none elsewhere."""
+        if not self._settings.flag("local_servers"):
+            return {}
+        sites = {vendor: self._at(vendor, "", "").base_url for name in SERVERS if (vendor := self._vendors.get(name))}
+        return {vendor: url for vendor, url in sites.items()
+                if url.startswith("http://") and is_loopback(urlsplit(url).hostname or "")}
+
+    def _with_key(self, chosen: Chosen) -> Chosen:
         vendor = chosen.vendor
         if vendor is None:
             return chosen
@@ -149,16 +184,8 @@ class Choice:
 
     def key_origin(self, provider: str) -> str:
         """Where the key of a provider would come from; empty if there is none. No command is run."""
-        vendor = self._vendor(provider)
+        vendor = self.vendor(provider)
         return self._origin(vendor) if vendor else ""
-
-    def _vendor(self, name: str) -> Vendor | None:
-        """The row of a provider: a known one, or what the configuration says of another."""
-        configured = self._settings.providers.get(name, {})
-        vendor = self._vendors.get(name)
-        if vendor is None and "base_url" in configured:
-            return compatible(name, configured["base_url"], configured.get("api_key_env", ""))
-        return vendor
 
     def _at(self, vendor: Vendor, shown: str, model: str) -> Chosen:
         """The vendor's address: the real environment before the user's configuration before the built-in one."""

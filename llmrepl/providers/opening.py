@@ -6,12 +6,47 @@ import random
 from typing import TYPE_CHECKING
 
 from llmrepl.packaged import packaged
-from llmrepl.providers.choice import Chosen
+from llmrepl.paths import Places
+from llmrepl.providers.choice import Choice, Chosen
 from llmrepl.settings import Settings
 from llmrepl.world import World
 
 if TYPE_CHECKING:
     from llmrepl.providers.base import Options, Provider
+    from llmrepl.providers.protocol import ModelInfo
+    from llmrepl.providers.remote import HttpProvider
+    from llmrepl.providers.vendors import Vendor
+
+LISTS = {"ollama": "/api/tags", "openai": "/models"}
+"""Where a server on this machine has its list of models, by its dialect."""
+
+
+def choice_of(settings: Settings, world: World, places: Places) -> Choice:
+    """How models' names are understood, with the servers on this machine in view."""
+    choice = Choice(settings, world.environ, world.cwd, places, local=lambda: _first(local_models(choice, world)))
+    return choice
+
+
+def local_models(choice: Choice, world: World) -> dict[str, list[ModelInfo]]:
+    """The models of the servers on this machine that answer at once, by provider."""
+    sites = choice.local_sites()
+    if not sites:
+        return {}
+    from llmrepl.providers.local import look
+
+    pages = look({vendor.name: url + LISTS[vendor.dialect] for vendor, url in sites.items()}, world.monotonic)
+    if not pages:
+        return {}
+    from llmrepl.providers import ollama, openai
+
+    protocols = {"ollama": ollama.PROTOCOL, "openai": openai.PROTOCOL}
+    found = {vendor.name: protocols[vendor.dialect].models(pages.get(vendor.name)) for vendor in sites}
+    return {name: models for name, models in found.items() if models}
+
+
+def _first(local: dict[str, list[ModelInfo]]) -> str | None:
+    """The first model that can talk."""
+    return next((f"{name}/{m.id}" for name, models in local.items() for m in models if "embed" not in m.id), None)
 
 
 def opened(chosen: Chosen, settings: Settings, world: World) -> Provider:
@@ -20,6 +55,11 @@ def opened(chosen: Chosen, settings: Settings, world: World) -> Provider:
         from llmrepl.providers.offline import Offline
 
         return Offline(packaged("docs"))
+    return network_provider(chosen, chosen.vendor, settings, world)
+
+
+def network_provider(chosen: Chosen, vendor: Vendor, settings: Settings, world: World) -> HttpProvider:
+    """The provider of `chosen` on the network. Raises WrongUse if its address or key cannot be used."""
     from llmrepl.providers.http import Network
     from llmrepl.providers.remote import open_provider
     from llmrepl.providers.retry import Retries
@@ -34,7 +74,7 @@ def opened(chosen: Chosen, settings: Settings, world: World) -> Provider:
     again = Retries(settings.count("max_retries") or 0, world.sleep, world.monotonic, random.random)
     key = chosen.key
     value, origin = (key.value, key.origin) if key else (None, "")
-    return open_provider(chosen.vendor, chosen.base_url, value, origin, network, again)
+    return open_provider(vendor, chosen.base_url, value, origin, network, again)
 
 
 def options_of(settings: Settings) -> Options:

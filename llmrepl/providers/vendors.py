@@ -62,6 +62,9 @@ _ROWS = (
 VENDORS: Mapping[str, Vendor] = {row.name: row for row in _ROWS}
 """The providers by name, in the order in which the first one with a key is chosen."""
 
+SERVERS = ("ollama", "lmstudio", "llamacpp")
+"""The vendors whose servers are looked for on this machine, in this order."""
+
 
 def compatible(name: str, base_url: str, key_env: str = "") -> Vendor:
     """The row for a server that speaks OpenAI's protocol and is only known to the user's configuration."""
