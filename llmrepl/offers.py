@@ -71,6 +71,13 @@ def unknown(chosen: Chosen, listed: Iterable[str]) -> WrongUse:
     return WrongUse(f"{chosen.provider} lists no model {safe_name(chosen.model)}", advice)
 
 
+def doubt(workspace: Workspace) -> str:
+    """What speaks against the current model: its provider's list, as it is kept, does not have it. Else empty."""
+    chosen = workspace.choice().resolve(workspace.model)
+    kept = workspace.models().kept(chosen)
+    return "" if kept is None or chosen.model in kept.models else str(unknown(chosen, kept.models))
+
+
 def known(workspace: Workspace, provider: str = "") -> list[Offer]:
     """The models of all lists that are kept from an earlier look; nobody is asked.
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from llmrepl.sessions.intake import Intake
     from llmrepl.sessions.keeper import Keeper
     from llmrepl.sessions.model import Session
+    from llmrepl.sessions.secrets import Masking
 
 
 def archive(workspace: Workspace) -> Archive:
@@ -135,6 +136,15 @@ def context_used(workspace: Workspace) -> tuple[int, int, int | None] | None:
     price = workspace.till().price(workspace.choice().resolve(workspace.model))
     window = price.context_window if price else None
     return len(context), prompt_tokens(Request(workspace.model, context, workspace.system)), window
+
+
+def masking(workspace: Workspace) -> Masking | None:
+    """What masks the secrets of a turn, if the user wants that."""
+    if not workspace.settings.flag("mask_secrets"):
+        return None
+    from llmrepl.sessions.secrets import Masking
+
+    return Masking()
 
 
 def secret_in(text: str) -> bool:

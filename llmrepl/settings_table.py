@@ -93,6 +93,7 @@ SETTINGS = (
             lower=True),
     Setting("daily_budget", "number", None, "USD that a day may cost, over all shells", project=True, lower=True),
     Setting("budget_at_limit", "choice", "stop", "what happens when a budget is spent", choices=("stop", "warn")),
+    Setting("mask_secrets", "flag", False, "mask keys and passwords in what is sent and kept"),
     Setting("max_retries", "count", 2, "how often a request is tried again", most=20),
     Setting("connect_timeout", "number", 10.0, "seconds to wait for a connection", least=0.001, most=86400),
     Setting("first_token_timeout", "number", 300.0, "seconds to wait for a reply to begin", least=0.001, most=86400),

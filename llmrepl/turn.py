@@ -12,6 +12,7 @@ from llmrepl.errors import Failure, NotSaved, OverBudget
 from llmrepl.providers.base import Event, Finish, Message, Notice, Provider, Reasoning, Request, Text, Usage
 from llmrepl.providers.estimate import estimated, prompt_tokens, tokens, utf8_size
 from llmrepl.providers.opening import options_of
+from llmrepl.rooms import masking
 from llmrepl.sessions.reply import Reply
 from llmrepl.till import GO_ON
 from llmrepl.workspace import Workspace
@@ -72,7 +73,11 @@ class Exchange:
         self._finish: str | None = None
         self._failure: Failure | None = None
         self._unsaved: NotSaved | None = None
-        self._question = with_texts(text, workspace.attachments).encode("utf-8", "replace").decode()
+        question = with_texts(text, workspace.attachments).encode("utf-8", "replace").decode()
+        self._masking = masking(workspace)
+        self._question = self._masking.whole(question) if self._masking else question
+        if self._question != question:
+            workspace.notes.append("what looks like a secret is masked in what is sent and kept")
         self._replaces = replaces
         self._number: int | None = None
         self.outcome: Outcome | None = None
@@ -131,7 +136,8 @@ class Exchange:
             self._ticket, self._chosen, usage, kind=KINDS.get(reason, "reply"), session=self._session or ""
         )
         if self._keeper and self._number:
-            self._close(self._keeper, self._number, Reply(text, reason, latency, usage, cost))
+            kept = self._masking.whole(text) if self._masking else text
+            self._close(self._keeper, self._number, Reply(kept, reason, latency, usage, cost))
         return Outcome(
             text=text,
             finish_reason=reason,
@@ -175,7 +181,7 @@ class Exchange:
                 self._parts.append(event.text)
                 self._replied += utf8_size(event.text)
                 if keeper:
-                    keeper.grow(event.text)
+                    keeper.grow(self._masking.feed(event.text) if self._masking else event.text)
             elif isinstance(event, Reasoning):
                 self._replied += utf8_size(event.text)
             elif isinstance(event, Usage):

@@ -122,6 +122,14 @@ def test_a_model_that_is_not_there_names_the_nearest(newcomer: Newcomer, openai:
     assert ran.code == 2 and "did you mean openai/own-model?" in ran.err
 
 
+def test_switching_to_a_model_that_the_list_does_not_have_is_doubted(newcomer: Newcomer, openai: Server) -> None:
+    assert "(but" not in newcomer.script(":model openai/gpt-4o-mni").err, "no list is kept yet"
+    newcomer.llm("models")
+    ran = newcomer.script(":model openai/gpt-4o-mni", ":model openai/gpt-4o")
+    first, second = [line for line in ran.err.splitlines() if "Model:" in line]
+    assert "did you mean openai/gpt-4o-mini?" in first and "(but" not in second and ran.code == 0
+
+
 def test_tab_knows_the_models_of_a_list_that_was_fetched(newcomer: Newcomer, openai: Server) -> None:
     newcomer.llm("models")
     world = World(newcomer.environ, newcomer.cwd, io.StringIO(), io.StringIO(), io.StringIO())

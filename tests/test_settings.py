@@ -331,3 +331,11 @@ def test_no_parser_is_loaded_where_there_is_no_file(tmp_path: Path) -> None:
     package = Path(__file__).parent.parent
     done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, env={"PYTHONPATH": str(package)}, check=False)
     assert done.returncode == 0
+
+
+@pytest.mark.parametrize("row", SETTINGS, ids=lambda row: row.key)
+def test_the_documentation_has_every_setting_as_it_is(row: Setting) -> None:
+    page = (Path(__file__).parent.parent / "docs" / "configuration.md").read_text()
+    usual = "" if row.default is None else str(row.default).lower().removesuffix(".0")
+    choices = f" ({', '.join(row.choices)})" if row.choices else ""
+    assert f"| `{row.key}` | {usual} | `{row.variable}` | {row.help}{choices} |" in page

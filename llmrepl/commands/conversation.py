@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from llmrepl import offers
 from llmrepl.commands.registry import PROMPT, argument, command
 from llmrepl.commands.replies import Ask, Document, Edit, Note, Reply
 from llmrepl.errors import WrongUse
@@ -30,7 +31,8 @@ def model(workspace: Workspace, id: str | None) -> Reply:
     if id is None:
         return Document(workspace.model)
     workspace.set_model(id)
-    return Note(f"🤖 Model: {workspace.model}")
+    doubt = offers.doubt(workspace)
+    return Note(f"🤖 Model: {workspace.model}" + (f" (but {doubt})" if doubt else ""))
 
 
 @command(

@@ -43,6 +43,9 @@ _FORMS: tuple[tuple[str, str], ...] = (
 )
 _ANY = re.compile("|".join(f"(?P<f{number}>{form})" for number, (_, form) in enumerate(_FORMS)))
 _PARTS = ("p1", "p2", "p3")
+_WORDS = 3
+_LONGEST = 12_000
+_END = re.compile(r"-----END [A-Z ]{0,30}-----")
 _LEAST_BITS = 3.0
 """Bits a character that an assigned value must have to be a secret and not a word, a path or a placeholder."""
 
@@ -63,6 +66,29 @@ def mask(text: str) -> tuple[str, int]:
         text = "".join([*out, text[at:]])
         masked += len(found)
     return text, masked
+
+
+class Masking:
+    """Masks a text that comes in pieces: what could be the beginning of a secret is held until it can be told."""
+
+    def __init__(self) -> None:
+        self._held = ""
+
+    def feed(self, piece: str) -> str:
+        """Take the next piece; what can be passed on now, masked, which the last three words never can."""
+        self._held += piece
+        words = self._held.rsplit(None, _WORDS)
+        whole = len(words[0]) if len(words) > _WORDS else 0
+        begun = self._held.rfind("-----BEGIN", 0, whole)
+        if begun >= 0 and not _END.search(self._held, begun) and len(self._held) - begun < _LONGEST:
+            whole = begun
+        passed, self._held = self._held[:whole], self._held[whole:]
+        return mask(passed)[0]
+
+    @staticmethod
+    def whole(text: str) -> str:
+        """A whole text, masked."""
+        return mask(text)[0]
 
 
 def _secret(match: re.Match[str]) -> Secret | None:

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmrepl.sessions.secrets import MASK, find, mask
+from llmrepl.sessions.secrets import MASK, Masking, find, mask
+from tests.newcomer import Newcomer
 
 SECRETS = {
     "OpenAI key": "sk-proj-abcdefghij0123456789ABCDEF",
@@ -59,3 +60,30 @@ def test_ordinary_text_is_left_alone(text: str) -> None:
 def test_masking_twice_is_the_same_as_once(parts: list[str]) -> None:
     once, _ = mask("".join(parts))
     assert mask(once)[0] == once
+
+
+@given(st.lists(st.sampled_from([*SECRETS.values(), "word", "-----BEGIN", "Bearer", ":"]), max_size=20), st.data())
+def test_no_secret_gets_through_in_pieces(words: list[str], data: st.DataObject) -> None:
+    text = " ".join([*words, "and", "then", "it", "ends."])
+    masking, passed = Masking(), ""
+    while text:
+        size = data.draw(st.integers(1, 40))
+        passed, text = passed + masking.feed(text[:size]), text[size:]
+    assert not any(secret in passed for secret in SECRETS.values())
+    assert passed.count("word") <= words.count("word")
+
+
+def test_a_text_without_secrets_is_passed_on_word_by_word() -> None:
+    masking = Masking()
+    assert masking.feed("one two three four ") == "one"
+    assert masking.feed("five six") == " two three"
+
+
+def test_masking_on_write(newcomer: Newcomer) -> None:
+    key = SECRETS["GitHub token"]
+    ran = newcomer.script(f"my token is {key}", ":save kept", LLM_MASK_SECRETS="on")
+    assert key not in ran.out and "masked" in ran.err
+    assert newcomer.said("kept") == [(f"my token is {MASK}", f"my token is {MASK}")]
+    assert not [path for path in newcomer.cwd.rglob("*") if path.is_file() and key.encode() in path.read_bytes()]
+    newcomer.script(f"my token is {key}", ":save other")
+    assert key in newcomer.said("other")[0][0], "only by choice"
