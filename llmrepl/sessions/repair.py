@@ -128,7 +128,7 @@ def _fits(key: str, value: object) -> bool:
 
 
 def _number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, float) or (isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1 << 53)
 
 
 def _list(value: object) -> list[Any]:

@@ -18,7 +18,9 @@ from llmrepl.sessions.tolerant import Tolerant, joined
 
 _TURNS = re.compile(r'"turns"\s*:\s*\[')
 _TURN = re.compile(r'\{\s*"messages"\s*:')
-_CONFLICT = re.compile(r"^<{7}[^\n]*\n(.*?)^={7}[^\n]*\n(.*?)^>{7}[^\n]*\n?", re.DOTALL | re.MULTILINE)
+_MARK = re.compile(r"^([<=>])\1{6}[^\n]*\n?", re.MULTILINE)
+_MOST_REFUSED = 1000
+"""After so many turns that Python's own reader refused it is not asked again: each refusal counts lines or levels."""
 _ENCODINGS = (
     (b"\xff\xfe\0\0", "utf-32"), (b"\0\0\xfe\xff", "utf-32"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"),
 )
@@ -56,6 +58,7 @@ class Salvage:
     parts: list[int] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
     end: int = 0
+    refused: int = 0
 
     @property
     def whole(self) -> int:
@@ -66,14 +69,28 @@ class Salvage:
 def salvage(raw: bytes) -> Salvage | None:
     """The best reading of `raw`, None if there is nothing of a session in it."""
     text, lost = readable(raw)
-    sides = [_CONFLICT.sub(r"\1", text), _CONFLICT.sub(r"\2", text)] if _CONFLICT.search(text) else [text]
-    readings = [reading for side in sides for reading in _readings(side)]
+    readings = [reading for side in _sides(text) for reading in _readings(side)]
     if not readings:
         return None
     best = max(readings, key=lambda reading: (reading.whole, len(reading.turns)))
     best.lost = lost + best.lost
     _keep_others(best, [turn for other in readings if other is not best for turn in other.turns])
     return best
+
+
+def _sides(text: str) -> list[str]:
+    """The versions of a text that a merge left with conflict marks in it, or the text."""
+    ours: list[str] = []
+    theirs: list[str] = []
+    at, state = 0, ""
+    for mark in _MARK.finditer(text):
+        if mark[1] != {"": "<", "<": "=", "=": ">"}[state]:
+            continue
+        for side, skipped in ((ours, "="), (theirs, "<")):
+            if state != skipped:
+                side.append(text[at : mark.start()])
+        at, state = mark.end(), mark[1].replace(">", "")
+    return [text] if not at else ["".join([*side, text[at:]]) for side in (ours, theirs)]
 
 
 def readable(raw: bytes) -> tuple[str, list[str]]:
@@ -145,28 +162,46 @@ def _reading(text: str, start: int, found: re.Match[str]) -> Salvage:
     return reading
 
 
+class _Starts:
+    """Where turns begin in a text up to `end`; asked for places that only grow, it looks at each character once."""
+
+    def __init__(self, text: str, end: int) -> None:
+        self._text = text
+        self._end = end
+        self._next = -1
+
+    def after(self, at: int) -> int:
+        """The first one from `at` on, or the end."""
+        if self._next < at:
+            found = _TURN.search(self._text, at, self._end)
+            self._next = found.start() if found else self._end
+        return self._next
+
+
 def _take_turns(text: str, at: int, end: int, reading: Salvage) -> int:
     """Read turns from `at` on until the list is closed or no more come; where that is."""
+    starts = _Starts(text, end)
     while True:
         while at < end and text[at] in " \t\r\n,\0":
             at += 1
         if at >= end or text[at] == "]":
             return min(at + 1, end)
-        if text[at] == '"' and not _TURN.search(text, at, end):  # the next key: the list was never closed
+        if text[at] == '"' and starts.after(at) == end:  # the next key: the list was never closed
             return at
-        at = _take_one(text, at, end, reading)
+        at = _take_one(text, at, end, reading, starts)
 
 
-def _take_one(text: str, at: int, end: int, reading: Salvage) -> int:
-    try:
-        value, stop = _reader.raw_decode(text, at)
-    except (ValueError, RecursionError):
-        value, stop = None, at
+def _take_one(text: str, at: int, end: int, reading: Salvage, starts: _Starts) -> int:
+    value, stop = None, at
+    if reading.refused < _MOST_REFUSED:
+        try:
+            value, stop = _reader.raw_decode(text, at)
+        except (ValueError, RecursionError):
+            reading.refused += 1
     if isinstance(value, dict) and isinstance(value.get("messages"), list) and stop <= end:
         reading.turns.append(value)
         return stop
-    following = _TURN.search(text, at + 1, end)
-    limit = following.start() if following else end
+    limit = starts.after(at + 1)
     if value is not None and stop <= limit:  # whole, but no turn
         reading.lost.append(f"something after turn {len(reading.turns)} that is not a turn")
         return stop
@@ -174,7 +209,7 @@ def _take_one(text: str, at: int, end: int, reading: Salvage) -> int:
     if isinstance(part.value, dict) and part.value.get("messages"):
         reading.turns.append(part.value)
         reading.parts.append(len(reading.turns))
-        return limit if following else max(part.stopped, at + 1)
+        return limit if limit < end else max(part.stopped, at + 1)
     reading.lost.append(f"{limit - at:,} characters after turn {len(reading.turns)}")
     return limit
 

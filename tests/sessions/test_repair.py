@@ -163,3 +163,25 @@ def test_random_damage_is_never_an_error(data: st.DataObject) -> None:
     found = recover(bytes(raw))
     if found:
         codec.load(codec.dump(found.session))
+
+
+@pytest.mark.parametrize(
+    "piece",
+    ['{"messages":', '{"messages":[', '{"messages":[{"messages":"', "{},", '"a",', "<<<<<<< a\n", "[", '{"turns":['],
+)
+def test_whatever_is_said_again_and_again_is_read_in_time_linear_in_it(piece: str) -> None:
+    began = time.process_time()
+    recover(b'{"model": "m", "turns": [' + piece.encode() * 50_000)
+    assert time.process_time() - began < 4
+
+
+def test_what_stands_before_a_conflict_that_is_cut_off_is_kept() -> None:
+    raw = b"<<<<<<< ours\n" + written(1) + b"\n=======\n" + written(2)
+    assert set(asked(recover(raw)) if raw else []) == set(QUESTIONS)
+
+
+@pytest.mark.parametrize("key", ["latency_ms", "cost_estimate"])
+def test_a_number_without_end_is_left_out_and_its_turn_kept(key: str) -> None:
+    data = session(2)
+    data["turns"][0][key] = int("9" * 400)
+    assert asked(recover(json.dumps(data).encode())) == QUESTIONS
