@@ -314,3 +314,10 @@ def test_a_mistake_of_ours_is_one_line_and_the_conversation_goes_on(newcomer: Ne
     ran = newcomer.script(":history", ":cost detailed", ":export md", ":export txt", ":export csv", ":export html",
                           ":show", "on", ":reset", "and on", words=("chat", "-r", "odd"))  # fmt: skip
     assert (ran.code, "went wrong" in ran.err) == (0, False), ran.err
+
+
+def test_a_new_session_is_not_named_by_nothing(newcomer: Newcomer) -> None:
+    ran = newcomer.llm("chat", "-m", "offline/echo", "--name=", typed="hello\n")
+    assert ran.code == 2
+    assert "cannot be empty" in ran.err
+    assert newcomer.files() == []

@@ -59,6 +59,8 @@ def chat(
     """Open what the options name, and start."""
     workspace.use_directory(save_dir)
     workspace.keep = workspace.keep and not no_save
+    if name == "":
+        raise WrongUse("a session name cannot be empty", "leave --name out, or say one")
     if name and (resume is not None or continue_):
         raise WrongUse("--name is for a new session, -r and -c go on with one", "leave one of them out")
     parts: list[Reply] = []

@@ -242,7 +242,7 @@ def _packed() -> Iterator[Hostile]:
 
 def _foreign() -> Iterator[Hostile]:
     """What other programs write, what nobody wrote, and text that wants to rule the terminal."""
-    others = (None, 1, "text", [], {}, [session(1)], {"turns": []}, {"model": "m"}, {"messages": []})
+    others: list[Any] = [None, 1, "text", [], {}, [session(1)], {"turns": []}, {"model": "m"}, {"messages": []}]
     for number, data in enumerate(others):
         yield Hostile(f"other JSON {number}", written(data), sound=False)
     for raw in (b"", b" ", b"\n\n", b"\0", b"\0" * 70_000, b"\xef\xbb\xbf", b"{", b"not JSON", b"<html>", b"PK\3\4"):

@@ -320,3 +320,9 @@ def test_a_link_in_the_place_of_a_journal_is_never_followed(tmp_path: Path) -> N
 def test_names_of_journal_and_session_go_both_ways() -> None:
     assert journal_of(Path("runs/a.b.json")) == Path("runs/.a.b.journal")
     assert session_of(Path("runs/.a.b.journal")) == Path("runs/a.b.json")
+
+
+def test_what_is_no_plain_file_in_the_place_of_a_journal_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(journal_of(tmp_path / "a.json"))
+    with pytest.raises(OSError, match="not a regular file"):
+        Journal.claim(journal_of(tmp_path / "a.json"))
