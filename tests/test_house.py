@@ -70,7 +70,7 @@ DOORS: dict[str, tuple[str, ...]] = {
 LATE: dict[str, str] = {
     "settings.py": "reads TOML only where there is a file, and the prompt does not wait for the parser",
     "cli.py": "chooses the face, so that `--version` loads nothing and a script loads no terminal",
-    "repl/loop.py": "opens the completer at the first Tab",
+    "repl/loop.py": "opens the completer at the first Tab, and knows the table once a shell is open",
     "view/terminal.py": "opens what draws with rich while the prompt is idle, so that the prompt does not wait for it",
     "money/prices.py": "the data set takes 100 ms to load, and only a model that costs something needs it",
     "providers/opening.py": "loads the network only for a provider that is on it",

@@ -16,6 +16,7 @@ from prompt_toolkit.output import Output as Screen
 
 from llmrepl.repl.at_terminal import AtTerminal
 from llmrepl.repl.banner import opening
+from llmrepl.repl.highlight import STYLE, InputLexer
 from llmrepl.repl.history import open_history
 from llmrepl.repl.idle import when_idle
 from llmrepl.repl.keys import key_bindings, unquoted
@@ -51,6 +52,7 @@ class Loop:
         self._tab: Completer | None = None
         self._interrupted_at = float("-inf")
         self._warmed = False
+        self._lexer = InputLexer()
         self._typeahead = Typeahead(workspace.world.stdin.fileno())
         self._prompt: PromptSession[str] = PromptSession(
             PROMPT,
@@ -58,6 +60,8 @@ class Loop:
             completer=DynamicCompleter(self._completer),
             complete_while_typing=False,
             complete_in_thread=True,
+            lexer=None if "NO_COLOR" in workspace.world.environ else self._lexer,
+            style=STYLE,
             enable_history_search=True,
             auto_suggest=AutoSuggestFromHistory(),
             multiline=True,
@@ -73,10 +77,13 @@ class Loop:
     @property
     def shell(self) -> Shell:
         """The shell, opened now if it was not."""
+        from llmrepl.commands.registry import PROMPT as FACE
+
         with self._opening:
             if self._shell is None:
                 self._shell = self._open_shell()
                 self._shell.person = AtTerminal(self._workspace.world)
+                self._lexer.learn(self._shell.table, FACE)
             return self._shell
 
     def _completer(self) -> Completer:

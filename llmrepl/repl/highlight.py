@@ -1,0 +1,121 @@
+"""Colours of the input line: command names and options, words that are no command, code in a prompt."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from prompt_toolkit.document import Document
+from prompt_toolkit.formatted_text import StyleAndTextTuples
+from prompt_toolkit.lexers import Lexer
+from prompt_toolkit.styles import Style
+
+from llmrepl.errors import WrongUse
+
+if TYPE_CHECKING:
+    from llmrepl.commands.registry import Table
+
+MOST = 20_000
+"""Characters from which an input is left as it is: nobody reads the colours of a pasted file."""
+
+COMMAND, OPTION, UNKNOWN, CODE, COMMENT = (
+    f"class:input.{kind}" for kind in ("command", "option", "unknown", "code", "comment")
+)
+STYLE = Style.from_dict({
+    "input.command": "bold",
+    "input.option": "ansimagenta",
+    "input.unknown": "ansired underline",
+    "input.code": "ansicyan",
+    "input.comment": "italic",
+})
+"""Colours of the terminal's own palette, legible on light and on dark."""
+
+_WORDS = re.compile(r"\s+|\S+")
+_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})(.*)")
+_CODE_SPAN = re.compile(r"(?<!`)(`+)(?!`).+?(?<!`)\1(?!`)")
+
+
+class InputLexer(Lexer):
+    """Colours nothing until it is told the commands, which a shell that was just started has not loaded."""
+
+    def __init__(self) -> None:
+        self._table: Table | None = None
+        self._face = ""
+
+    def learn(self, table: Table, face: str) -> None:
+        """Colour from now on, by the commands that `face` has."""
+        self._table, self._face = table, face
+
+    def invalidation_hash(self) -> bool:
+        """Changes when what was drawn before is to be coloured anew."""
+        return self._table is not None
+
+    def lex_document(self, document: Document) -> Callable[[int], StyleAndTextTuples]:
+        """The styled text of each line, which is only worked out for lines that are shown."""
+        lines, table = document.lines, self._table
+        if table is None or len(document.text) >= MOST:
+            return lambda number: [("", lines[number])]
+        if len(lines) == 1 and is_command(lines[0]):
+            return lambda number: self._command(lines[number], table)
+        fenced = _fenced(lines)
+        return lambda number: [(CODE, lines[number])] if number in fenced else list(_prompt(lines[number]))
+
+    def _command(self, line: str, table: Table) -> StyleAndTextTuples:
+        if line.lstrip().startswith(":#"):
+            return [(COMMENT, line)]
+        words = line.replace(":", " ", 1).split()
+        try:
+            found, rest = table.find(words, self._face) if words else (None, [])
+        except WrongUse:
+            typed = " ".join(words)
+            begun = not line[-1].isspace() and any(name.startswith(typed) for name in table.spellings(self._face))
+            return [("" if begun else UNKNOWN, line)]
+        if found is None:
+            return [("", line)]
+        flags = {"-h", "--help", *(flag for a in found.arguments if not a.positional for flag in a.flags)}
+        return list(_call(line, len(words) - len(rest), flags, free=found.rest is not None))
+
+
+def is_command(line: str) -> bool:
+    """Whether an input of one line is meant for the program and not for the model."""
+    return line.lstrip().startswith(":") and not line.lstrip().startswith("::")
+
+
+def _call(line: str, names: int, flags: set[str], *, free: bool) -> Iterator[tuple[str, str]]:
+    """A command whose name has so many words; with `free` text the options end where that begins."""
+    for word in _WORDS.findall(line):
+        if word.isspace() or word == ":":
+            yield "", word
+        elif names:
+            names -= 1
+            yield COMMAND, word
+        else:
+            flag = word.partition("=")[0] in flags
+            if word == "--" or (free and not flag):
+                flags = set()
+            yield (OPTION if flag and flags else ""), word
+
+
+def _fenced(lines: list[str]) -> set[int]:
+    """The numbers of the lines that stand in a fence of Markdown, and of the fences themselves."""
+    found, fence = set(), ""
+    for number, line in enumerate(lines):
+        mark = _FENCE.match(line)
+        if fence:
+            found.add(number)
+            if mark and mark[1].startswith(fence) and not mark[2].strip():
+                fence = ""
+        elif mark and not (mark[1][0] == "`" and "`" in mark[2]):
+            found.add(number)
+            fence = mark[1]
+    return found
+
+
+def _prompt(line: str) -> Iterator[tuple[str, str]]:
+    at = 0
+    for span in _CODE_SPAN.finditer(line):
+        yield "", line[at : span.start()]
+        yield CODE, span[0]
+        at = span.end()
+    yield "", line[at:]
