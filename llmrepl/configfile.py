@@ -28,7 +28,7 @@ def write_setting(file: Path, key: str, text: str) -> Value:
     except ValueError as wrong:
         raise WrongUse(f"{key} {wrong}, not '{text[:60]}'", "nothing was changed") from None
     try:
-        document = tomlkit.parse(file.read_text("utf-8")) if file.exists() else tomlkit.document()
+        document = tomlkit.parse(file.read_bytes().decode()) if file.exists() else tomlkit.document()
     except (TOMLKitError, UnicodeDecodeError, RecursionError) as error:
         raise WrongUse(f"{file} is not TOML: {str(error)[:200]}", "correct it; nothing was changed") from None
     except OSError as error:

@@ -183,3 +183,8 @@ ROOT = Path(llmrepl.__file__).resolve().parent.parent
 @pytest.mark.parametrize("name", sorted(generated()))
 def test_what_is_made_from_the_table_is_current(name: str) -> None:
     assert (ROOT / name).read_text("utf-8") == generated()[name], "run: python -m llmrepl.generate"
+
+
+def test_two_dashes_are_no_name(sessions: Newcomer) -> None:
+    with pytest.raises(WrongUse, match="new cannot be '--'"):
+        all_commands().parse(["sessions", "rename", "--", "a", "--"], TERMINAL)

@@ -339,3 +339,11 @@ def test_the_documentation_has_every_setting_as_it_is(row: Setting) -> None:
     usual = "" if row.default is None else str(row.default).lower().removesuffix(".0")
     choices = f" ({', '.join(row.choices)})" if row.choices else ""
     assert f"| `{row.key}` | {usual} | `{row.variable}` | {row.help}{choices} |" in page
+
+
+def test_a_file_with_line_ends_that_toml_has_not_is_left_alone(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_bytes(b'[prompts]\rreview = "x"\n')
+    with pytest.raises(WrongUse, match="not TOML"):
+        write_setting(file, "temperature", "0.5")
+    assert file.read_bytes() == b'[prompts]\rreview = "x"\n'

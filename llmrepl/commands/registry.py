@@ -221,8 +221,12 @@ def parse_arguments(found: Command, words: Sequence[str], face: str) -> Call:
         return Call(Command(found.words, found.help, found.group, found.example, lambda _: Document(text)), {})
     if any(a.signed for a in found.arguments):
         words = _options_first(found, words)
-    values = vars(parser_for(found, face).parse_args(list(words)))
+    parser = parser_for(found, face)
+    values = vars(parser.parse_args(list(words)))
     values.pop("help")
+    for a in found.arguments:
+        if a.positional and not a.nargs and not a.rest and isinstance(values[a.dest], list):  # argparse took a `--` out
+            parser.error(f"{a.dest} cannot be '--'")
     if found.rest:
         given = values[found.rest.dest]
         values[found.rest.dest] = " ".join(given) if isinstance(given, list) else given or ""

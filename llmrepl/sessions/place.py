@@ -40,10 +40,10 @@ def offence(text: str) -> tuple[int, str] | None:
     return None
 
 
-def too_deep(data: dict[str, Any]) -> bool:
-    """Whether JSON data is nested deeper than DEEPEST."""
+def too_deep(data: dict[str, Any], deepest: int = DEEPEST) -> bool:
+    """Whether JSON data is nested deeper than `deepest`."""
     level: list[dict[str, Any] | list[Any]] = [data]
-    for _ in range(DEEPEST):
+    for _ in range(deepest):
         inner = (value for outer in level for value in (outer.values() if isinstance(outer, dict) else outer))
         level = [value for value in inner if isinstance(value, dict | list)]
         if not level:

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from llmrepl.sessions.codec import MAX_BYTES
-from llmrepl.sessions.tolerant import Tolerant, joined
+from llmrepl.sessions.place import too_deep
+from llmrepl.sessions.tolerant import DEEPEST, Tolerant, joined
 
 _TURNS = re.compile(r'"turns"\s*:\s*\[')
 _TURN = re.compile(r'\{\s*"messages"\s*:')
@@ -198,6 +199,8 @@ def _take_one(text: str, at: int, end: int, reading: Salvage, starts: _Starts) -
             value, stop = _reader.raw_decode(text, at)
         except (ValueError, RecursionError):
             reading.refused += 1
+    if isinstance(value, dict) and too_deep(value, DEEPEST):
+        value, stop = None, at
     if isinstance(value, dict) and isinstance(value.get("messages"), list) and stop <= end:
         reading.turns.append(value)
         return stop

@@ -6,8 +6,8 @@ import json
 import re
 from typing import Any
 
-DEEPEST = 200
-"""Containers inside one another beyond this are not followed."""
+DEEPEST = 190
+"""Containers inside one another beyond this are not followed: what is read must fit into a session."""
 
 _TOKEN = re.compile(
     r"""[\s\0]*(?:(?P<mark>[{}\[\],:])|"(?P<text>(?:[^"\\]|\\.)*)(?P<closed>"?)|(?P<word>[^\s\0{}\[\],:"]+)|(?P<rest>.))""",

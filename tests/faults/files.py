@@ -209,8 +209,8 @@ def _go_on(place: Place, case: str, name: str) -> None:
     raw = (place.runs / name).read_bytes()
     codes = (0,) if _asked(raw) else (0, 2)  # there may be no turn to export
     place.llm(case, codes, "chat", "-m", "offline/echo", typed=f":load {name}\n{exports}:history\n")
-    place.llm(case, (0,), "sessions", "rename", name, f"moved-{name}")
-    if _asked(raw) != _asked((place.runs / f"moved-{name}").read_bytes()):
+    renamed = place.llm(case, (0,), "sessions", "rename", name, f"moved-{name}")
+    if renamed.code == 0 and _asked(raw) != _asked((place.runs / f"moved-{name}").read_bytes()):
         place.complain(case, "lost", "it was not the same any more under another name")
 
 
@@ -218,7 +218,7 @@ def _asked(raw: bytes) -> list[str]:
     """The questions in a sound session file."""
     data = json.loads((gzip.decompress(raw) if raw.startswith(b"\x1f\x8b") else raw).decode("utf-8-sig"))
     messages = (message for turn in data["turns"] for message in turn["messages"])
-    return [str(message["content"]) for message in messages if message["role"] == "user"]
+    return [str(message.get("content")) for message in messages if message.get("role") == "user"]
 
 
 def _lying() -> list[Complaint]:

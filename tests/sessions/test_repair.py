@@ -185,3 +185,9 @@ def test_a_number_without_end_is_left_out_and_its_turn_kept(key: str) -> None:
     data = session(2)
     data["turns"][0][key] = int("9" * 400)
     assert asked(recover(json.dumps(data).encode())) == QUESTIONS
+
+
+@pytest.mark.parametrize("depth", [100, 195, 196, 197, 200, 300, 900, 5000])
+def test_a_turn_that_is_too_deep_is_mended_into_one_that_can_be_loaded(depth: int) -> None:
+    deep = written(2).replace(b'"answer 0"', b"[" * depth + b"]" * depth)
+    assert asked(recover(deep)) == QUESTIONS

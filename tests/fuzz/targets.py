@@ -1,0 +1,229 @@
+"""What is fuzzed: for each reader of bytes that come from others, what must be true whatever they are."""
+
+from __future__ import annotations
+
+import io
+import json
+import tempfile
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import accumulate
+from pathlib import Path
+
+from rich.console import Console
+
+from llmrepl.commands.line import CommandLine, Prompt, as_prompt, inputs, parse
+from llmrepl.commands.table import all_commands
+from llmrepl.configfile import write_setting
+from llmrepl.errors import Failure
+from llmrepl.messages import safe
+from llmrepl.paths import Places
+from llmrepl.providers import wire
+from llmrepl.providers.base import Finish, Reasoning, Text, Usage
+from llmrepl.providers.failures import ProviderFailure, Site
+from llmrepl.providers.reading import read_reply
+from llmrepl.providers.remote import PROTOCOLS
+from llmrepl.sessions import codec, importing
+from llmrepl.sessions.importing.found import Found
+from llmrepl.sessions.records import read_records, replay
+from llmrepl.sessions.repair import recover
+from llmrepl.settings import Settings
+from llmrepl.view.markdown import render
+from llmrepl.view.stream import ReplyView
+from tests.faults.hostile import session, written
+from tests.fuzz import seeds
+from tests.providers.loopback import question
+from tests.view.terminals import CODES, STEPS, console, screen, streamed
+
+LONGEST = 1500
+"""Characters of a text that is drawn: a terminal is slow to look at."""
+
+Check = Callable[[bytes], None]
+
+
+@dataclass(frozen=True)
+class Target:
+    """A check that raises AssertionError, or whatever the reader should not, and inputs to begin with."""
+
+    check: Check
+    seeds: tuple[bytes, ...]
+
+
+def pieces(data: bytes, size: int) -> Iterator[bytes]:
+    """The bytes as a network may deliver them."""
+    return (data[at : at + size] for at in range(0, len(data), size))
+
+
+def frames(data: bytes) -> None:
+    """Frames are the same however the bytes are cut, and gzip gives no more than its limit."""
+    for cut in (wire.sse, wire.ndjson):
+        whole = list(cut([data]))
+        assert all(list(cut(pieces(data, size))) == whole for size in (1, 2, 7))
+        assert sum(len(frame.data) for frame in whole) <= len(data)
+    assert data.endswith(b"".join(wire.opening(pieces(data, 1))[1]))
+    try:
+        assert sum(map(len, wire.gunzip(pieces(data, 3), 1000))) <= 1000
+    except ProviderFailure:
+        pass
+
+
+def dialect(name: str) -> Check:
+    """The check of one protocol's reader."""
+
+    def events(data: bytes, size: int) -> tuple[str, str, list[Usage], bool, str]:
+        said, thought, usage, finished, failed = "", "", [], False, ""
+        site = Site("vendor", "https://127.0.0.1/v1", "sk-secret-key", "")
+        try:
+            for event in read_reply(pieces(data, size), PROTOCOLS[name], question(), site, lambda: None):
+                said += event.text if isinstance(event, Text) else ""
+                thought += event.text if isinstance(event, Reasoning) else ""
+                usage += [event] if isinstance(event, Usage) else []
+                finished = finished or isinstance(event, Finish)
+        except ProviderFailure as failure:
+            failed = str(failure)
+        return said, thought, usage, finished, failed
+
+    def check(data: bytes) -> None:
+        whole = events(data, len(data) + 1)
+        assert whole == events(data, 1), "it is read otherwise when it comes in single bytes"
+        said, thought, usage, finished, failed = whole
+        assert finished != bool(failed), "an answer either finishes or fails"
+        assert len(usage) == 1 if said or thought else len(usage) < 2, "tokens are told once"
+        assert all(u.prompt_tokens >= 0 and u.completion_tokens >= 0 and not (u.cost or 0) < 0 for u in usage)
+        assert len((said + thought).encode()) <= 3 * len(data), "more came out than went in"
+        assert safe(failed) == failed and "sk-secret-key" not in failed
+
+    return check
+
+
+def sessions(data: bytes) -> None:
+    """What is read is written back the same, what is not is mended to what is, and mending loses no turn."""
+    try:
+        found = codec.load(data)
+    except codec.Unreadable:
+        mended = recover(data)
+        if mended:
+            codec.load(codec.dump(mended.session))
+        return
+    assert codec.load(codec.dump(found)) == found
+    asked = [turn.said("user") for turn in found.turns]
+    back = recover(codec.dump(found) + b"}")
+    kept = [turn.said("user") for turn in back.session.turns] if back else []
+    assert [text for text in kept if text] == [text for text in asked if text]
+
+
+def journals(data: bytes) -> None:
+    """Records that are applied twice give the same as once. Each line gets its sum, or nothing would get through."""
+    raw = b"".join(b"%08x %s\n" % (zlib.crc32(line), line) for line in data.split(b"\n"))
+    read_records(data)
+    records, _ = read_records(raw)
+    once, numbers = replay(session(2), records), [record["turn"] for record in records if "turn" in record]
+    highest = accumulate((number + 1 for number in numbers), max, initial=3)
+    if all(number <= most for number, most in zip(numbers, highest, strict=False)):  # we leave no gap
+        assert once is None or replay(once, records) == once
+    try:
+        codec.session_of(once or {})
+    except codec.Unreadable:
+        pass
+
+
+_TABLE = all_commands()
+
+
+def scripts(data: bytes) -> None:
+    """Each line is a prompt, a command or nothing; a wrong command is refused in words that are harmless."""
+    text = data.decode("utf-8", "replace")
+    for line in inputs(text.splitlines(keepends=True)):
+        found = parse(line)
+        if isinstance(found, CommandLine):
+            try:
+                _TABLE.parse_line(found.text)
+            except Failure as failure:
+                assert safe(str(failure)) == str(failure)
+        elif found is None:
+            assert not line.strip() or line.strip().startswith(":#")
+        again = parse(as_prompt(line))
+        assert again is None or isinstance(again, Prompt)
+        assert again is None or again.text.strip() == line.strip()
+
+
+def configuration(data: bytes) -> None:
+    """A configuration of any bytes is read, what is wrong with it told, and setting one value keeps the others."""
+    with tempfile.TemporaryDirectory() as top:
+        environ = {"HOME": top, "LLM_CONFIG_DIR": top}
+        places = Places.find(environ)
+        places.config_file.write_bytes(data)
+        (Path(top) / ".llm.toml").write_bytes(data)
+        before = Settings.load(environ, Path(top), places)
+        assert all(safe(problem) == problem for problem in before.problems)
+        (Path(top) / ".llm.toml").unlink()
+        old = Settings.load(environ, Path(top), places)
+        try:
+            write_setting(places.config_file, "temperature", "0.5")
+        except Failure:
+            assert places.config_file.read_bytes() == data, "it was refused, and yet changed"
+            return
+        after = Settings.load(environ, Path(top), places)
+        assert after.number("temperature") == 0.5
+        others = [row.key for row in after.rows() if row.key != "temperature"]
+        assert [after.get(key) for key in others] == [old.get(key) for key in others]
+
+
+def rendering(data: bytes) -> None:
+    """Streamed in pieces a text looks like the whole one, and of what a terminal obeys there is only our own."""
+    text = data.decode("utf-8", "replace")[:LONGEST]
+    cut = [text[at : at + 7] for at in range(0, len(text), 7)]
+    for width in (20, 80):
+        output = streamed(cut, console(width))
+        left = STEPS.sub("", CODES.sub("", output))
+        assert safe(left) == left
+        assert screen(output, width) == screen(render(text, console(width)), width)
+
+
+def plain(data: bytes) -> None:
+    """Off a terminal a text is written as it is but for what a terminal obeys, however it comes."""
+    text = data.decode("utf-8", "replace")
+    whole = safe(text.replace("\r\n", "\n"))
+    for size in (1, 5):
+        file = io.StringIO()
+        view = ReplyView(Console(file=file), markdown=True)
+        for at in range(0, len(text), size):
+            view.text(text[at : at + size])
+        view.finish()
+        assert file.getvalue() == whole + "\n" * (not whole.endswith("\n") and bool(whole))
+
+
+def importer(source: str) -> Check:
+    """The check of one importer: what it finds is a sound session, what it does not is a failure or is told."""
+
+    def check(data: bytes) -> None:
+        with tempfile.TemporaryDirectory() as top:
+            path = Path(top) / "export"
+            path.write_bytes(data)
+            try:
+                for item in importing.read(path, datetime(2024, 1, 8, 14, 30), source):
+                    if isinstance(item, Found):
+                        assert codec.load(codec.dump(item.session)) == item.session
+                        json.dumps(item.title, ensure_ascii=False).encode()
+            except Failure as failure:
+                assert safe(str(failure)) == str(failure)
+            assert path.read_bytes() == data
+
+    return check
+
+
+SESSIONS = (written(session(2)), written(session(1))[:-30], b'{"model": "m", "turns": [], "x": NaN}')
+
+TARGETS = {
+    "frames": Target(frames, (*seeds.REPLIES.values(), seeds.PACKED)),
+    **{name: Target(dialect(name), (seeds.REPLIES[name], seeds.WHOLE[name])) for name in PROTOCOLS},
+    "sessions": Target(sessions, SESSIONS),
+    "journals": Target(journals, seeds.JOURNALS),
+    "scripts": Target(scripts, seeds.SCRIPTS),
+    "configuration": Target(configuration, seeds.CONFIGURATIONS),
+    "rendering": Target(rendering, seeds.MARKDOWN),
+    "plain": Target(plain, (b"a\r\nb\rc\x1b[31m\xe2\x80\xae", *seeds.MARKDOWN)),
+    **{f"import-{name}": Target(importer(name), seeds.EXPORTS[name]) for name in importing.SOURCES},
+}
