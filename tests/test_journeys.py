@@ -27,7 +27,10 @@ def shell(newcomer: Newcomer, *words: str, **environ: str) -> Iterator[Terminal]
 
 
 class SlowServer(ThreadingHTTPServer):
-    """An OpenAI-compatible server whose replies never end: a word every 30 ms. The model `20-words` ends after 20."""
+    """An OpenAI-compatible server whose replies never end: a word every 30 ms.
+
+    The model `20-words` ends after 20, and so does `20-rows`, which sends a table row by row.
+    """
 
     daemon_threads = True
 
@@ -45,13 +48,15 @@ class _Slow(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        words = 20 if asked["model"] == "20-words" else 2000
+        words = 20 if asked["model"].startswith("20-") else 2000
+        piece = "| row{0} | a cell of some words end{0} |\n" if asked["model"] == "20-rows" else "word{0} "
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
         self.end_headers()
         try:
             for number in range(words):
-                delta = {"choices": [{"index": 0, "delta": {"content": f"word{number} "}}]}
+                head = "| name | value |\n| --- | --- |\n" if number == 0 and asked["model"] == "20-rows" else ""
+                delta = {"choices": [{"index": 0, "delta": {"content": head + piece.format(number)}}]}
                 self.wfile.write(f"data: {json.dumps(delta)}\n\n".encode())
                 self.wfile.flush()
                 time.sleep(0.03)

@@ -1,0 +1,141 @@
+"""More visits at a true terminal: a day's work, long pastes, vi keys, the picker, a window that changes or closes."""
+
+from __future__ import annotations
+
+import signal
+
+from tests.newcomer import Newcomer
+from tests.terminal import Terminal
+from tests.test_journeys import CTRL_C, CTRL_D, ENTER, SlowServer, only_turn, shell, slow
+
+__all__ = ["slow"]
+
+ESCAPE, PASTE, PASTED = "\x1b", "\x1b[200~", "\x1b[201~"
+
+
+def prompts(terminal: Terminal, number: int) -> str:
+    """Wait for the prompt to be there for the `number`-th time; what is on the screen then."""
+    return terminal.wait_until(lambda screen: screen.count("You:") >= number, f"prompt {number}")
+
+
+def test_a_day_of_work(newcomer: Newcomer) -> None:
+    with shell(newcomer, LLM_MODEL="offline/echo") as terminal:
+        lines = {
+            "the falcon question": "\nthe falcon question\n",
+            ":save birds": "💾 Session saved to ./runs/birds.json",
+            "and the heron": "\nand the heron\n",
+            ":sessions search falcon": "birds.json",
+            ":new": "a fresh session begins; birds.json is saved",
+            ":load birds": "Resuming session: birds.json",
+            ":fork other_birds --at 1": "other_birds.json",
+            "in the branch": "\nin the branch\n",
+            ":export md": "in the branch",
+        }
+        for number, (line, seen) in enumerate(lines.items(), 1):
+            prompts(terminal, number)
+            terminal.send(line + ENTER)
+            terminal.wait_for(seen)
+        prompts(terminal, len(lines) + 1)
+        terminal.send(":exit" + ENTER)
+        assert terminal.ends() == 0
+    assert [question for question, _ in newcomer.said("birds")] == ["the falcon question", "and the heron"]
+    assert [question for question, _ in newcomer.said("other_birds")] == ["the falcon question", "in the branch"]
+
+
+def test_a_reply_that_was_stopped_is_asked_for_again(newcomer: Newcomer, slow: SlowServer) -> None:
+    with shell(newcomer, "chat", "-m", "openai/slow", "--name", "talk", **slow.environ) as terminal:
+        terminal.send("go on" + ENTER)
+        terminal.wait_for("word3")
+        terminal.send(CTRL_C)
+        prompts(terminal, 2)
+        terminal.send(":retry openai/20-words" + ENTER)
+        terminal.wait_for("word19")
+        prompts(terminal, 3)
+        terminal.send(CTRL_D)
+        assert terminal.ends() == 0
+    stopped, whole = newcomer.session("talk")["turns"]
+    assert (stopped["finish_reason"], stopped["messages"][0]["content"]) == ("interrupted", "go on")
+    assert whole["messages"][0]["content"] == "go on"
+    assert whole["messages"][1]["content"].split()[-1] == "word19"
+
+
+def test_a_long_paste_is_one_input_and_waits_for_enter(newcomer: Newcomer) -> None:
+    text = "\n".join(f"line {number} of it" for number in range(200))
+    with shell(newcomer, "chat", "-m", "offline/echo", "--name", "talk") as terminal:
+        terminal.send(f"{PASTE}{text}{PASTED}")
+        terminal.wait_for("line 199 of it")
+        assert newcomer.files("runs") == [] or newcomer.said("talk") == []
+        terminal.send("!" + ENTER)
+        terminal.wait_until(lambda screen: screen.count("line 199 of it!") >= 2)
+        terminal.send(":exit" + ENTER)
+        assert terminal.ends() == 0
+    assert [question for question, _ in newcomer.said("talk")] == [text + "!"]
+
+
+def test_vi_keys(newcomer: Newcomer) -> None:
+    with shell(newcomer, "chat", "-m", "offline/echo", "--name", "talk") as terminal:
+        terminal.send(":set keys vi" + ENTER)
+        prompts(terminal, 2)
+        terminal.send("one twx three")
+        terminal.wait_for("You: one twx three")
+        terminal.send(ESCAPE + "0wero" + "A!" + ENTER)
+        terminal.wait_until(lambda screen: screen.count("one two three!") >= 2)
+        terminal.send(":exit" + ENTER)
+        assert terminal.ends() == 0
+    assert [question for question, _ in newcomer.said("talk")] == ["one two three!"]
+
+
+def test_the_picker(newcomer: Newcomer) -> None:
+    for name in ("apples", "pears", "plums"):
+        newcomer.script(f"about {name}", words=("chat", "-m", "offline/echo", "--name", name))
+    with shell(newcomer, LLM_MODEL="offline/echo") as terminal:
+        terminal.send(":load" + ENTER)
+        terminal.wait_for("Search:", "apples", "pears", "plums")
+        terminal.send("plu")
+        terminal.wait_until(lambda screen: "Search: plu" in screen and "> plums" in screen and "pears" not in screen)
+        terminal.send(ENTER)
+        terminal.wait_for("Resuming session: plums.json")
+        prompts(terminal, 2)
+        terminal.send(":load" + ENTER)
+        terminal.wait_for("Search:", "apples")
+        terminal.send(ESCAPE)
+        terminal.wait_until(lambda screen: "Search:" not in screen)
+        terminal.send("still plums" + ENTER)
+        terminal.wait_until(lambda screen: screen.count("still plums") >= 2)
+        terminal.send(":exit" + ENTER)
+        assert terminal.ends() == 0
+    assert [question for question, _ in newcomer.said("plums")] == ["about plums", "still plums"]
+
+
+def test_a_window_closed_in_mid_reply_and_the_next_start(newcomer: Newcomer, slow: SlowServer) -> None:
+    with shell(newcomer, "chat", "-m", "openai/slow", "--name", "talk", **slow.environ) as terminal:
+        terminal.send("go on" + ENTER)
+        terminal.wait_for("word3")
+        terminal.close()
+        assert terminal.ends() == -signal.SIGHUP
+    assert only_turn(newcomer)[2] == "interrupted"
+    with shell(newcomer, "chat", "-r", "talk", "-m", "openai/20-words", **slow.environ) as terminal:
+        terminal.wait_for("[Previous conversation context is loaded]")
+        terminal.send("again" + ENTER)
+        terminal.wait_for("word19")
+        prompts(terminal, 2)
+        terminal.send(":exit" + ENTER)
+        assert terminal.ends() == 0
+    assert [question for question, _ in newcomer.said("talk")] == ["go on", "again"]
+
+
+def test_a_window_that_changes_its_size_in_mid_table(newcomer: Newcomer, slow: SlowServer) -> None:
+    with shell(newcomer, "chat", "-m", "openai/20-rows", "--name", "talk", **slow.environ) as terminal:
+        terminal.send("a table" + ENTER)
+        terminal.wait_for("You: a table")
+        terminal.read(0.15)
+        terminal.resize(24, 40)
+        terminal.read(0.15)
+        terminal.resize(40, 120)
+        prompts(terminal, 2)
+        terminal.wait_for(*(f"end{number}" for number in range(20)))
+        terminal.send(":exit" + ENTER)
+        assert terminal.ends() == 0
+        assert b"Traceback" not in terminal.raw
+    question, answer, reason = only_turn(newcomer)
+    assert (question, answer.count("\n"), reason) == ("a table", 22, "stop")
