@@ -16,6 +16,7 @@ from llmrepl.workspace import Workspace
 if TYPE_CHECKING:
     from llmrepl.sessions.archive import Archive
     from llmrepl.sessions.backup import Backup
+    from llmrepl.sessions.branches import Branch
     from llmrepl.sessions.intake import Intake
     from llmrepl.sessions.keeper import Keeper
     from llmrepl.sessions.model import Session
@@ -122,6 +123,13 @@ def fork(workspace: Workspace, parent: Path | None, at: int | None, name: str | 
     if name is None:
         keeper.notes.clear()  # that another session has the automatic name goes without saying
     return trunk, number
+
+
+def family(workspace: Workspace, name: str) -> list[tuple[int, Branch]]:
+    """The tree of branches that the session `name` is in: how deep each stands, and what it is."""
+    from llmrepl.sessions import branches
+
+    return list(branches.family(branches.read(workspace.directory), name))
 
 
 def context_used(workspace: Workspace) -> tuple[int, int, int | None] | None:

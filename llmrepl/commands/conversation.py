@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from llmrepl import offers
+from llmrepl import offers, rooms
 from llmrepl.commands.registry import PROMPT, argument, command
 from llmrepl.commands.replies import Ask, Document, Edit, Note, Reply
 from llmrepl.errors import WrongUse
-from llmrepl.messages import count
+from llmrepl.messages import count, safe_name
 from llmrepl.workspace import Workspace
 
 if TYPE_CHECKING:
+    from llmrepl.sessions.keeper import Keeper
     from llmrepl.sessions.model import Turn
 
 GROUP = "conversation"
@@ -91,16 +93,19 @@ def reset(workspace: Workspace) -> Reply:
 @command(
     "history",
     "the conversation so far, numbered",
+    argument("--tree", help="the sessions that were branched from one another instead", switch=True),
     argument("n", help="only the last N turns", kind=int, nargs="?", metavar="N"),
     group=GROUP,
     example="history 5",
     where=PROMPT,
 )
-def history(workspace: Workspace, n: int | None) -> Reply:
-    """The turns of the open session."""
+def history(workspace: Workspace, n: int | None, tree: bool) -> Reply:
+    """The turns of the open session, or the branches around it."""
     keeper = workspace.current
     if keeper is None or not keeper.session.turns:
         return Note("nothing was said yet")
+    if tree:
+        return Document("\n".join(_tree(workspace, keeper)))
     if n is not None and n < 1:
         raise WrongUse(f":history: {n} turns cannot be shown", "give a number from 1")
     turns = list(enumerate(keeper.session.turns, 1))
@@ -113,6 +118,18 @@ def history(workspace: Workspace, n: int | None) -> Reply:
         lines += [turn.said("assistant")] if turn.said("assistant") else []
         lines.append("")
     return Document("\n".join(lines).rstrip())
+
+
+def _tree(workspace: Workspace, keeper: Keeper) -> Iterator[str]:
+    """A line for each session in the tree of branches, deeper ones further in, the open one marked."""
+    for depth, branch in rooms.family(workspace, keeper.name):
+        here = branch.name == keeper.name
+        after = f"after turn {branch.after}: " if depth and branch.after else ""
+        turns = len(keeper.session.turns) if here else branch.turns
+        title = (keeper.session.title if here else branch.title) or ""
+        about = "not here any more" if branch.gone and not here else count(turns, "turn")
+        said = f": {safe_name(title)}" if title else ""
+        yield f"{'*' if here else ' '} {'  ' * depth}{after}{safe_name(branch.name)}, {about}{said}"
 
 
 @command(
