@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tomllib
 from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Any
@@ -28,8 +29,10 @@ def write_setting(file: Path, key: str, text: str) -> Value:
     except ValueError as wrong:
         raise WrongUse(f"{key} {wrong}, not '{text[:60]}'", "nothing was changed") from None
     try:
-        document = tomlkit.parse(file.read_bytes().decode()) if file.exists() else tomlkit.document()
-    except (TOMLKitError, UnicodeDecodeError, RecursionError) as error:
+        text = file.read_bytes().decode() if file.exists() else ""
+        tomllib.loads(text)  # what reads the settings is stricter than tomlkit
+        document = tomlkit.parse(text)
+    except (TOMLKitError, ValueError, RecursionError) as error:
         raise WrongUse(f"{file} is not TOML: {str(error)[:200]}", "correct it; nothing was changed") from None
     except OSError as error:
         raise NotSaved(f"{file} cannot be read: {(error.strerror or '').lower()}", "nothing was changed") from error

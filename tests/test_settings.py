@@ -341,9 +341,10 @@ def test_the_documentation_has_every_setting_as_it_is(row: Setting) -> None:
     assert f"| `{row.key}` | {usual} | `{row.variable}` | {row.help}{choices} |" in page
 
 
-def test_a_file_with_line_ends_that_toml_has_not_is_left_alone(tmp_path: Path) -> None:
+@pytest.mark.parametrize("raw", [b'[prompts]\rreview = "x"\n', b"nosuch = {a = 1\n}\n"])
+def test_a_file_that_the_settings_cannot_be_read_from_is_left_alone(tmp_path: Path, raw: bytes) -> None:
     file = tmp_path / "config.toml"
-    file.write_bytes(b'[prompts]\rreview = "x"\n')
+    file.write_bytes(raw)
     with pytest.raises(WrongUse, match="not TOML"):
         write_setting(file, "temperature", "0.5")
-    assert file.read_bytes() == b'[prompts]\rreview = "x"\n'
+    assert file.read_bytes() == raw
