@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import threading
 import time
 from collections.abc import Callable
 from typing import IO, Protocol
@@ -17,6 +19,9 @@ from llmrepl.world import World
 _FRAME = 1 / 30
 _SHARE = 8
 """An update waits until so many times the time that the last one took has passed, but no longer than a frame."""
+
+_STALL = 0.1
+"""Seconds after which a piece that waits is drawn although no other came after it."""
 
 _CODES = re.compile(r"(\x1b\[[\d;]*m)")
 _DIM, _PLAIN = "\x1b[2m", "\x1b[0m"
@@ -40,6 +45,7 @@ class ReplyView:
 
     With `markdown`, on a terminal that can do it, blocks are drawn and only the open one is drawn again; else the text
     is written as it comes. `reasoning` says whether the model's thinking is shown. `clock` gives seconds.
+    After `stall` seconds without another piece, what waits is drawn.
     """
 
     def __init__(
@@ -49,11 +55,13 @@ class ReplyView:
         markdown: bool = True,
         reasoning: bool = True,
         clock: Callable[[], float] = time.monotonic,
+        stall: float = _STALL,
     ) -> None:
         self._console = console
         self._drawn = markdown and drawable(console)
         self._reasoning = reasoning
         self._clock = clock
+        self._stall = stall
         self._part: _Part | None = None
         self._thinks = False
 
@@ -78,9 +86,12 @@ class ReplyView:
             self._console.file.write("\n")
         if self._part is None:
             style = "dim" if thinks else ""
-            self._part = _Drawn(self._console, style, self._clock) if self._drawn else _Written(self._console, style)
+            self._part = self._drawn_part(style) if self._drawn else _Written(self._console, style)
             self._thinks = thinks
         self._part.add(delta)
+
+    def _drawn_part(self, style: str) -> _Part:
+        return _Drawn(self._console, style, self._clock, self._stall)
 
 
 class _Part(Protocol):
@@ -133,28 +144,53 @@ class _Written:
 
 
 class _Drawn:
-    """Markdown drawn as it comes. Pieces that come faster than they can be drawn well are drawn together."""
+    """Markdown drawn as it comes. Pieces that come faster than they can be drawn well are drawn together.
 
-    def __init__(self, console: Console, style: str, clock: Callable[[], float]) -> None:
+    When the stream stalls, a timer draws what waits; `_lock` keeps the two apart.
+    """
+
+    def __init__(self, console: Console, style: str, clock: Callable[[], float], stall: float) -> None:
         self._document = Document(console, style)
         self._screen = Screen(console)
         self._harmless = _Harmless()
         self._clock = clock
         self._waiting: list[str] = []
+        self._stall = stall
         self._next = clock()
+        self._lock = threading.Lock()
+        self._timer: threading.Timer | None = None
+        self._over = False
 
     def add(self, delta: str) -> None:
-        self._waiting.append(delta)
-        now = self._clock()
-        if now >= self._next:
-            rows = self._document.feed(self._taken())
-            self._screen.show(rows, self._document.open_rows())
-            done = self._clock()
-            self._next = done + min(_FRAME, _SHARE * (done - now))
+        with self._lock:
+            self._waiting.append(delta)
+            if self._clock() >= self._next:
+                self._draw()
+            elif self._timer is None:
+                self._timer = threading.Timer(self._stall, self._draw_late)
+                self._timer.daemon = True
+                self._timer.start()
 
     def finish(self) -> None:
-        rows = self._document.feed(self._taken() + self._harmless.rest())
-        self._screen.show(rows + self._document.end(), [])
+        with self._lock:
+            self._over = True
+            if self._timer:
+                self._timer.cancel()
+            rows = self._document.feed(self._taken() + self._harmless.rest())
+            self._screen.show(rows + self._document.end(), [])
+
+    def _draw_late(self) -> None:
+        with self._lock, contextlib.suppress(OSError):  # a terminal that is gone is met by the next piece as well
+            self._timer = None
+            if self._waiting and not self._over:
+                self._draw()
+
+    def _draw(self) -> None:
+        begun = self._clock()
+        rows = self._document.feed(self._taken())
+        self._screen.show(rows, self._document.open_rows())
+        done = self._clock()
+        self._next = done + min(_FRAME, _SHARE * (done - begun))
 
     def _taken(self) -> str:
         text = self._harmless.take("".join(self._waiting))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import time
 from pathlib import Path
 from random import Random
 
@@ -99,7 +100,7 @@ def test_fast_pieces_are_drawn_together_but_the_first_at_once() -> None:
         now[0] += 0.001
         return now[0]
 
-    view = ReplyView(out, clock=clock)
+    view = ReplyView(out, clock=clock, stall=60)
     view.text("one")
     assert lines(screen(written(out), 40)) == ["one"]
     view.text(" two")
@@ -110,6 +111,30 @@ def test_fast_pieces_are_drawn_together_but_the_first_at_once() -> None:
     view.text(" four")
     view.finish()
     assert lines(screen(written(out), 40)) == ["one two three four"]
+
+
+def test_the_last_piece_of_a_burst_appears_although_the_stream_stalls() -> None:
+    now = [0.0]
+    out = console(40)
+
+    def clock() -> float:
+        now[0] += 0.001
+        return now[0]
+
+    view = ReplyView(out, clock=clock, stall=0.02)
+    for burst in (("one", " two"), (" three", " four")):
+        for piece in burst:
+            view.text(piece)
+        end = time.monotonic() + 5
+        while not written(out).endswith(burst[-1]) and time.monotonic() < end:
+            time.sleep(0.005)
+    assert lines(screen(written(out), 40)) == ["one two three four"]
+    view.text(" five")
+    view.finish()
+    whole = written(out)
+    time.sleep(0.05)
+    assert written(out) == whole
+    assert lines(screen(whole, 40)) == ["one two three four five"]
 
 
 def test_words_go_on_appearing_when_a_paragraph_is_longer_than_the_screen() -> None:
