@@ -64,14 +64,14 @@ def write_atomic(
 def write_new(path: Path, data: bytes, *, force: bool) -> None:
     """Write a file that the user named: a new one or (with `force`) in the place of a regular one; devices as they are.
 
-    Raises WrongUse if a file is there, NotSaved if it cannot be written.
+    Raises WrongUse if a file is there, NotSaved if it cannot be written, as through a link.
     """
     try:
         if path.exists() and not path.is_file():
             with open(path, "wb") as device:  # /dev/stdout, a fifo
                 device.write(data)
             return
-        write_atomic(path.resolve() if force else path, data, must_not_exist=not force)
+        write_atomic(path, data, must_not_exist=not force)
     except FileExistsError:
         raise WrongUse(f"{safe_name(str(path))} exists", "choose another file, or use --force") from None
     except OSError as error:

@@ -1,0 +1,67 @@
+"""What the attacks share: the program as it is installed, and a server that nobody should speak to."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.newcomer import Newcomer, Ran
+
+INSTALLED = Path(sys.executable).with_name("llm")
+"""The command that pip makes."""
+
+KEY = "sk-proj-RECOGNISE0123456789abcdefME"
+
+
+@dataclass
+class Evil:
+    """A server that takes connections and answers nothing."""
+
+    listener: socket.socket
+
+    @property
+    def url(self) -> str:
+        """Where it is."""
+        return f"http://127.0.0.1:{self.listener.getsockname()[1]}"
+
+    @property
+    def visited(self) -> bool:
+        """Whether anybody has connected since this was last asked."""
+        try:
+            self.listener.accept()[0].close()
+        except BlockingIOError:
+            return False
+        return True
+
+
+@contextmanager
+def evil_server() -> Iterator[Evil]:
+    """An evil server, until the block ends."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setblocking(False)
+        yield Evil(listener)
+
+
+def installed(person: Newcomer, *words: str, typed: str = "", **environ: str) -> Ran:
+    """Run the installed `llm WORDS` where the person is."""
+    ours = {name: value for name, value in person.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run([INSTALLED, *words], input=typed.encode(), capture_output=True, cwd=person.cwd,
+                          env=ours | environ, timeout=30)
+    return Ran(done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace"))
+
+
+def tree(top: Path) -> dict[str, str | bytes]:
+    """Everything below a directory: what a link says, what a file holds, nothing for a directory."""
+    found: dict[str, str | bytes] = {}
+    for place, directories, files in os.walk(top):
+        for name in directories + files:
+            path = Path(place, name)
+            held = os.readlink(path) if path.is_symlink() else path.read_bytes() if path.is_file() else ""
+            found[str(path.relative_to(top))] = held
+    return found
