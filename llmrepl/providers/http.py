@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from urllib.parse import urlsplit
 
 import httpx
@@ -211,8 +212,9 @@ def _httpx_client(network: Network, site: Site) -> httpx.Client:
     elif site.base_url.startswith("http:") and proxy is None:
         verify = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # trusts nobody, and is not needed: saves 30 ms of loading
     limits = httpx.Limits(max_keepalive_connections=0)
+    no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
     return httpx.Client(verify=verify, proxy=proxy, limits=limits, transport=network.transport, trust_env=False,
-                        follow_redirects=False, headers={"user-agent": "llmrepl"})
+                        follow_redirects=False, cookies=no_cookies, headers={"user-agent": "llmrepl"})
 
 
 def _timeouts(network: Network) -> dict[str, object]:
