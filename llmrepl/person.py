@@ -21,6 +21,9 @@ class Person(Protocol):
     def secret(self, prompt: str) -> str:
         """What is typed unseen. Raises WrongUse where nobody types."""
 
+    def agrees(self, question: str) -> bool:
+        """Whether the answer is yes; True where nobody can be asked."""
+
     def choose(self, wish: Choose) -> str | None:
         """The name of what was picked, None if nothing was. Raises WrongUse where nobody can pick."""
 
@@ -39,6 +42,10 @@ class Nobody:
     def secret(self, prompt: str) -> str:
         """Nobody types."""
         raise WrongUse("there is nobody to type it", "pipe it in: 'llm keys set PROVIDER < FILE'")
+
+    def agrees(self, question: str) -> bool:
+        """A script goes on."""
+        return True
 
     def choose(self, wish: Choose) -> str | None:
         """There is nobody to choose."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from llmrepl.sessions.intake import Intake
     from llmrepl.sessions.keeper import Keeper
     from llmrepl.sessions.model import Session
-    from llmrepl.sessions.secrets import Masking
+    from llmrepl.sessions.secrets import Masking, Secret
 
 
 def archive(workspace: Workspace) -> Archive:
@@ -155,8 +155,8 @@ def masking(workspace: Workspace) -> Masking | None:
     return Masking()
 
 
-def secret_in(text: str) -> bool:
-    """Whether there is a key or a password in a text."""
+def secrets_in(text: str) -> list[Secret]:
+    """The keys and passwords in a text."""
     from llmrepl.sessions import secrets
 
-    return bool(secrets.find(text))
+    return secrets.find(text)

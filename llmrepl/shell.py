@@ -5,7 +5,8 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from llmrepl import turn
+from llmrepl import rooms, turn
+from llmrepl.attach import with_texts
 from llmrepl.commands import line
 from llmrepl.commands.registry import Call, Table
 from llmrepl.commands.replies import Ask, Chat, Choose, Copy, Edit, Leave, Reply, RunScript, Secret, Several, Trouble
@@ -116,6 +117,9 @@ class Shell:
 
     def ask(self, wish: Ask) -> int:
         """Ask the model and draw the reply; its exit code. Raises Failure if nothing could be sent."""
+        if not self._may_be_sent(with_texts(wish.text, self.workspace.attachments)):
+            self.output.note("nothing was sent")
+            return OK
         exchange = turn.ask(
             self.workspace, wish.text, model=wish.model, system=wish.system, replaces=wish.replaces, keep=wish.keep
         )
@@ -136,6 +140,14 @@ class Shell:
         outcome = exchange.outcome
         failures = [f.code for f in (outcome.failure, outcome.unsaved) if f] if outcome else [FAILED]
         return gravest(failures)
+
+    def _may_be_sent(self, text: str) -> bool:
+        """Whether a text goes out as it is: one with a key or a password in it only if the user is sure."""
+        if self.workspace.settings.flag("mask_secrets") or not (found := rooms.secrets_in(text)):
+            return True
+        what = " and ".join(dict.fromkeys(f"{secret.kind} ({secret.shown})" for secret in found[:3]))
+        self.output.note(f"this holds what looks like a secret: {what}; 'llm config set mask_secrets true' masks them")
+        return self.person.agrees("Send and keep it all the same? [y/N] ")
 
     def script(self, wish: RunScript) -> int:
         """Run the inputs of a file."""

@@ -29,6 +29,13 @@ class AtTerminal:
         """What is typed, shown as stars."""
         return PromptSession[str]().prompt(prompt, is_password=True)
 
+    def agrees(self, question: str) -> bool:
+        """Whether the answer begins with a y; Ctrl-C and Ctrl-D are a no."""
+        try:
+            return PromptSession[str]().prompt(question).strip().lower().startswith("y")
+        except (KeyboardInterrupt, EOFError):
+            return False
+
     def choose(self, wish: Choose) -> str | None:
         """Let the user pick, with what is typed narrowing the list."""
         return pick(wish.choices)

@@ -7,7 +7,7 @@ import os
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 
 from llmrepl.paths import private_dir
-from llmrepl.rooms import secret_in
+from llmrepl.rooms import secrets_in
 from llmrepl.workspace import Workspace
 
 
@@ -20,7 +20,7 @@ class PrivateHistory(FileHistory):
 
     def store_string(self, string: str) -> None:
         """Append one input, but not incognito and none with a secret in it; a full disk does not stop the shell."""
-        if self._workspace.incognito or secret_in(string):
+        if self._workspace.incognito or secrets_in(string):
             return
         try:
             super().store_string(string)

@@ -1,0 +1,139 @@
+"""A key is shown nowhere and kept nowhere but where the user put it, and what a user types by mistake is noticed."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+
+import pytest
+
+from tests.newcomer import CHAT, Newcomer
+from tests.providers.loopback import hang_up, serving, sse, status, stream
+from tests.security.attack import KEY, tree
+from tests.test_journeys import CTRL_D, ENTER, shell
+
+Answer = Callable[[BaseHTTPRequestHandler], None]
+
+ECHOES: dict[str, Answer] = {
+    "a refusal": status(401, {"error": {"message": f"Incorrect API key provided: {KEY}", "param": {KEY: KEY}}}),
+    "a bare refusal": status(403, f"no {KEY}"),
+    "a redirect": status(302, Location=f"http://127.0.0.1:1/?key={KEY}"),
+    "a busy server": status(429, {"error": {"message": f"{KEY} is too quick"}}, Retry_After="900"),
+    "an error in the stream": stream(sse({"error": {"message": f"bad {KEY}", "code": KEY}})),
+    "an error after text": stream(sse({"choices": [{"delta": {"content": "so"}}]}, {"error": {"message": KEY}})),
+    "malformed events": stream(sse(f"{{{KEY}", f"{{{KEY}", f"{{{KEY}", f"{{{KEY}", f"{{{KEY}")),
+    "no answer": hang_up,
+}
+
+
+@pytest.mark.parametrize("case", ECHOES)
+def test_a_key_that_the_server_repeats_is_shown_and_kept_nowhere(newcomer: Newcomer, case: str) -> None:
+    with serving(ECHOES[case]) as server:
+        environ = {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": server.url, "LLM_DEBUG": "1", "LLM_MAX_RETRIES": "1"}
+        words = ("chat", "-m", "openai/x", "--keep-going")
+        lines = ("hello", ":retry", ":info", ":usage", ":models openai", ":export md", ":sessions list", ":config list")
+        ran = newcomer.script(*lines, words=words, **environ)
+        more = [newcomer.llm(*words, **environ) for words in (("keys", "list"), ("models", "list", "--refresh"))]
+    assert server.seen and server.seen[0].headers["authorization"] == f"Bearer {KEY}"
+    for one in (ran, *more):
+        assert KEY not in one.out + one.err
+    assert_nowhere(newcomer, KEY)
+
+
+def test_a_key_is_in_no_list_of_processes(newcomer: Newcomer) -> None:
+    """No option takes a key, so none can be asked for by habit either."""
+    for words in (("ask", "--api-key", KEY, "x"), ("chat", "--key", KEY), ("keys", "set", "openai", KEY)):
+        ran = newcomer.llm(*words)
+        assert ran.code == 2
+    newcomer.llm("keys", "set", "openai", typed=f"{KEY}\n")
+    with newcomer.start(*CHAT) as running:
+        assert running.stdin
+        running.stdin.write(b"hello\n")
+        running.stdin.flush()
+        process = Path(f"/proc/{running.pid}")
+        if process.exists():
+            assert KEY.encode() not in (process / "cmdline").read_bytes() + (process / "environ").read_bytes()
+        running.communicate(timeout=20)
+
+
+def test_a_key_of_a_command_is_kept_nowhere(newcomer: Newcomer) -> None:
+    config = newcomer.home / ".config" / "llm" / "config.toml"
+    config.parent.mkdir(parents=True)
+    with serving(status(401, {"error": {"message": KEY}})) as server:
+        config.write_text(f'[providers.mine]\nbase_url = "{server.url}"\napi_key_cmd = "rev {newcomer.home}/vault"\n')
+        (newcomer.home / "vault").write_text(f"{KEY[::-1]}\n")
+        ran = newcomer.script("hello", words=("chat", "-m", "mine/x"), LLM_DEBUG="1")
+    assert server.seen[0].headers["authorization"] == f"Bearer {KEY}"
+    assert "mine" in ran.err and KEY not in ran.out + ran.err
+    assert_nowhere(newcomer, KEY)
+
+
+def test_a_key_is_typed_unseen_and_kept_privately(newcomer: Newcomer) -> None:
+    with shell(newcomer, LLM_MODEL="offline/echo") as terminal:
+        terminal.send(":keys set openai" + ENTER)
+        terminal.wait_for("Key for openai:")
+        terminal.send(KEY + ENTER)
+        terminal.wait_for("is kept in")
+        terminal.send(CTRL_D)
+        assert terminal.ends() == 0
+        assert KEY.encode() not in terminal.raw
+    kept = newcomer.home / ".config" / "llm" / "keys.json"
+    assert KEY in kept.read_text() and stat.S_IMODE(kept.stat().st_mode) == 0o600
+    kept.unlink()
+    assert_nowhere(newcomer, KEY)
+
+
+@pytest.mark.parametrize(("answer", "sent"), [("n", False), ("", False), (CTRL_D, False), ("y", True)])
+def test_a_secret_in_a_prompt_is_asked_about(newcomer: Newcomer, answer: str, sent: bool) -> None:
+    with shell(newcomer, "chat", "-m", "offline/echo", "--name", "talk") as terminal:
+        terminal.send(f"my key is {KEY}" + ENTER)
+        terminal.wait_for("looks like a secret: OpenAI key (sk-p…efME)", "Send and keep it all the same? [y/N]")
+        terminal.send(answer + ("" if answer == CTRL_D else ENTER))
+        terminal.wait_until(lambda screen: screen.count("You:") == 2)
+        terminal.send("without" + ENTER)
+        terminal.wait_until(lambda screen: screen.count("You:") == 3)
+        terminal.send(":exit" + ENTER)
+        assert terminal.ends() == 0
+    asked = [question for question, _ in newcomer.said("talk")]
+    assert asked == ([f"my key is {KEY}"] if sent else []) + ["without"]
+    if not sent:
+        assert_nowhere(newcomer, KEY)
+    assert KEY not in (newcomer.home / ".local" / "state" / "llm" / "history").read_text()
+
+
+def test_a_script_is_told_of_a_secret_and_goes_on(newcomer: Newcomer) -> None:
+    ran = newcomer.script(f"my key is {KEY}")
+    assert (ran.code, ran.out) == (0, f"my key is {KEY}\n")
+    assert "looks like a secret: OpenAI key (sk-p…efME)" in ran.err and KEY not in ran.err
+    (newcomer.cwd / "deploy.sh").write_text(f"export OPENAI_API_KEY={KEY}\n")
+    assert "looks like a secret" in newcomer.script(":attach deploy.sh", "what is this?").err
+    assert "looks like" not in newcomer.script("my key is lost").err
+
+
+def test_a_mistake_of_ours_shows_no_key(newcomer: Newcomer, tmp_path: Path) -> None:
+    """Even a crash with the log turned on: what is printed is where, and not with what."""
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "sitecustomize.py").write_text(
+        "import llmrepl.turn\nllmrepl.turn.Exchange.__iter__ = lambda self: iter([1 / 0])\n")
+    path = f"{tmp_path / 'broken'}:{newcomer.environ['PYTHONPATH']}"
+    with serving(status(500)) as server:
+        environ = {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": server.url, "LLM_DEBUG": "1", "PYTHONPATH": path}
+        ran = newcomer.process("chat", "-m", "openai/x", typed=b"hello\n", **environ)
+    assert "ZeroDivisionError" in ran.err
+    assert KEY not in ran.out + ran.err
+    assert_nowhere(newcomer, KEY)
+
+
+def assert_nowhere(newcomer: Newcomer, key: str) -> None:
+    """The key is in no file of the person's, and in no name of one."""
+    for place in (newcomer.home, newcomer.cwd):
+        held = {name: text for name, text in tree(place).items() if key in name or key.encode() in _raw(text)}
+        assert not held
+
+
+def _raw(held: str | bytes) -> bytes:
+    return held if isinstance(held, bytes) else held.encode()
+
+
