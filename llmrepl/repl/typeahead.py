@@ -10,7 +10,8 @@ import termios
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|O.|.)?")
+_ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|O.|[]P_^X][^\x07\x1b]*(?:\x07|\x1b\\)|.)?")
+"""A function key, or what a terminal answers to a question (CSI, OSC, DCS)."""
 
 
 class Typeahead:

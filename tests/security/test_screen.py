@@ -1,0 +1,130 @@
+"""What others write is text on the screen: it moves no cursor, sets no title, fills no clipboard and types nothing."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from llmrepl.repl.typeahead import typed
+from tests.newcomer import LLM, Newcomer
+from tests.providers.loopback import Answer, serving, sse, status, stream
+from tests.security.attack import KEY
+from tests.terminal import Terminal
+from tests.test_journeys import CTRL_D, ENTER, SlowServer, shell, slow
+
+__all__ = ["slow"]
+
+HOSTILE = (
+    "\x1b]0;owned\x07 \x1b]52;c;b3duZWQ=\x07 \x1b]8;;http://evil\x1b\\link\x1b]8;;\x1b\\ \x1b[2J\x1b[H \x1b[6n \x1b[c "
+    "\x1bP$q\"p\x1b\\ \x1b[?1049h \x9b31m \x9d0;x\x9c \x00\x05\x08\x0b\x0c\x0e\x7f \u202egnp.exe\u202c \u2066x\u2069 "
+    "\U000e0041 a\rb"
+)
+OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\U000e0000-\U000e007f]")
+HARMLESS = OBEYED.sub("?", HOSTILE)
+SEQUENCE = re.compile(rb"\x1b(?:\][^\x07\x1b]*(?:\x07|\x1b\\)?|P[^\x1b]*|\[[0-9;?]*[ -/]*[@-~]|[^\[\]P]?)")
+ANSWERS_OF_TERMINALS = ("\x1b[12;40R", "\x1b[?62;22c", "\x1b[>0;276;0c", "\x1b]11;rgb:0000/0000/0000\x07",
+                        "\x1b]52;c;b3duZWQ=\x1b\\", "\x1bP1$r0m\x1b\\", "\x1b[I", "\x1b[O", "\x1b[<0;3;4M")
+
+
+def delta(**parts: str) -> dict[str, object]:
+    return {"model": parts.get("content", ""), "choices": [{"index": 0, "delta": parts}]}
+
+
+def whole(text: str) -> Answer:
+    """A reply whose every part is `text`."""
+    return stream(sse(delta(reasoning=text), delta(content=text), delta(content=f"\n\n```\n{text}\n```\n\n# {text}\n"),
+                      delta(content=f"\n| {text} | b |\n| - | - |\n| c | {text} |\n\n> {text}\n"), "[DONE]"))
+
+
+def answers(text: str) -> list[Answer]:
+    """What a server says to one question after the other."""
+    error = {"error": {"message": text, "code": text, "type": text}}
+    broken = stream(sse(delta(content=text), error))
+    return [whole(text), status(401, error), broken, status(302, Location=f"/{text[:6]}")]
+
+
+def toml(text: str) -> str:
+    """A text as TOML writes it."""
+    return '"' + "".join(f"\\U{ord(char):08x}" for char in text) + '"'
+
+
+def kinds(raw: bytes) -> set[bytes]:
+    """The kinds of escape sequences: how often and how far the cursor moves is a matter of the text's width."""
+    return {re.sub(rb"\d+", b"1", found) for found in SEQUENCE.findall(raw) if not found.endswith(b"m")}
+
+
+def dialogue(newcomer: Newcomer, text: str) -> bytes:
+    """What the terminal gets of a conversation with a server, settings and session files that all say `text`."""
+    (newcomer.cwd / ".llm.toml").write_text(f"{toml(text)} = 1\ndefault_model = {toml(text)}\n")
+    (newcomer.cwd / ".llm.toml").chmod(0o600)
+    (newcomer.cwd / "note.txt").write_text(text)
+    with serving(*answers(text)) as server:
+        environ = {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": server.url, "LLM_MAX_RETRIES": "0"}
+        lines = ("hello", "again", "and again", "once more", ":history", ":attach note.txt", ":config list")
+        with shell(newcomer, "chat", "-m", "openai/x", "--name", "talk", **environ) as terminal:
+            for line in lines:
+                terminal.send(line + ENTER)
+                done = re.compile(rf"You: {line}\n.*\nYou:\n[^\n]*\Z", re.DOTALL)
+                terminal.wait_until(lambda screen, done=done: bool(done.search(screen)), line)  # type: ignore[misc]
+            terminal.send(CTRL_D)
+            assert terminal.ends() == 0
+            return terminal.raw
+
+
+def test_hostile_text_makes_no_other_sequences_than_harmless_text(tmp_path: Path) -> None:
+    raws = []
+    for name, text in (("hostile", HOSTILE), ("harmless", HARMLESS)):
+        (tmp_path / name).mkdir()
+        raws.append(dialogue(Newcomer.at(tmp_path / name), text))
+    assert b"owned" in raws[0] and b"owned" in raws[1]
+    assert kinds(raws[0]) == kinds(raws[1])
+    shown = SEQUENCE.sub(b"", raws[0]).decode().replace("\r", "")
+    assert not OBEYED.findall(shown)
+
+
+COMMANDS = (
+    ("sessions", "list"), ("sessions", "show", "talk"), ("sessions", "show", "a"), ("sessions", "search", "owned"),
+    ("sessions", "analyze"), ("sessions", "export", "txt", "--session", "talk"), ("models", "list"), ("config", "list"),
+    ("sessions", "show", "\x1b[2J"), ("ask", "-m", "a\x1b[2J/b\x07", "x"), ("chat", "--name", "\x1b[2J"), ("\x1b[2J",),
+)
+
+
+@pytest.mark.parametrize("words", COMMANDS)
+def test_commands_show_no_control_character(newcomer: Newcomer, words: tuple[str, ...]) -> None:
+    newcomer.runs.mkdir()
+    text = HOSTILE.replace("\0", "").replace("/", "")
+    data = {"model": text, "system": text, "turns": [{"messages": [{"role": text, "content": text}]}],
+            "meta": {"title": text, "tags": [text], text: text}}
+    for name in ("talk.json", f"a{text[:60]}.json"):
+        (newcomer.runs / name).write_text(json.dumps(data))
+    config = newcomer.home / ".config" / "llm" / "config.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text(f"{toml(text)} = 1\n[aliases]\n{toml(text)} = {toml(text)}\n")
+    with Terminal([*LLM, *words], cwd=newcomer.cwd, environ=newcomer.environ) as terminal:
+        terminal.ends()
+        raw = terminal.raw
+    assert raw
+    assert kinds(raw) <= {b"\x1b[1K", b"\x1b[K"}
+    assert not OBEYED.findall(SEQUENCE.sub(b"", raw).decode().replace("\r", ""))
+
+
+@pytest.mark.parametrize("answer", ANSWERS_OF_TERMINALS)
+def test_what_a_terminal_answers_is_no_draft(answer: str) -> None:
+    assert typed(f"one {answer}two".encode()) == "one two"
+
+
+def test_what_a_terminal_answers_during_a_reply_is_not_sent(newcomer: Newcomer, slow: SlowServer) -> None:
+    with shell(newcomer, "chat", "-m", "openai/20-words", "--name", "talk", **slow.environ) as terminal:
+        terminal.send("go on" + ENTER)
+        terminal.wait_for("word2")
+        for answer in ANSWERS_OF_TERMINALS:
+            terminal.send(answer)
+        terminal.send("\x1b[200~:exit\n\x1b[201~")
+        terminal.wait_until(lambda screen: screen.count("You:") == 2)
+        terminal.wait_for("You: :exit")
+        assert len(newcomer.said("talk")) == 1 and terminal.process.poll() is None
+        terminal.send(ENTER)
+        assert terminal.ends() == 0
