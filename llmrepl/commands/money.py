@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 
 from llmrepl import rooms
@@ -16,6 +14,7 @@ from llmrepl.money.ledger import first_day
 from llmrepl.money.rates import Entry
 from llmrepl.money.usage import BREAKDOWNS, Used, total, totals
 from llmrepl.money.usage import chart as chart_rows
+from llmrepl.sessions.cells import csv_of
 from llmrepl.workspace import Workspace
 
 GROUP = "money"
@@ -155,8 +154,4 @@ def _json(rows: dict[str, Used], by: str) -> str:
 
 
 def _csv(rows: dict[str, Used], by: str) -> str:
-    out = io.StringIO()
-    writer = csv.DictWriter(out, list(_facts("", Used(), by)), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(_facts(name, used, by) for name, used in rows.items())
-    return out.getvalue()
+    return csv_of(list(_facts("", Used(), by)), (_facts(name, used, by) for name, used in rows.items()))

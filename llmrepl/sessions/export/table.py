@@ -1,15 +1,14 @@
 """CSV: one row a message, the figures of a turn on its last row, so that sums over a column are right.
 
-Cells are text except the figures. By default a cell that a spreadsheet would run as a formula gets an apostrophe in
-front (https://owasp.org/www-community/attacks/CSV_Injection); `original` takes it off again.
+Cells are text except the figures, and inert (see cells.py) unless the user wants them raw.
 """
 
 from __future__ import annotations
 
 import csv
 import io
-import re
 
+from llmrepl.sessions.cells import inert
 from llmrepl.sessions.export import facts
 from llmrepl.sessions.model import Message, Session, Turn
 
@@ -26,9 +25,6 @@ COLUMNS = (
     "latency_ms",
     "status",
 )
-
-_INVISIBLE = "\u00ad\u200b-\u200f\u2060-\u2064\ufeff"
-_FORMULA = re.compile(rf"['\s{_INVISIBLE}]*[=+\-@＝＋－＠\t\r\n]")
 
 Cell = str | int | float
 
@@ -50,11 +46,6 @@ def render(session: Session, options: facts.Options) -> str:
     return out.getvalue()
 
 
-def original(cell: str) -> str:
-    """The text that a cell of ours stands for."""
-    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
-
-
 def _figures(turn: Turn) -> list[Cell]:
     usage = turn.usage
     counts = (usage.prompt_tokens, usage.completion_tokens, facts.total_tokens(turn)) if usage else (None,) * 3
@@ -64,5 +55,4 @@ def _figures(turn: Turn) -> list[Cell]:
 def _cell(value: Cell, raw: bool) -> Cell:
     if not isinstance(value, str):
         return value
-    text = value.replace("\0", "")
-    return f"'{text}" if not raw and _FORMULA.match(text) else text
+    return value.replace("\0", "") if raw else inert(value)

@@ -1,0 +1,35 @@
+"""CSV that a spreadsheet only shows: a text that it would run as a formula gets an apostrophe in front.
+
+https://owasp.org/www-community/attacks/CSV_Injection
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+_INVISIBLE = "\u00ad\u200b-\u200f\u2060-\u2064\ufeff"
+_FORMULA = re.compile(rf"['\s{_INVISIBLE}]*[=+\-@＝＋－＠\t\r\n]")
+
+
+def inert(text: str) -> str:
+    """`text` as a cell that no spreadsheet runs, without NUL."""
+    text = text.replace("\0", "")
+    return f"'{text}" if _FORMULA.match(text) else text
+
+
+def original(cell: str) -> str:
+    """The text that an inert cell stands for."""
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
+
+
+def csv_of(columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> str:
+    """Rows with a heading; lines end with a line feed, texts are inert, and what is None is empty."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(columns)
+    for row in rows:
+        writer.writerow([inert(cell) if isinstance(cell := row[column], str) else cell for column in columns])
+    return out.getvalue()

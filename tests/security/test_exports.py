@@ -1,0 +1,43 @@
+"""What leaves the program as a file is text to whatever opens it, also where it is not the export of a conversation."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+import pytest
+
+from llmrepl.sessions.cells import original
+from tests.newcomer import Newcomer
+
+FORMULAS = ("=cmd|'/c calc'!A1", "+1", "-2+3", "@SUM(A1)", "\t=1", " =1", "'=1", "\uff1d1", "\u200b=1")
+
+
+@pytest.mark.parametrize("formula", FORMULAS)
+def test_a_listing_for_a_spreadsheet_runs_nothing(newcomer: Newcomer, formula: str) -> None:
+    newcomer.runs.mkdir()
+    name = f"{formula.replace('/', '')}.json"
+    data = {"model": formula, "created_at": formula, "turns": [], "meta": {"title": formula, "tags": [formula]}}
+    (newcomer.runs / name).write_text(json.dumps(data))
+    row = only_row(newcomer.llm("sessions", "list", "--format", "csv").out)
+    assert all(not begins_a_formula(cell) for cell in row.values())
+    assert (original(row["filename"]), original(row["model"])) == (name, formula)
+    assert original(row["title"]) == formula
+
+
+@pytest.mark.parametrize("name", ["=1+1", "+1", "-2", "@SUM(A1)"])
+def test_usage_for_a_spreadsheet_runs_nothing(newcomer: Newcomer, name: str) -> None:
+    newcomer.script("hello", words=("chat", "-m", "offline/echo", f"--name={name}"))
+    row = only_row(newcomer.llm("usage", "--breakdown-by", "session", "--format", "csv").out)
+    assert all(not begins_a_formula(cell) for cell in row.values())
+    assert original(row["session"]) == f"{name}.json"
+
+
+def only_row(text: str) -> dict[str, str]:
+    (row,) = csv.DictReader(io.StringIO(text, newline=""))
+    return row
+
+
+def begins_a_formula(cell: str) -> bool:
+    return cell.lstrip(" \u200b").startswith(("=", "+", "-", "@", "\t", "\uff1d"))
