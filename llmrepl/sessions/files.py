@@ -35,6 +35,7 @@ def write_atomic(
     FileExistsError is raised. `mtime_ns` dates the file, otherwise it is of now. On any error the old file is as it
     was and the temporary file is gone. Raises OSError.
     """
+    check_place(path.parent)
     if path.is_symlink():
         raise OSError(errno.ELOOP, "it is a symbolic link", str(path))
     temp = path.with_name(f".{path.name[:12]}.{os.urandom(6).hex()}.tmp")
@@ -59,6 +60,13 @@ def write_atomic(
         unlink_quietly(temp)
         raise
     fsync_dir(path.parent)
+
+
+def check_place(directory: Path) -> None:
+    """Raise OSError if `directory` is missing, or is a link that another user can turn elsewhere at any time."""
+    status = os.lstat(directory)
+    if stat.S_ISLNK(status.st_mode) and status.st_uid not in (os.geteuid(), 0):
+        raise OSError(errno.ELOOP, f"{directory.name} is a link of another user", str(directory))
 
 
 def write_new(path: Path, data: bytes, *, force: bool) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from llmrepl.errors import InUse
+from llmrepl.sessions import files
 from llmrepl.sessions.records import encode_record, read_records
 
 FLUSH_SECONDS = 0.5
@@ -52,6 +53,7 @@ class Journal:
     @classmethod
     def claim(cls, path: Path) -> Journal:
         """Open and lock the journal at `path`, made if missing. Raises InUse if another shell has it."""
+        files.check_place(path.parent)
         while True:
             fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
             try:

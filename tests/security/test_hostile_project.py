@@ -130,8 +130,8 @@ def test_nothing_is_read_or_written_through_a_link(project: Project, tmp_path: P
             ":export md notes.md --force\n:export md fresh.md --force\n:title x\n"
     for words in (("chat", "-m", "offline/echo", "--keep-going"), ("chat", "-m", "offline/echo", "--name", "new")):
         installed(project.person, *words, typed=typed)
-    for command in ("delete", "archive", "recover", "validate"):
-        ran = installed(project.person, "sessions", command, "talk")
+    for command in ("delete talk", "recover talk", "validate talk", "rename talk moved", "archive --older-than 0d"):
+        ran = installed(project.person, "sessions", *command.split())
         assert KEY not in ran.out + ran.err
     assert tree(outside) == before
     assert all((project.person.cwd / name).is_symlink() for name in links)
