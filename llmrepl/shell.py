@@ -20,6 +20,9 @@ from llmrepl.workspace import Workspace
 MOST_SCRIPTS = 20
 """How deep scripts may run one another."""
 
+LOOKED_AT = 1 << 18
+"""Characters of a prompt in which a secret is looked for before it is sent: what takes a tenth of a second."""
+
 
 class Shell:
     """The commands, the workspace that they work on, and where to draw.
@@ -143,7 +146,7 @@ class Shell:
 
     def _may_be_sent(self, text: str) -> bool:
         """Whether a text goes out as it is: one with a key or a password in it only if the user is sure."""
-        if self.workspace.settings.flag("mask_secrets") or not (found := rooms.secrets_in(text)):
+        if self.workspace.settings.flag("mask_secrets") or not (found := rooms.secrets_in(text[:LOOKED_AT])):
             return True
         what = " and ".join(dict.fromkeys(f"{secret.kind} ({secret.shown})" for secret in found[:3]))
         self.output.note(f"this holds what looks like a secret: {what}; 'llm config set mask_secrets true' masks them")

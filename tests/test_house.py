@@ -95,7 +95,7 @@ NEVER = {
     "breakpoint": "is for the bench",
     "input": "reads around the world object",
 }
-NEVER_IMPORTED = {"pickle", "marshal", "shelve", "dill", "yaml", "telnetlib"}
+NEVER_IMPORTED = {"pickle", "marshal", "shelve", "dill", "yaml", "telnetlib", "tarfile", "xml"}
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from llmrepl.sessions.model import Session, Turn
 
 GROUP = "sessions"
+
+MOST_SHOWN = 1000
+"""Characters of another's system prompt that are shown when a session is loaded; ':system' shows all."""
 
 _NAME = argument("name", help="the session: name, file, path or the beginning of a name", source="sessions", nargs="?")
 _DIR = argument("--dir", help="the sessions directory", source="directories", metavar="DIR")
@@ -128,7 +132,14 @@ def resume_session(workspace: Workspace, name: str) -> Reply:
         f"Previous turns: {len(session.turns)}",
         f"Tokens used: {tokens:,}",
     ]
+    if session.system and _by_others(session, path):
+        lines.insert(2, f"System prompt, which others wrote: {safe_name(session.system[:MOST_SHOWN])}")
     return Several([Note("\n".join(lines)), Chat()])
+
+
+def _by_others(session: Session, path: Path) -> bool:
+    """Whether a session was imported, or its file belongs to another user."""
+    return "origin" in (session.meta or {}) or path.stat().st_uid != os.geteuid()
 
 
 @command(
