@@ -248,8 +248,8 @@ class Session(_Part):
 
     @property
     def cost(self) -> float:
-        """The sum of what is known, in USD."""
-        return sum(t.cost_estimate or 0.0 for t in self.turns)
+        """The sum of what is known, in USD; nothing in a file makes it less."""
+        return sum(max(0.0, t.cost_estimate or 0.0) for t in self.turns)
 
     @property
     def unpriced(self) -> int:

@@ -79,20 +79,19 @@ def test_a_project_cannot_send_the_key_to_an_address_of_its_own(project: Project
     assert (ran.code, ran.out) == (2, "")
     assert str(project.person.cwd / file) in ran.err and "base_url" in ran.err.lower() and "nothing was sent" in ran.err
     assert KEY not in ran.err
-    listed = installed(project.person, "models", "list", "--provider", "openai", "--refresh")
+    listed = project.person.llm("models", "list", "--provider", "openai", "--refresh")
     assert KEY not in listed.out + listed.err
     assert not project.evil.visited
 
 
-@pytest.mark.parametrize("line", [*(f"{name}=EVIL" for name in ("HTTPS_PROXY", "ALL_PROXY", "https_proxy")), *REACHES])
-def test_no_variable_of_the_env_file_changes_what_a_request_does(newcomer: Newcomer, line: str) -> None:
+def test_no_variable_of_the_env_file_changes_what_a_request_does(newcomer: Newcomer) -> None:
     """The server of the user's own is not there; what counts is that nobody is asked in its place."""
     config = newcomer.home / ".config" / "llm" / "config.toml"
     config.parent.mkdir(parents=True)
     config.write_text('max_retries = 0\n[providers.mine]\nbase_url = "https://nowhere.invalid/v1"\n')
     with evil_server() as evil:
         file = newcomer.cwd / ".env"
-        file.write_text(line.replace("EVIL", evil.url))
+        file.write_text("\n".join([*(f"{name}={evil.url}" for name in (*REDIRECTS, "https_proxy")), *REACHES]))
         file.chmod(0o600)
         ran = newcomer.llm("ask", "-m", "mine/model", "hello", MINE_API_KEY=KEY)
         assert not evil.visited
@@ -128,10 +127,10 @@ def test_nothing_is_read_or_written_through_a_link(project: Project, tmp_path: P
     before = tree(outside)
     typed = "hello\n:save talk\n:save talk --force\n:save new --force\n:load talk\n:load new\n:export md notes.md\n" \
             ":export md notes.md --force\n:export md fresh.md --force\n:title x\n"
-    for words in (("chat", "-m", "offline/echo", "--keep-going"), ("chat", "-m", "offline/echo", "--name", "new")):
-        installed(project.person, *words, typed=typed)
+    project.person.llm("chat", "-m", "offline/echo", "--keep-going", typed=typed)
+    project.person.llm("chat", "-m", "offline/echo", "--name", "new", typed=typed)
     for command in ("delete talk", "recover talk", "validate talk", "rename talk moved", "archive --older-than 0d"):
-        ran = installed(project.person, "sessions", *command.split())
+        ran = project.person.llm("sessions", *command.split())
         assert KEY not in ran.out + ran.err
     assert tree(outside) == before
     assert all((project.person.cwd / name).is_symlink() for name in links)

@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 
 from llmrepl.repl.typeahead import typed
-from tests.newcomer import LLM, Newcomer
+from tests.newcomer import Newcomer
 from tests.providers.loopback import Answer, serving, sse, status, stream
 from tests.security.attack import KEY
-from tests.terminal import Terminal
 from tests.test_journeys import CTRL_D, ENTER, SlowServer, shell, slow
 
 __all__ = ["slow"]
@@ -51,9 +50,19 @@ def toml(text: str) -> str:
     return '"' + "".join(f"\\U{ord(char):08x}" for char in text) + '"'
 
 
+def prompted(screen: str, line: str) -> bool:
+    """Whether the prompt is there again after `line`, with the toolbar below it."""
+    return bool(re.search(rf"You: {re.escape(line)}\n(?:.*\n)*You:\n[^\n]*\Z", screen))
+
+
 def kinds(raw: bytes) -> set[bytes]:
-    """The kinds of escape sequences: how often and how far the cursor moves is a matter of the text's width."""
-    return {re.sub(rb"\d+", b"1", found) for found in SEQUENCE.findall(raw) if not found.endswith(b"m")}
+    """The kinds of escape sequences; colours, and steps of the cursor, are a matter of the text's width and of time."""
+    return {found for found in SEQUENCE.findall(raw) if not re.fullmatch(rb"\x1b\[[\d;]*[mA-D]", found)}
+
+
+def obeyed(raw: bytes) -> list[str]:
+    """The characters that a terminal obeys, apart from escape sequences and what the prompt moves its cursor with."""
+    return OBEYED.findall(re.sub(r"[\r\b]", "", SEQUENCE.sub(b"", raw).decode()))
 
 
 def dialogue(newcomer: Newcomer, text: str) -> bytes:
@@ -67,8 +76,7 @@ def dialogue(newcomer: Newcomer, text: str) -> bytes:
         with shell(newcomer, "chat", "-m", "openai/x", "--name", "talk", **environ) as terminal:
             for line in lines:
                 terminal.send(line + ENTER)
-                done = re.compile(rf"You: {line}\n.*\nYou:\n[^\n]*\Z", re.DOTALL)
-                terminal.wait_until(lambda screen, done=done: bool(done.search(screen)), line)  # type: ignore[misc]
+                terminal.wait_until(lambda screen, line=line: prompted(screen, line), line)  # type: ignore[misc]
             terminal.send(CTRL_D)
             assert terminal.ends() == 0
             return terminal.raw
@@ -81,19 +89,44 @@ def test_hostile_text_makes_no_other_sequences_than_harmless_text(tmp_path: Path
         raws.append(dialogue(Newcomer.at(tmp_path / name), text))
     assert b"owned" in raws[0] and b"owned" in raws[1]
     assert kinds(raws[0]) == kinds(raws[1])
-    shown = SEQUENCE.sub(b"", raws[0]).decode().replace("\r", "")
-    assert not OBEYED.findall(shown)
+    assert not obeyed(raws[0])
 
 
-COMMANDS = (
-    ("sessions", "list"), ("sessions", "show", "talk"), ("sessions", "show", "a"), ("sessions", "search", "owned"),
-    ("sessions", "analyze"), ("sessions", "export", "txt", "--session", "talk"), ("models", "list"), ("config", "list"),
-    ("sessions", "show", "\x1b[2J"), ("ask", "-m", "a\x1b[2J/b\x07", "x"), ("chat", "--name", "\x1b[2J"), ("\x1b[2J",),
+LOOKING = (":sessions list", ":sessions show talk", ":show a", ":sessions search owned", ":sessions analyze", ":model",
+           ":load talk", ":system", ":export txt", ":models list --filter owned", ":config list", ":cost detailed")
+
+
+def test_what_files_say_is_shown_without_a_control_character(newcomer: Newcomer) -> None:
+    text = lay_out(newcomer)
+    with shell(newcomer, LLM_MODEL="offline/echo") as terminal:
+        for line in LOOKING:
+            terminal.send(line + ENTER)
+            terminal.wait_until(lambda screen, line=line: prompted(screen, line), line)  # type: ignore[misc]
+        terminal.send(CTRL_D)
+        assert terminal.ends() == 0
+        raw = terminal.raw
+    assert text.encode("unicode_escape")[:20] in raw
+    assert not any(kind in raw for kind in (b"\x1b]", b"\x1bP", b"\x1b[2J\x1b[H \x1b[6n", b"\x07", b"\x9b3"))
+    assert not obeyed(raw)
+
+
+REFUSED = (
+    ("\x1b[2J",), ("help", "\x9b2J"), ("ask", "-m", "a\x1b[2J/b\x07", "x"), ("chat", "--name", "\x1b[2J"),
+    ("chat", "-r", "a\u202e"), ("sessions", "show", "\x1b[2J"), ("sessions", "list", "--dir", "\x08\x08"),
+    ("config", "set", "\x1b[2J", "\x07"),
 )
 
 
-@pytest.mark.parametrize("words", COMMANDS)
-def test_commands_show_no_control_character(newcomer: Newcomer, words: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("words", REFUSED)
+def test_what_is_refused_is_named_without_a_control_character(newcomer: Newcomer, words: tuple[str, ...]) -> None:
+    lay_out(newcomer)
+    ran = newcomer.llm(*words, typed="hello\n")
+    assert ran.out + ran.err
+    assert not OBEYED.findall(ran.out + ran.err)
+
+
+def lay_out(newcomer: Newcomer) -> str:
+    """Session files, a configuration and a name that are hostile; what they say."""
     newcomer.runs.mkdir()
     text = HOSTILE.replace("\0", "").replace("/", "")
     data = {"model": text, "system": text, "turns": [{"messages": [{"role": text, "content": text}]}],
@@ -103,12 +136,7 @@ def test_commands_show_no_control_character(newcomer: Newcomer, words: tuple[str
     config = newcomer.home / ".config" / "llm" / "config.toml"
     config.parent.mkdir(parents=True)
     config.write_text(f"{toml(text)} = 1\n[aliases]\n{toml(text)} = {toml(text)}\n")
-    with Terminal([*LLM, *words], cwd=newcomer.cwd, environ=newcomer.environ) as terminal:
-        terminal.ends()
-        raw = terminal.raw
-    assert raw
-    assert kinds(raw) <= {b"\x1b[1K", b"\x1b[K"}
-    assert not OBEYED.findall(SEQUENCE.sub(b"", raw).decode().replace("\r", ""))
+    return text
 
 
 @pytest.mark.parametrize("answer", ANSWERS_OF_TERMINALS)
