@@ -18,7 +18,7 @@ from tests.providers.loopback import serving
 from tests.security.attack import KEY
 
 MIB = 1 << 20
-MEMORY, SECONDS = 400 * MIB, 20.0
+MEMORY, SECONDS = 400 * MIB, 8.0
 
 Answer = Callable[[BaseHTTPRequestHandler], None]
 
@@ -50,7 +50,6 @@ BOMB = gzip.compress(TEXT * 4000, 9)
 
 ANSWERS: dict[str, Answer] = {
     "a line": without_end(200, b"data: ", b"x" * MIB),
-    "comments": without_end(200, b"", b": still thinking\n" * 60_000),
     "a packed text": without_end(200, b"", BOMB, Content_Encoding="gzip"),
     "an error": without_end(500, b'{"error": {"message": "', b"x" * MIB),
     "headers": headers_without_end,

@@ -80,6 +80,8 @@ def test_a_directory_that_is_a_link_of_another_user_is_not_written_to(newcomer: 
         assert "is a link of another user" in ran.err
     for command in (f"delete {name}", f"rename {name} other", "archive --older-than 0d", f"recover {name}"):
         newcomer.llm("sessions", *command.split())
+    with pytest.raises(OSError, match="is a link of another user"):
+        files.write_atomic(newcomer.runs / "talk.json", b"{}")
     assert tree(elsewhere) == before
 
 
