@@ -13,14 +13,21 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from tests.newcomer import Newcomer, Ran
 
-USAGE = {"prompt_tokens": 1200, "completion_tokens": 34, "total_tokens": 1234, "input_tokens": 1200, "output_tokens": 34,
-         "promptTokenCount": 1200, "candidatesTokenCount": 34, "totalTokenCount": 1234}
+USAGE = {
+    "prompt_tokens": 1200,
+    "completion_tokens": 34,
+    "total_tokens": 1234,
+    "input_tokens": 1200,
+    "output_tokens": 34,
+    "promptTokenCount": 1200,
+    "candidatesTokenCount": 34,
+    "totalTokenCount": 1234,
+}
 STORY = "Once upon a time there was a shell. 🐚 It kept every word, also “those” ones.\n\n```py\nprint('x')\n```\n"
 FIXTURES = [
     {"match": {"userMessage": "tell me"}, "response": {"content": STORY, "usage": USAGE}, "chunkSize": 3},

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+PROMISES = ("lost", "damaged", "hung", "leaked")
+"""What must never be: a word lost, a file damaged, a process that does not end, a secret or a control byte let out."""
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -16,3 +19,8 @@ class Outcome:
     hung: bool = False
     leaked: bool = False
     said: str = ""
+
+    @property
+    def broken(self) -> tuple[str, ...]:
+        """The promises that it broke."""
+        return tuple(name for name in PROMISES if getattr(self, name))

@@ -29,6 +29,24 @@ ENTER, ALT_ENTER, CTRL_C, CTRL_D, CTRL_J, CTRL_R, ESCAPE = "\r", "\x1b\r", "\x03
 UP, DOWN, TAB, PASTE, PASTED = "\x1b[A", "\x1b[B", "\t", "\x1b[200~", "\x1b[201~"
 
 
+class Watched(DummyOutput):
+    """A screen that knows when it was last drawn on."""
+
+    def __init__(self) -> None:
+        self._drawn = threading.Event()
+
+    def flush(self) -> None:
+        """Somebody drew."""
+        self._drawn.set()
+
+    def wait_until_still(self) -> None:
+        """Wait until it was drawn on, and then was not for a moment: earlier inputs are read in by then."""
+        self._drawn.wait(5)
+        while self._drawn.is_set():
+            self._drawn.clear()
+            time.sleep(0.1)
+
+
 @dataclass
 class Typist:
     """Types into the prompt of a newcomer who talks to the echo."""
@@ -37,9 +55,9 @@ class Typist:
     out: str = ""
     err: str = ""
 
-    def types(self, *keys: str, pause: float = 0.0) -> int:
-        """Type the keys, with a pause in seconds between them, and Ctrl-D at the end; the exit code."""
-        out, err = io.StringIO(), io.StringIO()
+    def types(self, *keys: str, at_leisure: bool = False) -> int:
+        """Type the keys and Ctrl-D at the end; at leisure, each when what came of the last is seen. The exit code."""
+        out, err, screen = io.StringIO(), io.StringIO(), Watched()
         with open(os.devnull) as nothing, create_pipe_input() as pipe:
             environ = self.newcomer.environ | {"LLM_MODEL": "offline/echo"}
             world = World(environ, self.newcomer.cwd, nothing, out, err)
@@ -49,16 +67,16 @@ class Typist:
 
             def type_all() -> None:
                 for text in (*keys, CTRL_D):
+                    if at_leisure:
+                        screen.wait_until_still()
                     pipe.send_text(text)
-                    time.sleep(pause)
-
                 if not left.wait(5):  # something is in the way of Ctrl-D: a test that fails must end as well
                     pipe.send_text(f"\x07{CTRL_C}{CTRL_C}{CTRL_D}")
 
             left = threading.Event()
             typing = threading.Thread(target=type_all)
             typing.start()
-            code = Loop(workspace, lambda: shell, input=pipe, screen=DummyOutput()).run()
+            code = Loop(workspace, lambda: shell, input=pipe, screen=screen).run()
             left.set()
             typing.join()
         self.out, self.err = out.getvalue(), err.getvalue()
@@ -113,8 +131,8 @@ INPUTS = {
 @pytest.mark.parametrize("case", INPUTS)
 def test_keys(typist: Typist, case: str) -> None:
     keys, expected = INPUTS[case]
-    pause = 0.05 if UP in keys or CTRL_R in keys else 0.0  # earlier inputs are read in while the prompt waits
-    assert (typist.types(*keys, pause=pause) if pause else typist.types("".join(keys))) == 0
+    at_leisure = UP in keys or CTRL_R in keys  # earlier inputs are read in while the prompt waits
+    assert (typist.types(*keys, at_leisure=True) if at_leisure else typist.types("".join(keys))) == 0
     assert typist.asked == expected
     assert "went wrong" not in typist.err
 
@@ -156,7 +174,7 @@ def test_loading_shows_what_the_guide_shows(typist: Typist) -> None:
 
 def test_history_is_kept_for_the_next_shell_and_private(typist: Typist) -> None:
     typist.types("from before", ENTER)
-    typist.types("", UP, ENTER, pause=0.1)
+    typist.types("", UP, ENTER, at_leisure=True)
     assert typist.asked == ["from before", "from before"]
     history = typist.newcomer.home / ".local" / "state" / "llm" / "history"
     assert history.stat().st_mode & 0o777 == 0o600
@@ -165,7 +183,7 @@ def test_history_is_kept_for_the_next_shell_and_private(typist: Typist) -> None:
 
 def test_a_history_that_cannot_be_written_is_said_and_the_shell_works(typist: Typist) -> None:
     (typist.newcomer.home / ".local").write_text("in the way")
-    assert typist.types("one", ENTER, UP, ENTER, pause=0.05) == 0
+    assert typist.types("one", ENTER, UP, ENTER, at_leisure=True) == 0
     assert typist.asked == ["one", "one"]
     assert "what you type is not kept for the next shell" in typist.err
     assert "Errno" not in typist.err
@@ -190,12 +208,12 @@ def test_tab_completes(typist: Typist, typed: str, completed: str) -> None:
     for name in ("first", "second one"):
         typist.newcomer.script("hello", words=(*CHAT, "--name", name))
     # the space and Ctrl-A put "::" before what was completed, so that it becomes a prompt that can be seen
-    typist.types(typed, TAB, " \x01:", ENTER, pause=0.12)
+    typist.types(typed, TAB, " \x01:", ENTER, at_leisure=True)
     assert typist.asked[-1] == completed
 
 
 def test_tab_has_nothing_to_say_in_a_prompt_for_the_model(typist: Typist) -> None:
-    typist.types("sho", TAB, ENTER, pause=0.05)
+    typist.types("sho", TAB, ENTER, at_leisure=True)
     assert typist.asked == ["sho"]
 
 
