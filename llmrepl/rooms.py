@@ -146,6 +146,16 @@ def context_used(workspace: Workspace) -> tuple[int, int, int | None] | None:
     return len(context), prompt_tokens(Request(workspace.model, context, workspace.system)), window
 
 
+def context_share(workspace: Workspace) -> float | None:
+    """How much of the model's context window the conversation fills since its last turn, 1 is all; None if unknown."""
+    session = workspace.current.session if workspace.current else None
+    last = session.turns[-1] if session and session.context_start < len(session.turns) else None
+    if not last or not last.in_context or not last.usage or not last.usage.total_tokens:
+        return None
+    price = workspace.till().price(workspace.choice().resolve(workspace.model))
+    return last.usage.total_tokens / price.context_window if price and price.context_window else None
+
+
 def masking(workspace: Workspace) -> Masking | None:
     """What masks the secrets of a turn, if the user wants that."""
     if not workspace.settings.flag("mask_secrets"):

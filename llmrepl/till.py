@@ -57,7 +57,8 @@ class Ticket:
 class Till:
     """Prices, limits and the ledger.
 
-    `tell` takes what the user should know, `listed` gives what a model's provider said of it in its own list.
+    `left` is what the limits leave after the last request, in USD, None without one. `tell` takes what the user should
+    know, `listed` gives what a model's provider said of it in its own list.
     """
 
     def __init__(self, world: World, settings: Settings, places: Places, tell: Callable[[str], None],
@@ -72,6 +73,7 @@ class Till:
         self.session: Limit | None = None
         self.daily: Limit | None = None
         self.spent = 0.0
+        self.left: float | None = None
         self.incognito = False
         if (usd := settings.number("default_budget")) is not None:
             self.set_session(usd)
@@ -92,9 +94,7 @@ class Till:
 
     def open(self, chosen: Chosen, most_tokens: Callable[[], int]) -> Ticket:
         """Let a request through that reads `most_tokens` (counted only if there is a limit). Raises OverBudget."""
-        limits = [(self.session, self.spent)] if self.session else []
-        if self.daily:
-            limits.append((self.daily, self.spent_today()))
+        limits = self._limits()
         if not limits:
             return Ticket(None, None, None, None, 0)
         price = self.price(chosen)
@@ -112,20 +112,25 @@ class Till:
         """Record what a request was; returns its cost in USD, None if unknown. In incognito amounts only are kept."""
         cost = self._cost(chosen, usage)
         self.spent += cost or 0.0
-        now = self._world.now()
-        used = usage or Usage(0, 0)
-        names = ("", "", "") if self.incognito else (chosen.provider, chosen.shown, session)
-        entry = Entry(
-            now.timestamp(), f"{now:%Y-%m-%d}", *names, kind, used.prompt_tokens, used.completion_tokens,
-            used.cached_tokens, used.reasoning_tokens, cost if usage else 0.0, used.estimated,
-        )
+        entry = self._entry(chosen, usage, cost, kind, session)
         number = ticket.reserved
         self._record(lambda: self._ledger.add(entry) if number is None else self._ledger.settle(number, entry))
-        limits = [(self.session, self.spent)] if self.session else []
-        limits += [(self.daily, self.spent_today())] if self.daily else []
+        limits = self._limits()
+        self.left = min((limit.left(spent) for limit, spent in limits), default=None)
         for alert in filter(None, (limit.alert(spent) for limit, spent in limits)):
             self._tell(alert)
         return cost
+
+    def retried(self, ticket: Ticket, chosen: Chosen, usage: Usage | None, *, session: str) -> None:
+        """Record an attempt that failed and is made again; `usage` if it may cost something. Raises OverBudget."""
+        cost = self._cost(chosen, usage)
+        self.spent += cost or 0.0
+        entry = self._entry(chosen, usage, cost, "retried", session)
+        self._record(lambda: self._ledger.add(entry))
+        if cost and ticket.left is not None:
+            ticket.left -= cost
+            if ticket.left < cost:
+                raise OverBudget("the budget has too little left for another try", GO_ON)
 
     def release(self, ticket: Ticket) -> None:
         """Take back what was reserved for a request that is not sent after all."""
@@ -147,6 +152,19 @@ class Till:
         if self.daily:
             lines.append(f"Today: {money(self.spent_today())} of {_of(self.daily)}")
         return "\n".join(lines)
+
+    def _limits(self) -> list[tuple[Limit, float]]:
+        """The limits, each with what is spent of it."""
+        limits = [(self.session, self.spent)] if self.session else []
+        return limits + ([(self.daily, self.spent_today())] if self.daily else [])
+
+    def _entry(self, chosen: Chosen, usage: Usage | None, cost: float | None, kind: str, session: str) -> Entry:
+        now, used = self._world.now(), usage or Usage(0, 0)
+        names = ("", "", "") if self.incognito else (chosen.provider, chosen.shown, session)
+        return Entry(
+            now.timestamp(), f"{now:%Y-%m-%d}", *names, kind, used.prompt_tokens, used.completion_tokens,
+            used.cached_tokens, used.reasoning_tokens, cost if usage else 0.0, used.estimated,
+        )
 
     def _cost(self, chosen: Chosen, usage: Usage | None) -> float | None:
         if usage is None:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from llmrepl.attach import with_texts
 from llmrepl.errors import Failure, NotSaved, OverBudget
-from llmrepl.providers.base import Event, Finish, Message, Notice, Provider, Reasoning, Request, Text, Usage
+from llmrepl.providers.base import Event, Finish, Message, Notice, Provider, Reasoning, Request, Text, Usage, Waiting
 from llmrepl.providers.estimate import estimated, prompt_tokens, tokens, utf8_size
+from llmrepl.providers.failures import ProviderFailure
 from llmrepl.providers.opening import options_of
 from llmrepl.rooms import masking
 from llmrepl.sessions.reply import Reply
@@ -29,13 +30,15 @@ KINDS = {INTERRUPTED: "interrupted", ERROR: "failed"}
 class Outcome:
     """How a turn ended. `cost` is USD, None if unknown; `failure` what went wrong; `unsaved` why it is not on disk.
 
-    `session` and `number` say where the turn is kept, None when it is not.
+    `left` is what the budget leaves, in USD, None without one. `session` and `number` say where the turn is kept, None
+    when it is not.
     """
 
     text: str
     finish_reason: str
     usage: Usage | None
     cost: float | None
+    left: float | None
     latency_ms: float
     model: str
     session: str | None
@@ -130,7 +133,8 @@ class Exchange:
         reason = self._reason(text)
         usage = self._usage
         stopped = self._failure is None and self._finish is None  # by the user: what was sent is paid all the same
-        if usage is None and (text or stopped):
+        worked = isinstance(self._failure, ProviderFailure) and self._failure.worked
+        if usage is None and (text or stopped or worked):
             usage = estimated(self._request, self._replied)
         cost = self._workspace.till().settle(
             self._ticket, self._chosen, usage, kind=KINDS.get(reason, "reply"), session=self._session or ""
@@ -143,6 +147,7 @@ class Exchange:
             finish_reason=reason,
             usage=usage,
             cost=cost,
+            left=self._workspace.till().left,
             latency_ms=latency,
             model=self._model,
             session=self._session,
@@ -188,6 +193,9 @@ class Exchange:
                 self._usage = event
             elif isinstance(event, Finish):
                 self._finish = event.reason
+            elif isinstance(event, Waiting) and not event.seconds:
+                usage = estimated(self._request, 0) if event.worked else None
+                self._workspace.till().retried(self._ticket, self._chosen, usage, session=self._session or "")
             yield event
             if self._ticket.overrun(tokens(self._replied)):
                 raise OverBudget("the reply was stopped where the budget ends", GO_ON)

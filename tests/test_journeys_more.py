@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 
 from tests.newcomer import Newcomer
+from tests.providers.loopback import KEY, serving, sse, stream
 from tests.terminal import Terminal
 from tests.test_journeys import CTRL_C, CTRL_D, ENTER, SlowServer, only_turn, shell, slow
 
@@ -139,3 +140,18 @@ def test_a_window_that_changes_its_size_in_mid_table(newcomer: Newcomer, slow: S
         assert b"Traceback" not in terminal.raw
     question, answer, reason = only_turn(newcomer)
     assert (question, answer.count("\n"), reason) == ("a table", 22, "stop")
+
+
+def test_the_figures_say_what_a_reply_cost_what_is_left_and_how_full_the_context_is(newcomer: Newcomer) -> None:
+    counts = {"prompt_tokens": 31_990, "completion_tokens": 10, "total_tokens": 32_000}
+    hello = {"choices": [{"delta": {"content": "Hello"}, "finish_reason": "stop"}]}
+    with serving(stream(sse(hello, {"choices": [], "usage": counts}, "[DONE]"))) as server:
+        environ = {"OPENAI_BASE_URL": f"{server.url}/v1", "OPENAI_API_KEY": KEY}
+        with shell(newcomer, "chat", "-m", "openai/gpt-4o-mini", "-b", "0.50", **environ) as terminal:
+            terminal.send("hi" + ENTER)
+            screen = prompts(terminal, 2)
+            terminal.send(CTRL_D)
+            assert terminal.ends() == 0
+    assert "31,990→10 (32,000 tokens)" in screen
+    assert "$0.0048 · $0.4952 left" in screen
+    assert "1 turn · 25% of context · $0.0048 of $0.50" in screen

@@ -125,7 +125,8 @@ def usage(
 def _table(rows: dict[str, Used], by: str) -> Table:
     columns = (Column(by.capitalize(), "name"), Column("Requests", "count"), Column("Prompt Tokens", "count"),
                Column("Completion Tokens", "count"), Column("Cost", "usd"), Column("Unpriced", "count"))
-    cells = [(name or "(incognito)", u.requests, u.prompt_tokens, u.completion_tokens, _known(u), u.unpriced)
+    unnamed = "(no session)" if by == "session" else "(incognito)"
+    cells = [(name or unnamed, u.requests, u.prompt_tokens, u.completion_tokens, _known(u), u.unpriced)
              for name, u in rows.items()]
     return Table(columns, cells)
 

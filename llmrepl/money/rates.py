@@ -64,7 +64,7 @@ def at(rate: Rate, prompt_tokens: int) -> float:
 class Entry:
     """One request. `at` is seconds since 1970, `day` the local date, `cost` USD or None if unknown.
 
-    `kind` is `reply`, `interrupted` or `failed`. `provider`, `model` and `session` are empty in incognito.
+    `kind` is `reply`, `interrupted`, `failed` or `retried`. `provider`, `model` and `session` are empty in incognito.
     """
 
     at: float

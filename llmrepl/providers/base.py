@@ -100,11 +100,13 @@ class Notice:
 class Waiting:
     """The request failed before any text and is tried again: about `seconds` are left of the wait, `why` says why.
 
-    Sent about once a second while waiting, so that a face can show a countdown; a new attempt begins at 0.
+    Sent about once a second while waiting, so that a face can show a countdown; a new attempt begins at 0. `worked`:
+    the server may ask money for the attempt that failed.
     """
 
     seconds: float
     why: str
+    worked: bool = False
 
 
 Event = Text | Reasoning | Usage | Finish | Notice | Waiting

@@ -23,13 +23,17 @@ _DEPTH = 8
 class ProviderFailure(Failure):
     """A request that failed at the server or on the way; `retry`: it may be sent again if no text came.
 
-    `after` is the wait in seconds that the server asked for.
+    `after` is the wait in seconds that the server asked for. `worked`: it took the request and may ask money for it,
+    though no text came.
     """
 
-    def __init__(self, what: str, next: str = "", *, retry: bool = False, after: float | None = None) -> None:
+    def __init__(
+        self, what: str, next: str = "", *, retry: bool = False, after: float | None = None, worked: bool = False
+    ) -> None:
         super().__init__(what, next)
         self.retry = retry
         self.after = after
+        self.worked = worked
 
 
 @dataclass(frozen=True, slots=True)

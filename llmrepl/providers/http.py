@@ -225,13 +225,15 @@ def _timeouts(network: Network) -> dict[str, object]:
 def _dropped(error: httpx.HTTPError, site: Site, *, begun: bool) -> ProviderFailure:
     if begun:
         return ProviderFailure(f"the connection to {site.vendor} broke in the middle of the reply", KEPT)
-    return ProviderFailure(f"{site.vendor} closed the connection before it answered", "try again", retry=True)
+    return ProviderFailure(f"{site.vendor} closed the connection before it answered", "try again", retry=True,
+                           worked=True)
 
 
 def _late(deadline: Deadline, site: Site, *, begun: bool) -> ProviderFailure:
     if begun:
         return ProviderFailure(f"{site.vendor} sent no text for {deadline.seconds:g} s", KEPT)
-    return ProviderFailure(f"{site.vendor} sent no text within {deadline.seconds:g} s", "try again, or another model")
+    return ProviderFailure(f"{site.vendor} sent no text within {deadline.seconds:g} s", "try again, or another model",
+                           worked=True)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -65,7 +65,7 @@ def _ending(reply: Reply, request: Request, said: bool) -> Iterator[Event]:
         if reply.size:
             yield _usage_of_part(reply, request)
         raise ProviderFailure("the reply was cut off: the server ended it without a finish",
-                              KEPT if reply.size else "try again", retry=not reply.size)
+                              KEPT if reply.size else "try again", retry=not reply.size, worked=True)
     usage, complaint = reported_usage(reply.counts, reply.size)
     if complaint:
         yield Notice(complaint)

@@ -42,8 +42,9 @@ def retrying(attempt: Callable[[], Generator[Event, None, None]], retries: Retri
                 if tried > 1 and not begun:
                     failure.next = f"{failure.next} (tried {tried} times)"
                 raise
-            why, seconds = failure.what, failure.after
+            why, seconds, worked = failure.what, failure.after, failure.worked
         yield from _countdown(seconds if seconds is not None else back_off(tried, retries.random()), why, retries)
+        yield Waiting(0, why, worked)
 
 
 def back_off(tried: int, random: float) -> float:
@@ -56,4 +57,3 @@ def _countdown(seconds: float, why: str, retries: Retries) -> Iterator[Event]:
     while (left := until - retries.monotonic()) > 0:
         yield Waiting(left, why)
         retries.sleep(min(1.0, left))
-    yield Waiting(0, why)

@@ -14,6 +14,7 @@ from prompt_toolkit.enums import EditingMode
 from prompt_toolkit.input import Input
 from prompt_toolkit.output import Output as Screen
 
+from llmrepl.errors import Failure
 from llmrepl.repl.at_terminal import AtTerminal
 from llmrepl.repl.banner import opening
 from llmrepl.repl.highlight import STYLE, InputLexer
@@ -23,6 +24,7 @@ from llmrepl.repl.keys import key_bindings, unquoted
 from llmrepl.repl.toolbar import toolbar
 from llmrepl.repl.typeahead import Typeahead
 from llmrepl.repl.words import LEAVE, hint_for
+from llmrepl.rooms import context_share
 from llmrepl.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -52,6 +54,7 @@ class Loop:
         self._tab: Completer | None = None
         self._interrupted_at = float("-inf")
         self._warmed = False
+        self._share: float | None = None
         self._lexer = InputLexer()
         self._typeahead = Typeahead(workspace.world.stdin.fileno())
         self._prompt: PromptSession[str] = PromptSession(
@@ -67,7 +70,7 @@ class Loop:
             multiline=True,
             prompt_continuation="",
             key_bindings=key_bindings(),
-            bottom_toolbar=lambda: toolbar(workspace),
+            bottom_toolbar=lambda: toolbar(workspace, self._share),
             enable_suspend=True,
             enable_open_in_editor=True,
             input=input,
@@ -135,6 +138,9 @@ class Loop:
         shell.greet = False
         with contextlib.suppress(KeyboardInterrupt), self._typeahead.collect():
             shell.run(text)  # after Ctrl-C what had come is kept, and said to be cut off
+        self._share = None
+        with contextlib.suppress(Failure):  # a session may name a model that does not exist here
+            self._share = context_share(self._workspace)
         return shell.greet
 
     def _ctrl_c(self) -> None:

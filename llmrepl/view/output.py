@@ -126,7 +126,7 @@ class PlainOutput:
 
 
 def footer(outcome: Outcome) -> str:
-    """The line of figures after a reply: tokens in→out (total), seconds, cost."""
+    """The line of figures after a reply: tokens in→out (total), seconds, cost, what the budget leaves."""
     parts = []
     if outcome.usage:
         u = outcome.usage
@@ -135,6 +135,8 @@ def footer(outcome: Outcome) -> str:
     if outcome.usage:
         parts.append(f"cost {money(outcome.cost)}" if outcome.cost is None else
                      money(outcome.cost, about=outcome.usage.estimated))
+    if outcome.left is not None:
+        parts.append(f"{money(outcome.left)} left")
     return " · ".join(parts)
 
 
