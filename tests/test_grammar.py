@@ -188,3 +188,8 @@ def test_what_is_made_from_the_table_is_current(name: str) -> None:
 def test_two_dashes_are_no_name(sessions: Newcomer) -> None:
     with pytest.raises(WrongUse, match="new cannot be '--'"):
         all_commands().parse(["sessions", "rename", "--", "a", "--"], TERMINAL)
+
+
+def test_two_dashes_may_be_what_an_option_looks_for(sessions: Newcomer) -> None:
+    assert all_commands().parse(["sessions", "list", "--contains=--"], TERMINAL).values["contains"] == "--"
+    assert sessions.llm("sessions", "list", "--contains=--").code == 0

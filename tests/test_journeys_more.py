@@ -149,9 +149,23 @@ def test_the_figures_say_what_a_reply_cost_what_is_left_and_how_full_the_context
         environ = {"OPENAI_BASE_URL": f"{server.url}/v1", "OPENAI_API_KEY": KEY}
         with shell(newcomer, "chat", "-m", "openai/gpt-4o-mini", "-b", "0.50", **environ) as terminal:
             terminal.send("hi" + ENTER)
-            screen = prompts(terminal, 2)
+            screen = terminal.wait_for("1 turn")
             terminal.send(CTRL_D)
             assert terminal.ends() == 0
     assert "31,990→10 (32,000 tokens)" in screen
     assert "$0.0048 · $0.4952 left" in screen
     assert "1 turn · 25% of context · $0.0048 of $0.50" in screen
+
+
+def test_help_fits_on_one_screen_and_a_long_sentence_breaks_between_words(newcomer: Newcomer) -> None:
+    with shell(newcomer, LLM_MODEL="offline/echo") as terminal:
+        terminal.resize(24, 80)
+        terminal.send(":help" + ENTER)
+        prompts(terminal, 2)
+        on_screen = "\n".join(terminal.screen)
+        assert "You: :help\nType a question, or a command." in on_screen, "its first line has not scrolled away"
+        assert "sessions resume, show, export, list" in on_screen
+        terminal.send(":model foo/bar" + ENTER)
+        terminal.wait_for("there is no provider 'foo'", "anthropic")
+        terminal.send(CTRL_D)
+        assert terminal.ends() == 0

@@ -72,7 +72,7 @@ def config_get(workspace: Workspace, key: str) -> Reply:
 
 @command(
     "config set",
-    "write a setting into the configuration file; its comments stay",
+    "write a setting into the configuration file",
     argument("key", help="the setting", source="config"),
     argument("value", help="its new value"),
     group=GROUP,

@@ -21,7 +21,7 @@ GROUP = "conversation"
 
 @command(
     "model",
-    "show the model, or switch to another in mid-conversation",
+    "show the model, or switch to another",
     argument("id", help="the model, as PROVIDER/MODEL", source="models", nargs="?"),
     group=GROUP,
     example="model openai/gpt-4o-mini",
@@ -75,7 +75,7 @@ def new(workspace: Workspace) -> Reply:
 
 @command(
     "reset",
-    "clear the context: the model forgets, the record stays on disk",
+    "clear the context; the record stays on disk",
     group=GROUP,
     example="reset",
     where=PROMPT,
@@ -157,7 +157,7 @@ def retry(workspace: Workspace, id: str | None) -> Reply:
 
 @command(
     "undo",
-    "take the last turns back: they leave the context and stay on disk",
+    "take turns out of the context; they stay on disk",
     argument("n", help="how many (1)", kind=int, default=1, nargs="?", metavar="N"),
     group=GROUP,
     example="undo 2",

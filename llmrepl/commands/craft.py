@@ -29,7 +29,7 @@ _FENCE = re.compile(
 
 @command(
     "attach",
-    "add a file, an image or a command's output to the next prompt",
+    "add a file, image or command's output to what you ask",
     argument("--clear", help="attach nothing after all", switch=True),
     argument("what", help="a path, or ! and a command", source="files", rest=True),
     group=GROUP,
@@ -73,7 +73,7 @@ def _file(workspace: Workspace, given: str) -> Attachment:
 
 @command(
     "edit",
-    "edit an earlier prompt in your editor, and go on from there",
+    "edit an earlier prompt, and go on from there",
     argument("turn", help="its number in ':history' (the last one)", kind=int, nargs="?", metavar="TURN"),
     group=GROUP,
     example="edit 3",
@@ -101,9 +101,10 @@ def edit(workspace: Workspace, turn: int | None) -> Reply:
 
 @command(
     "compact",
-    "replace older turns in the context by a summary; the originals stay on disk",
+    "put a summary in the place of older turns",
     group=GROUP,
     example="compact",
+    at_end="The originals stay on disk.",
     where=PROMPT,
 )
 def compact(workspace: Workspace) -> Reply:
@@ -152,7 +153,7 @@ def copy(workspace: Workspace, what: str | None, n: int | None) -> Reply:
 
 @command(
     "incognito",
-    "from here on nothing of the conversation reaches any file",
+    "from here on nothing reaches any file",
     argument("state", help="on or off", choices=("on", "off"), nargs="?"),
     group=GROUP,
     example="incognito on",

@@ -144,7 +144,7 @@ def _by_others(session: Session, path: Path) -> bool:
 
 @command(
     "sessions show",
-    "show one session: figures, first and last exchange, cost by turn",
+    "one session: figures, exchanges, cost by turn",
     _NAME,
     _DIR,
     argument("--full", help="the whole conversation", switch=True),

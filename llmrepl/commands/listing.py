@@ -86,7 +86,7 @@ def sessions_list(
 
 @command(
     "sessions search",
-    "find a text in all messages: session, turn, and the text around it",
+    "find a text in all messages, with its turn",
     _MODEL,
     _SINCE,
     _UNTIL,

@@ -107,7 +107,7 @@ _AT = argument("--at", help="the last turn that the branch has", kind=int, metav
 
 @command(
     "fork",
-    "branch from here, or from an earlier turn, under another name",
+    "branch from here or from an earlier turn",
     _AT,
     argument("name", help="the branch's name, or that of a session to branch from", source="sessions", nargs="?"),
     group=GROUP,

@@ -20,7 +20,7 @@ _NAMES = argument("names", help="only these sessions, by name or path", source="
 
 @command(
     "sessions validate",
-    "check session files: line, column and reason for each that is damaged",
+    "check session files: line, column and reason",
     _NAMES,
     _DIR,
     group=GROUP,
@@ -44,7 +44,7 @@ def validate(workspace: Workspace, names: list[str], dir: str | None) -> Reply:
 
 @command(
     "sessions recover",
-    "mend a damaged session file; the original is kept as .backup",
+    "mend a damaged session; the original is kept",
     argument("name", help="the session, by name or path", source="sessions"),
     argument("--dry-run", help="only say what could be brought back", switch=True),
     _DIR,
@@ -68,7 +68,7 @@ def recover(workspace: Workspace, name: str, dry_run: bool, dir: str | None) -> 
 
 @command(
     "sessions scan",
-    "find keys, tokens and passwords in sessions, and mask them with --fix",
+    "find keys and passwords in sessions, --fix masks them",
     _NAMES,
     argument("--fix", help="replace them in the files", switch=True),
     argument("--dry-run", help="with --fix: only say what would be replaced", switch=True),

@@ -21,7 +21,7 @@ RATES = ("input", "output", "cache_read", "cache_write")
 
 @command(
     "models list",
-    "the models that can be asked, with context window and price",
+    "the models, with context window and price",
     argument("--filter", help="only models with these words in their name", metavar="WORDS"),
     argument("--provider", help="of one provider, also without its key", source="providers"),
     argument("--details", help="more about each", switch=True),
@@ -57,7 +57,7 @@ def models_list(
 
 @command(
     "models info",
-    "what is known of a model: context window, prices, where it is asked",
+    "one model: context window, prices, where it is asked",
     argument("model", help="provider/model or an alias", source="models"),
     argument("--json", help="as JSON", switch=True),
     group=GROUP,

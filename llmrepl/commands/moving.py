@@ -48,7 +48,7 @@ def delete(workspace: Workspace, names: list[str], dry_run: bool, dir: str | Non
 
 @command(
     "sessions restore",
-    "bring sessions back from the trash or the archive, byte for byte",
+    "bring sessions back from the trash or the archive",
     argument("names", help="their names; none: list what there is", source="removed", nargs="*", metavar="NAME"),
     _DRY,
     _DIR,
@@ -111,12 +111,13 @@ def _each(workspace: Workspace, paths: list[Path], move: Callable[[Path], Path],
 
 @command(
     "sessions backup",
-    "copy what is new or changed into another directory, read it back, and keep there what is gone here",
+    "copy what is new or changed into another directory",
     argument("to", help="the directory to copy to, made if it is missing", source="directories"),
     _DRY,
     _DIR,
     group=GROUP,
     example="sessions backup ~/backup/sessions",
+    at_end="Each copy is read back; what is gone here is kept there.",
 )
 def backup(workspace: Workspace, to: str, dry_run: bool, dir: str | None) -> Reply:
     """Sessions, archive and trash; the copy is a sessions directory like any other."""
@@ -132,13 +133,14 @@ def backup(workspace: Workspace, to: str, dry_run: bool, dir: str | None) -> Rep
 
 @command(
     "sessions import",
-    "take in conversations of other programs: llm's logs.db, ChatGPT's export, OpenAI JSONL, our own txt and md",
+    "take in the conversations of other programs",
     argument("file", help="the file", source="files"),
     argument("--source", help="what it is, if that cannot be told", choices=("llm", "chatgpt", "openai", "llmrepl")),
     _DRY,
     _DIR,
     group=GROUP,
     example="sessions import conversations.json",
+    at_end="It reads llm's logs.db, ChatGPT's export, OpenAI JSONL, and our own txt and md.",
 )
 def import_(workspace: Workspace, file: str, source: str | None, dry_run: bool, dir: str | None) -> Reply:
     """Each conversation becomes a session; one that was imported before is not written again."""

@@ -21,7 +21,7 @@ SCRIPTS = {"bash": "llm.bash", "zsh": "_llm", "fish": "llm.fish", "powershell": 
 
 @command(
     "chat",
-    "start the shell: chat, and manage conversations without leaving it",
+    "start the shell",
     argument("-m", "--model", help="the model, as PROVIDER/MODEL", source="models"),
     argument("-s", "--system", help="the system prompt"),
     argument("-b", "--budget", help="USD that this session may cost", kind=float, metavar="USD"),
@@ -87,7 +87,7 @@ def chat(
 
 @command(
     "ask",
-    "ask one question; text that is piped in is its context",
+    "ask one question; piped text is its context",
     argument("--model", "-m", help="the model, as PROVIDER/MODEL", source="models"),
     argument("--system", "-s", help="the system prompt"),
     argument("--save", help="keep it as a session", switch=True),

@@ -225,8 +225,11 @@ def parse_arguments(found: Command, words: Sequence[str], face: str) -> Call:
     values = vars(parser.parse_args(list(words)))
     values.pop("help")
     for a in found.arguments:
-        if a.positional and not a.nargs and not a.rest and isinstance(values[a.dest], list):  # argparse took a `--` out
+        if a.nargs or a.rest or not isinstance(values[a.dest], list):
+            continue
+        if a.positional:  # argparse took a `--` out
             parser.error(f"{a.dest} cannot be '--'")
+        values[a.dest] = "--"
     if found.rest:
         given = values[found.rest.dest]
         values[found.rest.dest] = " ".join(given) if isinstance(given, list) else given or ""

@@ -46,10 +46,13 @@ class Panel:
 
 @dataclass
 class Document:
-    """A text that is the result: an export, a page of help, JSON. `markdown` may be rendered on a screen."""
+    """A text that is the result: an export, a page of help, JSON.
+
+    `brief` is shown instead on a screen that the text does not fit on.
+    """
 
     text: str
-    markdown: bool = False
+    brief: Reply | None = None
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from types import ModuleType
 
 from llmrepl.commands import (
@@ -27,7 +28,8 @@ from llmrepl.commands.registry import (
     command,
     parser_for,
 )
-from llmrepl.commands.replies import Document, Reply
+from llmrepl.commands.replies import Column, Document, Reply, Several
+from llmrepl.commands.replies import Table as Names
 from llmrepl.workspace import Workspace
 
 TOPICS: tuple[ModuleType, ...] = (
@@ -45,15 +47,32 @@ def all_commands() -> Table:
     return Table([*rows, _help(rows)])
 
 
-def overview(rows: list[Command]) -> str:
-    """All commands, grouped, a line each."""
-    lines = ["Type a question, or a command. At the prompt commands begin with ':', in a terminal with 'llm '.", ""]
+FACES = "Type a question, or a command. At the prompt commands begin with ':', in a terminal with 'llm '."
+
+
+def overview(rows: list[Command]) -> Document:
+    """All commands, grouped, a line each; on a small screen their names."""
+    lines = [FACES, ""]
     width = max(len(_shown(c)) for c in rows)
     for group in GROUPS:
         lines.append(group.capitalize())
         lines += [f"  {_shown(c):{width}}  {c.help}" for c in rows if c.group == group]
     lines += ["", "help COMMAND explains one, with its options and an example."]
-    return "\n".join(lines)
+    names = Names((Column("Group"), Column("Commands")), [row for group in GROUPS for row in _names(rows, group)])
+    more = Document("help all has a line on each, help COMMAND explains one.")
+    return Document("\n".join(lines), brief=Several([Document(FACES), names, more]))
+
+
+def _names(rows: list[Command], group: str) -> Iterator[tuple[str, str]]:
+    """The names of a group in a few rows: the single words, then the words after each that several begin with."""
+    found = [c for c in rows if c.group == group]
+    title = group.capitalize()
+    if singles := [c for c in found if len(c.words) == 1]:
+        yield title, "  ".join(_shown(c) for c in singles)
+        title = ""
+    for head in dict.fromkeys(c.words[0] for c in found if len(c.words) > 1):
+        yield title, f"{head} " + ", ".join(c.words[1] for c in found if c.words[0] == head and len(c.words) > 1)
+        title = ""
 
 
 def _shown(row: Command) -> str:
@@ -64,16 +83,18 @@ def _shown(row: Command) -> str:
 def _help(rows: list[Command]) -> Command:
     @command(
         "help",
-        "the commands, or one of them with its options and an example",
-        argument("command", help="the command", source="commands", nargs="*"),
+        "the commands, or one with options and an example",
+        argument("command", help="the command, or all for a line on each", source="commands", nargs="*"),
         group="program",
         example="help sessions list",
     )
     def help_(workspace: Workspace, command: list[str]) -> Reply:
-        """The commands, grouped, a line each; or one of them."""
+        """The commands, grouped; or one of them."""
         everything = [*rows, help_]
         if not command:
-            return Document(overview(everything))
+            return overview(everything)
+        if command == ["all"]:
+            return Document(overview(everything).text)
         words = [command[0].lstrip(":"), *command[1:]]
         table = Table(everything)
         prompt_only = table.spellings(PROMPT).get(" ".join(words))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import shutil
+import textwrap
 from typing import TYPE_CHECKING
 
 from llmrepl.commands.registry import Call
-from llmrepl.commands.replies import Note, Reply
+from llmrepl.commands.replies import Document, Note, Reply
 from llmrepl.errors import Failure
 from llmrepl.messages import safe
 from llmrepl.providers.base import Event, Notice, Reasoning, Text, Waiting
@@ -82,24 +83,34 @@ class TerminalOutput:
 
         rows = shutil.get_terminal_size().lines
         text = drawing.drawn(reply, self._world.stdout)
+        if text.count("\n") >= rows - 1 and isinstance(reply, Document) and reply.brief:
+            text = drawing.drawn(reply.brief, self._world.stdout)
         if text.count("\n") < rows - 1 or not pager.page(text, self._world.environ):
             self._world.stdout.write(text)
             self._world.stdout.flush()
         drawing.draw_notes(reply, self._world.stderr)
 
     def failure(self, failure: Failure) -> None:
-        """One line."""
-        self._plain.failure(failure)
+        """One sentence or two."""
+        self._plain.say(self._fitted(f"error: {failure}"))
 
     def note(self, text: str) -> None:
         """One dim line."""
         if self._view:
             self._view.finish()
-        self._dim(f"note: {' '.join(safe(text).split())}")
+        self._dim(self._fitted(f"note: {text}"))
 
     def say(self, text: str) -> None:
         """Lines as they are, for the banner."""
         self._plain.say(text)
+
+    def _fitted(self, text: str) -> str:
+        """A sentence broken between its words where stderr is the screen."""
+        text = " ".join(safe(text).split())
+        if not self._world.stderr.isatty():
+            return text
+        columns = max(20, shutil.get_terminal_size().columns)
+        return textwrap.fill(text, columns, break_long_words=False, break_on_hyphens=False)
 
     def _dim(self, text: str) -> None:
         colour = "NO_COLOR" not in self._world.environ

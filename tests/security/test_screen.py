@@ -56,8 +56,8 @@ def prompted(screen: str, line: str) -> bool:
 
 
 def kinds(raw: bytes) -> set[bytes]:
-    """The kinds of escape sequences; colours, and steps of the cursor, are a matter of the text's width and of time."""
-    return {found for found in SEQUENCE.findall(raw) if not re.fullmatch(rb"\x1b\[[\d;]*[mA-D]", found)}
+    """The kinds of escape sequences; colours, steps of the cursor and erased line ends are a matter of width and time."""
+    return {found for found in SEQUENCE.findall(raw) if not re.fullmatch(rb"\x1b\[[\d;]*[mA-DK]", found)}
 
 
 def obeyed(raw: bytes) -> list[str]:
