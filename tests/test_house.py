@@ -60,6 +60,7 @@ DOORS: dict[str, tuple[str, ...]] = {
     "sqlite3": (
         "providers/handbook.py",  # the documentation, in memory
         "sessions/indexfile.py",
+        "sessions/indextext.py",
         "sessions/index.py",
         "sessions/importing/",  # another program's log
         "money/ledger.py",

@@ -8,8 +8,9 @@ from itertools import islice
 from pathlib import Path
 
 from llmrepl.sessions import listing
-from llmrepl.sessions.index import Index, Progress
+from llmrepl.sessions.index import Index
 from llmrepl.sessions.indexfile import Unusable
+from llmrepl.sessions.indextext import Progress
 from llmrepl.sessions.query import Filters, Found, Row, arranged
 from llmrepl.sessions.search import Hit, hits
 from llmrepl.sessions.stats import Sums, by_model

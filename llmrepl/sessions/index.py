@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -18,30 +17,20 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
-from llmrepl.sessions import listing, search
+from llmrepl.sessions import listing
 from llmrepl.sessions.indexfile import Unusable, open_index, set_aside, writing
 from llmrepl.sessions.indexquery import ORDERS, conditions, to_bytes, to_text
+from llmrepl.sessions.indextext import BATCH, NOT_HELD, Progress, make_searchable
 from llmrepl.sessions.query import Filters, Row
-from llmrepl.sessions.states import State, digest, states
+from llmrepl.sessions.states import State, digest, state, states
 from llmrepl.sessions.stats import Sums
-
-BATCH = 1000
-"""How many files are read for one transaction."""
 
 UNSETTLED_NS = 2_000_000_000
 """A file that was changed so shortly before it was read may change once more without another mtime."""
 
-SPARE_TEXTS = 10_000
-"""How many texts of rows that are gone may be in the index, beside twice those that are not."""
-
 _FACTS = tuple(field.name for field in fields(Row))[1:]
 _facts = attrgetter(*_FACTS)
 """What is known of a session besides its name, in the order in which it is kept."""
-
-_BETWEEN = "\ufffd"
-"""Stands between messages in the text of a session, and for what SQLite cannot hold."""
-
-_NOT_HELD = re.compile("[\0\ud800-\udfff\ufffd-\uffff]")
 
 _MOST_TRIGRAMS = 400
 
@@ -51,8 +40,6 @@ _ONLY = """
 """
 """The rows with some numbers and those that have no text yet, without going through all others."""
 
-Progress = Callable[[str, int, int], None]
-"""Told what is being done, how much of it is done, and how much there is."""
 
 
 class Index:
@@ -78,12 +65,12 @@ class Index:
         with self._using() as db:
             number = _number(db, directory)
             files = list(states(directory))
-            state = digest(files)
-            if db.execute("SELECT state FROM directories WHERE id = ?", (number,)).fetchone() != (state,):
+            seen = digest(files)
+            if db.execute("SELECT state FROM directories WHERE id = ?", (number,)).fetchone() != (seen,):
                 self._update(db, directory, number, set(files), progress)
-                _settle(db, number, set(files), state)
+                _settle(db, number, set(files), seen)
             if texts:
-                _make_searchable(db, directory, number, progress)
+                make_searchable(db, directory, number, progress)
 
     def rows(
         self, directory: Path, filters: Filters, sort: str = "date", ids: Iterable[int] | None = None
@@ -164,7 +151,7 @@ class Index:
         two characters that may begin too many trigrams.
         """
         wanted = wanted.lower()
-        if not wanted or _NOT_HELD.search(wanted):
+        if not wanted or NOT_HELD.search(wanted):
             return None
         with self._using() as db:
             parts = [wanted]
@@ -181,17 +168,22 @@ class Index:
     def _update(
         self, db: sqlite3.Connection, directory: Path, number: int, files: set[State], progress: Progress
     ) -> None:
-        """Forget the files that are gone, and read those that are new or changed."""
+        """Forget the files that are gone, and read those that are new or changed.
+
+        Another shell may have seen the directory later and be done with it: what it found is not replaced.
+        """
         known = _known(db, number)
         new = sorted(files - known)
         gone = {name for name, _, _ in known} - {name for name, _, _ in files}
         if gone:
             with _changing(db, number):
-                values = [(number, name) for name in gone]
+                values = [(number, name) for name in gone if state(directory, name) is None]
                 db.executemany("DELETE FROM sessions WHERE directory = ? AND name = ?", values)
         for done in range(0, len(new), BATCH):
-            rows = [self._read(directory, number, *one) for one in new[done : done + BATCH]]
+            batch = new[done : done + BATCH]
+            read = [self._read(directory, number, *one) for one in batch]
             with _changing(db, number):
+                rows = [row for one, row in zip(batch, read, strict=True) if state(directory, one[0]) == one]
                 db.executemany(
                     "INSERT OR REPLACE INTO sessions (directory, name, size, mtime_ns, damaged, epoch, model, turns,"
                     " tokens, cost, unpriced, facts) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -220,46 +212,6 @@ class Index:
             raise Unusable(str(error)) from error
 
 
-def _make_searchable(db: sqlite3.Connection, directory: Path, number: int, progress: Progress) -> None:
-    """Read the text of the sessions of which only the row was read so far."""
-    missing = "SELECT id, name FROM sessions WHERE directory = ? AND NOT damaged AND NOT searchable"
-    if db.execute(f"{missing} LIMIT 1", (number,)).fetchone():
-        _empty_if_worn(db)
-    todo = db.execute(missing, (number,)).fetchall()
-    for done in range(0, len(todo), BATCH):
-        texts = []
-        for id, name in todo[done : done + BATCH]:
-            _, data = listing.read(directory / to_text(name))
-            if data is not None:
-                texts.append((id, _searchable(data)))
-        with writing(db):
-            still = {id for (id,) in db.execute(
-                "SELECT id FROM sessions WHERE NOT searchable AND id IN (SELECT value FROM json_each(?))",
-                (json.dumps([id for id, _ in texts]),),
-            )}
-            db.executemany("INSERT INTO texts (rowid, text) VALUES (?, ?)", [t for t in texts if t[0] in still])
-            db.executemany("UPDATE sessions SET searchable = 1 WHERE id = ?", [(id,) for id in still])
-            db.execute("UPDATE filled SET texts = texts + ?", (len(still),))
-        progress("making sessions searchable", min(done + BATCH, len(todo)), len(todo))
-
-
-def _empty_if_worn(db: sqlite3.Connection) -> None:
-    """Begin the texts anew once most of them are of rows that are gone."""
-    with writing(db):
-        (filled,) = db.execute("SELECT texts FROM filled").fetchone()
-        (live,) = db.execute("SELECT count(*) FROM sessions WHERE searchable").fetchone()
-        if filled > 2 * live + SPARE_TEXTS:
-            db.execute("INSERT INTO texts (texts) VALUES ('delete-all')")
-            db.execute("UPDATE sessions SET searchable = 0")
-            db.execute("UPDATE filled SET texts = 0")
-
-
-def _searchable(data: dict[str, Any]) -> str:
-    """The text of all messages; something follows the last one, so that each character begins a trigram."""
-    texts = [_NOT_HELD.sub(_BETWEEN, text.lower()) for _, _, text in search.messages(data)]
-    return _BETWEEN.join([*texts, _BETWEEN])
-
-
 def _number(db: sqlite3.Connection, directory: Path) -> int:
     """The number of a directory; when one is new, those that are no more are forgotten."""
     path = os.fsencode(os.path.realpath(directory))
@@ -282,11 +234,11 @@ def _changing(db: sqlite3.Connection, number: int) -> Iterator[None]:
         yield
 
 
-def _settle(db: sqlite3.Connection, number: int, files: set[State], state: bytes) -> None:
+def _settle(db: sqlite3.Connection, number: int, files: set[State], seen: bytes) -> None:
     """Note the state of all files, if it is what the rows stand for."""
     with writing(db):
         if _known(db, number) == files:
-            db.execute("UPDATE directories SET state = ? WHERE id = ?", (state, number))
+            db.execute("UPDATE directories SET state = ? WHERE id = ?", (seen, number))
 
 
 def _known(db: sqlite3.Connection, number: int) -> set[State]:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from llmrepl.sessions.indexquery import to_bytes
+from llmrepl.sessions.indexquery import to_bytes, to_text
 from llmrepl.sessions.names import ENDINGS
 
 State = tuple[bytes, int, int]
@@ -30,6 +30,15 @@ def states(directory: Path) -> Iterator[State]:
                 yield to_bytes(name), status.st_size, status.st_mtime_ns
     finally:
         os.close(fd)
+
+
+def state(directory: Path, name: bytes) -> State | None:
+    """The state of one file now, None if there is none."""
+    try:
+        status = os.stat(directory / to_text(name), follow_symlinks=False)
+    except OSError:
+        return None
+    return name, status.st_size, status.st_mtime_ns
 
 
 def digest(files: list[State]) -> bytes:

@@ -56,7 +56,7 @@ def prompted(screen: str, line: str) -> bool:
 
 
 def kinds(raw: bytes) -> set[bytes]:
-    """The kinds of escape sequences; colours, steps of the cursor and erased line ends are a matter of width and time."""
+    """The kinds of escape sequences; colours, steps of the cursor and erased line ends depend on widths and on time."""
     return {found for found in SEQUENCE.findall(raw) if not re.fullmatch(rb"\x1b\[[\d;]*[mA-DK]", found)}
 
 

@@ -346,7 +346,7 @@ def test_several_shells_share_one_index(runs: Path) -> None:
 
 
 def test_texts_of_rows_that_are_gone_do_not_pile_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("llmrepl.sessions.index.SPARE_TEXTS", 5)
+    monkeypatch.setattr("llmrepl.sessions.indextext.SPARE_TEXTS", 5)
     with catalog(tmp_path) as known:
         for number in range(20):
             write(tmp_path / "runs", "one", session(f"version {number}"))
