@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -26,9 +28,15 @@ def run() -> None:
     if sys.argv[1:] in (["--version"], ["-V"]):  # before anything else is imported
         sys.stdout.write(f"llmrepl {__version__}\n")
         return
+    gc.set_threshold(50_000)  # loading makes many objects and no garbage; looking for some takes a tenth of the start
     from llmrepl.world import World
 
-    sys.exit(main(sys.argv[1:], World.real()))
+    world = World.real()
+    code = main(sys.argv[1:], world)
+    for stream in (world.stdout, world.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)  # all that is to be kept is on the disk; to take the modules down takes a sixth of a short command
 
 
 def main(words: list[str], world: World) -> int:

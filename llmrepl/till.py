@@ -66,7 +66,7 @@ class Till:
         self._world = world
         self._settings = settings
         self._tell = tell
-        self.prices = Prices(settings.prices)
+        self.prices = Prices(settings.prices, places.cache_dir / "prices.json")
         self._listed = listed
         self._ledger = Ledger(places.state_dir / "ledger.db", tell)
         self._broken = False
@@ -88,7 +88,7 @@ class Till:
 
     def price(self, chosen: Chosen) -> Price | None:
         """The price of a model, None if unknown; the provider's own list fills in what is not known otherwise."""
-        price = self.prices.find(chosen.provider, chosen.model, self._world.now())
+        price = self.prices.find(chosen.provider, chosen.model, self._world.now(), keep=not self.incognito)
         info = self._listed(chosen)
         return _with_list(price, info) if info else price
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import math
 import re
 from collections.abc import Mapping
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import asdict, replace
 from datetime import datetime
-from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from llmrepl.errors import WrongUse
 from llmrepl.money.rates import Price, Rate, flat
+from llmrepl.paths import read_own, write_private
 
 if TYPE_CHECKING:
     from genai_prices.types import ModelInfo
@@ -25,19 +30,26 @@ _DATASET_NAMES = {"gemini": "google", "xai": "x-ai"}
 _UNCOUNTED = ("requests_kcount", "output_reasoning_mtok", "output_citation_mtok")
 """What a few models charge for beside the tokens that we count: with it price x tokens would be too little."""
 
+_LIMIT = 1 << 20
+_RATES = ("input", "output", "cache_read", "cache_write")
+
 
 class Prices:
-    """The prices of one shell. `configured` is `[prices."provider/model"]` of the configuration."""
+    """The prices of one shell. `configured` is `[prices."provider/model"]` of the configuration.
 
-    def __init__(self, configured: Mapping[str, Mapping[str, float]]) -> None:
+    `cache` is a file for what was looked up in the data set, so that this need not be loaded to look it up again.
+    """
+
+    def __init__(self, configured: Mapping[str, Mapping[str, float]], cache: Path | None = None) -> None:
         self._configured = configured
+        self._cache = _Cache(cache)
         self._models: dict[tuple[str, str], ModelInfo | None] = {}
 
-    def find(self, provider: str, model: str, now: datetime) -> Price | None:
+    def find(self, provider: str, model: str, now: datetime, *, keep: bool = True) -> Price | None:
         """The price at `now` of `model` at `provider`, None if unknown. `model` is the provider's own name for it.
 
         The user's own come first; one that says only a part is laid over the data set's. Loads the data set (some
-        100 ms) at the first call that needs it.
+        100 ms) at the first call that needs it; with `keep` what it says is kept in the cache.
         """
         own = self._configured.get(f"{provider}/{model}")
         if own is None and provider in LOCAL:
@@ -45,7 +57,7 @@ class Prices:
         own = own or self._configured.get(model, {})
         if "input" in own and "output" in own:
             return _with_own(None, own)
-        return _with_own(self._listed(provider, model, now), own)
+        return _with_own(self._listed(provider, model, now, keep), own)
 
     def known(self, provider: str) -> list[str]:
         """The models of a provider that the data set knows. Loads it."""
@@ -53,20 +65,61 @@ class Prices:
 
     def data_set(self) -> str:
         """The name and version of the data set, and the day when it was installed."""
+        from importlib import metadata
+
         distribution = metadata.distribution("genai-prices")
         installed = datetime.fromtimestamp(Path(str(distribution.locate_file("genai_prices/data.py"))).stat().st_mtime)
         return f"genai-prices {distribution.version}, installed {installed:%Y-%m-%d}"
 
-    def _listed(self, provider: str, model: str, now: datetime) -> Price | None:
+    def _listed(self, provider: str, model: str, now: datetime, keep: bool) -> Price | None:
         if provider in LOCAL:
             return FREE
         if provider == "openrouter" and model.endswith(":free"):  # which the data set lists without a price
             return Price(flat(0.0), flat(0.0))
-        asked = (provider, model)
+        asked, day = (provider, model), f"{now.astimezone():%Y-%m-%d}"
         if asked not in self._models:
+            if kept := self._cache.find("/".join(asked), day):
+                return kept[0]
             self._models[asked] = _model(_DATASET_NAMES.get(provider, provider), model)
-        found = self._models[asked]
-        return _price(found, now) if found else None
+            if keep and not _hourly(self._models[asked]):
+                self._cache.keep("/".join(asked), day, _price(self._models[asked], now))
+        return _price(self._models[asked], now)
+
+
+class _Cache:
+    """What was looked up today, in the file at `path`, None for no file. It may be deleted."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._of: list[Any] | None = None
+        self._prices: dict[str, Any] = {}
+
+    def find(self, model: str, day: str) -> tuple[Price | None] | None:
+        """What was found for a model on this day: a price, or that there is none. None if it was not looked for yet."""
+        self._read(day)
+        if model not in self._prices:
+            return None
+        given = self._prices[model]
+        return (given and _kept(given),)
+
+    def keep(self, model: str, day: str, price: Price | None) -> None:
+        """Keep what was found, for as long as the day lasts."""
+        self._read(day)
+        self._prices[model] = asdict(price) if price else None
+        if self._path:
+            with suppress(OSError):  # the data set is there as well
+                write_private(self._path, json.dumps({"of": self._of, "prices": self._prices}).encode())
+
+    def _read(self, day: str) -> None:
+        if self._of and self._of[0] == day:
+            return
+        self._of, self._prices = [day, *_data_set()], {}
+        if self._path is None:
+            return
+        with suppress(OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError, WrongUse):
+            kept = json.loads(read_own(self._path, _LIMIT) or "{}")
+            if kept["of"] == self._of:
+                self._prices = {name: given and asdict(_kept(given)) for name, given in kept["prices"].items()}
 
 
 def _with_own(listed: Price | None, own: Mapping[str, float]) -> Price | None:
@@ -97,8 +150,16 @@ def _names(provider: str) -> list[str]:
     return [model.id for model in every if "ft" not in re.split("[^a-z]", model.id)]  # a fine-tuned one is a person's
 
 
-def _price(model: ModelInfo, now: datetime) -> Price | None:
+def _hourly(model: ModelInfo | None) -> bool:
+    """Whether the price changes in the course of a day."""
+    conditions = model.prices if model and isinstance(model.prices, list) else []
+    return any(hasattr(one.constraint, "start_time") for one in conditions)
+
+
+def _price(model: ModelInfo | None, now: datetime) -> Price | None:
     """The price at `now`, for some change on a day, and some with the hour."""
+    if model is None:
+        return None
     given = model.get_prices(now.astimezone())
     read, written = _rate(given, "input"), _rate(given, "output")
     if not read or not written or any(getattr(given, key, None) is not None for key in _UNCOUNTED):
@@ -114,3 +175,27 @@ def _rate(prices: Any, key: str) -> Rate:
     if not hasattr(given, "tiers"):
         return flat(float(given))
     return ((0, float(given.base)), *((tier.start, float(tier.price)) for tier in given.tiers))
+
+
+def _data_set() -> tuple[str, int]:
+    """Which data set is installed, without loading it: where it is, and when it came there in ns."""
+    spec = find_spec("genai_prices")
+    origin = (spec.origin if spec else None) or ""
+    return origin, Path(origin).with_name("data.py").stat().st_mtime_ns if origin else 0
+
+
+def _kept(given: Any) -> Price:
+    """A price as it was kept. Raises some error if it is none."""
+    window = given["context_window"]
+    rates = {name: _kept_rate(given[name]) for name in _RATES}
+    price = Price(**rates, source="dataset", context_window=None if window is None else int(window))
+    if not price.input or not price.output:
+        raise ValueError("no price")
+    return price
+
+
+def _kept_rate(given: Any) -> Rate:
+    rate = tuple((int(start), float(usd)) for start, usd in given)
+    if rate and (rate[0][0] != 0 or not all(math.isfinite(usd) and usd >= 0 for _, usd in rate)):
+        raise ValueError("no rate")
+    return rate
