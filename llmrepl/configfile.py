@@ -12,7 +12,7 @@ import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
 from llmrepl.errors import NotSaved, WrongUse
-from llmrepl.paths import write_private
+from llmrepl.files import write_private
 from llmrepl.settings_table import SETTINGS, TABLES, Setting, Value
 
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from llmrepl.errors import NotSaved, WrongUse
-from llmrepl.paths import read_own, write_private
+from llmrepl.files import write_private
+from llmrepl.paths import read_own
 
 COMMAND_SECONDS = 30.0
 """How long an `api_key_cmd` may take: somebody may have to unlock a password manager."""

@@ -71,18 +71,6 @@ def expand(path: str, home: Path) -> Path:
     return Path(path)
 
 
-def private_dir(path: Path) -> Path:
-    """Make a directory and its missing parents, each 0700 from the start, and return it. Raises OSError."""
-    for place in reversed([path, *path.parents]):
-        if not place.is_dir():
-            try:
-                os.mkdir(place, 0o700)
-            except FileExistsError:
-                if not place.is_dir():
-                    raise
-    return path
-
-
 def why_unwritable(directory: Path) -> str | None:
     """Why no file could be made in `directory`, which need not exist yet; None if one could."""
     place = next(p for p in (directory, *directory.parents) if p.exists())
@@ -91,22 +79,6 @@ def why_unwritable(directory: Path) -> str | None:
     if os.access(place, os.W_OK | os.X_OK):
         return None
     return "read-only file system" if os.statvfs(place).f_flag & os.ST_RDONLY else "permission denied"
-
-
-def write_private(path: Path, data: bytes) -> None:
-    """Replace a file by `data`, 0600 from the start, whole or not at all; its directory is made. Raises OSError."""
-    private_dir(path.parent)
-    temp = path.with_name(f".{path.name}.{os.urandom(6).hex()}.tmp")
-    fd = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    try:
-        with open(fd, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(fd)
-        os.replace(temp, path)
-    except BaseException:
-        temp.unlink(missing_ok=True)
-        raise
 
 
 def read_own(path: Path, limit: int) -> str | None:

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmrepl.errors import WRONG, WrongUse
+from llmrepl.files import write_private
 from llmrepl.keys import Keyring
-from llmrepl.paths import Places, write_private
+from llmrepl.paths import Places
 from llmrepl.providers.choice import DEFAULT_MODELS, Choice
 from llmrepl.providers.vendors import VENDORS
 from llmrepl.settings import Settings

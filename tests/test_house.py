@@ -26,6 +26,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "__init__.py",
         "configfile.py",
         "errors.py",
+        "files.py",
         "keys.py",
         "messages.py",
         "packaged.py",

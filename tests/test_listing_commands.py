@@ -177,8 +177,9 @@ def test_looking_writes_nothing_into_the_directory(reader: Newcomer) -> None:
 
 
 def test_a_list_off_a_terminal_loads_neither_pydantic_nor_rich(reader: Newcomer) -> None:
-    code = ("import sys; from llmrepl.cli import run\ntry: run()\n"
-            "finally: print(sorted({'pydantic', 'rich', 'httpx', 'prompt_toolkit'} & set(sys.modules)))")
+    code = ("import sys; from llmrepl.cli import main; from llmrepl.world import World\n"
+            "main(sys.argv[1:], World.real())\n"
+            "print(sorted({'pydantic', 'rich', 'httpx', 'prompt_toolkit'} & set(sys.modules)))")
     for words in (("sessions", "list"), ("search", "loop"), ("sessions", "stats")):
         done = subprocess.run([LLM[0], "-c", code, *words], cwd=reader.cwd, env=reader.environ, capture_output=True)
         assert done.stdout.splitlines()[-1] == b"[]", words

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from llmrepl.configfile import write_setting
 from llmrepl.errors import WrongUse
-from llmrepl.paths import Places, private_dir, read_own, write_private
+from llmrepl.files import private_mkdir, write_private
+from llmrepl.paths import Places, read_own
 from llmrepl.settings import Settings
 from llmrepl.settings_table import SETTINGS, Setting, Value
 
@@ -277,7 +278,7 @@ def test_a_bad_word_on_the_command_line_is_wrong_use(places: Places, project: Pa
 
 @pytest.mark.usefixtures("no_umask")
 def test_what_is_made_is_private_whatever_the_umask(tmp_path: Path) -> None:
-    private_dir(tmp_path / "a" / "b")
+    private_mkdir(tmp_path / "a" / "b")
     write_private(tmp_path / "c" / "d", b"x")
     write_setting(tmp_path / "e" / "config.toml", "show_costs", "no")
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.rglob("*")}
@@ -315,7 +316,7 @@ def test_a_bad_setting_is_not_written(key: str, value: str, places: Places) -> N
 def test_a_linked_configuration_stays_a_link(places: Places, tmp_path: Path) -> None:
     real = tmp_path / "dotfiles.toml"
     real.write_text("# kept\n")
-    private_dir(places.config_dir)
+    private_mkdir(places.config_dir)
     places.config_file.symlink_to(real)
     write_setting(places.config_file, "keys", "vi")
     assert places.config_file.is_symlink() and real.read_text() == '# kept\nkeys = "vi"\n'

@@ -7,13 +7,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from llmrepl import rooms
+from llmrepl import files, rooms
 from llmrepl.commands.registry import BOTH, PROMPT, argument, command
 from llmrepl.commands.replies import Chat, Choice, Choose, Column, Document, Note, Panel, Reply, Several, Table
 from llmrepl.errors import Failure, WrongUse
 from llmrepl.messages import count, money, safe_name, shown_path
 from llmrepl.paths import expand
-from llmrepl.sessions import files
 from llmrepl.sessions.names import without_ending
 from llmrepl.sessions.query import Filters
 from llmrepl.workspace import Workspace

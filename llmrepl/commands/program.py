@@ -7,10 +7,10 @@ from llmrepl.commands.keeping import pick_session, resume_session
 from llmrepl.commands.registry import PROMPT, TERMINAL, argument, command
 from llmrepl.commands.replies import Ask, Chat, Document, Leave, Reply, RunScript, Several
 from llmrepl.errors import WrongUse
+from llmrepl.files import reason
 from llmrepl.messages import shown_path
 from llmrepl.packaged import packaged
 from llmrepl.paths import expand
-from llmrepl.sessions.files import reason
 from llmrepl.workspace import Workspace
 
 GROUP = "program"

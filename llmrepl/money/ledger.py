@@ -17,8 +17,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
+from llmrepl.files import private_mkdir
 from llmrepl.money.rates import Entry
-from llmrepl.paths import private_dir
 
 T = TypeVar("T")
 
@@ -142,7 +142,7 @@ class Ledger:
         if self._db and _inode(self._path) != self._inode:
             self.close()  # another shell has set the file aside, or somebody has deleted it
         if self._db is None:
-            private_dir(self._path.parent)
+            private_mkdir(self._path.parent)
             fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
             os.close(fd)
             self._inode = _inode(self._path)

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llmrepl.errors import WrongUse
+from llmrepl.files import write_private
 from llmrepl.money.rates import Price, Rate, flat
-from llmrepl.paths import read_own, write_private
+from llmrepl.paths import read_own
 
 if TYPE_CHECKING:
     from genai_prices.types import ModelInfo

@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from llmrepl.paths import write_private
+from llmrepl.files import write_private
 from llmrepl.providers.choice import Chosen
 from llmrepl.providers.protocol import ModelInfo
 

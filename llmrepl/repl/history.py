@@ -6,7 +6,7 @@ import os
 
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 
-from llmrepl.paths import private_dir
+from llmrepl.files import private_mkdir
 from llmrepl.rooms import secrets_in
 from llmrepl.workspace import Workspace
 
@@ -32,7 +32,7 @@ def open_history(workspace: Workspace) -> History:
     """The history of this user; in memory only where it cannot be written."""
     path = workspace.places.state_dir / "history"
     try:
-        private_dir(path.parent)
+        private_mkdir(path.parent)
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
     except OSError as error:
         why = (error.strerror or "the system refused").lower()

@@ -9,11 +9,12 @@ from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 
+from llmrepl import files
 from llmrepl.errors import Damaged, NotSaved, WrongUse
+from llmrepl.files import Seen
 from llmrepl.messages import safe_name
-from llmrepl.sessions import codec, files, folders, listing
+from llmrepl.sessions import codec, folders, listing
 from llmrepl.sessions.claims import claim_free
-from llmrepl.sessions.files import Seen
 from llmrepl.sessions.folders import ARCHIVE, TRASH
 from llmrepl.sessions.names import same_name, session_names, without_ending
 from llmrepl.sessions.query import moment

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from llmrepl import files
 from llmrepl.errors import Damaged, NotSaved, WrongUse
 from llmrepl.messages import safe_name
-from llmrepl.sessions import codec, files, folders, listing
+from llmrepl.sessions import codec, folders, listing
 from llmrepl.sessions.folders import ARCHIVE, TRASH
 from llmrepl.sessions.journal import journal_of
 from llmrepl.sessions.store import Store

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
-from llmrepl.sessions import files
+from llmrepl import files
 
 TRASH, ARCHIVE = ".trash", "archive"
 

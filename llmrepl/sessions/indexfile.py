@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from llmrepl.paths import private_dir
+from llmrepl.files import private_mkdir
 
 VERSION = 2
 
@@ -47,7 +47,7 @@ def writing(db: sqlite3.Connection) -> Iterator[None]:
 
 def open_index(path: Path) -> sqlite3.Connection:
     """The index file with its tables; one that is damaged or of another version is replaced by an empty one."""
-    private_dir(path.parent)
+    private_mkdir(path.parent)
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
     db = sqlite3.connect(path, timeout=1.0, isolation_level=None)
     try:

@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from llmrepl import files
 from llmrepl.errors import InUse
-from llmrepl.sessions import files
 from llmrepl.sessions.records import encode_record, read_records
 
 FLUSH_SECONDS = 0.5

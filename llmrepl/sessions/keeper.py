@@ -7,12 +7,13 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+from llmrepl import files
 from llmrepl.errors import InUse, NotSaved, WrongUse
+from llmrepl.files import Seen
 from llmrepl.messages import safe_name
 from llmrepl.providers.base import Attachment
-from llmrepl.sessions import codec, files
+from llmrepl.sessions import codec
 from llmrepl.sessions.claims import claim_beside, claim_free
-from llmrepl.sessions.files import Seen
 from llmrepl.sessions.journal import Journal, journal_of
 from llmrepl.sessions.model import ERROR, Session, Turn, title_of
 from llmrepl.sessions.records import fingerprint

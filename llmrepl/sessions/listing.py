@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from llmrepl.sessions import files, search
+from llmrepl import files
+from llmrepl.sessions import search
 from llmrepl.sessions.names import session_names
 from llmrepl.sessions.query import Row, row_of
 

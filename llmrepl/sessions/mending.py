@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from llmrepl import files
 from llmrepl.errors import NotSaved, WrongUse
 from llmrepl.messages import safe_name
-from llmrepl.sessions import codec, files, secrets
+from llmrepl.sessions import codec, secrets
 from llmrepl.sessions.model import Message, Session, Turn, title_of
 from llmrepl.sessions.repair import Recovery, recover_file
 from llmrepl.sessions.secrets import Secret

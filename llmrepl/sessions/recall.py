@@ -9,7 +9,7 @@ from itertools import accumulate, islice
 from pathlib import Path
 from typing import TypeVar
 
-from llmrepl.sessions.files import Seen, seen
+from llmrepl.files import Seen, seen
 from llmrepl.sessions.index import Index
 from llmrepl.sessions.indexfile import Unusable
 from llmrepl.sessions.names import session_names, without_ending

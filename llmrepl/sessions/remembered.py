@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from llmrepl.paths import private_dir
+from llmrepl.files import private_mkdir
 
 
 def remembered(file: Path) -> list[Path]:
@@ -23,7 +23,7 @@ def remember(file: Path, directory: Path) -> None:
     if b"\n" in line or Path(os.fsdecode(line)) in remembered(file):
         return
     try:
-        private_dir(file.parent)
+        private_mkdir(file.parent)
         fd = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         with open(fd, "wb") as lines:
             lines.write(line + b"\n")

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from llmrepl import files
 from llmrepl.errors import Damaged
 from llmrepl.messages import count, safe_name
-from llmrepl.sessions import codec, files
+from llmrepl.sessions import codec
 from llmrepl.sessions.model import ERROR, INTERRUPTED, Session, Turn
 from llmrepl.sessions.salvage import Salvage, salvage, sound_texts
 

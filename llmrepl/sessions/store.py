@@ -9,9 +9,10 @@ from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from pathlib import Path
 
+from llmrepl import files
 from llmrepl.errors import Damaged, Failure, InUse, NotSaved, WrongUse
 from llmrepl.messages import safe_name
-from llmrepl.sessions import codec, files
+from llmrepl.sessions import codec
 from llmrepl.sessions.claims import claim_beside
 from llmrepl.sessions.folders import TRASH, put_away
 from llmrepl.sessions.journal import Journal, journal_of, session_of
@@ -142,16 +143,20 @@ class Store:
             shown = safe_name(path.name)
             raise WrongUse(f"{shown} is compressed", f"'llm sessions restore {shown}' makes it a session again")
         try:
-            journal = Journal.claim(journal_of(path))
-        except InUse as busy:
-            if not beside:
-                raise
-            return self._open_copy(path, busy)
+            return self._opened(path, beside=beside)
         except OSError as error:
             raise NotSaved(
                 f"cannot write in {safe_name(str(path.parent))}: {files.reason(error)}",
                 "mend the directory, or choose another with --save-dir",
             ) from error
+
+    def _opened(self, path: Path, *, beside: bool) -> Keeper:
+        try:
+            journal = Journal.claim(journal_of(path))
+        except InUse as busy:
+            if not beside:
+                raise
+            return self._open_copy(path, busy)
         try:
             self._fold(journal)
             session, raw = self._load(path)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from llmrepl import files
 from llmrepl.repl.editor import edited
-from llmrepl.sessions import files
 from llmrepl.view.pager import page
 from tests.faults.hostile_names import REFUSED
 from tests.newcomer import CHAT, LLM, Newcomer

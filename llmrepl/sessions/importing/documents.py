@@ -7,9 +7,10 @@ import os
 from pathlib import Path
 from typing import Any
 
+from llmrepl import files
 from llmrepl.errors import Failure
 from llmrepl.messages import safe_name
-from llmrepl.sessions import codec, files
+from llmrepl.sessions import codec
 
 
 def read_file(path: Path) -> bytes:

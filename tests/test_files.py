@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from llmrepl import files
 from llmrepl.errors import NotSaved, WrongUse
-from llmrepl.sessions import files
 
 
 @contextmanager

@@ -62,6 +62,12 @@ def write_atomic(
     fsync_dir(path.parent)
 
 
+def write_private(path: Path, data: bytes) -> None:
+    """Replace a file of the user's own by `data`; its directory is made. Raises OSError."""
+    private_mkdir(path.parent)
+    write_atomic(path, data)
+
+
 def check_place(directory: Path) -> None:
     """Raise OSError if `directory` is missing, or is a link that another user can turn elsewhere at any time."""
     status = os.lstat(directory)
@@ -126,6 +132,8 @@ def private_mkdir(path: Path) -> None:
         try:
             os.mkdir(place, 0o700)
         except FileExistsError:
+            if not place.is_dir():
+                raise
             continue
         fsync_dir(place.parent)
 

@@ -1,0 +1,97 @@
+"""Several shells on one session, and terminals that are closed while a reply comes."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+
+from tests.faults import storage
+from tests.faults.report import Outcome
+from tests.faults.scenarios import CHATTING, Scenario, sessions
+
+ROUNDS = 24
+SHELLS = 3
+SECONDS = 60.0
+
+WAYS = ("-r one", "-c", "--name shared")
+"""How the shells come to the session."""
+
+
+def run(stride: int = 1) -> Iterator[Outcome]:
+    """Some rounds of a race, some of them with a kill in the middle."""
+    for number in range(0, ROUNDS, stride):
+        yield _race(number)
+    for number in range(0, len(ENDS) * 4, stride):
+        yield _left_alone(number)
+
+
+def _race(number: int) -> Outcome:
+    """Three shells go on with one session at the same time; in every third round one of them is killed."""
+    way = WAYS[number % len(WAYS)]
+    scenario = Scenario("race", (), "", sessions)
+    with storage.place(scenario) as newcomer:
+        before = storage.Kept.of(newcomer)
+        shells = [
+            newcomer.start(*CHATTING, *way.split()) for _ in range(SHELLS)
+        ]
+        for shell, process in enumerate(shells):
+            assert process.stdin
+            process.stdin.write("".join(f"shell {shell} asks {turn}\n" for turn in range(4)).encode())
+            process.stdin.close()
+            process.stdin = None
+        if number % 3 == 2:
+            time.sleep(0.05 * number)
+            shells[0].kill()
+        hung, out, err = False, "", ""
+        for process in shells:
+            try:
+                said, complained = process.communicate(timeout=SECONDS)
+            except subprocess.TimeoutExpired:
+                hung = True
+                process.kill()
+                said, complained = process.communicate()
+            out += said.decode("utf-8", "replace")
+            err += complained.decode("utf-8", "replace")
+        ended = storage.Ended(None if hung else -signal.SIGKILL, out, err)
+        case = f"round {number}, {way}"
+        return storage.judged(scenario, case, newcomer, before, ended, (-signal.SIGKILL,), SHELLS)
+
+
+ENDS = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, None)
+"""How a shell is ended in the middle of its script; None is a reader that goes away."""
+
+
+def _left_alone(number: int) -> Outcome:
+    """A coprocess whose other side is gone, or that is ended, after some acknowledgements."""
+    end, turns = ENDS[number % len(ENDS)], 1 + number // len(ENDS)
+    scenario = Scenario("coprocess", (), "", sessions)
+    with storage.place(scenario) as newcomer:
+        before = storage.Kept.of(newcomer)
+        process = newcomer.start(*CHATTING, "-r", "one")
+        assert process.stdin and process.stdout and process.stderr
+        out = b""
+        for turn in range(turns):
+            process.stdin.write(f"asked {turn}\n".encode())
+            process.stdin.flush()
+            while b'"reply"' not in (line := process.stdout.readline()):
+                out += line
+            out += line
+        if end:
+            process.send_signal(end)
+        else:
+            process.stdout.close()
+            process.stdin.write(b"asked after all\n")
+        process.stdin.close()
+        began = time.monotonic()
+        try:
+            code: int | None = process.wait(5)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            code = None
+        err = process.stderr.read().decode("utf-8", "replace")
+        late = time.monotonic() - began > 2
+        ended = storage.Ended(None if late else code, out.decode(), err)
+        right = (-end,) if end else (0, 141, -signal.SIGPIPE)
+        return storage.judged(scenario, f"{end or 'reader gone'} after {turns}", newcomer, before, ended, right, 1)

@@ -1,0 +1,109 @@
+"""What users do that changes files, each in a place that is prepared for it."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.newcomer import Newcomer
+
+QUESTIONS = ("the first falcon", "the second heron", "the third owl", "the fourth stork")
+CHATTING = ("chat", "-m", "offline/echo", "--json")
+CONFIG, KEYS = ".config/llm/config.toml", ".config/llm/keys.json"
+
+OLD_CONFIG = '# mine\ndefault_model = "offline/echo"\n'
+OLD_KEYS = '{"openai": "sk-old-0123456789abcdef"}\n'
+
+
+def empty(newcomer: Newcomer) -> None:
+    """Nothing is there."""
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """`llm WORDS` with `typed` piped in, in a place that `prepare` made."""
+
+    name: str
+    words: tuple[str, ...]
+    typed: str = ""
+    prepare: Callable[[Newcomer], None] = empty
+
+
+def sessions(newcomer: Newcomer) -> None:
+    """Three sessions, of which one is old, and a configuration."""
+    newcomer.runs.mkdir(mode=0o700)
+    for number, name in enumerate(("one", "two", "old")):
+        turns = [_turn(f"{name} asks {n}", f"{name} answers {n}") for n in range(3)]
+        usage = {"prompt_tokens": 9, "completion_tokens": 9, "total_tokens": 18}
+        created = "2020-01-01T10:00:00.000000" if name == "old" else f"2026-01-0{number + 1}T10:00:00.000000"
+        session = {"model": "offline/echo", "system": None, "created_at": created, "turns": turns,
+                   "usage_totals": usage, "meta": {}}
+        (newcomer.runs / f"{name}.json").write_text(json.dumps(session, indent=2))
+    _write(newcomer.home / CONFIG, OLD_CONFIG)
+    _write(newcomer.home / KEYS, OLD_KEYS)
+
+
+def removed(newcomer: Newcomer) -> None:
+    """The same, and one in the trash and one in the archive, compressed."""
+    sessions(newcomer)
+    for folder, name, ending in ((".trash", "two", ""), ("archive", "old", ".gz")):
+        (newcomer.runs / folder).mkdir(mode=0o700)
+        source = newcomer.runs / f"{name}.json"
+        data = source.read_bytes()
+        (newcomer.runs / folder / f"{name}.json{ending}").write_bytes(gzip.compress(data, mtime=0) if ending else data)
+        source.unlink()
+
+
+def damaged(newcomer: Newcomer) -> None:
+    """A session whose end is missing."""
+    sessions(newcomer)
+    path = newcomer.runs / "one.json"
+    path.write_bytes(path.read_bytes()[:-200])
+
+
+def foreign(newcomer: Newcomer) -> None:
+    """Two conversations as other programs keep them."""
+    sessions(newcomer)
+    lines = [{"messages": [{"role": "user", "content": f"asked {n}"}, {"role": "assistant", "content": f"told {n}"}]}
+             for n in range(2)]
+    (newcomer.cwd / "theirs.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+def _turn(question: str, answer: str) -> dict[str, object]:
+    messages = [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
+    usage = {"prompt_tokens": 3, "completion_tokens": 3, "total_tokens": 6}
+    return {"messages": messages, "usage": usage, "latency_ms": 1.0, "finish_reason": "stop"}
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path.write_text(text)
+    path.chmod(0o600)
+
+
+def _script(*lines: str) -> str:
+    return "".join(f"{line}\n" for line in lines)
+
+
+SCENARIOS = (
+    Scenario("chat", CHATTING, _script(*QUESTIONS[:2], ":save birds", *QUESTIONS[2:])),
+    Scenario("go on", (*CHATTING, "-r", "one"), _script(*QUESTIONS[:2], ":undo", ":retry"), sessions),
+    Scenario("fork", (*CHATTING, "-r", "one"), _script(":fork branch --at 2", *QUESTIONS[:2]), sessions),
+    Scenario("ask and keep", ("ask", "-m", "offline/echo", "--name", "kept", "--json", QUESTIONS[0]), "", sessions),
+    Scenario("rename", ("sessions", "rename", "one", "uno"), "", sessions),
+    Scenario("tag", ("sessions", "tag", "one", "+birds", "+sea"), "", sessions),
+    Scenario("delete", ("sessions", "delete", "one", "two"), "", sessions),
+    Scenario("archive", ("sessions", "archive", "--older-than", "30d"), "", sessions),
+    Scenario("archive, compressed", ("sessions", "archive", "--older-than", "30d", "--compress"), "", sessions),
+    Scenario("restore from the trash", ("sessions", "restore", "two"), "", removed),
+    Scenario("restore from the archive", ("sessions", "restore", "old"), "", removed),
+    Scenario("backup", ("sessions", "backup", "copy"), "", removed),
+    Scenario("import", ("sessions", "import", "theirs.jsonl"), "", foreign),
+    Scenario("recover", ("sessions", "recover", "one"), "", damaged),
+    Scenario("export", ("sessions", "export", "--session", "one", "md", "one.md"), "", sessions),
+    Scenario("config set", ("config", "set", "default_model", "offline/guide"), "", sessions),
+    Scenario("keys set", ("keys", "set", "openai"), "sk-new-0123456789abcdef\n", sessions),
+)

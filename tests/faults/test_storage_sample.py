@@ -1,0 +1,69 @@
+"""A sample of the failing disks, killed processes and power cuts breaks no promise; and broken promises are seen."""
+
+from __future__ import annotations
+
+import signal
+from itertools import islice
+
+import pytest
+
+from tests.faults import power, races, storage
+from tests.faults.injected import Plan
+from tests.faults.report import Outcome
+from tests.faults.scenarios import SCENARIOS, Scenario, sessions
+
+pytestmark = pytest.mark.timeout(300)
+
+CASES = [(scenario, plan) for scenario in SCENARIOS for plan in (Plan("after", 2), Plan("ENOSPC", 1, True))]
+CHAT = SCENARIOS[0]
+
+
+def whole(outcomes: list[Outcome]) -> None:
+    broken = [f"{one.case}: {', '.join(one.broken)}: {one.said}" for one in outcomes if one.broken]
+    assert not broken, "\n".join(broken)
+
+
+def test_a_kill_and_a_full_disk_break_no_promise_anywhere() -> None:
+    whole([storage.attempt(case) for case in CASES])
+
+
+@pytest.mark.parametrize("fault", ["before", "torn", "SIGTERM", "SIGINT", "SIGHUP", "EIO", "short"])
+def test_a_conversation_survives(fault: str) -> None:
+    plans = [plan for plan in storage.plans(CHAT) if plan.fault == fault]
+    whole([storage.attempt((CHAT, plan)) for plan in plans[3::17]])
+
+
+def test_a_power_cut_breaks_no_promise() -> None:
+    whole([power.attempt(state) for state in islice(power.cases(), 0, None, 37)])
+
+
+def test_two_rounds_of_a_race_break_no_promise() -> None:
+    whole(list(races.run(15)))
+
+
+def test_there_are_enough_cases() -> None:
+    plans = list(storage.plans(CHAT))
+    assert len([plan for plan in plans if plan.fault in ("before", "after", "torn")]) > 120
+    assert len(plans) > 700
+
+
+def test_a_disk_that_flushes_nothing_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(power._Disk, "_flush", lambda *args: None)
+    outcomes = [power.attempt(state) for state in islice(power._states(CHAT), 60, 80, 2)]
+    assert any(one.lost for one in outcomes)
+
+
+def test_what_is_lost_damaged_or_hung_is_seen() -> None:
+    scenario = Scenario("none", (), "", sessions)
+    with storage.place(scenario) as newcomer:
+        before = storage.Kept.of(newcomer)
+        said = '{"event": "prompt", "text": "never"}\n{"event": "reply", "text": "kept"}\n'
+        fine, promised = storage.Ended(0, "", ""), storage.Ended(0, said, "")
+        assert not storage.judged(scenario, "", newcomer, before, fine, (0,), 0).broken
+        assert storage.judged(scenario, "", newcomer, before, promised, (0,), 0).broken == ("lost",)
+        stopped = storage.Ended(None, "", "")
+        assert storage.judged(scenario, "", newcomer, before, stopped, (0,), 0).broken == ("hung",)
+        killed = storage.Ended(-signal.SIGKILL, "", "Traceback (most recent call last)")
+        assert storage.judged(scenario, "", newcomer, before, killed, (0,), 0).broken == ("damaged",)
+        (newcomer.runs / "one.json").write_text('{"turns": [')
+        assert storage.judged(scenario, "", newcomer, before, fine, (0,), 0).broken == ("lost", "damaged")
