@@ -91,8 +91,9 @@ class PlainOutput:
         self.say(f"error: {_one_line(str(failure))}")
 
     def note(self, text: str) -> None:
-        """One line on stderr."""
-        self.finish()
+        """One line on stderr. On a screen it does not go on where the reply has come to."""
+        if self._out.isatty():
+            self.finish()
         self.say(f"note: {_one_line(text)}")
 
     def say(self, text: str, *, ours: bool = False) -> None:

@@ -1,111 +1,138 @@
-"""What a server can do to a reply, and what must come of it: the same faults in every protocol."""
+"""A reply in the bytes of each protocol, in parts that can be left out, changed or repeated."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
-from tests.providers.loopback import KEY, Answer, hang_up, status, stream
-from tests.providers.recorded import ANTHROPIC, GEMINI, OLLAMA, OPENAI, PIECES, TEXT
+PIECES = ("The quick ", "brown fox ", "jumps over ", "the lazy ", "dog.")
+TEXT = "".join(PIECES)
+PROMPT, COMPLETION = 11, 9
 
-REPLIES = {"openai": OPENAI, "anthropic": ANTHROPIC, "gemini": GEMINI, "ollama": OLLAMA}
-_FINISH = {"openai": b'"stop"', "anthropic": b'"end_turn"', "gemini": b'"STOP"', "ollama": b'"stop"'}
-_GAPS = {"openai": b"\n\n", "anthropic": b"\n\n", "gemini": b"\r\n\r\n", "ollama": b"\n"}
+REASONS = {
+    "openai": {"stop": "stop", "length": "length", "content_filter": "content_filter"},
+    "anthropic": {"stop": "end_turn", "length": "max_tokens", "content_filter": "refusal"},
+    "gemini": {"stop": "STOP", "length": "MAX_TOKENS", "content_filter": "SAFETY"},
+    "ollama": {"stop": "stop", "length": "length"},
+}
+"""What each calls the ways in which a reply ends."""
 
-REFUSED = (400, 401, 403, 404, 413, 422)
-TRIED_AGAIN = (408, 409, 429, 500, 502, 503, 504, 529)
-NONSENSE = ("junk", "-5", "nan", "Thu, 01 Jan 1970 00:00:00 GMT")
+ENVIRON = {
+    "openai": ("OPENAI_BASE_URL", "/v1", "OPENAI_API_KEY"),
+    "anthropic": ("ANTHROPIC_BASE_URL", "", "ANTHROPIC_API_KEY"),
+    "gemini": ("GOOGLE_GEMINI_BASE_URL", "", "GEMINI_API_KEY"),
+    "ollama": ("OLLAMA_HOST", "", ""),
+}
+
+NO_USAGE = object()
 
 
 @dataclass(frozen=True)
-class Fault:
-    """A case: what the server does, and what must be seen.
+class Dialect:
+    """One of the four protocols; every method gives the bytes of a frame."""
 
-    `arrived` is the text that must be kept at least; `whole` says whether the turn must succeed (None: it may).
-    `requests` is how many the server must get; `waited` the least time between
-    the first and the last of them, in seconds.
-    """
+    name: str
 
-    case: str
-    dialect: str
-    answer: Answer
-    arrived: str = ""
-    whole: bool | None = False
-    requests: int = 1
-    waited: float = 0
-    says: str = ""
+    @property
+    def sse(self) -> bool:
+        """Whether it streams server-sent events; else a JSON document a line."""
+        return self.name != "ollama"
+
+    def frame(self, data: Any, event: str = "") -> bytes:
+        """One event."""
+        text = json.dumps(data, ensure_ascii=False).encode("utf-8", "surrogatepass")
+        if not self.sse:
+            return text + b"\n"
+        named = f"event: {event}\n".encode() if event and self.name == "anthropic" else b""
+        return named + b"data: " + text + b"\n\n"
+
+    def start(self, prompt: Any = PROMPT) -> bytes:
+        """What comes before the text."""
+        if self.name == "openai":
+            return self.frame({"choices": [{"index": 0, "delta": {"role": "assistant"}, "finish_reason": None}]})
+        if self.name == "anthropic":
+            usage = {} if prompt is NO_USAGE else {"usage": {"input_tokens": prompt, "output_tokens": 1}}
+            message = {"type": "message", "role": "assistant", "content": [], "model": "m", **usage}
+            block = {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}
+            start = self.frame({"type": "message_start", "message": message}, "message_start")
+            return start + self.frame(block, "content_block_start")
+        return b""
+
+    def delta(self, text: str, *, thinking: bool = False, index: int = 0) -> bytes:
+        """A piece of the text, or of what the model thinks; `index` is that of the choice."""
+        if self.name == "openai":
+            delta = {"reasoning_content" if thinking else "content": text}
+            return self.frame({"choices": [{"index": index, "delta": delta, "finish_reason": None}]})
+        if self.name == "anthropic":
+            kind = "thinking" if thinking else "text"
+            delta = {"type": f"{kind}_delta", kind: text}
+            return self.frame({"type": "content_block_delta", "index": 0, "delta": delta}, "content_block_delta")
+        if self.name == "gemini":
+            part = {"text": text} | ({"thought": True} if thinking else {})
+            return self.frame({"candidates": [{"index": index, "content": {"parts": [part], "role": "model"}}]})
+        message = {"role": "assistant", "thinking" if thinking else "content": text}
+        return self.frame({"message": message, "done": False})
+
+    def end(self, reason: str | None = "stop", prompt: Any = PROMPT, completion: Any = COMPLETION) -> bytes:
+        """The reason why it ended and the usage, without what may follow."""
+        word = REASONS[self.name].get(reason or "", reason)
+        counted = prompt is not NO_USAGE
+        if self.name == "openai":
+            usage = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": 20}
+            end = self.frame({"choices": [{"index": 0, "delta": {}, "finish_reason": word}]}) if reason else b""
+            return end + (self.frame({"choices": [], "usage": usage}) if counted else b"")
+        if self.name == "anthropic":
+            more = {"usage": {"output_tokens": completion}} if counted else {}
+            stop = self.frame({"type": "content_block_stop", "index": 0}, "content_block_stop")
+            return stop + self.frame({"type": "message_delta", "delta": {"stop_reason": word}, **more}, "message_delta")
+        if self.name == "gemini":
+            usage = {"promptTokenCount": prompt, "candidatesTokenCount": completion, "totalTokenCount": 20}
+            candidate: dict[str, Any] = {"index": 0, "content": {"parts": [{"text": ""}], "role": "model"}}
+            candidate |= {"finishReason": word} if reason else {}
+            return self.frame({"candidates": [candidate], **({"usageMetadata": usage} if counted else {})})
+        counts = {"prompt_eval_count": prompt, "eval_count": completion} if counted else {}
+        ended = {"done_reason": word} if reason else {}
+        return self.frame({"message": {"role": "assistant", "content": ""}, "done": True, **ended, **counts})
+
+    @property
+    def done(self) -> bytes:
+        """What follows when all is said."""
+        if self.name == "openai":
+            return b"data: [DONE]\n\n"
+        return self.frame({"type": "message_stop"}, "message_stop") if self.name == "anthropic" else b""
+
+    def reply(self, *pieces: str, **end: Any) -> bytes:
+        """A whole reply in one piece of bytes."""
+        prompt = end.get("prompt", PROMPT)
+        return self.start(prompt) + b"".join(map(self.delta, pieces or PIECES)) + self.end(**end) + self.done
+
+    def part(self, count: int) -> bytes:
+        """The beginning of a reply, with the first pieces of its text."""
+        return self.start() + b"".join(map(self.delta, PIECES[:count]))
+
+    def error(self, message: str, code: str = "overloaded_error") -> bytes:
+        """An error inside a stream."""
+        if self.name == "ollama":
+            return self.frame({"error": message})
+        return self.frame({"type": "error", "error": {"type": code, "code": code, "message": message}}, "error")
+
+    def whole(self, text: str) -> bytes:
+        """The answer of a server that does not stream."""
+        if self.name == "openai":
+            choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
+            usage = {"prompt_tokens": PROMPT, "completion_tokens": COMPLETION, "total_tokens": 20}
+            return json.dumps({"choices": [choice], "usage": usage}).encode()
+        if self.name == "anthropic":
+            usage = {"input_tokens": PROMPT, "output_tokens": COMPLETION}
+            message = {"type": "message", "content": [{"type": "text", "text": text}], "stop_reason": "end_turn"}
+            return json.dumps({**message, "usage": usage}).encode()
+        if self.name == "gemini":
+            usage = {"promptTokenCount": PROMPT, "candidatesTokenCount": COMPLETION, "totalTokenCount": 20}
+            candidate = {"content": {"parts": [{"text": text}], "role": "model"}, "finishReason": "STOP"}
+            return json.dumps({"candidates": [candidate], "usageMetadata": usage}).encode()
+        return json.dumps({"message": {"role": "assistant", "content": text}, "done": True, "done_reason": "stop",
+                           "prompt_eval_count": PROMPT, "eval_count": COMPLETION}).encode()
 
 
-def every() -> Iterator[Fault]:
-    """All faults in all protocols."""
-    for dialect, reply in REPLIES.items():
-        yield from _refusals(dialect)
-        yield from _no_answers(dialect)
-        yield from _legal(dialect, reply)
-        yield from _cuts(dialect, reply)
-
-
-def _refusals(dialect: str) -> Iterator[Fault]:
-    def refused(code: int, requests: int = 1, waited: float = 0, **headers: str) -> Fault:
-        secret = "" if dialect == "ollama" else KEY  # it has no key to repeat
-        body = {"error": {"message": f"not with {secret}", "type": "t", "code": "c", "status": "S"}}
-        case = f"{dialect} {code} {headers or ''}".strip()
-        return Fault(case, dialect, status(code, body, **headers), requests=requests, waited=waited, says=str(code))
-
-    for code in REFUSED:
-        yield refused(code)
-    for code in TRIED_AGAIN:
-        yield refused(code, 3)
-    yield refused(429, 3, 4, Retry_After="2")
-    for wait in NONSENSE:
-        yield refused(429, 3, Retry_After=wait)
-    yield refused(429, 1, Retry_After="1e12")
-
-
-def _no_answers(dialect: str) -> Iterator[Fault]:
-    page = "<html><body>Sign in</body></html>"
-    yield Fault(f"{dialect} no answer at all", dialect, hang_up, requests=3)
-    yield Fault(f"{dialect} 200 with a page", dialect, status(200, page, Content_Type="text/html"), says="base_url")
-    yield Fault(f"{dialect} 200 with nothing", dialect, status(200), requests=3)
-    yield Fault(f"{dialect} 204", dialect, status(204), requests=3)
-    for code in (301, 302, 307, 308):
-        answer = status(code, "", Location="http://127.0.0.1:9/elsewhere")
-        yield Fault(f"{dialect} {code} to another place", dialect, answer, says="127.0.0.1:9")
-
-
-def _legal(dialect: str, reply: bytes) -> Iterator[Fault]:
-    """Unusual, and yet a reply like any other."""
-    ways = {"byte by byte": [reply[n : n + 1] for n in range(len(reply))]}
-    for size in (2, 3, 7, 64):
-        ways[f"in pieces of {size}"] = [reply[n : n + size] for n in range(0, len(reply), size)]
-    ways["in one piece"] = [reply]
-    ways["with CR LF"] = [reply.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")]
-    if dialect != "ollama":
-        ways["with a byte order mark"] = [b"\xef\xbb\xbf" + reply]
-        ways["with comments"] = [reply.replace(_GAPS[dialect], _GAPS[dialect] + b": still here\n\n")]
-        ways["without blanks after the colon"] = [reply.replace(b"data: ", b"data:")]
-    for way, pieces in ways.items():
-        yield Fault(f"{dialect} {way}", dialect, stream(*pieces), TEXT, whole=True)
-    cookie = stream(reply, Set_Cookie="a=b")
-    yield Fault(f"{dialect} with a cookie", dialect, cookie, TEXT, whole=True)
-
-
-def _cuts(dialect: str, reply: bytes) -> Iterator[Fault]:
-    """The connection breaks, or the reply just ends, after so many bytes."""
-    ends = [_end(dialect, reply, json.dumps(piece).encode()) for piece in PIECES]
-    begins, ended = reply.rindex(_FINISH[dialect]), _end(dialect, reply, _FINISH[dialect])
-    for cut in range(ends[0], len(reply), 11):
-        arrived = "".join(piece for piece, end in zip(PIECES, ends, strict=True) if end <= cut)
-        whole = False if cut < begins else None
-        for how, clean in (("breaks", False), ("ends", True)):
-            if clean and cut >= ended:
-                whole = True
-            answer = stream(reply[:cut], whole=clean)
-            yield Fault(f"{dialect} {how} after {cut} bytes", dialect, answer, arrived, whole)
-
-
-def _end(dialect: str, reply: bytes, part: bytes) -> int:
-    """Where the event with this part in it ends."""
-    gap = _GAPS[dialect]
-    return reply.index(gap, reply.rindex(part)) + len(gap)
+DIALECTS = tuple(Dialect(name) for name in ENVIRON)

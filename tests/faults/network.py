@@ -1,131 +1,139 @@
-"""A server that refuses, lies, or leaves in the middle: what had arrived is kept, and nothing else is believed."""
+"""A server that refuses, lies, floods or leaves in the middle, in four protocols, and the whole program before it.
+
+A case runs in a fork of this process with limits of time and memory; waiting for another try takes no time.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
+import multiprocessing
 import re
+import resource
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import partial
-from http.server import BaseHTTPRequestHandler
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from llmrepl.cli import main
+from llmrepl.providers import remote
 from llmrepl.world import World
-from tests.faults.dialects import Fault, every
-from tests.faults.files import Complaint, apart
+from tests.faults.dialects import DIALECTS, ENVIRON, Dialect
+from tests.faults.files import apart
+from tests.faults.network_rows import ANY, KEY, Row, rows
 from tests.faults.report import Outcome
+from tests.faults.server import Server, listening
 from tests.newcomer import Newcomer, Ran
-from tests.providers.loopback import KEY, serving
-from tests.providers.recorded import TEXT
 
 PART = "network"
-BATCH = 20
-SECONDS = 60
+SECONDS = 40.0
+MEMORY_KB = 500 * 1024
+"""Of the program and the server together, which are one process here."""
 
-_PLACES = {
-    "openai": ("OPENAI_BASE_URL", "OPENAI_API_KEY"),
-    "anthropic": ("ANTHROPIC_BASE_URL", "ANTHROPIC_API_KEY"),
-    "gemini": ("GOOGLE_GEMINI_BASE_URL", "GEMINI_API_KEY"),
-    "ollama": ("OLLAMA_HOST", "NO_API_KEY"),
-}
-_OBEYED = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-_MISHAP = re.compile(r"Traceback|something went wrong inside")
+_OBEYED = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_MISHAP = re.compile(r"Traceback|something went wrong inside|<html|<!doctype")
+
+del remote  # loaded here, so that no fork has to
 
 
 def run(stride: int = 1) -> Iterator[Outcome]:
-    """Every `stride`-th case."""
-    cases = islice(every(), 0, None, stride)
-    while batch := list(islice(cases, BATCH)):
-        complaints, why = apart(partial(_batch, batch), SECONDS)
-        for fault in batch:
-            broken = [(kind, sentence) for case, kind, sentence in complaints if case == fault.case]
-            kinds = {kind for kind, _ in broken}
-            said = why or "; ".join(sentence for _, sentence in broken)
-            leaked, hung = "leaked" in kinds, bool(why)
-            yield Outcome(PART, fault.case, "lost" in kinds, "damaged" in kinds, hung, leaked, said)
+    """Every `stride`-th case, the protocols in turn."""
+    numbers = ((d, number) for number in range(_most()) for d in range(len(DIALECTS)))
+    with multiprocessing.get_context("fork").Pool() as pool:
+        for outcomes in pool.imap_unordered(_numbered, islice(numbers, 0, None, stride), chunksize=2):
+            yield from outcomes
 
 
-@dataclass
-class Clock:
+def _most() -> int:
+    return max(sum(1 for _ in rows(dialect)) for dialect in DIALECTS)
+
+
+def _numbered(case: tuple[int, int]) -> list[Outcome]:
+    """What comes of one row of a protocol, if there are so many."""
+    dialect = DIALECTS[case[0]]
+    return [attempt(dialect, row) for row in islice(rows(dialect), case[1], case[1] + 1)]
+
+
+def attempt(dialect: Dialect, row: Row) -> Outcome:
+    """Have one conversation."""
+    name = f"{dialect.name}: {row.name}"
+    complaints, why = apart(lambda: [(name, *one) for one in _complaints(dialect, row)], SECONDS)
+    kinds = {kind for _, kind, _ in complaints}
+    said = "; ".join([*filter(None, [why]), *(sentence for _, _, sentence in complaints)])
+    hung = bool(why) or "hung" in kinds
+    return Outcome(PART, name, "lost" in kinds, "damaged" in kinds, hung, "leaked" in kinds, said)
+
+
+def _complaints(dialect: Dialect, row: Row) -> Iterator[tuple[str, str]]:
+    with tempfile.TemporaryDirectory() as top, listening(row.answers) as server:
+        newcomer = Newcomer.at(Path(top))
+        server.serve()
+        ran = _chat(newcomer, dialect, row, server)
+        files = [path.read_bytes() for path in Path(top).rglob("*") if path.is_file()]
+        path = newcomer.runs / "talk.json"
+        session = json.loads(path.read_text("utf-8")) if path.exists() else {"turns": []}
+        over = [file.name for file in newcomer.runs.glob(".*")]
+    said = ran.out + ran.err
+    if len(server.requests) not in row.requests:
+        yield "damaged", f"{len(server.requests)} requests, right are {row.requests}"
+    if ran.code not in row.codes or row.word not in ran.err or _MISHAP.search(said) or over:
+        yield "damaged", f"ended with {ran.code}, right are {row.codes}; {row.word!r} in {ran.err[:400]!a}; {over!a}"
+    if KEY in said or any(KEY.encode() in data for data in files):
+        yield "leaked", "the key was shown or kept"
+    if found := _OBEYED.search(said):
+        yield "leaked", f"it showed {found[0]!a}"
+    if (used := resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) > MEMORY_KB:
+        yield "hung", f"it took {used >> 10} MB"
+    yield from _kept(row, session["turns"], ran)
+
+
+def _kept(row: Row, turns: list[dict[str, Any]], ran: Ran) -> Iterator[tuple[str, str]]:
+    """What is wrong with the turns in the session."""
+    if len(turns) != len(row.prompts):
+        yield "lost", f"{len(turns)} turns are kept: {ran.err[:300]!a}"
+        return
+    messages = {message["role"]: message["content"] for message in turns[0]["messages"]}
+    text, reason = messages.get("assistant", ""), turns[0].get("finish_reason")
+    if messages["user"] != row.prompts[0] or (row.text != ANY and text != row.text):
+        yield "lost", f"kept is {messages!a}"
+    if row.text not in (ANY, "") and row.text.isprintable() and row.text not in ran.out:
+        yield "lost", f"shown is {ran.out!a}"
+    if row.reason is not None and reason != row.reason:
+        yield "damaged", f"finish_reason is {reason}, right is {row.reason}"
+    usage = turns[0].get("usage") or {}
+    counts = usage.get("prompt_tokens", 0), usage.get("completion_tokens", 0)
+    if row.usage == "estimated" and not (usage.get("estimated") and min(counts) > 0):
+        yield "damaged", f"usage is {usage}, right is an estimate"
+    if isinstance(row.usage, tuple) and (counts != row.usage or usage.get("estimated")):
+        yield "damaged", f"usage is {usage}, right is {row.usage}"
+
+
+class _Clock:
     """Time that passes by itself, and at once when somebody sleeps."""
 
-    slept: float = 0.0
+    def __init__(self) -> None:
+        self._slept = 0.0
 
     def sleep(self, seconds: float) -> None:
-        """Wait no real time."""
-        self.slept += seconds
+        self._slept += seconds
 
     def monotonic(self) -> float:
-        """Seconds, with those that were slept."""
-        return time.monotonic() + self.slept
+        return time.monotonic() + self._slept
 
 
-def _batch(batch: list[Fault]) -> list[Complaint]:
-    return [(fault.case, kind, sentence) for fault in batch for kind, sentence in complaints(fault)]
-
-
-def complaints(fault: Fault) -> Iterator[tuple[str, str]]:
-    """Which promises one fault breaks, with a sentence each."""
-    clock, came = Clock(), list[float]()
-
-    def answer(handler: BaseHTTPRequestHandler) -> None:
-        came.append(clock.monotonic())
-        fault.answer(handler)
-
-    with tempfile.TemporaryDirectory() as top, serving(answer) as server:
-        newcomer = Newcomer.at(Path(top))
-        ran = _chat(newcomer, fault.dialect, server.url, clock)
-        asked = sum(seen.method == "POST" for seen in server.seen)
-        files = [file.read_bytes() for file in Path(top).rglob("*") if file.is_file()]
-        turns = [turn for file in newcomer.runs.glob("*.json") for turn in json.loads(file.read_bytes())["turns"]]
-    if asked != fault.requests:
-        yield "damaged", f"{asked} requests instead of {fault.requests}"
-    if came and came[-1] - came[0] < fault.waited:
-        yield "damaged", f"it waited {came[-1] - came[0]:.2f} s, and was asked for {fault.waited:g}"
-    if fault.says not in ran.err:
-        yield "damaged", f"{fault.says!r} is not in {ran.err!a}"
-    if _MISHAP.search(ran.out + ran.err):
-        yield "damaged", f"{ran.err!a}"
-    if KEY in ran.out + ran.err or any(KEY.encode() in raw for raw in files):
-        yield "leaked", "the key was shown or kept"
-    if found := _OBEYED.search(ran.out + ran.err):
-        yield "leaked", f"it showed {found[0]!a}"
-    yield from _kept(fault, ran, turns)
-
-
-def _kept(fault: Fault, ran: Ran, turns: list[dict[str, object]]) -> Iterator[tuple[str, str]]:
-    """What the session holds, beside the exit code and what was shown."""
-    if len(turns) != 1:
-        yield "lost", f"{len(turns)} turns are in the session"
-        return
-    messages = turns[0]["messages"]
-    assert isinstance(messages, list)
-    text = "".join(one["content"] for one in messages if one["role"] == "assistant")
-    if not text.startswith(fault.arrived):
-        yield "lost", f"{fault.arrived!a} had arrived, and {text!a} is kept"
-    if text.strip() not in ran.out:
-        yield "lost", f"{text!a} is kept, and {ran.out!a} was shown"
-    if not TEXT.startswith(text):
-        yield "damaged", f"{text!a} was never said"
-    if (ran.code == 0 and text != TEXT) or ran.code not in (0, 1):
-        yield "damaged", f"exit {ran.code} with {text!a}"
-    if fault.whole is not None and fault.whole is not (ran.code == 0):
-        yield "damaged", f"exit {ran.code}: {ran.err!a}"
-    if ran.code and not ran.err.strip():
-        yield "damaged", "it failed and said nothing"
-
-
-def _chat(newcomer: Newcomer, dialect: str, url: str, clock: Clock) -> Ran:
-    """Ask one question through the whole product."""
-    place, key = _PLACES[dialect]
-    base = f"{url}/v1" if dialect == "openai" else url
-    environ = {**newcomer.environ, place: base, key: KEY, "LLM_IDLE_TIMEOUT": "4", "LLM_FIRST_TOKEN_TIMEOUT": "4"}
-    out, err = io.StringIO(), io.StringIO()
-    world = World(environ, newcomer.cwd, io.StringIO("hi\n"), out, err, sleep=clock.sleep, monotonic=clock.monotonic)
-    code = main(["chat", "-m", f"{dialect}/good", "--save-dir", str(newcomer.runs)], world)
+def _chat(newcomer: Newcomer, dialect: Dialect, row: Row, server: Server) -> Ran:
+    """Ask the prompts, one after the other, in a session called talk."""
+    place, ending, key = ENVIRON[dialect.name]
+    base = row.base_url.format(port=server.port) or f"http://127.0.0.1:{server.port}"
+    environ = newcomer.environ | {place: base + ending, "LLM_CONNECT_TIMEOUT": "3"}
+    environ |= {"LLM_IDLE_TIMEOUT": "2", "LLM_FIRST_TOKEN_TIMEOUT": "2"} | row.environ | ({key: KEY} if key else {})
+    out, err, clock = io.StringIO(), io.StringIO(), _Clock()
+    typed = io.StringIO("".join(f"{prompt}\n" for prompt in row.prompts))
+    world = World(environ, newcomer.cwd, typed, out, err, sleep=clock.sleep, monotonic=clock.monotonic)
+    code = -1
+    with contextlib.suppress(SystemExit):
+        code = main(["chat", "-m", f"{dialect.name}/good", "--name", "talk"], world)
     return Ran(code, out.getvalue(), err.getvalue())

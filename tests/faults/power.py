@@ -1,7 +1,7 @@
 """The power fails: every state that the disk can be in afterwards, made from what a run did.
 
-What was not flushed with fsync may be missing: of a file's bytes all, half or none, and of the names in a directory the
-later ones. (POSIX promises no more; file systems keep more.)
+What was not flushed with fsync may be missing: of a file's bytes all, half or none, and of the names in each directory
+the later ones. (POSIX promises no more; file systems keep more.)
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import shutil
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 
 from tests.faults import storage
@@ -95,12 +96,15 @@ class _Disk:
 
     def states(self) -> Iterator[tuple[str, dict[str, bytes]]]:
         """What may be on the disk: a word on it, and the bytes of each name."""
-        for count in range(len(self.pending) + 1):
+        places = list(dict.fromkeys(os.path.dirname(name.rstrip("/")) for name, _ in self.pending))
+        changes = [[c for c in self.pending if os.path.dirname(c[0].rstrip("/")) == place] for place in places]
+        for counts in product(*(range(len(some) + 1) for some in changes)):
             names = dict(self.sure)
-            for change in self.pending[:count]:
-                _apply(names, *change)
+            for some, count in zip(changes, counts, strict=True):
+                for change in some[:count]:
+                    _apply(names, *change)
             for how in FLUSHED:
-                yield f"{count} names, {how} of the bytes", {name: file.after(how) for name, file in names.items()}
+                yield f"{counts} names, {how} of the bytes", {name: file.after(how) for name, file in names.items()}
 
 
 def _apply(names: dict[str, _File], name: str, file: _File | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import time
@@ -10,6 +11,8 @@ from collections.abc import Iterator
 from tests.faults import storage
 from tests.faults.report import Outcome
 from tests.faults.scenarios import CHATTING, Scenario, sessions
+from tests.newcomer import LLM
+from tests.terminal import Terminal
 
 ROUNDS = 24
 SHELLS = 3
@@ -25,6 +28,8 @@ def run(stride: int = 1) -> Iterator[Outcome]:
         yield _race(number)
     for number in range(0, len(ENDS) * 4, stride):
         yield _left_alone(number)
+    for number in range(0, CLOSED, stride):
+        yield _closed(number)
 
 
 def _race(number: int) -> Outcome:
@@ -44,7 +49,7 @@ def _race(number: int) -> Outcome:
         if number % 3 == 2:
             time.sleep(0.05 * number)
             shells[0].kill()
-        hung, out, err = False, "", ""
+        hung, outs, err = False, list[str](), ""
         for process in shells:
             try:
                 said, complained = process.communicate(timeout=SECONDS)
@@ -52,9 +57,10 @@ def _race(number: int) -> Outcome:
                 hung = True
                 process.kill()
                 said, complained = process.communicate()
-            out += said.decode("utf-8", "replace")
+            outs.append(said.decode("utf-8", "replace"))
             err += complained.decode("utf-8", "replace")
-        ended = storage.Ended(None if hung else -signal.SIGKILL, out, err)
+        whole = [out if out.endswith("\n") or not out else out[: out.rfind("\n") + 1] for out in outs]
+        ended = storage.Ended(None if hung else -signal.SIGKILL, "".join(whole), err)
         case = f"round {number}, {way}"
         return storage.judged(scenario, case, newcomer, before, ended, (-signal.SIGKILL,), SHELLS)
 
@@ -95,3 +101,28 @@ def _left_alone(number: int) -> Outcome:
         ended = storage.Ended(None if late else code, out.decode(), err)
         right = (-end,) if end else (0, 141, -signal.SIGPIPE)
         return storage.judged(scenario, f"{end or 'reader gone'} after {turns}", newcomer, before, ended, right, 1)
+
+
+CLOSED = 4
+"""How often a terminal is closed."""
+
+
+def _closed(number: int) -> Outcome:
+    """The window is closed after some turns: the shell saves and is gone soon."""
+    scenario = Scenario("terminal", (), "", sessions)
+    with storage.place(scenario) as newcomer:
+        before = storage.Kept.of(newcomer)
+        environ = newcomer.environ | {"TERM": "xterm-256color"}
+        shell = Terminal([*LLM, "chat", "-m", "offline/echo", "-r", "one"], cwd=newcomer.cwd, environ=environ)
+        for turn in range(number + 1):
+            shell.wait_until(lambda screen, turn=turn: screen.count("You:") > turn, "the prompt")  # type: ignore[misc]
+            shell.send(f"window {turn}\r")
+        shell.wait_until(lambda screen: screen.count(f"window {number}") > 1, "the reply")
+        began = time.monotonic()
+        shell.close()
+        code = shell.ends()
+        late = time.monotonic() - began > 2
+        events = [{"event": "prompt", "text": f"window {turn}"} for turn in range(number)]
+        out = "".join(json.dumps(event) + "\n" + json.dumps(event | {"event": "reply"}) + "\n" for event in events)
+        ended = storage.Ended(None if late else code, out, "")
+        return storage.judged(scenario, f"closed after {number + 1}", newcomer, before, ended, (-signal.SIGHUP, 129), 0)

@@ -33,7 +33,6 @@ from tests.newcomer import Newcomer
 PART = "storage"
 SECONDS = 30.0
 CODES = (0, 1, 2, 3, 4, 6)
-UNSAVED = 4
 
 _MISHAP = re.compile(r"Traceback|something went wrong inside")
 _SHOWN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
@@ -53,10 +52,22 @@ class Ended:
     @property
     def acknowledged(self) -> set[Said]:
         """The turns that the program said are kept."""
-        events = [json.loads(line) for line in self.out.splitlines() if line.endswith("}")]
-        questions = [event["text"] for event in events if event.get("event") == "prompt"]
-        replies = [event for event in events if event.get("event") == "reply"]
-        return {(question, reply["text"]) for question, reply in zip(questions, replies, strict=False)}
+        return {said for said in self._turns() if said[1] is not None}  # type: ignore[misc]
+
+    @property
+    def unanswered(self) -> set[str]:
+        """The prompts that it took and did not say to be kept."""
+        return {question for question, answer in self._turns() if answer is None}
+
+    def _turns(self) -> set[tuple[str, str | None]]:
+        turns: list[tuple[str, str | None]] = []
+        for line in self.out.splitlines():
+            event = json.loads(line) if line.endswith("}") else {}
+            if event.get("event") == "prompt":
+                turns.append((event["text"], None))
+            elif event.get("event") == "reply" and turns:
+                turns[-1] = (turns[-1][0], event["text"])
+        return set(turns)
 
 
 def run(stride: int = 1) -> Iterator[Outcome]:
@@ -209,9 +220,10 @@ def judged(
     after, listed = _fresh(newcomer)
     missing = set(before.turns) - set(after.turns)
     silent = ended.acknowledged - set(after.turns)
-    lost = bool(missing or silent)
+    unsaid = ended.unanswered if ended.code == 0 else set()
+    lost = bool(missing or silent or unsaid)
     if lost:
-        said.append(f"missing: {sorted(missing)!a}, acknowledged and missing: {sorted(silent)!a}")
+        said.append(f"missing: {missing!a}, acknowledged: {silent!a}, not a word on: {unsaid!a}")
     damage = [name for name in after.broken if name not in before.broken]
     if damage or listed:
         said.append(f"cannot be read: {damage!a} {listed}")
