@@ -52,33 +52,69 @@ _shtab_llm_sessions_validate_option_strings=(-h --help --dir)
 _shtab_llm_sessions_option_strings=(-h --help)
 _shtab_llm_option_strings=(-h --help --version)
 
+_shtab_llm_ask___model_COMPGEN=_llm_live_models
+_shtab_llm_ask__m_COMPGEN=_llm_live_models
+_shtab_llm_chat__m_COMPGEN=_llm_live_models
+_shtab_llm_chat___model_COMPGEN=_llm_live_models
+_shtab_llm_chat__r_COMPGEN=_llm_live_sessions
+_shtab_llm_chat___resume_COMPGEN=_llm_live_sessions
 _shtab_llm_chat__f_COMPGEN=_shtab_compgen_files
 _shtab_llm_chat___file_COMPGEN=_shtab_compgen_files
 _shtab_llm_chat___save_dir_COMPGEN=_shtab_compgen_dirs
+_shtab_llm_delete_pos_0_COMPGEN=_llm_live_sessions
 _shtab_llm_delete___dir_COMPGEN=_shtab_compgen_dirs
+_shtab_llm_export_pos_0_COMPGEN=_llm_live_formats
 _shtab_llm_export_pos_1_COMPGEN=_shtab_compgen_files
+_shtab_llm_export___session_COMPGEN=_llm_live_sessions
 _shtab_llm_export___dir_COMPGEN=_shtab_compgen_dirs
+_shtab_llm_search___model_COMPGEN=_llm_live_models
+_shtab_llm_search___tag_COMPGEN=_llm_live_tags
 _shtab_llm_search___dir_COMPGEN=_shtab_compgen_dirs
+_shtab_llm_show_pos_0_COMPGEN=_llm_live_sessions
 _shtab_llm_show___dir_COMPGEN=_shtab_compgen_dirs
+_shtab_llm_config_get_pos_0_COMPGEN=_llm_live_config
+_shtab_llm_config_set_pos_0_COMPGEN=_llm_live_config
+_shtab_llm_keys_remove_pos_0_COMPGEN=_llm_live_providers
+_shtab_llm_keys_set_pos_0_COMPGEN=_llm_live_providers
+_shtab_llm_models_info_pos_0_COMPGEN=_llm_live_models
+_shtab_llm_models_list___provider_COMPGEN=_llm_live_providers
 _shtab_llm_sessions_archive___dir_COMPGEN=_shtab_compgen_dirs
 _shtab_llm_sessions_backup_pos_0_COMPGEN=_shtab_compgen_dirs
 _shtab_llm_sessions_backup___dir_COMPGEN=_shtab_compgen_dirs
+_shtab_llm_sessions_delete_pos_0_COMPGEN=_llm_live_sessions
 _shtab_llm_sessions_delete___dir_COMPGEN=_shtab_compgen_dirs
+_shtab_llm_sessions_export_pos_0_COMPGEN=_llm_live_formats
 _shtab_llm_sessions_export_pos_1_COMPGEN=_shtab_compgen_files
+_shtab_llm_sessions_export___session_COMPGEN=_llm_live_sessions
 _shtab_llm_sessions_export___dir_COMPGEN=_shtab_compgen_dirs
+_shtab_llm_sessions_fork_pos_0_COMPGEN=_llm_live_sessions
 _shtab_llm_sessions_fork___dir_COMPGEN=_shtab_compgen_dirs
 _shtab_llm_sessions_import_pos_0_COMPGEN=_shtab_compgen_files
 _shtab_llm_sessions_import___dir_COMPGEN=_shtab_compgen_dirs
+_shtab_llm_sessions_list___model_COMPGEN=_llm_live_models
+_shtab_llm_sessions_list___tag_COMPGEN=_llm_live_tags
 _shtab_llm_sessions_list___dir_COMPGEN=_shtab_compgen_dirs
+_shtab_llm_sessions_recover_pos_0_COMPGEN=_llm_live_sessions
 _shtab_llm_sessions_recover___dir_COMPGEN=_shtab_compgen_dirs
+_shtab_llm_sessions_rename_pos_0_COMPGEN=_llm_live_sessions
 _shtab_llm_sessions_rename___dir_COMPGEN=_shtab_compgen_dirs
+_shtab_llm_sessions_restore_pos_0_COMPGEN=_llm_live_removed
 _shtab_llm_sessions_restore___dir_COMPGEN=_shtab_compgen_dirs
+_shtab_llm_sessions_resume_pos_0_COMPGEN=_llm_live_sessions
 _shtab_llm_sessions_resume___dir_COMPGEN=_shtab_compgen_dirs
+_shtab_llm_sessions_scan_pos_0_COMPGEN=_llm_live_sessions
 _shtab_llm_sessions_scan___dir_COMPGEN=_shtab_compgen_dirs
+_shtab_llm_sessions_search___model_COMPGEN=_llm_live_models
+_shtab_llm_sessions_search___tag_COMPGEN=_llm_live_tags
 _shtab_llm_sessions_search___dir_COMPGEN=_shtab_compgen_dirs
+_shtab_llm_sessions_show_pos_0_COMPGEN=_llm_live_sessions
 _shtab_llm_sessions_show___dir_COMPGEN=_shtab_compgen_dirs
+_shtab_llm_sessions_stats___model_COMPGEN=_llm_live_models
+_shtab_llm_sessions_stats___tag_COMPGEN=_llm_live_tags
 _shtab_llm_sessions_stats___dir_COMPGEN=_shtab_compgen_dirs
+_shtab_llm_sessions_tag_pos_0_COMPGEN=_llm_live_sessions
 _shtab_llm_sessions_tag___dir_COMPGEN=_shtab_compgen_dirs
+_shtab_llm_sessions_validate_pos_0_COMPGEN=_llm_live_sessions
 _shtab_llm_sessions_validate___dir_COMPGEN=_shtab_compgen_dirs
 
 _shtab_llm_completions_pos_0_choices=(bash zsh fish powershell)
@@ -228,6 +264,26 @@ _shtab_llm__h_nargs=0
 _shtab_llm___help_nargs=0
 _shtab_llm___version_nargs=0
 
+
+# Custom Preamble
+
+_llm_live() {  # values of the source $1 that fit the word $2, quoted as bash takes them
+  local word value
+  word=$(printf '%s' "$2" | xargs -n 1 printf '%s' 2>/dev/null) || word=$2
+  llm --complete "$1" "$word" 2>/dev/null | while IFS=$'\t' read -r value _; do printf '%q\n' "$value"; done
+}
+COMP_WORDBREAKS=${COMP_WORDBREAKS//:/}  # the names of models have colons in them
+_llm_live_sessions() { _llm_live sessions "$1"; }
+_llm_live_models() { _llm_live models "$1"; }
+_llm_live_settings() { _llm_live settings "$1"; }
+_llm_live_values() { _llm_live values "$1"; }
+_llm_live_formats() { _llm_live formats "$1"; }
+_llm_live_tags() { _llm_live tags "$1"; }
+_llm_live_budget() { _llm_live budget "$1"; }
+_llm_live_removed() { _llm_live removed "$1"; }
+_llm_live_providers() { _llm_live providers "$1"; }
+_llm_live_config() { _llm_live config "$1"; }
+# End Custom Preamble
 
 # $1=COMP_WORDS[1]
 _shtab_compgen_files() {
@@ -379,3 +435,4 @@ _shtab_llm() {
 }
 
 complete -o bashdefault -F _shtab_llm llm
+complete -o bashdefault -F _shtab_llm llmrepl

@@ -6,6 +6,27 @@
 # See also: https://learn.microsoft.com/en-us/powershell/scripting/learn/shell/creating-profiles#adding-customizations-to-your-profile
 
 
+# Custom Preamble
+
+function _llm_live {
+  param([string]$Source, [string]$Word)
+  llm --complete $Source $Word.Trim("'", '"') 2>$null | ForEach-Object {
+    $value = ($_ -split "`t")[0]
+    if ($value -match '[^\w./:@+-]') { "'" + $value.Replace("'", "''") + "'" } else { $value }
+  }
+}
+function _llm_live_sessions { param([string]$Word) _llm_live sessions $Word }
+function _llm_live_models { param([string]$Word) _llm_live models $Word }
+function _llm_live_settings { param([string]$Word) _llm_live settings $Word }
+function _llm_live_values { param([string]$Word) _llm_live values $Word }
+function _llm_live_formats { param([string]$Word) _llm_live formats $Word }
+function _llm_live_tags { param([string]$Word) _llm_live tags $Word }
+function _llm_live_budget { param([string]$Word) _llm_live budget $Word }
+function _llm_live_removed { param([string]$Word) _llm_live removed $Word }
+function _llm_live_providers { param([string]$Word) _llm_live providers $Word }
+function _llm_live_config { param([string]$Word) _llm_live config $Word }
+# End Custom Preamble
+
 # --- Completion data ---
 $_shtab_llm_subparsers = @{
     '_shtab_llm' = @('ask', 'chat', 'completions', 'delete', 'export', 'help', 'search', 'show', 'usage', 'config', 'keys', 'models', 'sessions')
@@ -57,34 +78,70 @@ $_shtab_llm_option_strings = @{
     '_shtab_llm_usage' = @('-h', '--help', '--breakdown-by', '--format', '--json', '--chart')
 }
 $_shtab_llm_compgens = @{
+    '_shtab_llm_ask___model' = '_llm_live_models'
+    '_shtab_llm_ask__m' = '_llm_live_models'
     '_shtab_llm_chat___file' = '_shtab_powershell_compgen_files'
+    '_shtab_llm_chat___model' = '_llm_live_models'
+    '_shtab_llm_chat___resume' = '_llm_live_sessions'
     '_shtab_llm_chat___save_dir' = '_shtab_powershell_compgen_dirs'
     '_shtab_llm_chat__f' = '_shtab_powershell_compgen_files'
+    '_shtab_llm_chat__m' = '_llm_live_models'
+    '_shtab_llm_chat__r' = '_llm_live_sessions'
+    '_shtab_llm_config_get_pos_0' = '_llm_live_config'
+    '_shtab_llm_config_set_pos_0' = '_llm_live_config'
     '_shtab_llm_delete___dir' = '_shtab_powershell_compgen_dirs'
+    '_shtab_llm_delete_pos_0' = '_llm_live_sessions'
     '_shtab_llm_export___dir' = '_shtab_powershell_compgen_dirs'
+    '_shtab_llm_export___session' = '_llm_live_sessions'
+    '_shtab_llm_export_pos_0' = '_llm_live_formats'
     '_shtab_llm_export_pos_1' = '_shtab_powershell_compgen_files'
+    '_shtab_llm_keys_remove_pos_0' = '_llm_live_providers'
+    '_shtab_llm_keys_set_pos_0' = '_llm_live_providers'
+    '_shtab_llm_models_info_pos_0' = '_llm_live_models'
+    '_shtab_llm_models_list___provider' = '_llm_live_providers'
     '_shtab_llm_search___dir' = '_shtab_powershell_compgen_dirs'
+    '_shtab_llm_search___model' = '_llm_live_models'
+    '_shtab_llm_search___tag' = '_llm_live_tags'
     '_shtab_llm_sessions_archive___dir' = '_shtab_powershell_compgen_dirs'
     '_shtab_llm_sessions_backup___dir' = '_shtab_powershell_compgen_dirs'
     '_shtab_llm_sessions_backup_pos_0' = '_shtab_powershell_compgen_dirs'
     '_shtab_llm_sessions_delete___dir' = '_shtab_powershell_compgen_dirs'
+    '_shtab_llm_sessions_delete_pos_0' = '_llm_live_sessions'
     '_shtab_llm_sessions_export___dir' = '_shtab_powershell_compgen_dirs'
+    '_shtab_llm_sessions_export___session' = '_llm_live_sessions'
+    '_shtab_llm_sessions_export_pos_0' = '_llm_live_formats'
     '_shtab_llm_sessions_export_pos_1' = '_shtab_powershell_compgen_files'
     '_shtab_llm_sessions_fork___dir' = '_shtab_powershell_compgen_dirs'
+    '_shtab_llm_sessions_fork_pos_0' = '_llm_live_sessions'
     '_shtab_llm_sessions_import___dir' = '_shtab_powershell_compgen_dirs'
     '_shtab_llm_sessions_import_pos_0' = '_shtab_powershell_compgen_files'
     '_shtab_llm_sessions_list___dir' = '_shtab_powershell_compgen_dirs'
+    '_shtab_llm_sessions_list___model' = '_llm_live_models'
+    '_shtab_llm_sessions_list___tag' = '_llm_live_tags'
     '_shtab_llm_sessions_recover___dir' = '_shtab_powershell_compgen_dirs'
+    '_shtab_llm_sessions_recover_pos_0' = '_llm_live_sessions'
     '_shtab_llm_sessions_rename___dir' = '_shtab_powershell_compgen_dirs'
+    '_shtab_llm_sessions_rename_pos_0' = '_llm_live_sessions'
     '_shtab_llm_sessions_restore___dir' = '_shtab_powershell_compgen_dirs'
+    '_shtab_llm_sessions_restore_pos_0' = '_llm_live_removed'
     '_shtab_llm_sessions_resume___dir' = '_shtab_powershell_compgen_dirs'
+    '_shtab_llm_sessions_resume_pos_0' = '_llm_live_sessions'
     '_shtab_llm_sessions_scan___dir' = '_shtab_powershell_compgen_dirs'
+    '_shtab_llm_sessions_scan_pos_0' = '_llm_live_sessions'
     '_shtab_llm_sessions_search___dir' = '_shtab_powershell_compgen_dirs'
+    '_shtab_llm_sessions_search___model' = '_llm_live_models'
+    '_shtab_llm_sessions_search___tag' = '_llm_live_tags'
     '_shtab_llm_sessions_show___dir' = '_shtab_powershell_compgen_dirs'
+    '_shtab_llm_sessions_show_pos_0' = '_llm_live_sessions'
     '_shtab_llm_sessions_stats___dir' = '_shtab_powershell_compgen_dirs'
+    '_shtab_llm_sessions_stats___model' = '_llm_live_models'
+    '_shtab_llm_sessions_stats___tag' = '_llm_live_tags'
     '_shtab_llm_sessions_tag___dir' = '_shtab_powershell_compgen_dirs'
+    '_shtab_llm_sessions_tag_pos_0' = '_llm_live_sessions'
     '_shtab_llm_sessions_validate___dir' = '_shtab_powershell_compgen_dirs'
+    '_shtab_llm_sessions_validate_pos_0' = '_llm_live_sessions'
     '_shtab_llm_show___dir' = '_shtab_powershell_compgen_dirs'
+    '_shtab_llm_show_pos_0' = '_llm_live_sessions'
 }
 $_shtab_llm_choices = @{
     '_shtab_llm_completions_pos_0' = @('bash', 'zsh', 'fish', 'powershell')

@@ -23,6 +23,10 @@ CLOSED_PIPE = 141
 """The exit code when whoever read our output went away, as for a program that died of SIGPIPE."""
 
 
+COMPLETE = "--complete"
+"""What the completion scripts call us with, then the name of a source and the word that is typed."""
+
+
 def run() -> None:
     """The `llm` command."""
     if sys.argv[1:] in (["--version"], ["-V"]):  # before anything else is imported
@@ -50,6 +54,8 @@ def main(words: list[str], world: World) -> int:
     signals.install()
     try:
         workspace = _workspace(world, signals)
+        if words[:1] == [COMPLETE]:
+            return _complete(words[1:], workspace)
         code = _run(words, workspace) if words or not world.stdin.isatty() else _prompt(workspace)
         world.stdout.flush()
         return die_of(signals.stopped) if signals.stopped else code
@@ -97,6 +103,18 @@ def _workspace(world: World, signals: Signals) -> Workspace:
     workspace = Workspace(world, settings, places, signals, keep=settings.flag("save_sessions"))
     workspace.notes += settings.problems
     return workspace
+
+
+def _complete(words: list[str], workspace: Workspace) -> int:
+    """What may stand where a shell completes, a line each, with a hint after a tab; nothing if that fails."""
+    from llmrepl.commands.sources import offered
+    from llmrepl.errors import Failure
+
+    source, word = [*words, "", ""][:2]
+    with contextlib.suppress(Failure, OSError):
+        for candidate in offered(workspace, source, word):
+            workspace.world.stdout.write(f"{candidate.value}\t{candidate.hint}\n")
+    return 0
 
 
 def _prompt(workspace: Workspace) -> int:

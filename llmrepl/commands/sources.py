@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from llmrepl import offers, rooms
 from llmrepl.commands.registry import Table
-from llmrepl.messages import count
+from llmrepl.messages import count, safe_name
 from llmrepl.providers.choice import DEFAULT_MODELS
 from llmrepl.providers.vendors import OFFLINE_MODELS
 from llmrepl.sessions.names import without_ending
@@ -123,3 +123,24 @@ SOURCES: Mapping[str, Source] = {
 def commands(table: Table, face: str) -> Iterable[Candidate]:
     """The commands at a face."""
     return (Candidate(name, c.help) for name, c in sorted(table.spellings(face).items()))
+
+
+def fitting(candidates: Iterable[Candidate], word: str) -> list[Candidate]:
+    """The candidates that begin with `word`, else those that have its letters in their order, whatever their case."""
+    typed = word.casefold()
+    fit = [candidate for candidate in candidates if _fits(typed, candidate.value.casefold())]
+    return [candidate for candidate in fit if candidate.value.casefold().startswith(typed)] or fit
+
+
+def _fits(typed: str, value: str) -> bool:
+    letters = iter(value)
+    return all(letter in letters for letter in typed)
+
+
+def offered(workspace: Workspace, source: str, word: str) -> Iterator[Candidate]:
+    """What a completion of the system's shell offers: values of a source that stand in a line as they are."""
+    typed = word.strip("'\"")
+    values = SOURCES[source](workspace, "", typed) if source in SOURCES else ()
+    for candidate in fitting(values, typed):
+        if safe_name(candidate.value) == candidate.value:
+            yield Candidate(candidate.value, safe_name(candidate.hint))

@@ -8,7 +8,9 @@ import shtab
 
 from llmrepl.commands.program import SCRIPTS
 from llmrepl.commands.registry import BOTH, PROMPT, TERMINAL, Command, Table, add_arguments, example_of
+from llmrepl.commands.sources import SOURCES
 from llmrepl.commands.table import GROUPS, all_commands
+from llmrepl.generate.live import for_both_names, live
 
 WHERE = {BOTH: "at the prompt and in a terminal", PROMPT: "at the prompt", TERMINAL: "in a terminal"}
 
@@ -18,7 +20,7 @@ def generated() -> dict[str, str]:
     table = all_commands()
     files = {"docs/commands.md": reference(table)}
     for shell, name in SCRIPTS.items():
-        files[f"completions/{name}"] = shtab.complete(tree(table), shell=shell).rstrip() + "\n"
+        files[f"completions/{name}"] = for_both_names(shell, shtab.complete(tree(table), shell=shell).rstrip()) + "\n"
     return files
 
 
@@ -77,4 +79,6 @@ def tree(table: Table) -> argparse.ArgumentParser:
             source = next(a.source for a in command.arguments if a.dest == dest)
             if source in ("files", "directories"):
                 action.complete = shtab.FILE if source == "files" else shtab.DIRECTORY  # type: ignore[attr-defined]
+            elif source in SOURCES:
+                action.complete = live(source)  # type: ignore[attr-defined]
     return root

@@ -9,7 +9,7 @@ from prompt_toolkit.completion import CompleteEvent, Completer, Completion, Path
 from prompt_toolkit.document import Document
 
 from llmrepl.commands.registry import PROMPT, Argument, Command, Table
-from llmrepl.commands.sources import SOURCES, Candidate, commands
+from llmrepl.commands.sources import SOURCES, Candidate, commands, fitting
 from llmrepl.errors import WrongUse
 from llmrepl.messages import safe_name
 from llmrepl.workspace import Workspace
@@ -76,9 +76,7 @@ class RegistryCompleter(Completer):
         else:
             source = SOURCES.get(wanted.source)
             candidates = source(self._workspace, before, word) if source else ()
-        fitting = [candidate for candidate in candidates if _fits(word, candidate.value)]
-        begun = [candidate for candidate in fitting if _begins(word, candidate.value)]
-        for candidate in begun or fitting:
+        for candidate in fitting(candidates, word.strip("'\"")):
             yield _completion(word, candidate, quote=wanted.source != "commands")
 
 
@@ -107,16 +105,6 @@ def _positional(found: Command, rest: list[str], flags: dict[str, Argument]) -> 
     if values < len(places):
         return places[values]
     return places[-1] if places and places[-1].nargs in ("*", "+") else None
-
-
-def _begins(word: str, value: str) -> bool:
-    return value.casefold().startswith(word.strip("'\"").casefold())
-
-
-def _fits(word: str, value: str) -> bool:
-    """Whether the letters of `word` stand in `value` in this order."""
-    letters = iter(value.casefold())
-    return all(letter in letters for letter in word.strip("'\"").casefold())
 
 
 def _completion(word: str, candidate: Candidate, *, quote: bool = False) -> Completion:
