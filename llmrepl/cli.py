@@ -23,10 +23,6 @@ CLOSED_PIPE = 141
 """The exit code when whoever read our output went away, as for a program that died of SIGPIPE."""
 
 
-COMPLETE = "--complete"
-"""What the completion scripts call us with, then the name of a source and the word that is typed."""
-
-
 def run() -> None:
     """The `llm` command."""
     if sys.argv[1:] in (["--version"], ["-V"]):  # before anything else is imported
@@ -54,7 +50,7 @@ def main(words: list[str], world: World) -> int:
     signals.install()
     try:
         workspace = _workspace(world, signals)
-        if words[:1] == [COMPLETE]:
+        if words[:1] == ["--complete"]:  # as in commands/sources.py, which is loaded for nothing else
             return _complete(words[1:], workspace)
         code = _run(words, workspace) if words or not world.stdin.isatty() else _prompt(workspace)
         world.stdout.flush()

@@ -105,6 +105,9 @@ FORMATS: Mapping[str, str] = {
 }
 """The export formats, known here without loading them."""
 
+COMPLETE = "--complete"
+"""What the completion scripts call `llm` with, then the name of a source and the word that is typed."""
+
 SOURCES: Mapping[str, Source] = {
     "sessions": sessions,
     "models": models,

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from llmrepl.cli import COMPLETE
-from llmrepl.commands.sources import SOURCES
+from llmrepl.commands.sources import COMPLETE, SOURCES
 
 _BASH = rf"""
 _llm_live() {{  # values of the source $1 that fit the word $2, quoted as bash takes them
