@@ -13,20 +13,26 @@ from tests.bench import Figure
 def main() -> int:
     """Measure, print a table, and say by the exit code whether every figure is within its limit."""
     found = {module.name for module in pkgutil.iter_modules([str(Path(__file__).parent)])}
-    names = sorted(found - {"__main__", "generate"})
+    names = sorted(found - {"__main__", "generate", "peers", "page"})
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Measure the shell against baselines.")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"which ones, of: {', '.join(names)}")
-    wanted = parser.parse_args().names or names
+    parser.add_argument("--peers", action="store_true", help="other programs too; write docs/performance.md")
+    chosen = parser.parse_args()
+    wanted = chosen.names or [name for name in names if not (chosen.peers and name == "sessions")]
     if unknown := set(wanted) - set(names):
         parser.error(f"no benchmark named {', '.join(sorted(unknown))}; there are {', '.join(names)}")
-    figures: list[Figure] = []
+    figures: dict[str, list[Figure]] = {name: [] for name in wanted}
     for name in wanted:
         for figure in importlib.import_module(f"tests.bench.{name}").measure():
             mark = "" if figure.kept else "   <- beyond the limit"
             line = f"{figure.name:<48} {figure.ratio:6.2f} x   limit {figure.limit:.2f}   {figure.detail}{mark}"
             print(line, flush=True)
-            figures.append(figure)
-    return 0 if all(figure.kept for figure in figures) else 1
+            figures[name].append(figure)
+    if chosen.peers:
+        from tests.bench import page
+
+        page.write(figures)
+    return 0 if all(figure.kept for found in figures.values() for figure in found) else 1
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from tests.bench.renderer import WHOLE
 from tests.bench.startup import until_ended, until_usable
 
 ROUNDS = 3
-PATIENCE = 120.0
+PATIENCE = 60.0
 """Seconds for the long reply."""
 
 
@@ -62,7 +62,7 @@ WORK = ("version", "usable prompt", "one token", f"{WHOLE:,} tokens of Markdown 
 
 
 def measure() -> dict[str, list[float | None]]:
-    """For each program the seconds of each piece of WORK; None where it does not do it, or not in two minutes."""
+    """For each program the seconds of each piece of WORK; None where it does not do it, or not in a minute."""
     found: dict[str, list[float | None]] = {}
     with TemporaryDirectory(prefix="llmrepl-bench-") as cwd, serving() as url:
         environ = newcomer() | {"OPENAI_BASE_URL": url, "OPENAI_API_KEY": "sk-bench", "LLM_LOCAL_SERVERS": "off"}

@@ -119,7 +119,7 @@ def _texts() -> list[str]:
 def _typed(cwd: Path) -> list[str]:
     """Beginnings, parts and letters of session names."""
     rng = random.Random(4)
-    names = rng.sample(sorted(os.listdir(cwd / "runs")), 60)
+    names = rng.choices(sorted(os.listdir(cwd / "runs")), k=60)
     beginnings = [name[: rng.randint(0, 30)] for name in names]
     return [*beginnings, *(name[12:20] for name in names), *(name[8:28:5] for name in names), "zzz"]
 
