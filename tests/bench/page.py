@@ -67,7 +67,7 @@ def _growth(grown: Mapping[int, Sequence[Figure]]) -> str:
 def _others(found: Mapping[str, Sequence[float | None]]) -> str:
     lines = [
         "## Beside other programs\n",
-        "Whole programs, the same server on this machine, in seconds; a dash is what a program does not do, or not within "
+        "Whole programs, the same server on this machine, in seconds; a dash: it does not do that, or not within "
         f"{peers.PATIENCE:.0f} s.\n",
         f"| | {' | '.join(peers.WORK)} |",
         f"| --- |{' --- |' * len(peers.WORK)}",
