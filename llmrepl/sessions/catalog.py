@@ -96,7 +96,7 @@ class Catalog:
 
     def _hits(self, directory: Path, wanted: str, filters: Filters) -> Iterator[Hit]:
         """The hits; of a text that is common the newest sessions are read before all that have it are known."""
-        sample = self._index.matching(wanted, SAMPLE) if len(wanted) >= TRIGRAM else None
+        sample = self._index.matching(wanted, SAMPLE, nearly=True) if len(wanted) >= TRIGRAM else None
         common = len(wanted) < TRIGRAM or (sample is not None and _share(sample) > COMMON)
         seen: set[str] = set()
         if common:
@@ -105,7 +105,7 @@ class Catalog:
                 yield from _hits_in(directory, row, wanted)
             if len(seen) < PEEK:
                 return
-        some = self._index.matching(wanted) if common or len(sample or ()) == SAMPLE else sample
+        some = self._index.matching(wanted, nearly=True) if common or len(sample or ()) == SAMPLE else sample
         for _, row in self._index.rows(directory, filters, ids=some):
             if row.name not in seen:
                 yield from _hits_in(directory, row, wanted)

@@ -19,7 +19,7 @@ from typing import Any
 
 from llmrepl.sessions import listing
 from llmrepl.sessions.indexfile import Unusable, open_index, set_aside, writing
-from llmrepl.sessions.indexquery import ORDERS, conditions, to_bytes, to_text
+from llmrepl.sessions.indexquery import ORDERS, conditions, near, quoted, to_bytes, to_text
 from llmrepl.sessions.indextext import BATCH, NOT_HELD, Progress, make_searchable
 from llmrepl.sessions.query import Filters, Row
 from llmrepl.sessions.states import State, digest, state, states
@@ -111,7 +111,7 @@ class Index:
         with self._using() as db:
             found = db.execute(
                 "SELECT model, count(*), sum(tokens), sum(turns), sum(cost), sum(unpriced) FROM sessions"
-                f" WHERE directory = ? AND NOT damaged{where} GROUP BY model",
+                f" WHERE directory = ? AND damaged = 0{where} GROUP BY model",
                 [_number(db, directory), *values],
             )
             return {to_text(model): Sums(*figures) for model, *figures in found}
@@ -144,9 +144,10 @@ class Index:
             )
             return [_row(name, facts) for name, facts in found]
 
-    def matching(self, wanted: str, limit: int = -1) -> list[int] | None:
+    def matching(self, wanted: str, limit: int = -1, *, nearly: bool = False) -> list[int] | None:
         """The numbers of the sessions, of all directories, with `wanted` in a message whatever its case.
 
+        `nearly` is several times as fast, and may give a few more: its trigrams stand as close together, in any order.
         None if that cannot be told from here: nothing is wanted, or characters that are not held, or a text of one or
         two characters that may begin too many trigrams.
         """
@@ -161,7 +162,7 @@ class Index:
                 parts = [term for (term,) in found]
             if len(parts) > _MOST_TRIGRAMS:
                 return None
-            query = " OR ".join('"' + part.replace('"', '""') + '"' for part in parts)
+            query = near(wanted) if nearly and len(wanted) > 5 else " OR ".join(map(quoted, parts))
             rows = db.execute("SELECT rowid FROM texts WHERE texts MATCH ? LIMIT ?", (query or '""', limit))
             return [number for (number,) in rows]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from llmrepl.files import private_mkdir
 
-VERSION = 2
+VERSION = 3
 
 _SCHEMA = f"""
 CREATE TABLE directories (id INTEGER PRIMARY KEY, path BLOB NOT NULL UNIQUE, state BLOB);
@@ -23,6 +23,7 @@ CREATE TABLE sessions (
 CREATE UNIQUE INDEX by_name ON sessions (directory, name);
 CREATE INDEX by_state ON sessions (directory, name, size, mtime_ns);
 CREATE INDEX by_date ON sessions (directory, damaged, epoch DESC, name);
+CREATE INDEX to_sum ON sessions (directory, damaged, model, tokens, turns, cost, unpriced);
 CREATE INDEX to_search ON sessions (directory) WHERE NOT damaged AND NOT searchable;
 CREATE VIRTUAL TABLE texts USING fts5 (text, content = '', columnsize = 0, tokenize = 'trigram case_sensitive 1');
 INSERT INTO texts (texts, rank) VALUES ('hashsize', {64 << 20});

@@ -374,3 +374,16 @@ def test_a_directory_that_vanishes_is_empty(runs: Path) -> None:
     with catalog(runs.parent) as known:
         assert known.find(runs, Filters()) == Found([], [])
         assert known.search(runs, "needle", Filters()) == []
+
+
+_WORDS = st.text('ab "é漢', min_size=1, max_size=14)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(_WORDS, min_size=1, max_size=12), _WORDS)
+def test_a_search_finds_what_a_look_into_every_message_finds(texts: list[str], wanted: str) -> None:
+    with TemporaryDirectory() as top, catalog(Path(top)) as known:
+        for number, text in enumerate(texts):
+            write(Path(top) / "runs", f"s{number}", session(text))
+        found = {hit.name for hit in known.search(Path(top) / "runs", wanted, Filters())}
+        assert found == {f"s{n}.json" for n, text in enumerate(texts) if any(hits("", session(text), wanted))}
