@@ -13,10 +13,12 @@ GRAVITY = (UNSAVED, DAMAGED, IN_USE, OVER_BUDGET, FAILED, WRONG)
 class Failure(Exception):
     """A failure that is shown to the user and ends in an exit code, never in a traceback.
 
-    `what` is one sentence saying what failed, `next` one saying what to do about it.
+    `what` is one sentence saying what failed, `next` one saying what to do about it. `worked`: a server took the
+    request and may ask money for it, though no text came.
     """
 
     code = FAILED
+    worked = False
 
     def __init__(self, what: str, next: str = "", *, code: int | None = None) -> None:
         super().__init__(what)

@@ -48,6 +48,13 @@ def mending() -> ModuleType:
     return mending
 
 
+def offers() -> ModuleType:
+    """What models there are: the lists of the providers, joined with the prices."""
+    from llmrepl import offers
+
+    return offers
+
+
 def exported(session: Session, format: str, name: str, *, raw_csv: bool = False) -> str:
     """A session in another format. Raises WrongUse for a format that does not exist."""
     from llmrepl.sessions.export import export

@@ -11,7 +11,6 @@ from llmrepl.attach import with_texts
 from llmrepl.errors import Failure, NotSaved, OverBudget
 from llmrepl.providers.base import Event, Finish, Message, Notice, Provider, Reasoning, Request, Text, Usage, Waiting
 from llmrepl.providers.estimate import estimated, prompt_tokens, tokens, utf8_size
-from llmrepl.providers.failures import ProviderFailure
 from llmrepl.providers.opening import options_of
 from llmrepl.rooms import masking
 from llmrepl.sessions.reply import Reply
@@ -133,7 +132,7 @@ class Exchange:
         reason = self._reason(text)
         usage = self._usage
         stopped = self._failure is None and self._finish is None  # by the user: what was sent is paid all the same
-        worked = isinstance(self._failure, ProviderFailure) and self._failure.worked
+        worked = self._failure is not None and self._failure.worked
         if usage is None and (text or stopped or worked):
             usage = estimated(self._request, self._replied)
         cost = self._workspace.till().settle(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from llmrepl import offers, rooms
+from llmrepl import rooms
 from llmrepl.commands.registry import PROMPT, argument, command
 from llmrepl.commands.replies import Ask, Document, Edit, Note, Reply
 from llmrepl.errors import WrongUse
@@ -33,7 +33,7 @@ def model(workspace: Workspace, id: str | None) -> Reply:
     if id is None:
         return Document(workspace.model)
     workspace.set_model(id)
-    doubt = offers.doubt(workspace)
+    doubt = rooms.offers().doubt(workspace)
     return Note(f"🤖 Model: {workspace.model}" + (f" (but {doubt})" if doubt else ""))
 
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json as json_format
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
-from llmrepl import offers
+from llmrepl import rooms
 from llmrepl.commands.registry import argument, command
 from llmrepl.commands.replies import Cell, Column, Document, Note, Reply, Several, Table
 from llmrepl.errors import WrongUse
 from llmrepl.messages import safe_name
 from llmrepl.money.rates import Price, Rate
-from llmrepl.offers import Offer
-from llmrepl.providers.catalog import nearest
 from llmrepl.workspace import Workspace
+
+if TYPE_CHECKING:
+    from llmrepl.offers import Offer
 
 GROUP = "models"
 RATES = ("input", "output", "cache_read", "cache_write")
@@ -36,7 +38,7 @@ def models_list(
 ) -> Reply:
     """Of each provider with a key, of the servers on this machine that answer, and of this program."""
     words = (filter or "").casefold().split()
-    every = offers.offers(workspace, provider, refresh=refresh)
+    every = rooms.offers().offers(workspace, provider, refresh=refresh)
     found = [offer for offer in every if all(word in f"{offer.name} {offer.info.name}".casefold() for word in words)]
     if json:
         return Document(json_format.dumps([_facts(offer) for offer in found], indent=2, ensure_ascii=False))
@@ -66,9 +68,10 @@ def models_list(
 def models_info(workspace: Workspace, model: str, json: bool) -> Reply:
     """One model; the nearest name is given for one that does not exist."""
     try:
-        chosen, offer = offers.find(workspace, model)
+        chosen, offer = rooms.offers().find(workspace, model)
     except WrongUse as unknown:
-        near = None if "/" in model else nearest(model, (offer.name for offer in offers.known(workspace)))
+        names = (offer.name for offer in rooms.offers().known(workspace))
+        near = None if "/" in model else rooms.offers().nearest(model, names)
         if near is None:
             raise
         raise WrongUse(unknown.what, f"did you mean {safe_name(near)}?") from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from llmrepl import offers, rooms
+from llmrepl import rooms
 from llmrepl.commands.registry import Table
 from llmrepl.messages import count, safe_name
 from llmrepl.providers.choice import DEFAULT_MODELS
@@ -45,7 +45,8 @@ def models(workspace: Workspace, before: str, word: str) -> Iterable[Candidate]:
     offline = [Candidate(f"offline/{name}", hint) for name, hint in OFFLINE_MODELS.items()]
     usual = [Candidate(f"{vendor}/{model}") for vendor, model in DEFAULT_MODELS.items()]
     named = [Candidate(alias, f"alias of {model}") for alias, model in workspace.settings.aliases.items()]
-    listed = [Candidate(offer.name, offer.info.name) for offer in offers.known(workspace, word.partition("/")[0])]
+    known = rooms.offers().known(workspace, word.partition("/")[0])
+    listed = [Candidate(offer.name, offer.info.name) for offer in known]
     return {candidate.value: candidate for candidate in [*named, *usual, *offline, *listed]}.values()
 
 

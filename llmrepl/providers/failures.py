@@ -23,8 +23,7 @@ _DEPTH = 8
 class ProviderFailure(Failure):
     """A request that failed at the server or on the way; `retry`: it may be sent again if no text came.
 
-    `after` is the wait in seconds that the server asked for. `worked`: it took the request and may ask money for it,
-    though no text came.
+    `after` is the wait in seconds that the server asked for.
     """
 
     def __init__(

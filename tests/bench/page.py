@@ -55,7 +55,7 @@ def _growth(grown: Mapping[int, Sequence[Figure]]) -> str:
     lines = ["## What grows with the number of sessions\n", f"| | {' | '.join(f'{number:,}' for number in grown)} |",
              f"| --- |{' --- |' * len(grown)}"]
     for row in zip(*grown.values(), strict=True):
-        name = row[0].name.replace(f"{NUMBERS[0]:,} ", "")
+        name = row[0].name.replace(f"{NUMBERS[0]:,} ", "").replace("|", "\\|")
         marks = [
             figure.detail + (" **(beyond the limit)**" if not figure.kept and number >= PROMISED else "")
             for number, figure in zip(grown, row, strict=True)
