@@ -175,6 +175,7 @@ def test_after_kill_9_in_mid_reply_the_next_start_has_the_question_and_the_part(
         terminal.wait_for("the last reply in talk.json was cut off; it is kept as interrupted")
         terminal.send(":load talk" + ENTER)
         terminal.wait_for("Previous turns: 1")
+        terminal.wait_until(lambda screen: screen.count("You:") == 2, "the next prompt")
         terminal.send(":history" + ENTER)
         terminal.wait_for("[1] (interrupted)", "word5")
     question, answer, reason = only_turn(newcomer)
