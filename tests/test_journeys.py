@@ -221,16 +221,24 @@ def test_control_bytes_never_reach_the_terminal(newcomer: Newcomer) -> None:
     assert b"\\x1b]0;owned\\x07" in terminal.raw
 
 
+def still(terminal: Terminal) -> None:
+    """Read until nothing more comes: what is typed earlier would be a draft."""
+    seen = -1
+    while len(terminal.raw) != seen:
+        seen = len(terminal.raw)
+        terminal.read(1.0)
+
+
 @pytest.mark.parametrize("columns", [1, 10, 40])
 def test_no_width_is_fatal(newcomer: Newcomer, columns: int) -> None:
     newcomer.script("hello", words=("chat", "-m", "offline/echo", "--name", "talk"))
     argv = [*LLM, "chat", "-r", "talk"]
     environ = newcomer.environ | {"PAGER": "cat"}  # a pager would take the keys that come
     with Terminal(argv, cwd=newcomer.cwd, environ=environ, columns=columns) as terminal:
-        terminal.read(0.8)
+        still(terminal)
         for line in (":show", ":sessions list", "日本語 👩‍👩‍👧 one two three", ":help"):
             terminal.send(line + ENTER)
-            terminal.read(0.2)
+            still(terminal)
         terminal.resize(10, max(1, columns // 2))
         terminal.send("q" * 3 + CTRL_C + ":exit" + ENTER)
         assert terminal.ends() == 0
