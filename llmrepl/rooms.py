@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from llmrepl.sessions.intake import Intake
     from llmrepl.sessions.keeper import Keeper
     from llmrepl.sessions.model import Session
-    from llmrepl.sessions.secrets import Masking, Secret
+    from llmrepl.sessions.secrets import Secret
 
 
 def archive(workspace: Workspace) -> Archive:
@@ -53,6 +53,13 @@ def offers() -> ModuleType:
     from llmrepl import offers
 
     return offers
+
+
+def turn() -> ModuleType:
+    """Asking the model, with the money and the ledger that it takes."""
+    from llmrepl import turn
+
+    return turn
 
 
 def exported(session: Session, format: str, name: str, *, raw_csv: bool = False) -> str:
@@ -161,15 +168,6 @@ def context_share(workspace: Workspace) -> float | None:
         return None
     price = workspace.till().price(workspace.choice().resolve(workspace.model))
     return last.usage.total_tokens / price.context_window if price and price.context_window else None
-
-
-def masking(workspace: Workspace) -> Masking | None:
-    """What masks the secrets of a turn, if the user wants that."""
-    if not workspace.settings.flag("mask_secrets"):
-        return None
-    from llmrepl.sessions.secrets import Masking
-
-    return Masking()
 
 
 def secrets_in(text: str) -> list[Secret]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
-from llmrepl import rooms, turn
+from llmrepl import rooms
 from llmrepl.attach import with_texts
 from llmrepl.commands import line
 from llmrepl.commands.registry import Call, Table
@@ -16,6 +17,9 @@ from llmrepl.person import Nobody, Person
 from llmrepl.view.jsonlines import JsonOutput
 from llmrepl.view.output import Output
 from llmrepl.workspace import Workspace
+
+if TYPE_CHECKING:
+    from llmrepl.turn import Exchange
 
 MOST_SCRIPTS = 20
 """How deep scripts may run one another."""
@@ -123,7 +127,7 @@ class Shell:
         if not self._may_be_sent(with_texts(wish.text, self.workspace.attachments)):
             self.output.note("nothing was sent")
             return OK
-        exchange = turn.ask(
+        exchange: Exchange = rooms.turn().ask(
             self.workspace, wish.text, model=wish.model, system=wish.system, replaces=wish.replaces, keep=wish.keep
         )
         output = JsonOutput(self.workspace.world) if wish.json else self.output

@@ -12,8 +12,8 @@ from llmrepl.errors import Failure, NotSaved, OverBudget
 from llmrepl.providers.base import Event, Finish, Message, Notice, Provider, Reasoning, Request, Text, Usage, Waiting
 from llmrepl.providers.estimate import estimated, prompt_tokens, tokens, utf8_size
 from llmrepl.providers.opening import options_of
-from llmrepl.rooms import masking
 from llmrepl.sessions.reply import Reply
+from llmrepl.sessions.secrets import Masking
 from llmrepl.till import GO_ON
 from llmrepl.workspace import Workspace
 
@@ -76,7 +76,7 @@ class Exchange:
         self._failure: Failure | None = None
         self._unsaved: NotSaved | None = None
         question = with_texts(text, workspace.attachments).encode("utf-8", "replace").decode()
-        self._masking = masking(workspace)
+        self._masking = Masking() if workspace.settings.flag("mask_secrets") else None
         self._question = self._masking.whole(question) if self._masking else question
         if self._question != question:
             workspace.notes.append("what looks like a secret is masked in what is sent and kept")

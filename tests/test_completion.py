@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from prompt_toolkit.completion import CompleteEvent
+from prompt_toolkit.completion import CompleteEvent, Completion
 from prompt_toolkit.document import Document
 
 import llmrepl
@@ -122,13 +122,38 @@ def test_what_the_scripts_are_told_is_what_tab_offers_at_our_prompt(
     keeper: Newcomer, line: str, source: str, word: str
 ) -> None:
     ran = keeper.llm("--complete", source, word)
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out.splitlines() == [f"{one.display_text}\t{one.display_meta_text}" for one in tab(opened(keeper), line)]
+    assert ran.out
+
+
+def opened(keeper: Newcomer) -> Workspace:
+    """A workspace as the prompt has it."""
     world = World(keeper.environ, keeper.cwd, sys.stdin, sys.stdout, sys.stderr)
     places = Places.find(keeper.environ)
-    workspace = Workspace(world, Settings.load(world.environ, world.cwd, places), places, Signals())
-    tab = RegistryCompleter(all_commands(), workspace).get_completions(Document(line), CompleteEvent())
-    assert (ran.code, ran.err) == (0, "")
-    assert ran.out.splitlines() == [f"{one.display_text}\t{one.display_meta_text}" for one in tab]
-    assert ran.out
+    return Workspace(world, Settings.load(world.environ, world.cwd, places), places, Signals())
+
+
+def tab(workspace: Workspace, line: str) -> list[Completion]:
+    """What Tab offers at the end of a line."""
+    return list(RegistryCompleter(all_commands(), workspace).get_completions(Document(line), CompleteEvent()))
+
+
+def test_an_option_is_offered_once_and_its_value_behind_an_equals_sign_too(keeper: Newcomer) -> None:
+    workspace = opened(keeper)
+    assert "--tag" in [one.text for one in tab(workspace, ":sessions list --")]
+    assert "--tag" not in [one.text for one in tab(workspace, ":sessions list --tag sea --")]
+    assert [(one.text, one.start_position) for one in tab(workspace, ":sessions list --tag=sea")] == [("seabirds", -3)]
+    assert not tab(workspace, ":sessions list --nothing=")
+
+
+def test_what_needs_a_conversation_is_offered_once_there_is_one(keeper: Newcomer) -> None:
+    workspace = opened(keeper)
+    needy = {"reset", "retry", "undo", "edit", "compact", "copy", "fork"}
+    assert not needy & {one.text for one in tab(workspace, ":")}
+    workspace.switch(workspace.store().open(workspace.store().path_for("two"), beside=False))
+    assert needy <= {one.text for one in tab(workspace, ":")}
+    workspace.close()
 
 
 @pytest.mark.parametrize("words", [(), ("nothing",), ("sessions",), ("sessions", "\x1b[2J"), ("models", "x" * 5000)])

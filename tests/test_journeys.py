@@ -90,6 +90,7 @@ def test_the_first_visit(newcomer: Newcomer) -> None:
     with shell(newcomer) as terminal:
         screen = terminal.wait_for("💾 Session will be saved to ./runs/session_", "Type ':help' for commands")
         assert "🤖 Starting chat with offline/guide" in screen
+        assert "note: there is no key yet, so the guide answers; ':keys set openrouter' keeps one" in screen
         terminal.send("how do I export a session to markdown?" + ENTER)
         terminal.wait_for("export")
         terminal.wait_until(lambda screen: screen.count("You:") == 2)

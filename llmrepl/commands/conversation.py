@@ -79,6 +79,7 @@ def new(workspace: Workspace) -> Reply:
     group=GROUP,
     example="reset",
     where=PROMPT,
+    after_turns=True,
 )
 def reset(workspace: Workspace) -> Reply:
     """Begin the context anew in the same session."""
@@ -139,6 +140,7 @@ def _tree(workspace: Workspace, keeper: Keeper) -> Iterator[str]:
     group=GROUP,
     example="retry anthropic/claude-sonnet-4-5",
     where=PROMPT,
+    after_turns=True,
 )
 def retry(workspace: Workspace, id: str | None) -> Reply:
     """Ask again: a failed turn is replaced, an answered one leaves the context and stays on disk."""
@@ -162,6 +164,7 @@ def retry(workspace: Workspace, id: str | None) -> Reply:
     group=GROUP,
     example="undo 2",
     where=PROMPT,
+    after_turns=True,
 )
 def undo(workspace: Workspace, n: int) -> Reply:
     """Mark the last turns of the context as undone."""

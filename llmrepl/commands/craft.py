@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from llmrepl import attach as attaching
-from llmrepl import turn
+from llmrepl import rooms
 from llmrepl.commands.registry import PROMPT, argument, command
 from llmrepl.commands.replies import Ask, Copy, Document, Edit, Note, Reply
 from llmrepl.errors import WrongUse
@@ -13,6 +14,9 @@ from llmrepl.messages import count, safe_name, shown_path
 from llmrepl.paths import expand
 from llmrepl.providers.base import Attachment
 from llmrepl.workspace import Workspace
+
+if TYPE_CHECKING:
+    from llmrepl.turn import Exchange
 
 GROUP = "conversation"
 
@@ -78,6 +82,7 @@ def _file(workspace: Workspace, given: str) -> Attachment:
     group=GROUP,
     example="edit 3",
     where=PROMPT,
+    after_turns=True,
 )
 def edit(workspace: Workspace, turn: int | None) -> Reply:
     """What was said from that turn on leaves the context, and stays on disk."""
@@ -106,6 +111,7 @@ def edit(workspace: Workspace, turn: int | None) -> Reply:
     example="compact",
     at_end="The originals stay on disk.",
     where=PROMPT,
+    after_turns=True,
 )
 def compact(workspace: Workspace) -> Reply:
     """Ask the model for a summary, and show it that in the place of what it sums up."""
@@ -113,7 +119,8 @@ def compact(workspace: Workspace) -> Reply:
     if keeper is None or not keeper.session.context():
         return Note("there is nothing to sum up yet")
     context = list(keeper.session.context())
-    with turn.ask(workspace, SUMMARY, keep=False, context=context) as exchange:
+    exchange: Exchange = rooms.turn().ask(workspace, SUMMARY, keep=False, context=context)
+    with exchange:
         for _ in exchange:
             pass
     outcome = exchange.outcome
@@ -134,6 +141,7 @@ def compact(workspace: Workspace) -> Reply:
     group=GROUP,
     example="copy code 1",
     where=PROMPT,
+    after_turns=True,
 )
 def copy(workspace: Workspace, what: str | None, n: int | None) -> Reply:
     """To the clipboard, byte for byte."""

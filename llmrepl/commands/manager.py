@@ -113,6 +113,7 @@ _AT = argument("--at", help="the last turn that the branch has", kind=int, metav
     group=GROUP,
     example="fork another_way --at 3",
     where=PROMPT,
+    after_turns=True,
 )
 def fork(workspace: Workspace, name: str | None, at: int | None) -> Reply:
     """The branch is current, and says in its meta where it came from."""

@@ -54,7 +54,10 @@ class Argument:
 
 @dataclass
 class Command:
-    """One row of the table: the words it is called by, what it is for, its arguments and its handler."""
+    """One row of the table: the words it is called by, what it is for, its arguments and its handler.
+
+    `after_turns`: it has nothing to work on before something was said, so Tab does not offer it then.
+    """
 
     words: tuple[str, ...]
     help: str
@@ -65,6 +68,7 @@ class Command:
     where: str = BOTH
     aliases: tuple[str, ...] = ()
     at_end: str = ""
+    after_turns: bool = False
 
     @property
     def name(self) -> str:

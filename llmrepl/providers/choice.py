@@ -94,10 +94,16 @@ class Choice:
         """
         if name := self._settings.text("default_model"):
             return self._settings.aliases.get(name, name)
-        for vendor in self._vendors.values():
-            if vendor.name in DEFAULT_MODELS and self._has_key(vendor):
-                return f"{vendor.name}/{DEFAULT_MODELS[vendor.name]}"
-        return self._local() or GUIDE
+        vendor = self._first_with_key()
+        return f"{vendor.name}/{DEFAULT_MODELS[vendor.name]}" if vendor else self._local() or GUIDE
+
+    def nothing_set(self) -> bool:
+        """Whether there is neither a configured model nor a key, so that only this machine can answer."""
+        return not self._settings.text("default_model") and self._first_with_key() is None
+
+    def _first_with_key(self) -> Vendor | None:
+        usual = (vendor for vendor in self._vendors.values() if vendor.name in DEFAULT_MODELS)
+        return next((vendor for vendor in usual if self._has_key(vendor)), None)
 
     def providers(self) -> list[str]:
         """The names of all providers, those that only the configuration knows last."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from llmrepl.messages import money, safe, safe_name, shown_path
+from llmrepl.providers.choice import GUIDE
 from llmrepl.workspace import Workspace
 
 
@@ -21,6 +22,13 @@ def banner(workspace: Workspace) -> str:
     path = workspace.next_path()
     where = f"Session will be saved to {shown_path(path, workspace.world.cwd)}" if path else "Nothing will be saved"
     return f"🤖 Starting chat with {model}\n💾 {where}\n💰 Budget: {limit} | {hint}"
+
+
+def first_steps(workspace: Workspace) -> list[str]:
+    """What to tell at the start where nothing but the built-in guide can answer."""
+    if workspace.model != GUIDE or not workspace.choice().nothing_set():
+        return []
+    return ["there is no key yet, so the guide answers; ':keys set openrouter' keeps one"]
 
 
 def _limit(workspace: Workspace) -> str:

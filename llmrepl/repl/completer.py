@@ -45,20 +45,26 @@ class RegistryCompleter(Completer):
         typed = " ".join(before.split())
         lead = f"{typed} " if typed else ""
         found: dict[str, str] = {}
-        for c in commands(self._table, PROMPT):
-            if c.value.startswith(lead + word):
-                next_word, _, more = c.value[len(lead) :].partition(" ")
+        keeper = self._workspace.current
+        said = keeper is not None and bool(keeper.session.turns)
+        for name, c in sorted(self._table.spellings(PROMPT).items()):
+            if name.startswith(lead + word) and (said or not c.after_turns):
+                next_word, _, more = name[len(lead) :].partition(" ")
                 if next_word and (next_word not in found or not more):
-                    found[next_word] = c.hint if not more else f"{next_word} …"
+                    found[next_word] = c.help if not more else f"{next_word} …"
         return [_completion(word, Candidate(value, hint)) for value, hint in found.items()]
 
     def _arguments(
         self, found: Command, rest: list[str], before: str, word: str, event: CompleteEvent
     ) -> Iterator[Completion]:
         flags = {flag: a for a in found.arguments if not a.positional for flag in a.flags}
-        if word.startswith("-"):
+        flag, equals, value = word.partition("=")
+        if equals and flag in flags:
+            word, rest = value, [*rest, flag]
+        elif word.startswith("-"):
+            given = [flags[one] for one in rest if one in flags]
             for flag, a in flags.items():
-                if flag.startswith(word) and flag.startswith("--"):
+                if flag.startswith(word) and flag.startswith("--") and a not in given:
                     yield _completion(word, Candidate(flag, a.help))
             return
         last = rest[-1] if rest else ""

@@ -16,7 +16,7 @@ from prompt_toolkit.output import Output as Screen
 
 from llmrepl.errors import Failure
 from llmrepl.repl.at_terminal import AtTerminal
-from llmrepl.repl.banner import opening
+from llmrepl.repl.banner import first_steps, opening
 from llmrepl.repl.highlight import STYLE, InputLexer
 from llmrepl.repl.history import open_history
 from llmrepl.repl.idle import when_idle
@@ -100,6 +100,7 @@ class Loop:
         """Read and run inputs until the user leaves; the exit code."""
         workspace = self._workspace
         workspace.stdin_is_input = True
+        workspace.notes += first_steps(workspace)
         greet = True
         while not (self._shell and self._shell.left):
             if greet:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llmrepl.commands.registry import Call
 from llmrepl.commands.replies import Reply
 from llmrepl.errors import Failure
 from llmrepl.messages import safe
 from llmrepl.providers.base import Event, Notice, Waiting
-from llmrepl.turn import Outcome
 from llmrepl.view import plain
 from llmrepl.world import World
+
+if TYPE_CHECKING:
+    from llmrepl.turn import Outcome
 
 REASONS = {1: "failed", 2: "wrong_use", 3: "damaged", 4: "not_saved", 5: "over_budget", 6: "in_use"}
 """The `reason` of an `error` event by its exit code."""

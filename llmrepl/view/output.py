@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from llmrepl.commands.registry import Call
 from llmrepl.commands.replies import Reply
 from llmrepl.errors import Failure
 from llmrepl.messages import count, money, safe
 from llmrepl.providers.base import Event, Notice, Reasoning, Text, Waiting
-from llmrepl.turn import Outcome
 from llmrepl.view import plain
 from llmrepl.world import World
+
+if TYPE_CHECKING:
+    from llmrepl.turn import Outcome
 
 
 class Output(Protocol):

@@ -12,12 +12,12 @@ from llmrepl.errors import Failure
 from llmrepl.messages import safe
 from llmrepl.providers.base import Event, Notice, Reasoning, Text, Waiting
 from llmrepl.settings import Settings
-from llmrepl.turn import Outcome
 from llmrepl.view import pager
 from llmrepl.view.output import PlainOutput, footer, remarks
 from llmrepl.world import World
 
 if TYPE_CHECKING:
+    from llmrepl.turn import Outcome
     from llmrepl.view.stream import ReplyView
 
 DIM, PLAIN = "\x1b[2m", "\x1b[0m"

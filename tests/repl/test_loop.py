@@ -153,6 +153,7 @@ def test_ctrl_c_twice_says_how_to_leave(typist: Typist) -> None:
 def test_the_banner_stands_once_above_the_conversation(typist: Typist) -> None:
     typist.types("one", ENTER, "two", ENTER)
     assert typist.err.count("🤖 Starting chat with offline/echo") == 1
+    assert "no key yet" not in typist.err, "this model was chosen"
     assert "💾 Session will be saved to ./runs/session_" in typist.err
     assert "💰 Budget: Unlimited | Type ':help' for commands" in typist.err
 
