@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from llmrepl.commands.sources import SOURCES
+
 SLOW = ("httpx", "prompt_toolkit", "pydantic", "rich")
 
 MODULE = re.compile(r"import time:\s+\d+ \|\s+\d+ \|\s+([\w.]+)")
@@ -51,6 +53,7 @@ def loaded(home: Path, *words: str, stdin: str = "") -> set[str]:
         (["export", "--help"], SLOW),
         (["completions", "bash"], SLOW),
         (["config", "path"], SLOW),
+        *((["--complete", source, ""], SLOW) for source in SOURCES if source != "models"),  # some are in the price data
         (["ask", "hello"], ("prompt_toolkit", "rich", "httpx")),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

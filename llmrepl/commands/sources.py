@@ -10,6 +10,7 @@ from llmrepl.commands.registry import Table
 from llmrepl.messages import count, safe_name
 from llmrepl.providers.choice import DEFAULT_MODELS
 from llmrepl.providers.vendors import OFFLINE_MODELS
+from llmrepl.sessions.folders import removed as removed_files
 from llmrepl.sessions.names import without_ending
 from llmrepl.sessions.query import Row
 from llmrepl.workspace import Workspace
@@ -72,7 +73,7 @@ def tags(workspace: Workspace, before: str, word: str) -> Iterable[Candidate]:
 
 def removed(workspace: Workspace, before: str, word: str) -> Iterable[Candidate]:
     """What could be brought back from the trash and the archive."""
-    paths = rooms.archive(workspace).removed()
+    paths = removed_files(workspace.directory)
     return [Candidate(name) for name in dict.fromkeys(without_ending(path.name) for path in paths)]
 
 

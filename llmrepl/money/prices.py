@@ -114,7 +114,7 @@ class _Cache:
     def _read(self, day: str) -> None:
         if self._of and self._of[0] == day:
             return
-        self._of, self._prices = [day, *_data_set()], {}
+        self._of, self._prices = [day, *_installed()], {}
         if self._path is None:
             return
         with suppress(OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError, WrongUse):
@@ -178,7 +178,7 @@ def _rate(prices: Any, key: str) -> Rate:
     return ((0, float(given.base)), *((tier.start, float(tier.price)) for tier in given.tiers))
 
 
-def _data_set() -> tuple[str, int]:
+def _installed() -> tuple[str, int]:
     """Which data set is installed, without loading it: where it is, and when it came there in ns."""
     spec = find_spec("genai_prices")
     origin = (spec.origin if spec else None) or ""

@@ -15,7 +15,7 @@ from llmrepl.files import Seen
 from llmrepl.messages import safe_name
 from llmrepl.sessions import codec, folders, listing
 from llmrepl.sessions.claims import claim_free
-from llmrepl.sessions.folders import ARCHIVE, TRASH
+from llmrepl.sessions.folders import ARCHIVE
 from llmrepl.sessions.names import same_name, session_names, without_ending
 from llmrepl.sessions.query import moment
 from llmrepl.sessions.store import Store
@@ -48,8 +48,7 @@ class Archive:
 
     def removed(self) -> list[Path]:
         """The files that could be brought back."""
-        places = (self._directory / ARCHIVE, self._directory / TRASH)
-        return sorted(place / name for place in places for name in session_names(place))
+        return folders.removed(self._directory)
 
     def find(self, given: str) -> Path:
         """The file that `given` means in the trash or the archive.

@@ -9,6 +9,7 @@ from itertools import count
 from pathlib import Path
 
 from llmrepl import files
+from llmrepl.sessions.names import session_names
 
 TRASH, ARCHIVE = ".trash", "archive"
 
@@ -30,6 +31,12 @@ def put_away(path: Path, name: str) -> Path:
         files.fsync_dir(path.parent)
         return target
     raise AssertionError("the names do not end")
+
+
+def removed(directory: Path) -> list[Path]:
+    """The files in the archive and the trash of a sessions directory, which could be brought back."""
+    places = (directory / ARCHIVE, directory / TRASH)
+    return sorted(place / name for place in places for name in session_names(place))
 
 
 def made(folder: Path) -> Path:

@@ -74,8 +74,7 @@ def find_session(directory: Path, given: str, cwd: Path) -> Path:
 def session_names(directory: Path) -> list[str]:
     """The file names of all sessions in `directory`, in no order; empty if it cannot be read."""
     try:
-        with os.scandir(directory) as entries:
-            return [e.name for e in entries if e.name.endswith(ENDINGS) and not e.name.startswith(".")]
+        return [name for name in os.listdir(directory) if name.endswith(ENDINGS) and name[0] != "."]
     except OSError:
         return []
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
 from itertools import accumulate, islice
 from pathlib import Path
 from typing import TypeVar
@@ -30,10 +31,21 @@ class Names:
     """File names of sessions, found by how they begin, by a part of them, or by letters in their order."""
 
     def __init__(self, files: Iterable[str]) -> None:
-        self._files = sorted((without_ending(file).casefold(), file) for file in files)
-        self._folded = [folded for folded, _ in self._files]
-        self._joined = "\n".join(self._folded)
-        self._starts = list(accumulate((len(folded) + 1 for folded in self._folded), initial=0))
+        self._files = sorted(files, key=str.casefold)
+        self._folded = [file.casefold() for file in self._files]
+
+    @cached_property
+    def _stems(self) -> list[str]:
+        """The names without their endings, as `_having` looks through them; made when first needed."""
+        return [without_ending(folded) for folded in self._folded]
+
+    @cached_property
+    def _joined(self) -> str:
+        return "\n".join(self._stems)
+
+    @cached_property
+    def _starts(self) -> list[int]:
+        return list(accumulate((len(stem) + 1 for stem in self._stems), initial=0))
 
     def __len__(self) -> int:
         return len(self._files)
@@ -46,11 +58,11 @@ class Names:
         typed = typed.casefold()
         first = bisect_left(self._folded, typed)
         end = bisect_left(self._folded, f"{typed}\U0010ffff", first)
-        found = [file for _, file in self._files[max(first, end - most) : end]]
+        found = self._files[max(first, end - most) : end]
         if end - first > most:
-            found[0] = self._files[first][1]
+            found[0] = self._files[first]
         if self._files and not found:
-            return [self._files[at][1] for at in islice(self._having(typed), most)]
+            return [self._files[at] for at in islice(self._having(typed), most)]
         return found[::-1]
 
     def _having(self, typed: str) -> Iterator[int]:
@@ -58,8 +70,8 @@ class Names:
         at = self._joined.rfind(typed)
         if at < 0:
             letters = re.compile("".join(f"[^{re.escape(c)}]*+{re.escape(c)}" for c in typed))
-            last = range(len(self._folded))[-MOST_BY_LETTERS:]
-            yield from (number for number in reversed(last) if letters.match(self._folded[number]))
+            last = range(len(self._stems))[-MOST_BY_LETTERS:]
+            yield from (number for number in reversed(last) if letters.match(self._stems[number]))
         while at >= 0:
             number = bisect_right(self._starts, at) - 1
             yield number
