@@ -50,7 +50,7 @@ def main(words: list[str], world: World) -> int:
     signals.install()
     try:
         workspace = _workspace(world, signals)
-        if words[:1] == ["--complete"]:  # as in commands/sources.py, which is loaded for nothing else
+        if words[:1] == ["--complete"]:  # sources.COMPLETE, not loaded for other commands
             return _complete(words[1:], workspace)
         code = _run(words, workspace) if words or not world.stdin.isatty() else _prompt(workspace)
         world.stdout.flush()

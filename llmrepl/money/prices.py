@@ -93,23 +93,21 @@ class _Cache:
     def __init__(self, path: Path | None) -> None:
         self._path = path
         self._of: list[Any] | None = None
-        self._prices: dict[str, Any] = {}
+        self._prices: dict[str, Price | None] = {}
 
     def find(self, model: str, day: str) -> tuple[Price | None] | None:
         """What was found for a model on this day: a price, or that there is none. None if it was not looked for yet."""
         self._read(day)
-        if model not in self._prices:
-            return None
-        given = self._prices[model]
-        return (given and _kept(given),)
+        return (self._prices[model],) if model in self._prices else None
 
     def keep(self, model: str, day: str, price: Price | None) -> None:
         """Keep what was found, for as long as the day lasts."""
         self._read(day)
-        self._prices[model] = asdict(price) if price else None
+        self._prices[model] = price
         if self._path:
+            prices = {name: one and asdict(one) for name, one in self._prices.items()}
             with suppress(OSError):  # the data set is there as well
-                write_private(self._path, json.dumps({"of": self._of, "prices": self._prices}).encode())
+                write_private(self._path, json.dumps({"of": self._of, "prices": prices}).encode())
 
     def _read(self, day: str) -> None:
         if self._of and self._of[0] == day:
@@ -120,7 +118,7 @@ class _Cache:
         with suppress(OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError, WrongUse):
             kept = json.loads(read_own(self._path, _LIMIT) or "{}")
             if kept["of"] == self._of:
-                self._prices = {name: given and asdict(_kept(given)) for name, given in kept["prices"].items()}
+                self._prices = {name: given and _kept(given) for name, given in kept["prices"].items()}
 
 
 def _with_own(listed: Price | None, own: Mapping[str, float]) -> Price | None:
