@@ -31,7 +31,8 @@ LOOKED_AT = 1 << 18
 class Shell:
     """The commands, the workspace that they work on, and where to draw.
 
-    `left` is set once the user wants to leave, `greet` when a conversation was loaded; `person` is who can be asked.
+    `left` is set once the user wants to leave, `greet` when a conversation was loaded, `asked` when a model was asked;
+    `person` is who can be asked.
     """
 
     def __init__(self, workspace: Workspace, table: Table, output: Output) -> None:
@@ -40,6 +41,7 @@ class Shell:
         self.output = output
         self.left = False
         self.greet = False
+        self.asked = False
         self._scripts = 0
         self.person: Person = Nobody()
 
@@ -127,6 +129,7 @@ class Shell:
         if not self._may_be_sent(with_texts(wish.text, self.workspace.attachments)):
             self.output.note("nothing was sent")
             return OK
+        self.asked = True
         exchange: Exchange = rooms.turn().ask(
             self.workspace, wish.text, model=wish.model, system=wish.system, replaces=wish.replaces, keep=wish.keep
         )

@@ -271,6 +271,22 @@ def test_the_terminal_is_given_back_as_it_was(newcomer: Newcomer, slow: SlowServ
         assert (newcomer.cwd / "after").read_text() == (newcomer.cwd / "before").read_text()
 
 
+def test_what_is_entered_while_a_command_works_is_run_after_it_and_several_lines_wait(newcomer: Newcomer) -> None:
+    with shell(newcomer, LLM_MODEL="offline/echo") as terminal:
+        terminal.send(":attach !sleep 0.6" + ENTER)
+        terminal.read(0.2)
+        terminal.send(":attach --clear" + ENTER)
+        terminal.wait_for("You: :attach --clear", "nothing is attached")
+        terminal.wait_until(lambda screen: screen.count("You:") == 3, "the next prompt")
+        terminal.send(":attach !sleep 0.6" + ENTER)
+        terminal.read(0.2)
+        terminal.send("pasted" + ENTER + "lines" + ENTER)
+        terminal.wait_for("You: pasted\nlines")
+        terminal.send(CTRL_C + ":exit" + ENTER)
+        assert terminal.ends() == 0
+    assert newcomer.files("runs") == []
+
+
 def test_what_is_typed_during_a_reply_is_the_next_draft_and_not_sent(newcomer: Newcomer, slow: SlowServer) -> None:
     for model, stop in (("openai/20-words", ""), ("openai/slow", CTRL_C)):
         with shell(newcomer, "chat", "-m", model, **slow.environ) as terminal:

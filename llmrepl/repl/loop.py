@@ -120,10 +120,10 @@ class Loop:
     def _read(self) -> str:
         vi = self._workspace.settings.get("keys") == "vi"
         self._prompt.editing_mode = EditingMode.VI if vi else EditingMode.EMACS
-        draft = self._typeahead.take()
+        draft, entered = self._typeahead.take()
         self._prompt.message = INCOGNITO if self._workspace.incognito else PROMPT
         if self._warmed:
-            return self._prompt.prompt(default=draft)
+            return self._prompt.prompt(default=draft, accept_default=entered)
         self._warmed = True
         return self._prompt.prompt(pre_run=lambda: when_idle(self._prompt.app, self._warm, self._tell))
 
@@ -136,12 +136,17 @@ class Loop:
         if hint := hint_for(word):
             shell.output.note(hint)
             return False
-        shell.greet = False
-        with contextlib.suppress(KeyboardInterrupt), self._typeahead.collect():
-            shell.run(text)  # after Ctrl-C what had come is kept, and said to be cut off
-        self._share = None
-        with contextlib.suppress(Failure):  # a session may name a model that does not exist here
-            self._share = context_share(self._workspace)
+        shell.greet = shell.asked = False
+        stopped = True
+        with self._typeahead.collect():
+            with contextlib.suppress(KeyboardInterrupt):
+                shell.run(text)  # after Ctrl-C what had come is kept, and said to be cut off
+                stopped = False
+            self._share = None
+            with contextlib.suppress(Failure, KeyboardInterrupt):  # a session may name a model that is not there
+                self._share = context_share(self._workspace)
+        if stopped or shell.asked:  # what is typed while a reply streams is never sent unasked
+            self._typeahead.entered = False
         return shell.greet
 
     def _ctrl_c(self) -> None:

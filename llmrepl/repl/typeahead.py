@@ -1,4 +1,4 @@
-"""What is typed while a reply streams: not shown in its middle, not sent, but kept as the next draft."""
+"""What is typed while the shell is at work: not shown in the middle of that, but kept for the next prompt."""
 
 from __future__ import annotations
 
@@ -15,11 +15,15 @@ _ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|O.|[]P_^X][^\x07\x1b]*(?:\x07|
 
 
 class Typeahead:
-    """The keys of a terminal with file descriptor `fd` while something else is drawn; `draft` is what was typed."""
+    """The keys of a terminal with file descriptor `fd` while something else is drawn.
+
+    `draft` is what was typed. `entered`: it is one line, and Enter was pressed after it; what has more lines may have
+    been pasted.
+    """
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
-        self.draft = ""
+        self.draft, self.entered = "", False
 
     @contextmanager
     def collect(self) -> Iterator[None]:
@@ -36,15 +40,15 @@ class Typeahead:
             yield
         finally:
             try:
-                self.draft = typed(self._pending())
+                self.draft, self.entered = kept(self._pending())
                 termios.tcsetattr(self._fd, termios.TCSANOW, before)
             except (OSError, termios.error):  # the terminal was closed meanwhile
-                self.draft = ""
+                self.draft, self.entered = "", False
 
-    def take(self) -> str:
-        """The draft, once."""
-        draft, self.draft = self.draft, ""
-        return draft
+    def take(self) -> tuple[str, bool]:
+        """The draft, and whether it was entered, once."""
+        taken, (self.draft, self.entered) = (self.draft, self.entered), ("", False)
+        return taken
 
     def _pending(self) -> bytes:
         data = b""
@@ -54,6 +58,12 @@ class Typeahead:
                 break
             data += block
         return data
+
+
+def kept(data: bytes) -> tuple[str, bool]:
+    """Key bytes as text, and whether they are one line with Enter at its end."""
+    text = typed(data)
+    return text, bool(text) and "\n" not in text and '"""' not in text and data[-1:] in (b"\r", b"\n")
 
 
 def typed(data: bytes) -> str:

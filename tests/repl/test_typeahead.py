@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmrepl.repl.typeahead import typed
+from llmrepl.repl.typeahead import kept, typed
 
 
 @pytest.mark.parametrize(
@@ -34,3 +34,12 @@ def test_any_bytes_become_harmless_text(data: bytes) -> None:
     text = typed(data)
     assert not any(char < " " and char != "\n" for char in text)
     assert not text.endswith("\n")
+
+
+@pytest.mark.parametrize(
+    ("data", "entered"),
+    [(b":model\r", True), (b":model\n", True), (b":model", False), (b"\r", False), (b"one\rtwo\r", False),
+     (b"one\rtwo", False), (b'"""\r', False), (b"\x1b[A\r", False)],
+)
+def test_only_one_whole_line_counts_as_entered(data: bytes, entered: bool) -> None:
+    assert kept(data)[1] is entered
