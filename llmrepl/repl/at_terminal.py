@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from prompt_toolkit import PromptSession
+from prompt_toolkit.input.vt100 import cooked_mode
 
 from llmrepl.commands.replies import Choose
 from llmrepl.repl.clipboard import copy
@@ -19,7 +20,8 @@ class AtTerminal:
 
     def edit(self, text: str) -> str:
         """`text` as it comes out of $VISUAL or $EDITOR."""
-        return edited(text, self._world.environ)
+        with cooked_mode(self._world.stdin.fileno()):
+            return edited(text, self._world.environ)
 
     def copy(self, text: str) -> None:
         """Put `text` into the clipboard."""

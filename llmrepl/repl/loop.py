@@ -19,7 +19,7 @@ from llmrepl.repl.at_terminal import AtTerminal
 from llmrepl.repl.banner import first_steps, opening
 from llmrepl.repl.highlight import STYLE, InputLexer
 from llmrepl.repl.history import open_history
-from llmrepl.repl.idle import when_idle
+from llmrepl.repl.idle import above, when_idle
 from llmrepl.repl.keys import key_bindings, unquoted
 from llmrepl.repl.toolbar import toolbar
 from llmrepl.repl.typeahead import Typeahead
@@ -57,6 +57,7 @@ class Loop:
         self._share: float | None = None
         self._lexer = InputLexer()
         self._typeahead = Typeahead(workspace.world.stdin.fileno())
+        self._draft, self._entered = "", False
         self._prompt: PromptSession[str] = PromptSession(
             PROMPT,
             history=open_history(workspace),
@@ -101,11 +102,17 @@ class Loop:
         workspace = self._workspace
         workspace.stdin_is_input = True
         workspace.notes += first_steps(workspace)
+        with self._typeahead.quiet():
+            self._draft, self._entered = self._typeahead.take()
+            self._visit()
+        return self.shell.close()
+
+    def _visit(self) -> None:
         greet = True
         while not (self._shell and self._shell.left):
             if greet:
-                workspace.world.stderr.write(opening(workspace))
-                workspace.world.stderr.flush()
+                self._workspace.world.stderr.write(opening(self._workspace))
+                self._workspace.world.stderr.flush()
             try:
                 text = self._read()
             except KeyboardInterrupt:
@@ -115,17 +122,15 @@ class Loop:
                 break
             else:
                 greet = self._input(unquoted(text))
-        return self.shell.close()
 
     def _read(self) -> str:
         vi = self._workspace.settings.get("keys") == "vi"
         self._prompt.editing_mode = EditingMode.VI if vi else EditingMode.EMACS
-        draft, entered = self._typeahead.take()
+        draft, entered, self._draft, self._entered = self._draft, self._entered, "", False
         self._prompt.message = INCOGNITO if self._workspace.incognito else PROMPT
-        if self._warmed:
-            return self._prompt.prompt(default=draft, accept_default=entered)
+        pre_run = None if self._warmed else lambda: when_idle(self._prompt.app, self._warm, self._tell)
         self._warmed = True
-        return self._prompt.prompt(pre_run=lambda: when_idle(self._prompt.app, self._warm, self._tell))
+        return self._prompt.prompt(default=draft, accept_default=entered, pre_run=pre_run)
 
     def _input(self, text: str) -> bool:
         """Run one input; whether a conversation was begun or loaded that wants a banner."""
@@ -138,15 +143,14 @@ class Loop:
             return False
         shell.greet = shell.asked = False
         stopped = True
-        with self._typeahead.collect():
-            with contextlib.suppress(KeyboardInterrupt):
-                shell.run(text)  # after Ctrl-C what had come is kept, and said to be cut off
-                stopped = False
-            self._share = None
-            with contextlib.suppress(Failure, KeyboardInterrupt):  # a session may name a model that is not there
-                self._share = context_share(self._workspace)
-        if stopped or shell.asked:  # what is typed while a reply streams is never sent unasked
-            self._typeahead.entered = False
+        with contextlib.suppress(KeyboardInterrupt):
+            shell.run(text)  # after Ctrl-C what had come is kept, and said to be cut off
+            stopped = False
+        self._share = None
+        with contextlib.suppress(Failure, KeyboardInterrupt):  # a session may name a model that is not there
+            self._share = context_share(self._workspace)
+        self._draft, entered = self._typeahead.take()
+        self._entered = entered and not (stopped or shell.asked)  # typed while a reply streams: never sent unasked
         return shell.greet
 
     def _ctrl_c(self) -> None:
@@ -161,4 +165,6 @@ class Loop:
         self._workspace.store()
 
     def _tell(self) -> None:
-        self.shell.tell()
+        if self._workspace.notes:
+            with above(self._prompt.app):
+                self.shell.tell()

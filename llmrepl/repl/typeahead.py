@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import os
 import re
 import select
@@ -15,40 +16,42 @@ _ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|O.|[]P_^X][^\x07\x1b]*(?:\x07|
 
 
 class Typeahead:
-    """The keys of a terminal with file descriptor `fd` while something else is drawn.
-
-    `draft` is what was typed. `entered`: it is one line, and Enter was pressed after it; what has more lines may have
-    been pasted.
-    """
+    """The keys of a terminal with file descriptor `fd` while no prompt reads them."""
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
-        self.draft, self.entered = "", False
+        self._quiet = False
 
     @contextmanager
-    def collect(self) -> Iterator[None]:
-        """Within the block keys are not echoed; Ctrl-C and Ctrl-Z work as ever, and throw away nothing that came."""
+    def quiet(self) -> Iterator[None]:
+        """Within the block a key is not echoed, and Enter stays Enter, whether a prompt reads it or `take` does.
+
+        The block is the whole visit: a prompt goes back to this mode when it is done, so no key comes between two
+        modes. Ctrl-C and Ctrl-Z work as ever, and throw away nothing that came.
+        """
         try:
             before = termios.tcgetattr(self._fd)
-        except termios.error:  # not a terminal any more
+            mode = termios.tcgetattr(self._fd)
+            mode[0] &= ~termios.ICRNL
+            mode[3] = mode[3] & ~(termios.ECHO | termios.ICANON) | termios.NOFLSH
+            termios.tcsetattr(self._fd, termios.TCSANOW, mode)
+        except termios.error:  # not a terminal
             yield
             return
-        quiet = termios.tcgetattr(self._fd)
-        quiet[3] = quiet[3] & ~(termios.ECHO | termios.ICANON) | termios.NOFLSH
-        termios.tcsetattr(self._fd, termios.TCSANOW, quiet)
+        self._quiet = True
         try:
             yield
         finally:
-            try:
-                self.draft, self.entered = kept(self._pending())
+            self._quiet = False
+            with contextlib.suppress(OSError, termios.error):  # the terminal was closed meanwhile
                 termios.tcsetattr(self._fd, termios.TCSANOW, before)
-            except (OSError, termios.error):  # the terminal was closed meanwhile
-                self.draft, self.entered = "", False
 
     def take(self) -> tuple[str, bool]:
-        """The draft, and whether it was entered, once."""
-        taken, (self.draft, self.entered) = (self.draft, self.entered), ("", False)
-        return taken
+        """What was typed since the last prompt, and whether it is one line, entered; what has more may be pasted."""
+        try:
+            return kept(self._pending()) if self._quiet else ("", False)
+        except OSError:  # the terminal was closed
+            return "", False
 
     def _pending(self) -> bytes:
         data = b""
