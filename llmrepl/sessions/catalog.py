@@ -29,8 +29,9 @@ TRIGRAM = 3
 
 QUICK_SECONDS = 0.03
 SHARE = 100
-"""A check of the files that took longer than QUICK_SECONDS is not repeated for SHARE times as long as it took, unless
-files came, went or were replaced."""
+MOST_SECONDS = 30.0
+"""A check of the files that took longer than QUICK_SECONDS is not repeated for SHARE times as long as it took, at most
+for MOST_SECONDS, unless files came, went or were replaced."""
 
 
 class Catalog:
@@ -114,7 +115,7 @@ class Catalog:
         changed, when, seconds = self._checked.get(directory, (0, 0.0, 0.0))
         if not changed or seconds < QUICK_SECONDS or changed != _changed(directory):
             return False
-        return self._monotonic() - when < seconds * SHARE
+        return self._monotonic() - when < min(seconds * SHARE, MOST_SECONDS)
 
     def _check(self, directory: Path) -> None:
         changed, began = _changed(directory), self._monotonic()
