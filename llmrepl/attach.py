@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import mimetypes
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from llmrepl.errors import WrongUse
 from llmrepl.messages import safe_name
-from llmrepl.providers.base import Attachment
+
+if TYPE_CHECKING:
+    from llmrepl.providers.base import Attachment
 
 MOST_BYTES = 20 << 20
 """The largest file that can be attached; larger ones no provider takes."""
@@ -22,6 +23,10 @@ IMAGES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 
 def from_file(path: Path, shown: str) -> Attachment:
     """The file at `path`, known to the user as `shown`: an image, or text. Raises WrongUse for anything else."""
+    import mimetypes
+
+    from llmrepl.providers.base import Attachment
+
     try:
         if not path.is_file():
             raise WrongUse(f"{safe_name(shown)} is not a file", "check the path")
@@ -44,6 +49,10 @@ def from_file(path: Path, shown: str) -> Attachment:
 
 def from_command(command: str, cwd: Path, environ: Mapping[str, str]) -> Attachment:
     """What a command line that the user typed prints, run by the user's own shell. Raises WrongUse if it fails."""
+    import subprocess
+
+    from llmrepl.providers.base import Attachment
+
     shell = environ.get("SHELL") or "/bin/sh"
     try:
         done = subprocess.run(

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
-import subprocess
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -58,6 +56,9 @@ def run_key_command(command: str, provider: str, environ: Mapping[str, str], hom
 
     Raises WrongUse if it fails, takes longer than `seconds`, or prints nothing; what it printed is never shown.
     """
+    import shlex
+    import subprocess
+
     origin = f"api_key_cmd of {provider}"
     advice = "run it by hand to see why, or use 'llm keys set'"
     try:

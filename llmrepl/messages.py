@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 _OBEYED = (
@@ -42,6 +43,13 @@ def money(usd: float | None, *, about: bool = False) -> str:
 def count(number: int, noun: str) -> str:
     """`1 turn`, `2 turns`, `2,456 tokens`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def likest(typed: str, names: Iterable[str], likeness: float = 0.6) -> str | None:
+    """The name that is most like a mistyped one, None if none is as like it as `likeness`, from 0 to 1."""
+    from difflib import get_close_matches  # rarely needed, and slow to load
+
+    return next(iter(get_close_matches(typed, list(names), 1, likeness)), None)
 
 
 def shown_path(path: Path, cwd: Path) -> str:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from llmrepl.errors import Failure, WrongUse
+from llmrepl.messages import likest, safe
 from llmrepl.paths import Places, decode, read_own
 from llmrepl.settings_table import SETTINGS, TABLES, Setting, Value
 
@@ -118,11 +118,14 @@ class Settings:
         except ValueError as wrong:
             raise WrongUse(f"{row.name} {wrong}, not '{str(value)[:60]}'", "give another value") from None
 
+    def _problem(self, text: str) -> None:
+        self.problems.append(safe(text))
+
     def _take(self, row: Setting, value: object, source: str, where: str) -> None:
         try:
             self._values[row.key] = (row.read(value), source)
         except ValueError as wrong:
-            self.problems.append(f"{where} {wrong}, and is ignored")
+            self._problem(f"{where} {wrong}, and is ignored")
 
     def _configuration(self, file: Path) -> None:
         for key, value in self._document(file, _read_file, _LIMIT).items():
@@ -133,7 +136,7 @@ class Settings:
             elif isinstance(value, dict):
                 self._table(key, value, file)
             else:
-                self.problems.append(f"{file}: {key} must be a table, and is ignored")
+                self._problem(f"{file}: {key} must be a table, and is ignored")
 
     def _table(self, table: str, named: dict[str, Any], file: Path) -> None:
         inner = {row.key: row for row in TABLES[table]}
@@ -142,7 +145,7 @@ class Settings:
             if not inner:
                 self._part(held, name, Setting(f"{table}.{name}", "text", None, ""), value, file)
             elif not isinstance(value, dict):
-                self.problems.append(f"{file}: {table}.{name} must be a table, and is ignored")
+                self._problem(f"{file}: {table}.{name} must be a table, and is ignored")
             else:
                 for key, part in value.items():
                     dotted = f"{table}.{name}.{key}"
@@ -159,7 +162,7 @@ class Settings:
 
     def _unknown(self, file: Path, key: str, known: Iterable[str]) -> None:
         meant = _meant(key, known)
-        self.problems.append(f"{file}: {key} is not a setting, and is ignored" + (f"; {meant}" if meant else ""))
+        self._problem(f"{file}: {key} is not a setting, and is ignored" + (f"; {meant}" if meant else ""))
 
     def _project(self, file: Path) -> None:
         for key, value in self._document(file, read_own, _PROJECT_LIMIT).items():
@@ -169,7 +172,7 @@ class Settings:
                 continue
             self.refused += _dotted(key, value)
             if key in _ROWS or key in TABLES:
-                self.problems.append(f"{file}: a project may not set {key}, and it is ignored")
+                self._problem(f"{file}: a project may not set {key}, and it is ignored")
             else:
                 self._unknown(file, key, [row.key for row in SETTINGS if row.project])
 
@@ -180,14 +183,14 @@ class Settings:
         limit, wanted = before[0], self.get(row.key)
         if row.lower and limit is not None and (wanted is None or float(wanted) > float(limit)):
             self._values[row.key] = before
-            self.problems.append(f"{file}: a project may only lower {row.key}, and this value is ignored")
+            self._problem(f"{file}: a project may only lower {row.key}, and this value is ignored")
 
     def _document(self, file: Path, read: Callable[[Path, int], str | None], limit: int) -> dict[str, Any]:
         """A TOML file; empty, and a problem, if it cannot be used."""
         try:
             text = read(file, limit)
         except Failure as failure:
-            self.problems.append(str(failure))
+            self._problem(str(failure))
             return {}
         if text is None:
             return {}
@@ -196,9 +199,9 @@ class Settings:
         try:
             return tomllib.loads(text)
         except RecursionError:
-            self.problems.append(f"{file} is not read: it is nested too deeply")
+            self._problem(f"{file} is not read: it is nested too deeply")
         except ValueError as error:
-            self.problems.append(f"{file} is not read: {str(error)[:200]}")
+            self._problem(f"{file} is not read: {str(error)[:200]}")
         return {}
 
 
@@ -220,5 +223,5 @@ def _dotted(key: str, value: object) -> list[str]:
 
 
 def _meant(key: str, known: Iterable[str]) -> str:
-    near = get_close_matches(key, known, 1)
-    return f"did you mean {near[0]}?" if near else ""
+    near = likest(key, known)
+    return f"did you mean {near}?" if near else ""

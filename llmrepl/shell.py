@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -63,7 +62,7 @@ class Shell:
             return work()
         except Failure as failure:
             if self.workspace.world.debug:
-                self.output.say("".join(traceback.format_exception(failure)))
+                self._trace(failure)
             self.output.failure(failure)
             return failure.code
         except BrokenPipeError:
@@ -76,7 +75,7 @@ class Shell:
     def _unexpected(self, bug: Exception) -> int:
         """Say that this program has a mistake, without losing the conversation to it; the exit code."""
         if self.workspace.world.debug:
-            self.output.say("".join(traceback.format_exception(bug)))
+            self._trace(bug)
         why = bug.strerror.lower() if isinstance(bug, OSError) and bug.strerror else f"{type(bug).__name__}: {bug}"
         self.output.failure(
             Failure(
@@ -85,6 +84,11 @@ class Shell:
             )
         )
         return FAILED
+
+    def _trace(self, error: Exception) -> None:
+        import traceback
+
+        self.output.say("".join(traceback.format_exception(error)))
 
     def call(self, call: Call) -> int:
         """Run a command and follow what its reply wishes. Raises Failure."""

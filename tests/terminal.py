@@ -17,6 +17,8 @@ from pathlib import Path
 
 import pyte
 
+from tests.emulator import Emulator
+
 PATIENCE = 4.0
 """Seconds to wait for something to appear. Nothing takes that long but a test that fails."""
 
@@ -134,7 +136,7 @@ class Terminal:
         return self.process.returncode
 
 
-class _Screen(pyte.HistoryScreen):
+class _Screen(Emulator):
     """A screen that answers where the cursor is, as terminals do."""
 
     def __init__(self, columns: int, rows: int, master: int) -> None:

@@ -161,6 +161,12 @@ def test_what_cannot_be_used_is_named_with_its_file(line: str, said: str, places
     assert [found.get(row.key) for row in SETTINGS[2:]] == [row.default for row in SETTINGS[2:]]
 
 
+def test_what_is_wrong_is_said_without_the_codes_in_it(places: Places, project: Path) -> None:
+    user(places, '[prices."\u202ea/b"]\ninp = 1')
+    [problem] = load(places, project).problems
+    assert "\u202e" not in problem and r'\u202ea/b' in problem
+
+
 def test_a_bad_variable_leaves_the_next_source(places: Places, project: Path) -> None:
     user(places, "idle_timeout = 7")
     found = load(places, project, LLM_IDLE_TIMEOUT="soon", LLM_MODEL="")

@@ -12,10 +12,10 @@ from llmrepl.commands.replies import Ask, Copy, Document, Edit, Note, Reply
 from llmrepl.errors import WrongUse
 from llmrepl.messages import count, safe_name, shown_path
 from llmrepl.paths import expand
-from llmrepl.providers.base import Attachment
 from llmrepl.workspace import Workspace
 
 if TYPE_CHECKING:
+    from llmrepl.providers.base import Attachment
     from llmrepl.turn import Exchange
 
 GROUP = "conversation"
@@ -62,6 +62,8 @@ def attach_to_first(workspace: Workspace, given: str) -> None:
     if given != "-":
         workspace.attachments.append(_file(workspace, given))
         return
+    from llmrepl.providers.base import Attachment
+
     text = workspace.piped_text()
     if not text:
         raise WrongUse("there is no text on standard input", "pipe it in: COMMAND | llm chat -f -")

@@ -11,10 +11,10 @@ from llmrepl.commands.registry import argument, command
 from llmrepl.commands.replies import Cell, Column, Document, Note, Reply, Several, Table
 from llmrepl.errors import WrongUse
 from llmrepl.messages import safe_name
-from llmrepl.money.rates import Price, Rate
 from llmrepl.workspace import Workspace
 
 if TYPE_CHECKING:
+    from llmrepl.money.rates import Price, Rate
     from llmrepl.offers import Offer
 
 GROUP = "models"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 from llmrepl import rooms
 from llmrepl.commands.keeping import by_turn, cost_text
@@ -10,12 +11,13 @@ from llmrepl.commands.registry import PROMPT, argument, command
 from llmrepl.commands.replies import Column, Document, Note, Reply, Several, Table
 from llmrepl.errors import WrongUse
 from llmrepl.messages import count, money
-from llmrepl.money.ledger import first_day
-from llmrepl.money.rates import Entry
 from llmrepl.money.usage import BREAKDOWNS, Used, total, totals
 from llmrepl.money.usage import chart as chart_rows
 from llmrepl.sessions.cells import csv_of
 from llmrepl.workspace import Workspace
+
+if TYPE_CHECKING:
+    from llmrepl.money.rates import Entry
 
 GROUP = "money"
 CHART_WIDTH = 72
@@ -109,6 +111,8 @@ def usage(
     workspace: Workspace, *, period: str, breakdown_by: str | None, format: str, json: bool, chart: bool
 ) -> Reply:
     """The sums of the ledger."""
+    from llmrepl.money.ledger import first_day
+
     since = first_day(period, workspace.world.now())
     entries = workspace.till().entries(since)
     if chart:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import keyword
 import shlex
 from collections.abc import Callable, Iterable, Sequence
@@ -12,7 +11,7 @@ from typing import Any, NoReturn
 
 from llmrepl.commands.replies import Document, Reply
 from llmrepl.errors import WrongUse
-from llmrepl.messages import safe_name
+from llmrepl.messages import likest, safe_name
 
 BOTH, PROMPT, TERMINAL = "both", "prompt", "terminal"
 
@@ -142,8 +141,8 @@ class Table:
             return found, list(words[n:])
         typed = " ".join(words[: max(depth + 1, 1)]) if words else ""
         names = [name for name in self.spellings(face) if depth == 0 or name.startswith(" ".join(words[:depth]))]
-        near = difflib.get_close_matches(typed, names, 1, 0.5)
-        hint = f"Did you mean '{mark}{near[0]}'?" if near else f"See '{mark}help'."
+        near = likest(typed, names, 0.5)
+        hint = f"Did you mean '{mark}{near}'?" if near else f"See '{mark}help'."
         raise WrongUse(f"Unknown command '{mark}{safe_name(typed)}'.", hint)
 
     def _misspelled(self, found: Command, words: Sequence[str], n: int) -> bool:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from llmrepl.messages import money
-from llmrepl.money.rates import Entry
+
+if TYPE_CHECKING:
+    from llmrepl.money.rates import Entry
 
 BREAKDOWNS = ("model", "day", "session", "provider")
 

@@ -6,11 +6,11 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from llmrepl.files import write_private
+from llmrepl.messages import likest
 from llmrepl.providers.choice import Chosen
 from llmrepl.providers.protocol import ModelInfo
 
@@ -72,7 +72,7 @@ def nearest(name: str, names: Iterable[str]) -> str | None:
     """The name that is most like a mistyped one, or the shortest that begins with it, be it without its maker."""
     spelled = {spelling: other for other in names for spelling in (other.rpartition("/")[2], other)}
     begun = sorted((spelling for spelling in spelled if name and spelling.startswith(name)), key=len)
-    found = next(iter([*get_close_matches(name, spelled, 1, 0.7), *begun]), None)
+    found = likest(name, spelled, 0.7) or next(iter(begun), None)
     return spelled[found] if found else None
 
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from llmrepl.errors import WrongUse
 from llmrepl.keys import Key, Keyring, read_env_file, run_key_command
-from llmrepl.messages import safe_name
+from llmrepl.messages import likest, safe_name
 from llmrepl.paths import Places
 from llmrepl.providers.address import check_url, is_loopback
 from llmrepl.providers.vendors import OFFLINE_MODELS, SERVERS, VENDORS, Vendor, base_url_of, compatible
@@ -267,9 +266,9 @@ class Choice:
     def _unknown(self, name: str) -> WrongUse:
         head, slash, model = name.partition("/")
         if not slash:
-            near = get_close_matches(name.lower(), [*self._settings.aliases, *self.providers()], 1)
-            provider = near and near[0] not in self._settings.aliases
-            advice = f"did you mean {near[0]}{'/MODEL' if provider else ''}?" if near else (
+            near = likest(name.lower(), [*self._settings.aliases, *self.providers()])
+            provider = near not in self._settings.aliases
+            advice = f"did you mean {near}{'/MODEL' if provider else ''}?" if near else (
                 "write it as provider/model, such as openai/gpt-4o-mini")
             return WrongUse(f"'{name}' is neither provider/model nor an alias", advice)
         if not model:
@@ -277,6 +276,6 @@ class Choice:
         if head in self._settings.providers:
             return WrongUse(f"the provider '{head}' has no address",
                             f"set providers.{head}.base_url in {self._places.config_file}")
-        near = get_close_matches(head.lower(), self.providers(), 1)
-        advice = f"did you mean {near[0]}/{model}?" if near else f"there are {', '.join(self.providers())}"
+        near = likest(head.lower(), self.providers())
+        advice = f"did you mean {near}/{model}?" if near else f"there are {', '.join(self.providers())}"
         return WrongUse(f"there is no provider '{head}'", advice)

@@ -11,6 +11,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
 
 from llmrepl.errors import Failure
+from llmrepl.messages import safe
 
 LONGEST_WAIT = 60.0
 """Seconds: a server that asks for a longer wait before a retry is not waited for."""
@@ -48,8 +49,9 @@ class Site:
     key_origin: str = ""
 
     def said(self, payload: object) -> str:
-        """The message in an error object of any shape, on one line, short, without the key; empty if there is none."""
-        return self.hide(" ".join(_message(payload).split())[:_MESSAGE_LIMIT])
+        """The message in an error object of any shape, on one line, short, harmless, without the key; empty if there
+        is none."""
+        return safe(self.hide(" ".join(_message(payload).split()))[:_MESSAGE_LIMIT])
 
     def hide(self, text: str) -> str:
         """`text` without the key."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from typing import TYPE_CHECKING
 
 from llmrepl.packaged import packaged
@@ -60,6 +59,8 @@ def opened(chosen: Chosen, settings: Settings, world: World) -> Provider:
 
 def network_provider(chosen: Chosen, vendor: Vendor, settings: Settings, world: World) -> HttpProvider:
     """The provider of `chosen` on the network. Raises WrongUse if its address or key cannot be used."""
+    from random import random
+
     from llmrepl.providers.http import Network
     from llmrepl.providers.remote import open_provider
     from llmrepl.providers.retry import Retries
@@ -71,7 +72,7 @@ def network_provider(chosen: Chosen, vendor: Vendor, settings: Settings, world: 
         allow_http=settings.flag("allow_http"),
         environ=world.environ,
     )
-    again = Retries(settings.count("max_retries") or 0, world.sleep, world.monotonic, random.random)
+    again = Retries(settings.count("max_retries") or 0, world.sleep, world.monotonic, random)
     key = chosen.key
     value, origin = (key.value, key.origin) if key else (None, "")
     return open_provider(vendor, chosen.base_url, value, origin, network, again)

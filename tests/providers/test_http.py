@@ -117,6 +117,8 @@ def test_what_may_pass_is_tried_again_and_then_answered(code: int) -> None:
     (402, {"error": {"message": "Insufficient credits"}}, "no credit left (402): Insufficient credits"),
     (403, {"message": "region"}, "openai does not allow this with the key from $TEST_KEY (403): region"),
     (404, {"error": {"message": "no"}}, "openai has no model 'm' at http://127.0.0.1"),
+    (400, {"error": {"message": "ov\0er\u202eloaded"}}, r"(400): ov\x00er\u202eloaded"),
+    (400, {"error": {"message": "x" * 590 + KEY}}, "x[key]"),
     (413, "", "the request is too large for openai (413)"),
     (418, "<html><body>teapot</body></html>", "openai answered with status 418; "),
     (429, {"error": {"code": "insufficient_quota", "message": "plan"}}, "quota of the key from $TEST_KEY is used up"),

@@ -330,6 +330,15 @@ def test_a_file_that_cannot_be_read_is_a_failure_with_a_reason(tmp_path: Path, r
         list(read(path, NOW, "chatgpt"))
 
 
+def test_an_archive_with_a_name_that_is_no_text_is_a_failure(tmp_path: Path) -> None:
+    path = tmp_path / "export.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("conversations.json ü", "[]")  # a name that says that it is UTF-8
+    path.write_bytes(path.read_bytes().replace("ü".encode(), b"\xb7\xb7"))
+    with pytest.raises(Failure, match="nothing was imported"):
+        list(read(path, NOW, "chatgpt"))
+
+
 @QUICK
 @given(st.data())
 def test_a_damaged_archive_is_a_failure(tmp_path: Path, data: st.DataObject) -> None:

@@ -11,6 +11,7 @@ from pyte.screens import Char
 from rich.console import Console
 
 from llmrepl.view.stream import ReplyView
+from tests.emulator import Emulator
 
 CODES = re.compile(r"\x1b\[[\d;]*m")
 STEPS = re.compile(r"\x1b\[(\d+)A|\x1b\[J|\r|\n")
@@ -31,7 +32,7 @@ def written(out: Console) -> str:
 
 def screen(output: str, width: int, height: int = 24) -> list[list[Char]]:
     """The cells of every row of a terminal, those that have scrolled away first, without blank rows at the end."""
-    shown = pyte.HistoryScreen(width, height, history=1_000_000, ratio=0.5)
+    shown = Emulator(width, height, history=1_000_000, ratio=0.5)
     shown.set_mode(pyte.modes.LNM)
     pyte.Stream(shown).feed(output)
     rows = [*shown.history.top, *(shown.buffer[y] for y in range(height))]

@@ -71,6 +71,11 @@ def test_any_markdown_comes_out_the_same(parts: list[str], seed: int, width: int
     )
 
 
+def test_a_row_that_is_full_and_ends_with_a_mark_is_drawn_over_where_it_is() -> None:
+    pieces = ["b\t\ufffd\ufffd\ufffd\\x7fr\\x0fb\ufffd\ufffd\ufffd\u200d", "\r"]  # 20 cells, then one more
+    assert screen(streamed(pieces, console(20)), 20) == screen(render("".join(pieces), console(20)), 20)
+
+
 def test_each_word_of_prose_is_shown_as_it_comes() -> None:
     out = console(40)
     view = ReplyView(out, clock=lambda: 0.0)

@@ -58,7 +58,7 @@ def _documents(path: Path) -> Iterator[bytes]:
                 if len(raw) > codec.MAX_BYTES:
                     raise unreadable(path, f"it unpacks to more than {codec.MAX_BYTES >> 20} MiB")
                 yield raw
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError) as error:
         raise unreadable(path, "the archive is damaged") from error
     except RuntimeError as error:  # an unknown compression; a password
         raise unreadable(path, "the archive is packed in a way that cannot be read") from error

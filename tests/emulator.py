@@ -1,0 +1,31 @@
+"""A terminal's screen: pyte's, but for what it does otherwise than terminals do."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from unicodedata import combining, normalize
+
+import pyte
+from wcwidth import wcwidth
+
+
+class Emulator(pyte.HistoryScreen):
+    """A screen that remembers what has scrolled away."""
+
+    def draw(self, data: str) -> None:
+        """Show text. A mark without a width belongs to the last cell of a full row; pyte begins a new row for it."""
+        if data.isascii():
+            super().draw(data)
+            return
+        for marks, group in groupby(data, lambda character: wcwidth(character) == 0):
+            text = "".join(group)
+            if marks and self.cursor.x == self.columns:
+                self._mark(text)
+            else:
+                super().draw(text)
+
+    def _mark(self, text: str) -> None:
+        row = self.buffer[self.cursor.y]
+        cell = row[self.columns - 1]
+        marked = normalize("NFC", cell.data + "".join(filter(combining, text)))
+        row[self.columns - 1] = cell._replace(data=marked)
