@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import mimetypes
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from llmrepl.errors import WrongUse
 from llmrepl.messages import safe_name
-
-if TYPE_CHECKING:
-    from llmrepl.providers.base import Attachment
+from llmrepl.providers.base import Attachment
 
 MOST_BYTES = 20 << 20
 """The largest file that can be attached; larger ones no provider takes."""
@@ -23,10 +22,6 @@ IMAGES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 
 def from_file(path: Path, shown: str) -> Attachment:
     """The file at `path`, known to the user as `shown`: an image, or text. Raises WrongUse for anything else."""
-    import mimetypes
-
-    from llmrepl.providers.base import Attachment
-
     try:
         if not path.is_file():
             raise WrongUse(f"{safe_name(shown)} is not a file", "check the path")
@@ -49,10 +44,6 @@ def from_file(path: Path, shown: str) -> Attachment:
 
 def from_command(command: str, cwd: Path, environ: Mapping[str, str]) -> Attachment:
     """What a command line that the user typed prints, run by the user's own shell. Raises WrongUse if it fails."""
-    import subprocess
-
-    from llmrepl.providers.base import Attachment
-
     shell = environ.get("SHELL") or "/bin/sh"
     try:
         done = subprocess.run(
@@ -66,6 +57,11 @@ def from_command(command: str, cwd: Path, environ: Mapping[str, str]) -> Attachm
     if done.returncode and not output:
         raise WrongUse(f"'{safe_name(command)}' ended with {done.returncode} and said nothing", "nothing was attached")
     return Attachment(f"$ {command}", "text/plain", output[:MOST_BYTES])
+
+
+def from_pipe(text: str) -> Attachment:
+    """What came on standard input."""
+    return Attachment("standard input", "text/plain", text.encode("utf-8", "replace"))
 
 
 def with_texts(question: str, attachments: list[Attachment]) -> str:

@@ -31,7 +31,7 @@ def write_setting(file: Path, key: str, text: str) -> Value:
     try:
         text = file.read_bytes().decode() if file.exists() else ""
         tomllib.loads(text)  # what reads the settings is stricter than tomlkit
-        document = tomlkit.parse(text)
+        document = tomlkit.parse(text if text.endswith("\n") or not text else text + "\n")  # as it may add to that line
     except (TOMLKitError, ValueError, RecursionError) as error:
         raise WrongUse(f"{file} is not TOML: {str(error)[:200]}", "correct it; nothing was changed") from None
     except OSError as error:
@@ -46,8 +46,13 @@ def write_setting(file: Path, key: str, text: str) -> Value:
         table.pop(path[-1], None)
     else:
         table[path[-1]] = value
+    changed = tomlkit.dumps(document)
     try:
-        write_private(Path(os.path.realpath(file)), tomlkit.dumps(document).encode())
+        tomllib.loads(changed)
+    except ValueError as error:
+        raise WrongUse(f"{file} is not TOML with that in it: {error}", "nothing was changed; do it by hand") from None
+    try:
+        write_private(Path(os.path.realpath(file)), changed.encode())
     except OSError as error:
         raise NotSaved(f"{file} cannot be written: {(error.strerror or '').lower()}", "nothing was changed") from error
     return value

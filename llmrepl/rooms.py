@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -46,6 +46,27 @@ def mending() -> ModuleType:
     from llmrepl.sessions import mending
 
     return mending
+
+
+def attaching() -> ModuleType:
+    """What goes along with the next prompt."""
+    from llmrepl import attach
+
+    return attach
+
+
+def csv_of(columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> str:
+    """CSV that a spreadsheet only shows."""
+    from llmrepl.sessions.cells import csv_of
+
+    return csv_of(columns, rows)
+
+
+def traced(error: BaseException) -> str:
+    """Where in the program an error came from."""
+    import traceback
+
+    return "".join(traceback.format_exception(error))
 
 
 def offers() -> ModuleType:

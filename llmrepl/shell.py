@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from llmrepl import rooms
-from llmrepl.attach import with_texts
 from llmrepl.commands import line
 from llmrepl.commands.registry import Call, Table
 from llmrepl.commands.replies import Ask, Chat, Choose, Copy, Edit, Leave, Reply, RunScript, Secret, Several, Trouble
@@ -62,7 +61,7 @@ class Shell:
             return work()
         except Failure as failure:
             if self.workspace.world.debug:
-                self._trace(failure)
+                self.output.say(rooms.traced(failure))
             self.output.failure(failure)
             return failure.code
         except BrokenPipeError:
@@ -75,7 +74,7 @@ class Shell:
     def _unexpected(self, bug: Exception) -> int:
         """Say that this program has a mistake, without losing the conversation to it; the exit code."""
         if self.workspace.world.debug:
-            self._trace(bug)
+            self.output.say(rooms.traced(bug))
         why = bug.strerror.lower() if isinstance(bug, OSError) and bug.strerror else f"{type(bug).__name__}: {bug}"
         self.output.failure(
             Failure(
@@ -84,11 +83,6 @@ class Shell:
             )
         )
         return FAILED
-
-    def _trace(self, error: Exception) -> None:
-        import traceback
-
-        self.output.say("".join(traceback.format_exception(error)))
 
     def call(self, call: Call) -> int:
         """Run a command and follow what its reply wishes. Raises Failure."""
@@ -130,7 +124,8 @@ class Shell:
 
     def ask(self, wish: Ask) -> int:
         """Ask the model and draw the reply; its exit code. Raises Failure if nothing could be sent."""
-        if not self._may_be_sent(with_texts(wish.text, self.workspace.attachments)):
+        attached = self.workspace.attachments
+        if not self._may_be_sent(rooms.attaching().with_texts(wish.text, attached) if attached else wish.text):
             self.output.note("nothing was sent")
             return OK
         self.asked = True

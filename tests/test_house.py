@@ -76,6 +76,10 @@ LATE: dict[str, str] = {
     "view/terminal.py": "opens what draws with rich while the prompt is idle, so that the prompt does not wait for it",
     "money/prices.py": "the data set takes 100 ms to load, and only a model that costs something needs it",
     "providers/opening.py": "loads the network only for a provider that is on it",
+    "keys.py": "runs a command of the user's only where one is set",
+    "messages.py": "looks for the name that was meant only after a mistake",
+    "providers/address.py": "takes an address apart only where a server is on this machine or unencrypted",
+    "view/output.py": "what a command answers has no events of a reply",
     "rooms.py": "opens what only some commands need",
     "workspace.py": "opens the store and the session when they are first asked for, so that `--help` does not wait",
 }

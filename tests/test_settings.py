@@ -310,6 +310,13 @@ def test_writing_a_setting_keeps_comments_and_round_trips(places: Places, projec
     assert load(places, project).source("default_budget") == "default"
 
 
+def test_a_setting_stands_on_a_line_of_its_own(places: Places, project: Path) -> None:
+    user(places, 'prices.m.input=1')
+    write_setting(places.config_file, "temperature", "0.5")
+    found = load(places, project)
+    assert (found.problems, found.number("temperature"), found.prices) == ([], 0.5, {"m": {"input": 1.0}})
+
+
 @pytest.mark.parametrize(("key", "value"), [("default_bugdet", "1"), ("default_budget", "much"), ("providers.x", "y"),
                                             ("providers.x.key", "y"), ("aliases", "y")])
 def test_a_bad_setting_is_not_written(key: str, value: str, places: Places) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from llmrepl import attach as attaching
 from llmrepl import rooms
 from llmrepl.commands.registry import PROMPT, argument, command
 from llmrepl.commands.replies import Ask, Copy, Document, Edit, Note, Reply
@@ -50,7 +49,7 @@ def attach(workspace: Workspace, what: str, clear: bool) -> Reply:
         return Document(names) if names else Note("nothing is attached")
     world = workspace.world
     if what.startswith("!"):
-        attachment = attaching.from_command(what[1:].strip(), world.cwd, world.environ)
+        attachment: Attachment = rooms.attaching().from_command(what[1:].strip(), world.cwd, world.environ)
     else:
         attachment = _file(workspace, what.strip("\"'"))
     workspace.attachments.append(attachment)
@@ -62,19 +61,18 @@ def attach_to_first(workspace: Workspace, given: str) -> None:
     if given != "-":
         workspace.attachments.append(_file(workspace, given))
         return
-    from llmrepl.providers.base import Attachment
-
     text = workspace.piped_text()
     if not text:
         raise WrongUse("there is no text on standard input", "pipe it in: COMMAND | llm chat -f -")
-    workspace.attachments.append(Attachment("standard input", "text/plain", text.encode("utf-8", "replace")))
+    workspace.attachments.append(rooms.attaching().from_pipe(text))
     workspace.world.talk_on_terminal()
 
 
 def _file(workspace: Workspace, given: str) -> Attachment:
     cwd = workspace.world.cwd
     path = cwd / expand(given, workspace.places.home)
-    return attaching.from_file(path, shown_path(path, cwd).removeprefix("./"))
+    attachment: Attachment = rooms.attaching().from_file(path, shown_path(path, cwd).removeprefix("./"))
+    return attachment
 
 
 @command(

@@ -12,7 +12,6 @@ from llmrepl.commands.replies import Column, Document, Note, Reply, Several, Tab
 from llmrepl.errors import WrongUse
 from llmrepl.messages import count, money, safe_name, shown_path
 from llmrepl.paths import expand
-from llmrepl.sessions.cells import csv_of
 from llmrepl.sessions.query import SORTS, Filters, Found, Row, arranged, moment
 from llmrepl.sessions.remembered import remembered
 from llmrepl.sessions.search import Hit
@@ -248,7 +247,8 @@ def _written(rows: list[Row], format: str, where: str) -> Reply:
     if format == "json":
         return Document(_dumped([_facts(row) for row in rows]))
     if format == "csv":
-        return Document(csv_of(list(_facts(Row(""))), ({**_facts(row), "tags": " ".join(row.tags)} for row in rows)))
+        facts = ({**_facts(row), "tags": " ".join(row.tags)} for row in rows)
+        return Document(rooms.csv_of(list(_facts(Row(""))), facts))
     if format == "list":
         lines = [f"  {safe_name(r.name)} - {safe_name(r.model)} - {r.turns} turns - {_cost(r)}" for r in rows]
         return Document("\n".join([f"Found {len(rows)} matching sessions:", *lines]))

@@ -11,9 +11,8 @@ from llmrepl.commands.registry import PROMPT, argument, command
 from llmrepl.commands.replies import Column, Document, Note, Reply, Several, Table
 from llmrepl.errors import WrongUse
 from llmrepl.messages import count, money
-from llmrepl.money.usage import BREAKDOWNS, Used, total, totals
+from llmrepl.money.usage import BREAKDOWNS, Used, first_day, total, totals
 from llmrepl.money.usage import chart as chart_rows
-from llmrepl.sessions.cells import csv_of
 from llmrepl.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -111,8 +110,6 @@ def usage(
     workspace: Workspace, *, period: str, breakdown_by: str | None, format: str, json: bool, chart: bool
 ) -> Reply:
     """The sums of the ledger."""
-    from llmrepl.money.ledger import first_day
-
     since = first_day(period, workspace.world.now())
     entries = workspace.till().entries(since)
     if chart:
@@ -159,4 +156,4 @@ def _json(rows: dict[str, Used], by: str) -> str:
 
 
 def _csv(rows: dict[str, Used], by: str) -> str:
-    return csv_of(list(_facts("", Used(), by)), (_facts(name, used, by) for name, used in rows.items()))
+    return rooms.csv_of(list(_facts("", Used(), by)), (_facts(name, used, by) for name, used in rows.items()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import keyword
+import os
 import shlex
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -179,7 +180,7 @@ def parser_for(found: Command, face: str) -> argparse.ArgumentParser:
         prog=f":{found.name}" if face == PROMPT else f"llm {found.name}",
         description=found.help[0].upper() + found.help[1:] + ".",
         epilog="\n".join(filter(None, [found.at_end, f"Example: {example_of(found, face)}"])),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_formatter,
         allow_abbrev=False,
         add_help=False,
     )
@@ -237,6 +238,15 @@ def parse_arguments(found: Command, words: Sequence[str], face: str) -> Call:
         given = values[found.rest.dest]
         values[found.rest.dest] = " ".join(given) if isinstance(given, list) else given or ""
     return Call(found, values)
+
+
+def _formatter(prog: str) -> argparse.HelpFormatter:
+    """As wide as the terminal, without the shutil that argparse would load for that with each argument it is given."""
+    try:
+        columns = os.get_terminal_size().columns
+    except OSError:  # not a terminal
+        columns = 0
+    return argparse.RawDescriptionHelpFormatter(prog, width=(columns or 80) - 2)
 
 
 class _Parser(argparse.ArgumentParser):

@@ -13,7 +13,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import astuple, fields
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -150,13 +150,6 @@ class Ledger:
         with self._db as db:  # BEGIN stands inside, so that an interruption right after it is rolled back too
             db.execute("BEGIN IMMEDIATE")
             return work(db)
-
-
-def first_day(period: str, now: datetime) -> datetime | None:
-    """The first local day of `today`, `week` (from Monday), `month`; None for `all`."""
-    if period == "week":
-        return now - timedelta(days=now.weekday())
-    return {"today": now, "month": now.replace(day=1)}.get(period)
 
 
 def _day(now: datetime) -> str:

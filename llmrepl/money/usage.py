@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from llmrepl.messages import money
@@ -90,3 +91,10 @@ def bar(share: float, width: int, *, ascii_only: bool = False) -> str:
         return "#" * round(share * width)
     whole, eighths = divmod(round(share * width * 8), 8)
     return "█" * whole + (_EIGHTHS[eighths] if eighths else "")
+
+
+def first_day(period: str, now: datetime) -> datetime | None:
+    """The first local day of `today`, `week` (from Monday), `month`; None for `all`."""
+    if period == "week":
+        return now - timedelta(days=now.weekday())
+    return {"today": now, "month": now.replace(day=1)}.get(period)

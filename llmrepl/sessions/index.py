@@ -20,7 +20,7 @@ from typing import Any
 from llmrepl.sessions import listing
 from llmrepl.sessions.indexfile import Unusable, open_index, set_aside, writing
 from llmrepl.sessions.indexquery import ORDERS, conditions, near, quoted, to_bytes, to_text
-from llmrepl.sessions.indextext import BATCH, NOT_HELD, Progress, make_searchable
+from llmrepl.sessions.indextext import BATCH, Progress, holds, make_searchable
 from llmrepl.sessions.query import Filters, Row
 from llmrepl.sessions.states import State, digest, state, states
 from llmrepl.sessions.stats import Sums
@@ -152,7 +152,7 @@ class Index:
         two characters that may begin too many trigrams.
         """
         wanted = wanted.lower()
-        if not wanted or NOT_HELD.search(wanted):
+        if not wanted or not holds(wanted):
             return None
         with self._using() as db:
             parts = [wanted]

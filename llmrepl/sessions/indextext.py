@@ -22,7 +22,7 @@ SPARE_TEXTS = 10_000
 _BETWEEN = "\ufffd"
 """Stands between messages in the text of a session, and for what SQLite cannot hold."""
 
-NOT_HELD = re.compile("[\0\ud800-\udfff\ufffd-\uffff]")
+_NOT_HELD = "[\0\ud800-\udfff\ufffd-\uffff]"
 
 Progress = Callable[[str, int, int], None]
 """Told what is being done, how much of it is done, and how much there is."""
@@ -51,6 +51,11 @@ def make_searchable(db: sqlite3.Connection, directory: Path, number: int, progre
         progress("making sessions searchable", min(done + BATCH, len(todo)), len(todo))
 
 
+def holds(text: str) -> bool:
+    """Whether the index can hold all characters of a text."""
+    return not re.search(_NOT_HELD, text)
+
+
 def _empty_if_worn(db: sqlite3.Connection) -> None:
     """Begin the texts anew once most of them are of rows that are gone."""
     with writing(db):
@@ -64,5 +69,5 @@ def _empty_if_worn(db: sqlite3.Connection) -> None:
 
 def _searchable(data: dict[str, Any]) -> str:
     """The text of all messages; something follows the last one, so that each character begins a trigram."""
-    texts = [NOT_HELD.sub(_BETWEEN, text.lower()) for _, _, text in search.messages(data)]
+    texts = [re.sub(_NOT_HELD, _BETWEEN, text.lower()) for _, _, text in search.messages(data)]
     return _BETWEEN.join([*texts, _BETWEEN])

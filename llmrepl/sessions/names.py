@@ -90,7 +90,7 @@ class Journals:
         try:
             changed = os.stat(directory).st_mtime_ns
             if self._found.get(directory, (0, False))[0] != changed:
-                found = any(name.endswith(".journal") and name[0] == "." for name in os.listdir(directory))
+                found = any(n for n in os.listdir(directory) if n[0] == "." and n.endswith(".journal"))
                 self._found[directory] = changed, found
         except OSError:
             return False

@@ -9,11 +9,12 @@ from llmrepl.commands.registry import Call
 from llmrepl.commands.replies import Reply
 from llmrepl.errors import Failure
 from llmrepl.messages import safe
-from llmrepl.providers.base import Event, Notice, Waiting
 from llmrepl.view import plain
+from llmrepl.view.output import told
 from llmrepl.world import World
 
 if TYPE_CHECKING:
+    from llmrepl.providers.base import Event
     from llmrepl.turn import Outcome
 
 REASONS = {1: "failed", 2: "wrong_use", 3: "damaged", 4: "not_saved", 5: "over_budget", 6: "in_use"}
@@ -33,10 +34,8 @@ class JsonOutput:
 
     def event(self, event: Event) -> None:
         """Nothing on stdout before the reply is whole; notices go to stderr."""
-        if isinstance(event, Notice):
-            self.note(event.text)
-        elif isinstance(event, Waiting) and event.seconds:
-            self.note(f"{event.why}; trying again in {event.seconds:.0f} s")
+        if text := told(event):
+            self.note(text)
 
     def outcome(self, outcome: Outcome) -> None:
         """A `reply` event if there is a reply that is on disk (or is not to be kept), and an `error` event."""

@@ -8,11 +8,11 @@ from llmrepl.commands.registry import Call
 from llmrepl.commands.replies import Reply
 from llmrepl.errors import Failure
 from llmrepl.messages import count, money, safe
-from llmrepl.providers.base import Event, Notice, Reasoning, Text, Waiting
 from llmrepl.view import plain
 from llmrepl.world import World
 
 if TYPE_CHECKING:
+    from llmrepl.providers.base import Event
     from llmrepl.turn import Outcome
 
 
@@ -59,15 +59,15 @@ class PlainOutput:
 
     def event(self, event: Event) -> None:
         """Write text as it comes; reasoning and notices go to stderr."""
+        from llmrepl.providers.base import Reasoning, Text
+
         if isinstance(event, Text):
             self._write(event.text)
         elif isinstance(event, Reasoning):
             self._err.write(safe(event.text))
             self._err.flush()
-        elif isinstance(event, Notice):
-            self.note(event.text)
-        elif isinstance(event, Waiting) and event.seconds:
-            self.note(f"{event.why}; trying again in {event.seconds:.0f} s")
+        elif text := told(event):
+            self.note(text)
 
     def outcome(self, outcome: Outcome) -> None:
         """End the reply's line and draw what went wrong."""
@@ -126,6 +126,17 @@ class PlainOutput:
             self._out.flush()
             self._open_line = False
 
+
+
+def told(event: Event) -> str:
+    """What is to be said about an event that is no part of the reply; empty if there is nothing."""
+    from llmrepl.providers.base import Notice, Waiting
+
+    if isinstance(event, Notice):
+        return event.text
+    if isinstance(event, Waiting) and event.seconds:
+        return f"{event.why}; trying again in {event.seconds:.0f} s"
+    return ""
 
 
 def footer(outcome: Outcome) -> str:

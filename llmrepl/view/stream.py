@@ -243,6 +243,7 @@ class Screen:
             return "\n" * bool(old and rows[same:]) + "\n".join(rows[same:])
         if same == len(old) - 1 and same < len(rows) and rows[same].startswith(old[same]):
             return "\n".join([rows[same][len(old[same]) :], *rows[same + 1 :]])
+        same = min(same, max(len(rows) - 1, 0))  # the cursor ends on the last row, also if only rows went away
         up = len(old) - 1 - same
         return (f"\x1b[{up}A" if up else "") + "\r\x1b[J" + "\n".join(rows[same:])
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import compileall
 import importlib
 import pkgutil
 from pathlib import Path
 
+import llmrepl
 from tests.bench import Figure
 
 
@@ -21,6 +23,7 @@ def main() -> int:
     wanted = chosen.names or [name for name in names if not (chosen.peers and name == "sessions")]
     if unknown := set(wanted) - set(names):
         parser.error(f"no benchmark named {', '.join(sorted(unknown))}; there are {', '.join(names)}")
+    compileall.compile_dir(str(Path(llmrepl.__file__).parent), quiet=2)  # as pip does when it installs
     figures: dict[str, list[Figure]] = {name: [] for name in wanted}
     for name in wanted:
         for figure in importlib.import_module(f"tests.bench.{name}").measure():

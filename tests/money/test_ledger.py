@@ -15,8 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from llmrepl.money.ledger import Ledger, Unusable, first_day
+from llmrepl.money.ledger import Ledger, Unusable
 from llmrepl.money.rates import Entry
+from llmrepl.money.usage import first_day
 
 NOW = datetime(2026, 3, 4, 12)
 START = "import sys; from datetime import datetime; from pathlib import Path\n" \

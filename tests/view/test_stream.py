@@ -76,6 +76,11 @@ def test_a_row_that_is_full_and_ends_with_a_mark_is_drawn_over_where_it_is() -> 
     assert screen(streamed(pieces, console(20)), 20) == screen(render("".join(pieces), console(20)), 20)
 
 
+def test_a_paragraph_whose_last_row_turns_out_to_head_a_table_leaves_no_row_behind() -> None:
+    pieces = ["ld** | ", "a | bb ", "|\nbb|\n|", "-\n"]
+    assert screen(streamed(pieces, console(20)), 20) == screen(render("".join(pieces), console(20)), 20)
+
+
 def test_each_word_of_prose_is_shown_as_it_comes() -> None:
     out = console(40)
     view = ReplyView(out, clock=lambda: 0.0)
