@@ -13,7 +13,8 @@ class Emulator(pyte.HistoryScreen):
     """A screen that remembers what has scrolled away."""
 
     def draw(self, data: str) -> None:
-        """Show text. A mark without a width belongs to the last cell of a full row; pyte begins a new row for it."""
+        """Show text. A mark without a width belongs to the last cell of a full row, and at the beginning of a row to
+        none; pyte begins a new row for the one, and puts the other on the row above."""
         if data.isascii():
             super().draw(data)
             return
@@ -21,7 +22,7 @@ class Emulator(pyte.HistoryScreen):
             text = "".join(group)
             if marks and self.cursor.x == self.columns:
                 self._mark(text)
-            else:
+            elif not marks or self.cursor.x:
                 super().draw(text)
 
     def _mark(self, text: str) -> None:

@@ -149,8 +149,8 @@ class Loop:
         self._share = None
         with contextlib.suppress(Failure, KeyboardInterrupt):  # a session may name a model that is not there
             self._share = context_share(self._workspace)
-        self._draft, entered = self._typeahead.take()
-        self._entered = entered and not (stopped or shell.asked)  # typed while a reply streams: never sent unasked
+        # what is typed while a reply streams is never sent unasked
+        self._draft, self._entered = self._typeahead.take(unsent=stopped or shell.asked)
         return shell.greet
 
     def _ctrl_c(self) -> None:

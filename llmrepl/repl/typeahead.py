@@ -14,6 +14,9 @@ from contextlib import contextmanager
 _ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|O.|[]P_^X][^\x07\x1b]*(?:\x07|\x1b\\)|.)?")
 """A function key, or what a terminal answers to a question (CSI, OSC, DCS)."""
 
+_LINE = re.compile(rb"([^\r\n]*(?:\r\n|\r|\n)?)(.*)", re.DOTALL)
+_ENTER = (b"\r", b"\n")
+
 
 class Typeahead:
     """The keys of a terminal with file descriptor `fd` while no prompt reads them."""
@@ -21,6 +24,7 @@ class Typeahead:
     def __init__(self, fd: int) -> None:
         self._fd = fd
         self._quiet = False
+        self._rest = b""
 
     @contextmanager
     def quiet(self) -> Iterator[None]:
@@ -46,12 +50,20 @@ class Typeahead:
             with contextlib.suppress(OSError, termios.error):  # the terminal was closed meanwhile
                 termios.tcsetattr(self._fd, termios.TCSANOW, before)
 
-    def take(self) -> tuple[str, bool]:
-        """What was typed since the last prompt, and whether it is one line, entered; what has more may be pasted."""
+    def take(self, *, unsent: bool = False) -> tuple[str, bool]:
+        """What was typed since the last prompt and is the next draft, and whether it is entered; never if `unsent`.
+
+        Of several commands it is the first one, and the next call has the others.
+        """
         try:
-            return kept(self._pending()) if self._quiet else ("", False)
+            data = self._rest + (self._pending() if self._quiet else b"")
         except OSError:  # the terminal was closed
             return "", False
+        if unsent:
+            self._rest = b""
+            return typed(data), False
+        draft, entered, self._rest = first(data)
+        return draft, entered
 
     def _pending(self) -> bytes:
         data = b""
@@ -63,10 +75,17 @@ class Typeahead:
         return data
 
 
-def kept(data: bytes) -> tuple[str, bool]:
-    """Key bytes as text, and whether they are one line with Enter at its end."""
+def first(data: bytes) -> tuple[str, bool, bytes]:
+    """What of key bytes is a draft, whether Enter was pressed after it, and what follows.
+
+    A command is entered, and so is one line of any kind; more lines may have been pasted, and are one draft.
+    """
+    line, rest = _LINE.fullmatch(data.lstrip(b"\r\n")).groups()  # type: ignore[union-attr]  # it matches anything
+    text = typed(line)
+    if text.startswith(":") and line[-1:] in _ENTER:
+        return text, True, rest
     text = typed(data)
-    return text, bool(text) and "\n" not in text and '"""' not in text and data[-1:] in (b"\r", b"\n")
+    return text, bool(text) and "\n" not in text and '"""' not in text and data[-1:] in _ENTER, b""
 
 
 def typed(data: bytes) -> str:

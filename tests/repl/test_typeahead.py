@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmrepl.repl.typeahead import kept, typed
+from llmrepl.repl.typeahead import first, typed
 from tests.newcomer import LLM, Newcomer
 from tests.terminal import Terminal
 from tests.test_journeys import shell
@@ -40,12 +40,37 @@ def test_any_bytes_become_harmless_text(data: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "entered"),
-    [(b":model\r", True), (b":model\n", True), (b":model", False), (b"\r", False), (b"one\rtwo\r", False),
-     (b"one\rtwo", False), (b'"""\r', False), (b"\x1b[A\r", False)],
+    ("data", "draft", "entered", "rest"),
+    [
+        (b":model\r", ":model", True, b""),
+        (b":model\n", ":model", True, b""),
+        (b":model", ":model", False, b""),
+        (b"one\r", "one", True, b""),
+        (b"\r", "", False, b""),
+        (b"one\rtwo\r", "one\ntwo", False, b""),
+        (b"one\rtwo", "one\ntwo", False, b""),
+        (b"one\r:exit\r", "one\n:exit", False, b""),
+        (b'"""\r', '"""', False, b""),
+        (b"\x1b[A\r", "", False, b""),
+        (b":save a\r:sho", ":save a", True, b":sho"),
+        (b":save a\r\n:exit\r", ":save a", True, b":exit\r"),
+        (b"\r\r:save a\rone\r", ":save a", True, b"one\r"),
+        (b"", "", False, b""),
+    ],
 )
-def test_only_one_whole_line_counts_as_entered(data: bytes, entered: bool) -> None:
-    assert kept(data)[1] is entered
+def test_commands_are_entered_one_by_one_and_what_may_be_pasted_is_a_draft(
+    data: bytes, draft: str, entered: bool, rest: bytes
+) -> None:
+    assert first(data) == (draft, entered, rest)
+
+
+@given(st.text(":ab \r\n", max_size=20))
+def test_nothing_that_was_typed_is_lost(keys: str) -> None:
+    rest, shown = keys.encode(), ""
+    while rest:
+        draft, _, rest = first(rest)
+        shown += draft
+    assert "".join(shown.split()) == "".join(keys.split())
 
 
 def test_enter_is_enter_whenever_it_is_pressed(newcomer: Newcomer) -> None:
@@ -61,6 +86,13 @@ def test_what_is_entered_before_the_program_is_there_is_run(newcomer: Newcomer) 
     with Terminal(LLM, cwd=newcomer.cwd, environ=newcomer.environ) as terminal:
         terminal.send(":save early\r")
         terminal.wait_for("saved to ./runs/early.json")
+
+
+def test_commands_entered_before_there_is_a_prompt_are_run_in_their_order(newcomer: Newcomer) -> None:
+    with Terminal(LLM, cwd=newcomer.cwd, environ=newcomer.environ) as terminal:
+        terminal.send(":save early\r:model offline/echo\r:system Be brief.\r:exit\r")
+        assert terminal.ends() == 0
+        assert terminal.text.index("./runs/early.json") < terminal.text.index("You: :system Be brief.")
 
 
 def test_the_terminal_is_left_as_it_was(newcomer: Newcomer) -> None:
