@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import signal
 
-from tests.newcomer import Newcomer
+import pytest
+
+from tests.newcomer import LLM, Newcomer
 from tests.providers.loopback import KEY, serving, sse, stream
 from tests.terminal import Terminal
 from tests.test_journeys import CTRL_C, CTRL_D, ENTER, SlowServer, only_turn, shell, slow
@@ -106,6 +108,19 @@ def test_the_picker(newcomer: Newcomer) -> None:
         terminal.send(":exit" + ENTER)
         assert terminal.ends() == 0
     assert [question for question, _ in newcomer.said("plums")] == ["about plums", "still plums"]
+
+
+@pytest.mark.parametrize("rows", [3, 8, 14])
+def test_the_picker_fits_a_low_window(newcomer: Newcomer, rows: int) -> None:
+    for name in ("apples", "pears"):
+        newcomer.script(f"about {name}", words=("chat", "-m", "offline/echo", "--name", name))
+    argv = [*LLM, "chat", "-r"]
+    with Terminal(argv, cwd=newcomer.cwd, environ=newcomer.environ, rows=rows) as terminal:
+        terminal.wait_for("Search:", "> pears")
+        terminal.send("app")
+        terminal.wait_for("> apples")
+        terminal.send(ENTER)
+        terminal.wait_for("Resuming session: apples.json")
 
 
 def test_a_window_closed_in_mid_reply_and_the_next_start(newcomer: Newcomer, slow: SlowServer) -> None:

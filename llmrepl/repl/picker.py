@@ -42,13 +42,13 @@ class Picker:
         """What is selected."""
         return self.found[self.selected] if self.found else None
 
-    def rows(self) -> StyleAndTextTuples:
-        """The list around what is selected."""
+    def rows(self, height: int = ROWS) -> StyleAndTextTuples:
+        """The list around what is selected, `height` rows of it."""
         if not self.found:
             return [("", "  nothing fits\n")]
-        first = max(0, min(self.selected - ROWS // 2, len(self.found) - ROWS))
+        first = max(0, min(self.selected - height // 2, len(self.found) - height))
         lines: StyleAndTextTuples = []
-        for number, choice in enumerate(self.found[first : first + ROWS], first):
+        for number, choice in enumerate(self.found[first : first + height], first):
             here = number == self.selected
             lines.append(("reverse" if here else "", f"{'>' if here else ' '} {safe_name(choice.name)}"))
             lines.append(("", f"  {safe_name(choice.hint)}\n"))
@@ -62,15 +62,26 @@ class Picker:
         return [("class:auto-suggestion", "\n".join(lines))]
 
 
+def heights(screen: int) -> tuple[int, int]:
+    """How many rows of a screen with so many the list and the preview have below what is typed."""
+    room = max(2, screen) - 1
+    listed = min(ROWS, room, max(3, room - PREVIEW_ROWS))
+    return listed, min(PREVIEW_ROWS, room - listed)
+
+
 def pick(choices: Sequence[Choice], *, input: Input | None = None, screen: Output | None = None) -> str | None:
     """Let the user pick one of `choices`; its name, or None after Esc or Ctrl-C."""
     picker = Picker(choices)
     typed = Buffer(multiline=False, on_text_changed=lambda buffer: picker.narrow(buffer.text))
+
+    def room() -> tuple[int, int]:
+        return heights(app.output.get_size().rows)
+
     layout = Layout(
         HSplit([
             Window(BufferControl(typed), height=1, get_line_prefix=lambda *_: [("bold", "Search: ")]),
-            Window(FormattedTextControl(picker.rows), height=ROWS),
-            Window(FormattedTextControl(picker.preview), height=PREVIEW_ROWS, wrap_lines=True),
+            Window(FormattedTextControl(lambda: picker.rows(room()[0])), height=lambda: room()[0]),
+            Window(FormattedTextControl(picker.preview), height=lambda: room()[1], wrap_lines=True),
         ])
     )
     app: Application[str | None] = Application(
