@@ -191,7 +191,7 @@ def test_two_shells_on_one_session(newcomer: Newcomer) -> None:
         with shell(newcomer, "chat", "-r", "talk") as two:
             two.wait_for("talk.json is open in another shell", "this one continues as talk-2.json")
             two.send("from two" + ENTER)
-            two.wait_until(lambda screen: screen.count("from two") >= 2)
+            two.wait_until(lambda screen: screen.count("from two") >= 2 and screen.count("You:") >= 2)
             two.send(":exit" + ENTER)
             assert two.ends() == 0
         one.send(":exit" + ENTER)

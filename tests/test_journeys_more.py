@@ -70,6 +70,7 @@ def test_a_long_paste_is_one_input_and_waits_for_enter(newcomer: Newcomer) -> No
         assert newcomer.files("runs") == [] or newcomer.said("talk") == []
         terminal.send("!" + ENTER)
         terminal.wait_until(lambda screen: screen.count("line 199 of it!") >= 2)
+        terminal.wait_for("talk · 1 turn")  # below the next prompt
         terminal.send(":exit" + ENTER)
         assert terminal.ends() == 0
     assert [question for question, _ in newcomer.said("talk")] == [text + "!"]
@@ -83,6 +84,7 @@ def test_vi_keys(newcomer: Newcomer) -> None:
         terminal.wait_for("You: one twx three")
         terminal.send(ESCAPE + "0wero" + "A!" + ENTER)
         terminal.wait_until(lambda screen: screen.count("one two three!") >= 2)
+        prompts(terminal, 3)
         terminal.send(":exit" + ENTER)
         assert terminal.ends() == 0
     assert [question for question, _ in newcomer.said("talk")] == ["one two three!"]
@@ -105,6 +107,7 @@ def test_the_picker(newcomer: Newcomer) -> None:
         terminal.wait_until(lambda screen: "Search:" not in screen)
         terminal.send("still plums" + ENTER)
         terminal.wait_until(lambda screen: screen.count("still plums") >= 2)
+        prompts(terminal, 4)
         terminal.send(":exit" + ENTER)
         assert terminal.ends() == 0
     assert [question for question, _ in newcomer.said("plums")] == ["about plums", "still plums"]

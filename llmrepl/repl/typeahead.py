@@ -78,9 +78,12 @@ class Typeahead:
 def first(data: bytes) -> tuple[str, bool, bytes]:
     """What of key bytes is a draft, whether Enter was pressed after it, and what follows.
 
-    A command is entered, and so is one line of any kind; more lines may have been pasted, and are one draft.
+    A command is entered, and so is one line of any kind; more lines may have been pasted, and are one draft. Ctrl-D
+    leaves, as it does at the prompt.
     """
     line, rest = _LINE.fullmatch(data.lstrip(b"\r\n")).groups()  # type: ignore[union-attr]  # it matches anything
+    if line.startswith(b"\x04"):
+        return ":exit", True, b""
     text = typed(line)
     if text.startswith(":") and line[-1:] in _ENTER:
         return text, True, rest

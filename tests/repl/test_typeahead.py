@@ -55,6 +55,9 @@ def test_any_bytes_become_harmless_text(data: bytes) -> None:
         (b":save a\r:sho", ":save a", True, b":sho"),
         (b":save a\r\n:exit\r", ":save a", True, b":exit\r"),
         (b"\r\r:save a\rone\r", ":save a", True, b"one\r"),
+        (b"\x04", ":exit", True, b""),
+        (b":save a\r\x04", ":save a", True, b"\x04"),
+        (b"a\x04", "a", False, b""),
         (b"", "", False, b""),
     ],
 )
