@@ -39,12 +39,12 @@ class Watched(DummyOutput):
         """Somebody drew."""
         self._drawn.set()
 
-    def wait_until_still(self) -> None:
-        """Wait until it was drawn on, and then was not for a moment: earlier inputs are read in by then."""
+    def wait_until_still(self, moment: float) -> None:
+        """Wait until it was drawn on, and then was not for a moment, in seconds: earlier inputs are read in by then."""
         self._drawn.wait(5)
         while self._drawn.is_set():
             self._drawn.clear()
-            time.sleep(0.1)
+            time.sleep(moment)
 
 
 @dataclass
@@ -66,10 +66,12 @@ class Typist:
             shell = Shell(workspace, all_commands(), PlainOutput(world))
 
             def type_all() -> None:
+                last = ""
                 for text in (*keys, CTRL_D):
                     if at_leisure:
-                        screen.wait_until_still()
+                        screen.wait_until_still(0.6 if last == TAB else 0.1)  # what Tab offers is found in a thread
                     pipe.send_text(text)
+                    last = text
                 if not left.wait(5):  # something is in the way of Ctrl-D: a test that fails must end as well
                     pipe.send_text(f"\x07{CTRL_C}{CTRL_C}{CTRL_D}")
 
