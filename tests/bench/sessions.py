@@ -64,7 +64,7 @@ def _processes(number: int, environ: dict[str, str], cwd: str) -> list[Figure]:
     ours, theirs = _medians(
         lambda: until_ended([*llm(), "sessions", "stats"], environ, cwd),
         lambda: until_ended([sys.executable, str(GUIDE)], environ, cwd),
-        3,
+        3 if number >= 100_000 else ROUNDS,  # which take a quarter of a minute each
     )
     many, none = _medians(
         lambda: until_usable(llm(), environ, cwd),
