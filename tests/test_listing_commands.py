@@ -5,17 +5,21 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from prompt_toolkit.completion import CompleteEvent, Completion
 from prompt_toolkit.document import Document
 
 from llmrepl.cli import _workspace
 from llmrepl.commands.table import all_commands
 from llmrepl.repl.completer import RegistryCompleter
+from llmrepl.sessions.names import without_ending
 from llmrepl.sessions.recall import MOST, Names
 from llmrepl.signals import Signals
 from llmrepl.world import World
@@ -218,6 +222,22 @@ def test_names_are_found_by_beginning_part_and_letters() -> None:
     assert names.matching("[.*") == names.matching("zzz") == []
     assert len(names.matching("")) == 5
     assert Names([]).matching("") == Names([]).matching("x") == []
+
+
+_STEMS = st.text("ab.\n\ue000Ü", min_size=1, max_size=5).filter(lambda stem: stem[0] != ".")
+
+
+@given(st.sets(st.tuples(_STEMS, st.sampled_from([".json", ".json.gz", ".json.json.gz", ".json.gz.json"]))), _STEMS)
+def test_names_are_those_that_a_look_at_each_of_them_finds(parts: set[tuple[str, str]], typed: str) -> None:
+    files, typed = sorted({"".join(part) for part in parts}, key=str.casefold), typed.casefold()
+    stems = {file: without_ending(file.casefold()) for file in files}
+    letters = re.compile(".*?".join(map(re.escape, typed)), re.DOTALL)
+    fits = (
+        [file for file in files if file.casefold().startswith(typed)],
+        [file for file in files if typed in stems[file]],
+        [file for file in files if letters.search(stems[file])],
+    )
+    assert Names(files).matching(typed) == next((found for found in fits if found), [])[::-1]
 
 
 def test_of_many_names_the_newest_and_what_all_have_in_common_are_offered() -> None:
