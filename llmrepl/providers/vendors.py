@@ -92,6 +92,7 @@ def ollama_url(host: str) -> str:
         name = "127.0.0.1"
     return f"{scheme}://{name}:{port or '11434'}{slash}{path}".rstrip("/")
 
+
 OFFLINE_MODELS = {
     "guide": "answers questions about this shell out of its own documentation: a search, not a language model",
     "echo": "repeats the prompt, for scripts and tests",

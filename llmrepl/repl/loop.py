@@ -57,7 +57,7 @@ class Loop:
         self._share: float | None = None
         self._lexer = InputLexer()
         self._typeahead = Typeahead(workspace.world.stdin.fileno())
-        self._draft, self._entered = "", False
+        self._unsent = False
         self._prompt: PromptSession[str] = PromptSession(
             PROMPT,
             history=open_history(workspace),
@@ -103,7 +103,6 @@ class Loop:
         workspace.stdin_is_input = True
         workspace.notes += first_steps(workspace)
         with self._typeahead.quiet():
-            self._draft, self._entered = self._typeahead.take()
             self._visit()
         return self.shell.close()
 
@@ -126,7 +125,8 @@ class Loop:
     def _read(self) -> str:
         vi = self._workspace.settings.get("keys") == "vi"
         self._prompt.editing_mode = EditingMode.VI if vi else EditingMode.EMACS
-        draft, entered, self._draft, self._entered = self._draft, self._entered, "", False
+        draft, entered = self._typeahead.take(unsent=self._unsent)
+        self._unsent = False
         self._prompt.message = INCOGNITO if self._workspace.incognito else PROMPT
         pre_run = None if self._warmed else lambda: when_idle(self._prompt.app, self._warm, self._tell)
         self._warmed = True
@@ -149,8 +149,7 @@ class Loop:
         self._share = None
         with contextlib.suppress(Failure, KeyboardInterrupt):  # a session may name a model that is not there
             self._share = context_share(self._workspace)
-        # what is typed while a reply streams is never sent unasked
-        self._draft, self._entered = self._typeahead.take(unsent=stopped or shell.asked)
+        self._unsent = stopped or shell.asked  # what is typed while a reply streams is never sent unasked
         return shell.greet
 
     def _ctrl_c(self) -> None:

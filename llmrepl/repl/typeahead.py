@@ -14,7 +14,7 @@ from contextlib import contextmanager
 _ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|O.|[]P_^X][^\x07\x1b]*(?:\x07|\x1b\\)|.)?")
 """A function key, or what a terminal answers to a question (CSI, OSC, DCS)."""
 
-_LINE = re.compile(rb"([^\r\n]*(?:\r\n|\r|\n)?)(.*)", re.DOTALL)
+_PASTE = b"\x1b[200~"
 _ENTER = (b"\r", b"\n")
 
 
@@ -59,10 +59,7 @@ class Typeahead:
             data = self._rest + (self._pending() if self._quiet else b"")
         except OSError:  # the terminal was closed
             return "", False
-        if unsent:
-            self._rest = b""
-            return typed(data), False
-        draft, entered, self._rest = first(data)
+        draft, entered, self._rest = (typed(data), False, b"") if unsent else first(data)
         return draft, entered
 
     def _pending(self) -> bytes:
@@ -81,14 +78,15 @@ def first(data: bytes) -> tuple[str, bool, bytes]:
     A command is entered, and so is one line of any kind; more lines may have been pasted, and are one draft. Ctrl-D
     leaves, as it does at the prompt.
     """
-    line, rest = _LINE.fullmatch(data.lstrip(b"\r\n")).groups()  # type: ignore[union-attr]  # it matches anything
+    line, *others = data.lstrip(b"\r\n").splitlines(keepends=True) or [b""]
     if line.startswith(b"\x04"):
         return ":exit", True, b""
-    text = typed(line)
-    if text.startswith(":") and line[-1:] in _ENTER:
-        return text, True, rest
+    pasted, command = _PASTE in data, typed(line)
+    if command.startswith(":") and line[-1:] in _ENTER and not pasted:
+        return command, True, b"".join(others)
     text = typed(data)
-    return text, bool(text) and "\n" not in text and '"""' not in text and data[-1:] in _ENTER, b""
+    one_line = bool(text) and "\n" not in text and '"""' not in text
+    return text, one_line and data[-1:] in _ENTER and not pasted, b""
 
 
 def typed(data: bytes) -> str:

@@ -41,7 +41,6 @@ _ONLY = """
 """The rows with some numbers and those that have no text yet, without going through all others."""
 
 
-
 class Index:
     """The index at `path`, made when it is missing; `time_ns` is the clock that dates files. Any method may raise
     Unusable; a file that is damaged is moved aside then, so that the next call makes a new one."""

@@ -127,7 +127,6 @@ class PlainOutput:
             self._open_line = False
 
 
-
 def told(event: Event) -> str:
     """What is to be said about an event that is no part of the reply; empty if there is nothing."""
     from llmrepl.providers.base import Notice, Waiting

@@ -58,6 +58,8 @@ def test_any_bytes_become_harmless_text(data: bytes) -> None:
         (b"\x04", ":exit", True, b""),
         (b":save a\r\x04", ":save a", True, b"\x04"),
         (b"a\x04", "a", False, b""),
+        (b"\x1b[200~:exit\r\x1b[201~", ":exit", False, b""),
+        (b"\x1b[200~:exit\x1b[201~\r", ":exit", False, b""),
         (b"", "", False, b""),
     ],
 )
