@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 from llmrepl import __version__
 
 if TYPE_CHECKING:
+    from llmrepl.chat.workspace import Workspace
     from llmrepl.commands.registry import Call
-    from llmrepl.commands.replies import Chat, Reply
-    from llmrepl.shell import Shell
-    from llmrepl.signals import Signals
-    from llmrepl.view.output import Output
-    from llmrepl.workspace import Workspace
-    from llmrepl.world import World
+    from llmrepl.commands.results import Chat, Reply
+    from llmrepl.rendering.base import Output
+    from llmrepl.shell.runner import Shell
+    from llmrepl.system.environment import World
+    from llmrepl.system.signals import Signals
 
 CLOSED_PIPE = 141
 """The exit code when whoever read our output went away, as for a program that died of SIGPIPE."""
@@ -29,7 +29,7 @@ def run() -> None:
         sys.stdout.write(f"llmrepl {__version__}\n")
         return
     gc.set_threshold(50_000)  # loading makes many objects and no garbage; looking for some takes a tenth of the start
-    from llmrepl.world import World
+    from llmrepl.system.environment import World
 
     world = World.real()
     code = main(sys.argv[1:], world)
@@ -42,7 +42,7 @@ def run() -> None:
 def main(words: list[str], world: World) -> int:
     """Run the command that `words` name; its exit code. After SIGINT, SIGTERM or SIGHUP the process dies of it."""
     from llmrepl.errors import Failure, Stopped
-    from llmrepl.signals import Signals, die_of
+    from llmrepl.system.signals import Signals, die_of
 
     world.debug = world.debug or "--debug" in words
     words = [word for word in words if word != "--debug"]
@@ -56,7 +56,7 @@ def main(words: list[str], world: World) -> int:
         world.stdout.flush()
         return die_of(signals.stopped) if signals.stopped else code
     except Failure as failure:
-        from llmrepl.view.output import PlainOutput
+        from llmrepl.rendering.base import PlainOutput
 
         output = PlainOutput(world)
         if world.debug:
@@ -81,7 +81,7 @@ def _unwritable(world: World, error: OSError) -> int:
     if isinstance(error, BrokenPipeError):
         return CLOSED_PIPE
     from llmrepl.errors import FAILED, Failure
-    from llmrepl.view.output import PlainOutput
+    from llmrepl.rendering.base import PlainOutput
 
     why = (error.strerror or "the system refused").lower()
     PlainOutput(world).failure(Failure(f"the output cannot be written: {why}", "what was said is saved"))
@@ -89,9 +89,9 @@ def _unwritable(world: World, error: OSError) -> int:
 
 
 def _workspace(world: World, signals: Signals) -> Workspace:
-    from llmrepl.paths import Places
-    from llmrepl.settings import Settings
-    from llmrepl.workspace import Workspace
+    from llmrepl.chat.workspace import Workspace
+    from llmrepl.config.settings import Settings
+    from llmrepl.system.paths import Places
 
     world.log("settings")
     places = Places.find(world.environ)
@@ -103,7 +103,7 @@ def _workspace(world: World, signals: Signals) -> Workspace:
 
 def _complete(words: list[str], workspace: Workspace) -> int:
     """What may stand where a shell completes, a line each, with a hint after a tab; nothing if that fails."""
-    from llmrepl.commands.sources import offered
+    from llmrepl.commands.value_sources import offered
     from llmrepl.errors import Failure
 
     source, word = [*words, "", ""][:2]
@@ -115,7 +115,7 @@ def _complete(words: list[str], workspace: Workspace) -> int:
 
 def _prompt(workspace: Workspace) -> int:
     """`llm` alone: the prompt first, the commands when they are first needed or nobody types."""
-    from llmrepl.repl.loop import Loop
+    from llmrepl.prompt.loop import Loop
 
     workspace.check_writable()
     try:
@@ -142,10 +142,10 @@ def _run(words: list[str], workspace: Workspace) -> int:
 
 def _answered(shell: Shell, call: Call) -> int:
     """Run the command that was named, and the conversation that it may wish for."""
-    from llmrepl.commands.replies import Choose
+    from llmrepl.commands.results import Choose
 
     if shell.workspace.world.interactive():
-        from llmrepl.repl.at_terminal import AtTerminal
+        from llmrepl.prompt.terminal_interaction import AtTerminal
 
         shell.person = AtTerminal(shell.workspace.world)
     reply = call.run(shell.workspace)
@@ -160,7 +160,7 @@ def _answered(shell: Shell, call: Call) -> int:
 
 def _shell(workspace: Workspace, *, json: bool) -> Shell:
     from llmrepl.commands.table import all_commands
-    from llmrepl.shell import Shell
+    from llmrepl.shell.runner import Shell
 
     return Shell(workspace, all_commands(), _output(workspace, json=json))
 
@@ -178,20 +178,20 @@ def _output(workspace: Workspace, *, json: bool) -> Output:
     """Where to draw: JSON if asked for, a terminal's colours and tables if there is one, else plain text."""
     world = workspace.world
     if json:
-        from llmrepl.view.jsonlines import JsonOutput
+        from llmrepl.rendering.json_lines import JsonOutput
 
         return JsonOutput(world)
     if world.stdout.isatty() and world.environ.get("TERM") != "dumb" and not world.environ.get("ACCESSIBLE"):
-        from llmrepl.view.terminal import TerminalOutput
+        from llmrepl.rendering.terminal import TerminalOutput
 
         return TerminalOutput(world, workspace.settings)
-    from llmrepl.view.output import PlainOutput
+    from llmrepl.rendering.base import PlainOutput
 
     return PlainOutput(world, footer=world.stdout.isatty())
 
 
 def _wish_to_chat(reply: Reply) -> Chat | None:
-    from llmrepl.commands.replies import Chat, Several
+    from llmrepl.commands.results import Chat, Several
 
     parts = reply.parts if isinstance(reply, Several) else [reply]
     return next((part for part in parts if isinstance(part, Chat)), None)
@@ -201,9 +201,9 @@ def _chat(shell: Shell, call: Call, reply: Reply, chat: Chat) -> int:
     if reply is not chat:
         shell.output.reply(call, reply)
     if shell.workspace.world.stdin.isatty():
-        from llmrepl.repl.loop import Loop
+        from llmrepl.prompt.loop import Loop
 
         return Loop(shell.workspace, lambda: shell).run()
-    from llmrepl import script
+    from llmrepl.shell import script
 
     return script.run(shell, keep_going=chat.keep_going)

@@ -11,7 +11,7 @@ from typing import TypeVar
 import pytest
 from hypothesis import settings
 
-from tests.newcomer import Newcomer
+from tests.cli_runner import Newcomer
 
 # Run in the background of a script or under nohup these are ignored, also by each program that a test starts.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.newcomer import Newcomer, Ran
+from tests.cli_runner import Newcomer, Ran
 
 USAGE = {
     "prompt_tokens": 1200,

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from llmrepl import __version__
-from tests.newcomer import CHAT, LLM, Newcomer
+from tests.cli_runner import CHAT, LLM, Newcomer
 
 NAMED = (*CHAT, "--name", "talk")
 

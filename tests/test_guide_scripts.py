@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.newcomer import CHAT, LLM, Newcomer
+from tests.cli_runner import CHAT, LLM, Newcomer
 
 GUIDE = Path(__file__).resolve().parent / "guide"
 

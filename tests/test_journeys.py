@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from tests.newcomer import LLM, Newcomer
+from tests.cli_runner import LLM, Newcomer
 from tests.terminal import Terminal
 
 CTRL_C, CTRL_D, ENTER = "\x03", "\x04", "\r"

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from tests.newcomer import LLM, Newcomer
+from tests.cli_runner import LLM, Newcomer
 from tests.providers.loopback import KEY, serving, sse, stream
 from tests.terminal import Terminal
 from tests.test_journeys import CTRL_C, CTRL_D, ENTER, SlowServer, only_turn, shell, slow

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from tests.newcomer import LLM, Newcomer
+from tests.cli_runner import LLM, Newcomer
 from tests.terminal import Terminal
 
 README = Path(__file__).resolve().parent.parent / "README.md"

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from llmrepl.commands.sources import SOURCES
+from llmrepl.commands.value_sources import SOURCES
 
 SLOW = ("httpx", "prompt_toolkit", "pydantic", "rich")
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.newcomer import Newcomer
+from tests.cli_runner import Newcomer
 
 GUIDE = Path(__file__).resolve().parent / "guide"
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from llmrepl import rooms
+from llmrepl.chat import services_tmp as rooms
+from llmrepl.chat.workspace import Workspace
 from llmrepl.commands.registry import PROMPT, argument, command
-from llmrepl.commands.replies import Column, Document, Note, Reply, Secret, Table
+from llmrepl.commands.results import Column, Document, Note, Reply, Secret, Table
+from llmrepl.config.api_keys import Keyring
 from llmrepl.errors import WrongUse
-from llmrepl.keys import Keyring
-from llmrepl.workspace import Workspace
 
 GROUP = "configuration"
 

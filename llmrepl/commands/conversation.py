@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from llmrepl import rooms
+from llmrepl.chat import services_tmp as rooms
+from llmrepl.chat.workspace import Workspace
 from llmrepl.commands.registry import PROMPT, argument, command
-from llmrepl.commands.replies import Ask, Document, Edit, Note, Reply
+from llmrepl.commands.results import Ask, Document, Edit, Note, Reply
 from llmrepl.errors import WrongUse
-from llmrepl.messages import count, safe_name
-from llmrepl.workspace import Workspace
+from llmrepl.formatting import count, safe_name
 
 if TYPE_CHECKING:
-    from llmrepl.sessions.keeper import Keeper
     from llmrepl.sessions.model import Turn
+    from llmrepl.sessions.storage.open_session import Keeper
 
 GROUP = "conversation"
 

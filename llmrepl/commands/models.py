@@ -6,16 +6,16 @@ import json as json_format
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from llmrepl import rooms
+from llmrepl.chat import services_tmp as rooms
+from llmrepl.chat.workspace import Workspace
 from llmrepl.commands.registry import argument, command
-from llmrepl.commands.replies import Cell, Column, Document, Note, Reply, Several, Table
+from llmrepl.commands.results import Cell, Column, Document, Note, Reply, Several, Table
 from llmrepl.errors import WrongUse
-from llmrepl.messages import safe_name
-from llmrepl.workspace import Workspace
+from llmrepl.formatting import safe_name
 
 if TYPE_CHECKING:
-    from llmrepl.money.rates import Price, Rate
-    from llmrepl.offers import Offer
+    from llmrepl.billing.pricing import Price, Rate
+    from llmrepl.models.available import Offer
 
 GROUP = "models"
 RATES = ("input", "output", "cache_read", "cache_write")

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from llmrepl.commands.replies import Document, Reply
+from llmrepl.commands.results import Document, Reply
 from llmrepl.errors import WrongUse
-from llmrepl.messages import likest, safe_name
+from llmrepl.formatting import likest, safe_name
 
 BOTH, PROMPT, TERMINAL = "both", "prompt", "terminal"
 

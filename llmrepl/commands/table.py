@@ -5,19 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from types import ModuleType
 
-from llmrepl.commands import (
-    configuration,
-    conversation,
-    craft,
-    keeping,
-    listing,
-    manager,
-    mending,
-    models,
-    money,
-    moving,
-    program,
-)
+from llmrepl.chat.workspace import Workspace
+from llmrepl.commands import app as program
+from llmrepl.commands import configuration, conversation, models
+from llmrepl.commands import context as craft
+from llmrepl.commands import costs as money
+from llmrepl.commands import sessions_browse as listing
+from llmrepl.commands import sessions_edit as manager
+from llmrepl.commands import sessions_files as moving
+from llmrepl.commands import sessions_open as keeping
+from llmrepl.commands import sessions_repair as mending
 from llmrepl.commands.registry import (
     BOTH,
     PROMPT,
@@ -28,9 +25,8 @@ from llmrepl.commands.registry import (
     command,
     parser_for,
 )
-from llmrepl.commands.replies import Column, Document, Reply, Several
-from llmrepl.commands.replies import Table as Names
-from llmrepl.workspace import Workspace
+from llmrepl.commands.results import Column, Document, Reply, Several
+from llmrepl.commands.results import Table as Names
 
 TOPICS: tuple[ModuleType, ...] = (
     conversation, craft, keeping, listing, manager, moving, mending, models, money, configuration, program,

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from llmrepl.errors import WrongUse
-from llmrepl.providers.address import is_loopback
+from llmrepl.providers.urls import is_loopback
 
 
 def proxy_for(url: str, environ: Mapping[str, str]) -> str | None:

@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from llmrepl.providers.base import Event, Reasoning, Text, Waiting
-from llmrepl.providers.failures import ProviderFailure
+from llmrepl.providers.errors import ProviderFailure
 
 _FIRST, _LONGEST, _JITTER = 0.5, 8.0, 0.25
 

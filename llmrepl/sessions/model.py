@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 from llmrepl.providers.base import Attachment
 from llmrepl.providers.base import Message as ContextMessage
 from llmrepl.providers.base import Usage as UsageEvent
-from llmrepl.sessions.reply import Reply
+from llmrepl.sessions.storage.completion import Reply
 
 SUMMARIZED = "A summary of our conversation so far:"
 """What stands above a summary that the model is shown in the place of older turns."""

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from llmrepl.errors import WrongUse
-from llmrepl.messages import safe_name
+from llmrepl.formatting import safe_name
 
 MAX_NAME_BYTES = 200
 """So that the names of temporary files, journals and archives made from it still fit into 255 bytes."""

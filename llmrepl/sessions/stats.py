@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from llmrepl.sessions.query import Row
+from llmrepl.sessions.index.query import Row
 
 
 @dataclass(slots=True)

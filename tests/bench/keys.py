@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import quantiles
 from tempfile import TemporaryDirectory
 
-from llmrepl.repl.idle import IDLE_SECONDS
+from llmrepl.prompt.preload import IDLE_SECONDS
 from tests.bench import Figure, llm, newcomer
 from tests.bench.generate import generate
 from tests.bench.network import serving

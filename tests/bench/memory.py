@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from llmrepl.repl.idle import IDLE_SECONDS
+from llmrepl.prompt.preload import IDLE_SECONDS
 from tests.bench import Figure, llm, newcomer
 from tests.bench.startup import BARE
 from tests.bench.turns import session

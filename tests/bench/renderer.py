@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.live import Live
 from rich.markdown import Markdown
 
-from llmrepl.view.stream import ReplyView
+from llmrepl.rendering.reply_view import ReplyView
 from tests.bench import Figure
-from tests.view.corpus import replies
+from tests.rendering.corpus import replies
 
 SHORT, WHOLE, LONG = 1_000, 20_000, 50_000
 """Tokens in a reply."""

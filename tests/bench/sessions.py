@@ -18,16 +18,16 @@ from tempfile import TemporaryDirectory
 from prompt_toolkit.completion import CompleteEvent
 from prompt_toolkit.document import Document
 
+from llmrepl.chat.workspace import Workspace
 from llmrepl.commands.table import all_commands
-from llmrepl.paths import Places
-from llmrepl.repl.completer import RegistryCompleter
-from llmrepl.sessions.query import Filters
-from llmrepl.settings import Settings
-from llmrepl.shell import Shell
-from llmrepl.signals import Signals
-from llmrepl.view.output import PlainOutput
-from llmrepl.workspace import Workspace
-from llmrepl.world import World
+from llmrepl.config.settings import Settings
+from llmrepl.prompt.completer import RegistryCompleter
+from llmrepl.rendering.base import PlainOutput
+from llmrepl.sessions.index.query import Filters
+from llmrepl.shell.runner import Shell
+from llmrepl.system.environment import World
+from llmrepl.system.paths import Places
+from llmrepl.system.signals import Signals
 from tests.bench import Figure, llm, newcomer
 from tests.bench.generate import RARE, WORDS, generate
 from tests.bench.startup import until_ended, until_usable

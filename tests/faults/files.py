@@ -21,10 +21,10 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
+from tests.cli_runner import Newcomer, Ran
 from tests.faults.hostile import Hostile, every, session, written
 from tests.faults.hostile_names import GIVEN, LYING, REFUSED, odd_things
 from tests.faults.report import Outcome
-from tests.newcomer import Newcomer, Ran
 
 PART = "files"
 BATCH = 30

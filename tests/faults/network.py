@@ -19,14 +19,14 @@ from pathlib import Path
 from typing import Any
 
 from llmrepl.cli import main
-from llmrepl.providers import remote
-from llmrepl.world import World
+from llmrepl.providers import http_provider as remote
+from llmrepl.system.environment import World
+from tests.cli_runner import Newcomer, Ran
 from tests.faults.dialects import DIALECTS, ENVIRON, Dialect
 from tests.faults.files import apart
 from tests.faults.network_rows import ANY, KEY, Row, rows
 from tests.faults.report import Outcome
 from tests.faults.server import Server, listening
-from tests.newcomer import Newcomer, Ran
 
 PART = "network"
 SECONDS = 40.0

@@ -8,10 +8,10 @@ import subprocess
 import time
 from collections.abc import Iterator
 
+from tests.cli_runner import LLM
 from tests.faults import storage
 from tests.faults.report import Outcome
 from tests.faults.scenarios import CHATTING, Scenario, sessions
-from tests.newcomer import LLM
 from tests.terminal import Terminal
 
 ROUNDS = 24

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.newcomer import Newcomer
+from tests.cli_runner import Newcomer
 
 QUESTIONS = ("the first falcon", "the second heron", "the third owl", "the fourth stork")
 CHATTING = ("chat", "-m", "offline/echo", "--json")

@@ -24,11 +24,11 @@ from itertools import islice
 from pathlib import Path
 
 from llmrepl.cli import main
-from llmrepl.world import World
+from llmrepl.system.environment import World
+from tests.cli_runner import Newcomer
 from tests.faults.injected import ERRORS, KILLS, SHORT, SIGNALS, Injector, Operation, Plan
 from tests.faults.report import Outcome
 from tests.faults.scenarios import CONFIG, KEYS, SCENARIOS, Scenario
-from tests.newcomer import Newcomer
 
 PART = "storage"
 SECONDS = 30.0

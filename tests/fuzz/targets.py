@@ -16,26 +16,27 @@ from rich.console import Console
 
 from llmrepl.commands.line import CommandLine, Prompt, as_prompt, inputs, parse
 from llmrepl.commands.table import all_commands
-from llmrepl.configfile import write_setting
+from llmrepl.config.config_file import write_setting
+from llmrepl.config.settings import Settings
 from llmrepl.errors import Failure
-from llmrepl.messages import safe
-from llmrepl.paths import Places
-from llmrepl.providers import wire
+from llmrepl.formatting import safe
 from llmrepl.providers.base import Finish, Reasoning, Text, Usage
-from llmrepl.providers.failures import ProviderFailure, Site
-from llmrepl.providers.reading import read_reply
-from llmrepl.providers.remote import PROTOCOLS
-from llmrepl.sessions import codec, importing
+from llmrepl.providers.errors import ProviderFailure, Site
+from llmrepl.providers.event_reader import read_reply
+from llmrepl.providers.http_provider import PROTOCOLS
+from llmrepl.providers.transport import frames as wire
+from llmrepl.rendering.markdown.document import render
+from llmrepl.rendering.reply_view import ReplyView
+from llmrepl.sessions import importing
 from llmrepl.sessions.importing.found import Found
-from llmrepl.sessions.records import read_records, replay
-from llmrepl.sessions.repair import recover
-from llmrepl.settings import Settings
-from llmrepl.view.markdown import render
-from llmrepl.view.stream import ReplyView
+from llmrepl.sessions.repair.recover import recover
+from llmrepl.sessions.storage import session_file as codec
+from llmrepl.sessions.storage.journal_records import read_records, replay
+from llmrepl.system.paths import Places
 from tests.faults.hostile import session, written
 from tests.fuzz import seeds
 from tests.providers.loopback import question
-from tests.view.terminals import CODES, STEPS, console, screen, streamed
+from tests.rendering.terminals import CODES, STEPS, console, screen, streamed
 
 LONGEST = 1500
 """Characters of a text that is drawn: a terminal is slow to look at."""

@@ -11,9 +11,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from llmrepl.providers.base import Message, Options, Request
-from llmrepl.providers.http import Network
-from llmrepl.providers.remote import HttpProvider, open_provider
+from llmrepl.providers.http_provider import HttpProvider, open_provider
 from llmrepl.providers.retry import Retries
+from llmrepl.providers.transport.http import Network
 from llmrepl.providers.vendors import VENDORS
 
 KEY = "sk-test-0123456789abcdef"

@@ -23,10 +23,10 @@ import pytest
 
 from llmrepl.errors import Failure, WrongUse
 from llmrepl.providers.base import Event, Finish, Options, Reasoning, Text, Usage, Waiting
-from llmrepl.providers.failures import ProviderFailure
-from llmrepl.providers.http import Network
-from llmrepl.providers.remote import open_provider
+from llmrepl.providers.errors import ProviderFailure
+from llmrepl.providers.http_provider import open_provider
 from llmrepl.providers.retry import back_off
+from llmrepl.providers.transport.http import Network
 from llmrepl.providers.vendors import VENDORS
 from tests.providers.loopback import (
     KEY,

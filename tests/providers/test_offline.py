@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmrepl.errors import WrongUse
-from llmrepl.packaged import packaged
 from llmrepl.providers.base import Event, Finish, Message, Options, Request, Text, Usage
-from llmrepl.providers.handbook import Handbook, sections
-from llmrepl.providers.offline import Offline, count
+from llmrepl.providers.offline.docs_search import Handbook, sections
+from llmrepl.providers.offline.provider import Offline, count
+from llmrepl.system.resources import packaged
 
 PAGES = {
     "sessions.md": """# Sessions
@@ -252,5 +252,5 @@ def test_the_documentation_is_found_and_opens_quickly() -> None:
 
 
 def test_the_offline_models_load_none_of_the_slow_libraries() -> None:
-    program = "import sys, llmrepl.providers.offline; print(*{'httpx', 'pydantic', 'rich'} & set(sys.modules))"
+    program = "import sys, llmrepl.providers.offline.provider; print(*{'httpx', 'pydantic', 'rich'} & set(sys.modules))"
     assert subprocess.check_output([sys.executable, "-c", program], text=True).strip() == ""

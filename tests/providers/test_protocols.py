@@ -12,9 +12,9 @@ import pytest
 
 from llmrepl.errors import Failure, WrongUse
 from llmrepl.providers.base import Attachment, Message, Notice, Options, Request
-from llmrepl.providers.failures import ProviderFailure
-from llmrepl.providers.protocol import ModelInfo
-from llmrepl.providers.remote import PROTOCOLS
+from llmrepl.providers.errors import ProviderFailure
+from llmrepl.providers.http_provider import PROTOCOLS
+from llmrepl.providers.protocols.base import ModelInfo
 from llmrepl.providers.vendors import VENDORS
 from tests.providers.loopback import provider, question, serving, status, stream
 from tests.providers.recorded import REPLIES

@@ -10,11 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmrepl.errors import Failure
-from llmrepl.providers import estimate, reading
+from llmrepl.providers import event_reader as reading
+from llmrepl.providers import tokens as estimate
 from llmrepl.providers.base import Event, Finish, Notice, Options, Reasoning, Request, Text, Usage
-from llmrepl.providers.failures import ProviderFailure, Site
-from llmrepl.providers.reading import Seam, read_reply
-from llmrepl.providers.remote import PROTOCOLS
+from llmrepl.providers.errors import ProviderFailure, Site
+from llmrepl.providers.event_reader import Seam, read_reply
+from llmrepl.providers.http_provider import PROTOCOLS
 from tests.providers.loopback import ndjson, question, sse
 from tests.providers.recorded import REPLIES, TEXT
 

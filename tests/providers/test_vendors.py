@@ -8,9 +8,9 @@ import sys
 import pytest
 
 from llmrepl.errors import WrongUse
-from llmrepl.providers.address import check_url, is_loopback
+from llmrepl.providers.http_provider import PROTOCOLS
 from llmrepl.providers.proxy import proxy_for
-from llmrepl.providers.remote import PROTOCOLS
+from llmrepl.providers.urls import check_url, is_loopback
 from llmrepl.providers.vendors import VENDORS, base_url_of, compatible, ollama_url
 
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llmrepl.providers import wire
-from llmrepl.providers.failures import ProviderFailure
-from llmrepl.providers.wire import ServerEvent
+from llmrepl.providers.errors import ProviderFailure
+from llmrepl.providers.transport import frames as wire
+from llmrepl.providers.transport.frames import ServerEvent
 
 
 def cut(data: bytes, places: list[int]) -> list[bytes]:

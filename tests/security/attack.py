@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.newcomer import Newcomer, Ran
+from tests.cli_runner import Newcomer, Ran
 
 INSTALLED = Path(sys.executable).with_name("llm")
 """The command that pip makes."""

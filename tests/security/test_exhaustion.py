@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler
 
 import pytest
 
-from tests.newcomer import LLM, Newcomer
+from tests.cli_runner import LLM, Newcomer
 from tests.providers.loopback import serving
 from tests.security.attack import KEY
 

@@ -8,8 +8,8 @@ import json
 
 import pytest
 
-from llmrepl.sessions.cells import original
-from tests.newcomer import Newcomer
+from llmrepl.sessions.export.csv_safe import original
+from tests.cli_runner import Newcomer
 
 FORMULAS = ("=cmd|'/c calc'!A1", "+1", "-2+3", "@SUM(A1)", "\t=1", " =1", "'=1", "\uff1d1", "\u200b=1")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.newcomer import Newcomer
+from tests.cli_runner import Newcomer
 from tests.security.attack import KEY, Evil, evil_server, installed, tree
 
 MODULES = ("httpx", "json", "sitecustomize", "usercustomize", "rich", "tomllib", "llmrepl", "pydantic", "sqlite3")

@@ -6,7 +6,7 @@ import pytest
 
 from llmrepl.errors import Failure
 from llmrepl.providers.vendors import VENDORS
-from tests.newcomer import Newcomer
+from tests.cli_runner import Newcomer
 from tests.providers.loopback import hang_up, provider, question, serving, sse, status, stream
 from tests.security.attack import KEY, evil_server
 

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from llmrepl import files
-from llmrepl.repl.editor import edited
-from llmrepl.view.pager import page
+from llmrepl.prompt.editor import edited
+from llmrepl.rendering.pager import page
+from llmrepl.system import files
+from tests.cli_runner import CHAT, LLM, Newcomer
 from tests.faults.hostile_names import REFUSED
-from tests.newcomer import CHAT, LLM, Newcomer
 from tests.security.attack import KEY, tree
 from tests.terminal import Terminal
-from tests.test_house import ROOT
+from tests.test_architecture import ROOT
 from tests.test_journeys import ENTER, SlowServer, slow
 
 __all__ = ["slow"]

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from llmrepl.sessions import secrets
-from tests.newcomer import Newcomer
+from tests.cli_runner import Newcomer
 from tests.providers.loopback import serving, sse, stream
 from tests.security.attack import KEY, evil_server
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from llmrepl.repl.typeahead import typed
-from tests.newcomer import Newcomer
+from llmrepl.prompt.typeahead import typed
+from tests.cli_runner import Newcomer
 from tests.providers.loopback import Answer, serving, sse, status, stream
 from tests.security.attack import KEY
 from tests.test_journeys import CTRL_D, ENTER, SlowServer, shell, slow

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.newcomer import CHAT, Newcomer
+from tests.cli_runner import CHAT, Newcomer
 from tests.providers.loopback import hang_up, serving, sse, status, stream
 from tests.security.attack import KEY, tree
 from tests.test_journeys import CTRL_C, CTRL_D, ENTER, shell
@@ -117,7 +117,7 @@ def test_a_mistake_of_ours_shows_no_key(newcomer: Newcomer, tmp_path: Path) -> N
     """Even a crash with the log turned on: what is printed is where, and not with what."""
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "sitecustomize.py").write_text(
-        "import llmrepl.turn\nllmrepl.turn.Exchange.__iter__ = lambda self: iter([1 / 0])\n")
+        "import llmrepl.chat.turn\nllmrepl.turn.Exchange.__iter__ = lambda self: iter([1 / 0])\n")
     path = f"{tmp_path / 'broken'}:{newcomer.environ['PYTHONPATH']}"
     with serving(status(500)) as server:
         environ = {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": server.url, "LLM_DEBUG": "1", "PYTHONPATH": path}

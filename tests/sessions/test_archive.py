@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from llmrepl.errors import Damaged, InUse, NotSaved, WrongUse
-from llmrepl.sessions.archive import Archive
-from llmrepl.sessions.store import Store
+from llmrepl.sessions.archive.archive import Archive
+from llmrepl.sessions.storage.store import Store
 
 NOON = datetime(2025, 1, 1, 12, 0, 0)
 OLD = 1_600_000_000_123_456_789

@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmrepl.errors import NotSaved, WrongUse
-from llmrepl.sessions.archive import Archive
-from llmrepl.sessions.backup import Backup, backup
-from llmrepl.sessions.codec import unpack
-from llmrepl.sessions.store import Store
+from llmrepl.sessions.archive.archive import Archive
+from llmrepl.sessions.archive.backup import Backup, backup
+from llmrepl.sessions.storage.session_file import unpack
+from llmrepl.sessions.storage.store import Store
 
 
 def quiet(what: str, done: int, total: int) -> None:

@@ -7,8 +7,8 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmrepl.sessions.branches import Branch, family
-from tests.newcomer import CHAT, Newcomer
+from llmrepl.sessions.forks import Branch, family
+from tests.cli_runner import CHAT, Newcomer
 
 NAMES = st.sampled_from("abcdefg")
 

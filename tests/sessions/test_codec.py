@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llmrepl.sessions import codec
-from llmrepl.sessions.codec import Unreadable
+from llmrepl.sessions.storage import session_file as codec
+from llmrepl.sessions.storage.session_file import Unreadable
 
 GUIDE: dict[str, Any] = {
     "model": "openai/gpt-4o-mini",

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from llmrepl.errors import Failure, WrongUse
-from llmrepl.sessions import codec
-from llmrepl.sessions.cells import original
 from llmrepl.sessions.export import FORMATS, export
+from llmrepl.sessions.export.csv_safe import original
+from llmrepl.sessions.export.csv_table import COLUMNS
 from llmrepl.sessions.export.markdown import LABELS
-from llmrepl.sessions.export.table import COLUMNS
 from llmrepl.sessions.importing.transcript import read_markdown, read_text
 from llmrepl.sessions.model import Message, Session, Turn, Usage
+from llmrepl.sessions.storage import session_file as codec
 
 QUICK = settings(max_examples=150, deadline=None, derandomize=True)
 

@@ -19,11 +19,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from llmrepl.errors import Failure, WrongUse
-from llmrepl.sessions import codec
 from llmrepl.sessions.export import export
 from llmrepl.sessions.importing import SOURCES, read
 from llmrepl.sessions.importing.found import Found, Skipped, only_new, origin_of
 from llmrepl.sessions.model import Session
+from llmrepl.sessions.storage import session_file as codec
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 QUICK = settings(

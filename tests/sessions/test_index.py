@@ -19,11 +19,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llmrepl.sessions import listing
-from llmrepl.sessions.catalog import Catalog
-from llmrepl.sessions.index import Index
-from llmrepl.sessions.query import SORTS, Filters, Found, Row, arranged
-from llmrepl.sessions.search import Hit, hits
+from llmrepl.sessions.index import scan as listing
+from llmrepl.sessions.index.finder import Catalog
+from llmrepl.sessions.index.index import Index
+from llmrepl.sessions.index.query import SORTS, Filters, Found, Row, arranged
+from llmrepl.sessions.index.search import Hit, hits
 from llmrepl.sessions.stats import by_model
 
 MODELS = ("openai/gpt-4o", "anthropic/claude", "", "ключ", "\ud800 half")
@@ -308,7 +308,7 @@ def test_what_cannot_be_read_hides_nothing(runs: Path) -> None:
 def test_an_interrupted_update_goes_on_where_it_was(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(30):
         os.utime(write(runs, f"more{number:02}", session(f"text {number}")), (10**9, 10**9))
-    monkeypatch.setattr("llmrepl.sessions.index.BATCH", 4)
+    monkeypatch.setattr("llmrepl.sessions.index.index.BATCH", 4)
     told = itertools.count()
 
     def interrupting(what: str, done: int, total: int) -> None:
@@ -351,7 +351,7 @@ def test_several_shells_share_one_index(runs: Path) -> None:
 
 
 def test_texts_of_rows_that_are_gone_do_not_pile_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("llmrepl.sessions.indextext.SPARE_TEXTS", 5)
+    monkeypatch.setattr("llmrepl.sessions.index.full_text.SPARE_TEXTS", 5)
     with catalog(tmp_path) as known:
         for number in range(20):
             write(tmp_path / "runs", "one", session(f"version {number}"))

@@ -17,14 +17,14 @@ from hypothesis import strategies as st
 
 from llmrepl.errors import InUse
 from llmrepl.providers.base import Usage
-from llmrepl.sessions import codec
-from llmrepl.sessions import journal as journals
-from llmrepl.sessions.journal import Journal, journal_of, session_of
-from llmrepl.sessions.keeper import Keeper
 from llmrepl.sessions.model import Session
-from llmrepl.sessions.records import encode_record, fingerprint, read_records, replay
-from llmrepl.sessions.reply import Reply
-from llmrepl.sessions.store import Store
+from llmrepl.sessions.storage import journal as journals
+from llmrepl.sessions.storage import session_file as codec
+from llmrepl.sessions.storage.completion import Reply
+from llmrepl.sessions.storage.journal import Journal, journal_of, session_of
+from llmrepl.sessions.storage.journal_records import encode_record, fingerprint, read_records, replay
+from llmrepl.sessions.storage.open_session import Keeper
+from llmrepl.sessions.storage.store import Store
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
 BULK = "x" * (300 << 10)

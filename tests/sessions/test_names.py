@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmrepl.errors import WrongUse
-from llmrepl.messages import safe_name
+from llmrepl.formatting import safe_name
 from llmrepl.sessions.names import MAX_NAME_BYTES, check_name, find_session, same_name, session_names
 
 REFUSED = {

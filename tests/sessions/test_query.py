@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmrepl.errors import WrongUse
-from llmrepl.sessions.query import Filters, Row, arranged, epoch_of, moment, row_of
-from llmrepl.sessions.search import AROUND, hits
+from llmrepl.sessions.index.query import Filters, Row, arranged, epoch_of, moment, row_of
+from llmrepl.sessions.index.search import AROUND, hits
 from llmrepl.sessions.stats import by_model, combined, in_all
 
 NOW = datetime(2024, 1, 31, 12, 0)

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmrepl.errors import Damaged
-from llmrepl.sessions import codec
-from llmrepl.sessions.repair import Recovery, recover, recover_file
+from llmrepl.sessions.repair.recover import Recovery, recover, recover_file
+from llmrepl.sessions.storage import session_file as codec
 
 
 def session(turns: int) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmrepl.sessions.secrets import MASK, Masking, find, mask
-from tests.newcomer import Newcomer
+from tests.cli_runner import Newcomer
 
 SECRETS = {
     "OpenAI key": "sk-proj-abcdefghij0123456789ABCDEF",

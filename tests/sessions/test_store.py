@@ -14,11 +14,11 @@ import pytest
 
 from llmrepl.errors import Damaged, InUse, WrongUse
 from llmrepl.providers.base import Usage
-from llmrepl.sessions import codec
-from llmrepl.sessions.keeper import Keeper
 from llmrepl.sessions.model import Session
-from llmrepl.sessions.reply import Reply
-from llmrepl.sessions.store import Store
+from llmrepl.sessions.storage import session_file as codec
+from llmrepl.sessions.storage.completion import Reply
+from llmrepl.sessions.storage.open_session import Keeper
+from llmrepl.sessions.storage.store import Store
 
 NOON = datetime(2025, 1, 1, 12, 0, 0)
 

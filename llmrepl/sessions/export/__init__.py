@@ -6,7 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from llmrepl.errors import WrongUse
-from llmrepl.sessions.export import chat_jsonl, markdown, page, session_json, table, text
+from llmrepl.sessions.export import csv_table as table
+from llmrepl.sessions.export import html as page
+from llmrepl.sessions.export import json_file as session_json
+from llmrepl.sessions.export import jsonl as chat_jsonl
+from llmrepl.sessions.export import markdown, text
 from llmrepl.sessions.export.facts import Options
 from llmrepl.sessions.model import Session
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from llmrepl.messages import money, safe_name
+from llmrepl.formatting import money, safe_name
 from llmrepl.sessions.model import ERROR, INTERRUPTED, Message, Session, Turn
 
 ROLES = ("user", "assistant", "system", "developer", "tool", "function")

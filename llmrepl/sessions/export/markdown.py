@@ -8,9 +8,9 @@ import re
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from llmrepl.messages import safe_name
+from llmrepl.formatting import safe_name
 from llmrepl.sessions.export import facts
-from llmrepl.sessions.export.guard import LINE_ENDS, Guard
+from llmrepl.sessions.export.line_escaper import LINE_ENDS, Guard
 from llmrepl.sessions.model import Session, Turn
 
 LABELS = {"user": "👤 **User**", **{role: f"🤖 **{role.title()}**" for role in (*facts.ROLES[1:], "other")}}

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from llmrepl.messages import safe_name
+from llmrepl.formatting import safe_name
 from llmrepl.sessions.export import facts
-from llmrepl.sessions.export.guard import Guard
+from llmrepl.sessions.export.line_escaper import Guard
 from llmrepl.sessions.model import Session, Turn
 
 RULE = "=" * 50

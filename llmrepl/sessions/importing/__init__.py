@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from llmrepl.errors import WrongUse
-from llmrepl.messages import safe_name
+from llmrepl.formatting import safe_name
 from llmrepl.sessions.importing import chatgpt, llm_logs, openai_jsonl, transcript
 from llmrepl.sessions.importing.found import Found, Skipped
 

@@ -16,10 +16,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from llmrepl.sessions import codec
 from llmrepl.sessions.importing.conversation import Conversation, Line, clean, local_time
 from llmrepl.sessions.importing.documents import as_dict, as_list, parsed, read_file, unreadable
 from llmrepl.sessions.importing.found import Found, Skipped
+from llmrepl.sessions.storage import session_file as codec
 
 NAME = "chatgpt"
 _MEMBER = re.compile(r"(?:.*/)?conversations(?:-\d+)?\.json")

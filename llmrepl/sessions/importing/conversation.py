@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from llmrepl.messages import count
+from llmrepl.formatting import count
 from llmrepl.sessions.importing.found import Found, Origin, Skipped
 from llmrepl.sessions.model import Message, Session, Turn, Usage, title_of
 

@@ -7,10 +7,10 @@ import os
 from pathlib import Path
 from typing import Any
 
-from llmrepl import files
 from llmrepl.errors import Failure
-from llmrepl.messages import safe_name
-from llmrepl.sessions import codec
+from llmrepl.formatting import safe_name
+from llmrepl.sessions.storage import session_file as codec
+from llmrepl.system import files
 
 
 def read_file(path: Path) -> bytes:

@@ -1,0 +1,235 @@
+"""Every request and what it cost, in one SQLite file for all shells; it outlives the sessions.
+
+Before a request the most that it can cost is reserved, and settled after it; what is reserved counts as spent, so that
+several shells at once hold one daily limit. A reservation belongs to a process: that of one which has ended is settled
+by the next that looks, at the reserved amount. The process that was only out of sight (in another container) still
+settles its own row, or adds it anew.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from dataclasses import astuple, fields
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from llmrepl.billing.pricing import Entry
+from llmrepl.system.files import private_mkdir
+
+T = TypeVar("T")
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS requests (
+  id INTEGER PRIMARY KEY, at REAL NOT NULL, day TEXT NOT NULL, provider TEXT NOT NULL DEFAULT '',
+  model TEXT NOT NULL DEFAULT '', session TEXT NOT NULL DEFAULT '', kind TEXT NOT NULL,
+  prompt_tokens INTEGER NOT NULL DEFAULT 0, completion_tokens INTEGER NOT NULL DEFAULT 0,
+  cached_tokens INTEGER NOT NULL DEFAULT 0, reasoning_tokens INTEGER NOT NULL DEFAULT 0,
+  cost REAL, estimated INTEGER NOT NULL DEFAULT 0, pid INTEGER, begun REAL
+);
+CREATE INDEX IF NOT EXISTS requests_by_day ON requests (day);
+"""
+
+RESERVED = "reserved"
+"""The kind of a row whose request is still under way; `cost` is then the most that it can cost."""
+
+
+_COLUMNS = tuple(field.name for field in fields(Entry))
+_DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+class Unusable(Exception):
+    """The ledger cannot be read or written now."""
+
+
+class Ledger:
+    """The file at `path`, made when first written to. Any method may raise Unusable, after at most 1 s.
+
+    A damaged file is set aside, which `tell` is told, and a new one begun.
+    """
+
+    def __init__(self, path: Path, tell: Callable[[str], None] | None = None) -> None:
+        self._path = path
+        self._tell = tell
+        self._db: sqlite3.Connection | None = None
+        self._inode = 0
+
+    def add(self, entry: Entry) -> None:
+        """Record a request for which nothing was reserved."""
+        self._write(lambda db: _insert(db, entry))
+
+    def release(self, number: int) -> None:
+        """Take a reservation back whose request was not sent."""
+        self._write(lambda db: db.execute("DELETE FROM requests WHERE id = ?", (number,)))
+
+    def settle(self, number: int, entry: Entry) -> None:
+        """Replace a reservation by what the request really was."""
+        sets = ", ".join(f"{column} = ?" for column in _COLUMNS)
+
+        def settled(db: sqlite3.Connection) -> None:
+            change = f"UPDATE requests SET {sets}, pid = NULL, begun = NULL WHERE id = ?"
+            if not db.execute(change, (*astuple(entry), number)).rowcount:
+                _insert(db, entry)  # the reservation went with a damaged file
+
+        self._write(settled)
+
+    def reserve_within(self, now: datetime, usd: float, limit: float) -> tuple[int, float]:
+        """Reserve as much of `usd` as the day's `limit` leaves; the number to settle and the amount reserved."""
+
+        def reserved(db: sqlite3.Connection) -> tuple[int, float]:
+            amount = max(0.0, min(usd, limit - _spent(db, _day(now))))
+            done = db.execute(
+                "INSERT INTO requests (at, day, kind, cost, pid, begun) VALUES (?, ?, ?, ?, ?, ?)",
+                (now.timestamp(), _day(now), RESERVED, amount, os.getpid(), _begun(os.getpid())),
+            )
+            return done.lastrowid or 0, amount
+
+        return self._write(reserved)
+
+    def spent_today(self, now: datetime) -> float:
+        """What is known to be spent on the local day of `now`, in USD, with what is reserved."""
+        return self._read(lambda db: _spent(db, _day(now)), 0.0)
+
+    def entries(self, since: datetime | None = None) -> Iterator[Entry]:
+        """The settled requests from the local day of `since` on, the oldest first."""
+
+        def found(db: sqlite3.Connection) -> list[Any]:
+            _settle_dead(db)
+            return db.execute(
+                f"SELECT {', '.join(_COLUMNS)} FROM requests WHERE kind != ? AND day >= ? ORDER BY at",
+                (RESERVED, _day(since) if since else ""),
+            ).fetchall()
+
+        rows: list[Any] = self._read(found, [])
+        return (Entry(*row) for row in rows)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._db:
+            self._db.close()
+            self._db = None
+
+    def _read(self, work: Callable[[sqlite3.Connection], T], nothing: T) -> T:
+        """Do `work`; where there is no file there is `nothing`, and none is made."""
+        try:
+            self._path.stat()
+        except FileNotFoundError:
+            return nothing
+        except OSError as error:
+            raise Unusable(_why(error)) from error
+        return self._write(work)
+
+    def _write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Do `work` in one transaction that no other shell is in; in a new file if this one turns out damaged."""
+        try:
+            try:
+                return self._attempt(work)
+            except sqlite3.DatabaseError as error:
+                if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _DAMAGE:
+                    raise
+            self.close()
+            aside = _set_aside(self._path, self._inode)
+            if aside and self._tell:
+                self._tell(f"the record of costs was damaged; it is kept as {aside.name}, and a new one is begun")
+            return self._attempt(work)
+        except (sqlite3.Error, OSError) as error:
+            raise Unusable(_why(error)) from error
+
+    def _attempt(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        if self._db and _inode(self._path) != self._inode:
+            self.close()  # another shell has set the file aside, or somebody has deleted it
+        if self._db is None:
+            private_mkdir(self._path.parent)
+            fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            os.close(fd)
+            self._inode = _inode(self._path)
+            self._db = _connected(self._path)
+        with self._db as db:  # BEGIN stands inside, so that an interruption right after it is rolled back too
+            db.execute("BEGIN IMMEDIATE")
+            return work(db)
+
+
+def _day(now: datetime) -> str:
+    return now.strftime("%Y-%m-%d")
+
+
+def _why(error: Exception) -> str:
+    return (isinstance(error, OSError) and error.strerror) or str(error)
+
+
+def _insert(db: sqlite3.Connection, entry: Entry) -> None:
+    marks = ", ".join("?" * len(_COLUMNS))
+    db.execute(f"INSERT INTO requests ({', '.join(_COLUMNS)}) VALUES ({marks})", astuple(entry))
+
+
+def _spent(db: sqlite3.Connection, day: str) -> float:
+    """The sum of a day; a negative amount, which only another program can have written, takes nothing off."""
+    _settle_dead(db)
+    return float(db.execute("SELECT total(max(cost, 0)) FROM requests WHERE day = ?", (day,)).fetchone()[0])
+
+
+def _settle_dead(db: sqlite3.Connection) -> None:
+    waiting = db.execute("SELECT id, pid, begun FROM requests WHERE kind = ?", (RESERVED,)).fetchall()
+    dead = [(number,) for number, pid, begun in waiting if _begun(pid) != begun]
+    db.executemany("UPDATE requests SET kind = 'interrupted', estimated = 1, pid = NULL WHERE id = ?", dead)
+
+
+def _inode(path: Path) -> int:
+    try:
+        return path.stat().st_ino
+    except FileNotFoundError:
+        return 0
+
+
+def _connected(path: Path) -> sqlite3.Connection:
+    db = sqlite3.connect(path, timeout=1.0, isolation_level=None)
+    try:
+        db.executescript(f"PRAGMA journal_mode=DELETE; PRAGMA synchronous=FULL; {_SCHEMA}")
+    except sqlite3.Error:
+        db.close()
+        raise
+    return db
+
+
+def _set_aside(path: Path, inode: int) -> Path | None:
+    """Move the damaged file away under a name that is free, with its journal, which must not meet the new file.
+
+    None if another shell did so already: each locks the damaged file first and looks whether it still has the name.
+    """
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        if not os.fstat(fd).st_ino == os.stat(path).st_ino == inode:
+            return None
+        names = (path.with_name(f"{path.name}.corrupt{f'-{n}' if n > 1 else ''}") for n in range(1, 10_000))
+        aside = next((name for name in names if not os.path.lexists(name)), path.with_name(f"{path.name}.corrupt"))
+        journal = path.with_name(f"{path.name}-journal")
+        if journal.exists():
+            os.replace(journal, aside.with_name(f"{aside.name}-journal"))
+        os.replace(path, aside)
+        return aside
+    finally:
+        os.close(fd)
+
+
+def _begun(pid: int) -> float | None:
+    """When a process began, in clock ticks since the machine's start (proc_pid_stat(5)); None if it has ended.
+
+    Where there is no /proc it is 0 for a process that is alive.
+    """
+    try:
+        state, *rest = Path(f"/proc/{pid}/stat").read_text("ascii", "replace").rpartition(")")[2].split()
+        return None if state in "ZX" else float(rest[18])  # a zombie has ended, though nobody has asked how
+    except OSError:
+        if Path("/proc/self").exists():
+            return None
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return None
+    except PermissionError:
+        return 0.0
+    return 0.0

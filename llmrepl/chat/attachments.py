@@ -1,0 +1,83 @@
+"""What goes along with the next prompt: text files and command output in its text, images beside it."""
+
+from __future__ import annotations
+
+import mimetypes
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+from llmrepl.errors import WrongUse
+from llmrepl.formatting import safe_name
+from llmrepl.providers.base import Attachment
+
+MOST_BYTES = 20 << 20
+"""The largest file that can be attached; larger ones no provider takes."""
+
+COMMAND_SECONDS = 60.0
+"""How long a command may take whose output is attached."""
+
+IMAGES = ("image/png", "image/jpeg", "image/gif", "image/webp")
+
+
+def from_file(path: Path, shown: str) -> Attachment:
+    """The file at `path`, known to the user as `shown`: an image, or text. Raises WrongUse for anything else."""
+    try:
+        if not path.is_file():
+            raise WrongUse(f"{safe_name(shown)} is not a file", "check the path")
+        if path.stat().st_size > MOST_BYTES:
+            raise WrongUse(f"{safe_name(shown)} is larger than {MOST_BYTES >> 20} MiB", "attach a part of it")
+        data = path.read_bytes()
+    except OSError as error:
+        why = (error.strerror or "the system refused").lower()
+        raise WrongUse(f"{safe_name(shown)} cannot be read: {why}", "check the path") from error
+    kind = mimetypes.guess_type(path.name)[0] or ""
+    if kind in IMAGES:
+        return Attachment(shown, kind, data)
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        what = f"{safe_name(shown)} is neither text nor an image"
+        raise WrongUse(what, "attach text, PNG, JPEG, GIF or WebP") from None
+    return Attachment(shown, "text/plain", data)
+
+
+def from_command(command: str, cwd: Path, environ: Mapping[str, str]) -> Attachment:
+    """What a command line that the user typed prints, run by the user's own shell. Raises WrongUse if it fails."""
+    shell = environ.get("SHELL") or "/bin/sh"
+    try:
+        done = subprocess.run(
+            [shell, "-c", command], cwd=cwd, capture_output=True, check=False, timeout=COMMAND_SECONDS,
+            stdin=subprocess.DEVNULL,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        what = f"'{safe_name(command)}' could not be run: {error}"
+        raise WrongUse(what, "run it yourself, and attach a file") from error
+    output = done.stdout + done.stderr
+    if done.returncode and not output:
+        raise WrongUse(f"'{safe_name(command)}' ended with {done.returncode} and said nothing", "nothing was attached")
+    return Attachment(f"$ {command}", "text/plain", output[:MOST_BYTES])
+
+
+def from_pipe(text: str) -> Attachment:
+    """What came on standard input."""
+    return Attachment("standard input", "text/plain", text.encode("utf-8", "replace"))
+
+
+def with_texts(question: str, attachments: list[Attachment]) -> str:
+    """The prompt with the texts that go along with it below, each in a fence that nothing in it closes."""
+    parts = [question]
+    for attachment in attachments:
+        if attachment.media_type.startswith("text/"):
+            text = attachment.data.decode("utf-8", "replace").rstrip("\n")
+            fence = "`" * max(3, _longest_run(text) + 1)
+            parts.append(f"{attachment.name}:\n{fence}\n{text}\n{fence}")
+    return "\n\n".join(part for part in parts if part)
+
+
+def _longest_run(text: str) -> int:
+    longest = run = 0
+    for char in text:
+        run = run + 1 if char == "`" else 0
+        longest = max(longest, run)
+    return longest

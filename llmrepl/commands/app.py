@@ -1,0 +1,166 @@
+"""Commands for the program itself: start, ask, run, leave."""
+
+from __future__ import annotations
+
+from llmrepl.chat.workspace import Workspace
+from llmrepl.commands.context import attach_to_first
+from llmrepl.commands.registry import PROMPT, TERMINAL, argument, command
+from llmrepl.commands.results import Ask, Chat, Document, Leave, Reply, RunScript, Several
+from llmrepl.commands.sessions_open import pick_session, resume_session
+from llmrepl.errors import WrongUse
+from llmrepl.formatting import shown_path
+from llmrepl.system.files import reason
+from llmrepl.system.paths import expand
+from llmrepl.system.resources import packaged
+
+GROUP = "program"
+
+SCRIPTS = {"bash": "llm.bash", "zsh": "_llm", "fish": "llm.fish", "powershell": "llm.ps1"}
+"""The files in completions/, by shell."""
+
+
+@command(
+    "chat",
+    "start the shell",
+    argument("-m", "--model", help="the model, as PROVIDER/MODEL", source="models"),
+    argument("-s", "--system", help="the system prompt"),
+    argument("-b", "--budget", help="USD that this session may cost", kind=float, metavar="USD"),
+    argument("--warn-at", help="tell at this share of the budget, such as 0.8", kind=float, metavar="SHARE"),
+    argument("-r", "--resume", help="go on with this session; bare, pick one", source="sessions", nargs="?", const="",
+             metavar="NAME"),
+    argument("-c", "--continue", help="go on with the latest session", switch=True),
+    argument("-f", "--file", help="attach FILE to the first prompt; - is the text that is piped in", source="files",
+             metavar="FILE"),
+    argument("--name", help="the new session's name"),
+    argument("--save-dir", help="where sessions are kept", source="directories", metavar="DIR"),
+    argument("--no-save", help="keep nothing on disk", switch=True),
+    argument("--json", help="in a script: one JSON object a line", switch=True),
+    argument("--keep-going", help="in a script: go on after an input that failed", switch=True),
+    group=GROUP,
+    example="chat -m openai/gpt-4o-mini --name my_coding_session",
+    where=TERMINAL,
+)
+def chat(
+    workspace: Workspace,
+    *,
+    model: str | None,
+    system: str | None,
+    budget: float | None,
+    warn_at: float | None,
+    resume: str | None,
+    continue_: bool,
+    file: str | None,
+    name: str | None,
+    save_dir: str | None,
+    no_save: bool,
+    json: bool,
+    keep_going: bool,
+) -> Reply:
+    """Open what the options name, and start."""
+    workspace.use_directory(save_dir)
+    workspace.keep = workspace.keep and not no_save
+    if name == "":
+        raise WrongUse("a session name cannot be empty", "leave --name out, or say one")
+    if name and (resume is not None or continue_):
+        raise WrongUse("--name is for a new session, -r and -c go on with one", "leave one of them out")
+    parts: list[Reply] = []
+    if continue_:
+        resume = str(workspace.store().latest())
+    if file:
+        attach_to_first(workspace, file)
+    if resume == "":
+        return pick_session(workspace)
+    if resume:
+        parts.append(resume_session(workspace, resume))
+    elif name:
+        workspace.name_next(name)
+    if model:
+        workspace.set_model(model)
+    if system is not None:
+        workspace.set_system(system)
+    if budget is not None:
+        workspace.till().set_session(budget, warn_at)
+    workspace.check_writable()
+    start = Chat(json=json, keep_going=keep_going)
+    return Several([*parts, start]) if parts else start
+
+
+@command(
+    "ask",
+    "ask one question; piped text is its context",
+    argument("--model", "-m", help="the model, as PROVIDER/MODEL", source="models"),
+    argument("--system", "-s", help="the system prompt"),
+    argument("--save", help="keep it as a session", switch=True),
+    argument("--name", help="keep it as a session of this name"),
+    argument("--json", help="answer with JSON objects", switch=True),
+    argument("question", help="the question", rest=True),
+    group=GROUP,
+    example="ask what is a monad",
+)
+def ask(
+    workspace: Workspace,
+    *,
+    question: str,
+    model: str | None,
+    system: str | None,
+    save: bool,
+    name: str | None,
+    json: bool,
+) -> Reply:
+    """One question, outside the open conversation."""
+    piped = workspace.piped_text()
+    text = f"{question}\n\n{piped}" if question and piped else question or piped
+    if not text.strip():
+        raise WrongUse("there is no question", "llm ask QUESTION, or pipe text into it")
+    keep = (save or name is not None) and workspace.current is None
+    if name:
+        workspace.name_next(name)
+    if keep:
+        workspace.check_writable()
+    return Ask(text, model, system=system, keep=keep, json=json)
+
+
+@command(
+    "run",
+    "run a script of inputs, or a saved prompt",
+    argument("file", help="the script, or a name in [prompts] of the configuration", source="files"),
+    argument("arguments", help="$1, $2 … in the script", nargs="*", metavar="ARG"),
+    group=GROUP,
+    example="run standup.llm",
+    where=PROMPT,
+)
+def run(workspace: Workspace, file: str, arguments: list[str]) -> Reply:
+    """Run each line of a file as an input, or a saved prompt as one."""
+    path = workspace.world.cwd / expand(file, workspace.places.home)
+    if file in workspace.settings.prompts and not path.exists():
+        return RunScript(file, ['"""', *workspace.settings.prompts[file].split("\n"), '"""'], arguments)
+    shown = shown_path(path, workspace.world.cwd)
+    try:
+        return RunScript(shown, path.read_text("utf-8", "replace").split("\n"), arguments)
+    except OSError as error:
+        raise WrongUse(f"there is no script {shown}: {reason(error)}", "check the path") from error
+
+
+@command(
+    "completions",
+    "print the completion script of a shell",
+    argument("shell", help="which shell", choices=tuple(SCRIPTS)),
+    group=GROUP,
+    example="completions zsh",
+)
+def completions(workspace: Workspace, shell: str) -> Reply:
+    """The script that makes Tab work in the operating system's shell."""
+    return Document((packaged("completions") / SCRIPTS[shell]).read_text("utf-8"))
+
+
+@command(
+    "exit",
+    "leave; everything is saved",
+    group=GROUP,
+    example="exit",
+    where=PROMPT,
+    aliases=("quit",),
+)
+def exit_(workspace: Workspace) -> Reply:
+    """Leave the shell."""
+    return Leave()

@@ -1,0 +1,281 @@
+"""Commands that save, load, show and export sessions."""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from llmrepl.chat import services_tmp as rooms
+from llmrepl.chat.workspace import Workspace
+from llmrepl.commands.registry import BOTH, PROMPT, argument, command
+from llmrepl.commands.results import Chat, Choice, Choose, Column, Document, Note, Panel, Reply, Several, Table
+from llmrepl.errors import Failure, WrongUse
+from llmrepl.formatting import count, money, safe_name, shown_path
+from llmrepl.sessions.index.query import Filters
+from llmrepl.sessions.names import without_ending
+from llmrepl.system import files
+from llmrepl.system.paths import expand
+
+if TYPE_CHECKING:
+    from llmrepl.sessions.model import Session, Turn
+
+GROUP = "sessions"
+
+MOST_SHOWN = 1000
+"""Characters of another's system prompt that are shown when a session is loaded; ':system' shows all."""
+
+_NAME = argument("name", help="the session: name, file, path or the beginning of a name", source="sessions", nargs="?")
+_DIR = argument("--dir", help="the sessions directory", source="directories", metavar="DIR")
+
+
+@command(
+    "save",
+    "save now; with NAME give the session that name",
+    argument("--force", help="replace a session that has the name (it goes to the trash)", switch=True),
+    argument("name", help="the new name", nargs="?"),
+    group=GROUP,
+    example="save my_coding_session",
+    where=PROMPT,
+)
+def save(workspace: Workspace, name: str | None, force: bool) -> Reply:
+    """Save; an automatic name is replaced by NAME, a session with a name of its own is copied."""
+    store = workspace.store()
+    keeper = workspace.current
+    path = store.path_for(name) if name else None
+    if path and not (keeper and path == keeper.path):
+        store.make_room(path) if force else store.check_free(path)
+    if keeper is None or not keeper.session.turns:
+        if path is None:
+            return Note("there is nothing to save yet")
+        workspace.name_next(path.name)
+        return Note(f"💾 Session will be saved to {shown_path(path, workspace.world.cwd)}")
+    if path and path != keeper.path and keeper.automatic:
+        keeper.rename(path)
+    elif path and path != keeper.path:
+        keeper.copy_to(path)
+    elif keeper.path is None:
+        keeper.copy_to(store.automatic_path(workspace.world.now()))
+    else:
+        keeper.save()
+    workspace.leave_incognito()
+    return Note(f"💾 Session saved to {shown_path(keeper.path or store.directory, workspace.world.cwd)}")
+
+
+@command(
+    "load",
+    "make a saved session the current one",
+    _NAME,
+    group=GROUP,
+    example="load my_coding_session",
+    where=PROMPT,
+)
+def load(workspace: Workspace, name: str | None) -> Reply:
+    """Open a session and go on with it, the current one is saved first; bare, pick one."""
+    return pick_session(workspace) if name is None else resume_session(workspace, name)
+
+
+@command(
+    "sessions resume",
+    "go on with a saved session",
+    _NAME,
+    _DIR,
+    group=GROUP,
+    example="sessions resume my_coding_session",
+)
+def resume(workspace: Workspace, name: str | None, dir: str | None) -> Reply:
+    """Open a session and chat on; bare, pick one."""
+    workspace.use_directory(dir)
+    if name is None:
+        return pick_session(workspace)
+    return resume_session(workspace, name)
+
+
+def pick_session(workspace: Workspace) -> Reply:
+    """Let the user pick the session to go on with, the newest first."""
+    rooms.settle(workspace, workspace.directory)
+    found = workspace.catalog().find(workspace.directory, Filters()).rows
+    choices = [
+        Choice(without_ending(row.name), f"{row.date}  {row.model}  {count(row.turns, 'turn')}  {row.title}",
+               partial(_beginning, workspace, row.name))
+        for row in found
+        if row.name.endswith(".json")
+    ]
+    return Choose(choices, lambda name: resume_session(workspace, name), "name one; 'sessions list' shows them")
+
+
+def _beginning(workspace: Workspace, name: str) -> str:
+    session = workspace.store().read(workspace.directory / name)
+    return _exchange(session.turns[0]) if session.turns else ""
+
+
+def resume_session(workspace: Workspace, name: str) -> Reply:
+    """Open the session `name` means and make it the current one; answers with the guide's lines about it."""
+    store = workspace.store()
+    path = store.find(name)
+    current = workspace.current
+    if current and current.path and path.resolve() == current.path.resolve():
+        return Note(f"{safe_name(path.name)} is the current session")
+    keeper = store.open(path, beside=workspace.world.interactive())
+    try:
+        workspace.switch(keeper)
+    except Failure:
+        keeper.release()
+        raise
+    session = keeper.session
+    totals = session.usage_totals
+    tokens = (totals.total_tokens or 0) if totals else 0
+    lines = [
+        f"🔄 Resuming session: {safe_name(keeper.name)}",
+        f"Model: {safe_name(session.model)}",
+        f"Previous turns: {len(session.turns)}",
+        f"Tokens used: {tokens:,}",
+    ]
+    if session.system and _by_others(session, path):
+        lines.insert(2, f"System prompt, which others wrote: {safe_name(session.system[:MOST_SHOWN])}")
+    return Several([Note("\n".join(lines)), Chat()])
+
+
+def _by_others(session: Session, path: Path) -> bool:
+    """Whether a session was imported, or its file belongs to another user."""
+    return "origin" in (session.meta or {}) or path.stat().st_uid != os.geteuid()
+
+
+@command(
+    "sessions show",
+    "one session: figures, exchanges, cost by turn",
+    _NAME,
+    _DIR,
+    argument("--full", help="the whole conversation", switch=True),
+    group=GROUP,
+    example="sessions show my_coding_session",
+    aliases=("show",),
+)
+def show(workspace: Workspace, name: str | None, dir: str | None, full: bool) -> Reply:
+    """The guide's panels and table; without a name the current session."""
+    workspace.use_directory(dir)
+    session, path = _which(workspace, name)
+    title = path.name if path else "(not kept)"
+    place = shown_path(path, workspace.world.cwd) if path else ""
+    if full:
+        return Document(conversation(session))
+    return Several([Document(f"Session: {safe_name(title)}\n"), *_panels(session), by_turn(session), _actions(place)])
+
+
+def conversation(session: Session) -> str:
+    """All turns as text, numbered."""
+    parts = []
+    for number, turn in enumerate(session.turns, 1):
+        parts += [f"[{number}]", *(f"{m.role.upper()}: {m.text}" for m in turn.messages), ""]
+    return "\n".join(parts).rstrip()
+
+
+def _panels(session: Session) -> list[Reply]:
+    totals = session.usage_totals
+    prompt, completion, total = (
+        (totals.prompt_tokens or 0, totals.completion_tokens or 0, totals.total_tokens or 0) if totals else (0, 0, 0)
+    )
+    latencies = [t.latency_ms for t in session.turns if t.latency_ms is not None]
+    lines = [
+        f"Model: {session.model}",
+        f"Created: {(session.created_at or 'unknown').replace('T', ' ')[:19]}",
+        f"System: {session.system or 'none'}",
+        f"Turns: {len(session.turns)}",
+        f"Total tokens: {total:,} (prompt: {prompt:,}, completion: {completion:,})",
+        f"Estimated cost: {cost_text(session)}",
+    ]
+    if latencies:
+        lines.append(f"Avg latency: {sum(latencies) / len(latencies) / 1000:.2f}s")
+    if session.tags:
+        lines.append(f"Tags: {', '.join(session.tags)}")
+    panels: list[Reply] = [Panel("Session Information", "\n".join(lines))]
+    if session.turns:
+        panels.append(Panel("💬 First Exchange", _exchange(session.turns[0])))
+    if len(session.turns) > 1:
+        panels.append(Panel("💬 Last Exchange", _exchange(session.turns[-1])))
+    return panels
+
+
+def cost_text(session: Session) -> str:
+    """The known cost of a session, and how many turns have none."""
+    unpriced = session.unpriced
+    if unpriced and unpriced == len(session.turns):
+        return "unknown"
+    more = f" + {count(unpriced, 'turn')} unpriced" if unpriced else ""
+    about = any(t.usage and t.usage.estimated for t in session.turns)
+    return money(session.cost, about=about) + more
+
+
+def _exchange(turn: Turn, most: int = 400) -> str:
+    def short(text: str) -> str:
+        return text if len(text) <= most else text[:most].rstrip() + "..."
+
+    return "\n\n".join(f"{m.role.upper()}: {short(m.text)}" for m in turn.messages)
+
+
+def by_turn(session: Session) -> Table:
+    """Tokens and cost of each turn."""
+    rows = []
+    for number, turn in enumerate(session.turns, 1):
+        usage = turn.usage
+        tokens = (usage.prompt_tokens, usage.completion_tokens) if usage else (None, None)
+        rows.append((number, *tokens, turn.cost_estimate))
+    columns = (Column("Turn", "count"), Column("Prompt Tokens", "count"), Column("Completion Tokens", "count"),
+               Column("Cost", "usd"))
+    return Table(columns, rows, title="Cost Breakdown by Turn:", empty="no turns")
+
+
+def _actions(place: str) -> Note:
+    return Note(
+        "Actions available:\n"
+        f"• Resume the session: llm sessions resume {safe_name(place)}\n"
+        "• List all sessions: llm sessions list"
+    )
+
+
+@command(
+    "sessions export",
+    "write a session as txt, md, csv, json, html or jsonl",
+    argument("format", help="the format", source="formats"),
+    argument("file", help="where to write it (stdout)", source="files", nargs="?"),
+    argument("--session", help="the session (the current one)", source="sessions", metavar="NAME"),
+    argument("--raw-csv", help="csv: leave cells as they are that a spreadsheet would run", switch=True),
+    argument("--force", help="replace FILE if it exists", switch=True),
+    _DIR,
+    group=GROUP,
+    example="sessions export md notes.md --session my_coding_session",
+    where=BOTH,
+    aliases=("export",),
+)
+def export(
+    workspace: Workspace,
+    *,
+    format: str,
+    file: str | None,
+    session: str | None,
+    raw_csv: bool,
+    force: bool,
+    dir: str | None,
+) -> Reply:
+    """Write one session in another format."""
+    workspace.use_directory(dir)
+    shown, path = _which(workspace, session)
+    text = rooms.exported(shown, format, path.name if path else "", raw_csv=raw_csv)
+    if file is None:
+        return Document(text)
+    target = workspace.world.cwd / expand(file, workspace.places.home)
+    files.write_new(target, text.encode(), force=force)
+    return Note(f"exported to {shown_path(target, workspace.world.cwd)}")
+
+
+def _which(workspace: Workspace, name: str | None) -> tuple[Session, Path | None]:
+    """The session that `name` means, or the open one; and its file. Raises WrongUse, Damaged."""
+    store = workspace.store()
+    if name is not None:
+        path = store.find(name)
+        return store.read(path), path
+    current = workspace.current
+    if current is None or not current.session.turns:
+        raise WrongUse("which session?", "name one; 'sessions list' shows them")
+    return current.session, current.path

@@ -1,0 +1,227 @@
+"""The settings of one shell, each with where its value comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from llmrepl.config.settings_table import SETTINGS, TABLES, Setting, Value
+from llmrepl.errors import Failure, WrongUse
+from llmrepl.formatting import likest, safe
+from llmrepl.system.paths import Places, decode, read_own
+
+PROJECT_FILE = ".llm.toml"
+_LIMIT, _PROJECT_LIMIT = 1 << 18, 1 << 14
+"""Bytes. Parsing a hostile file of dotted keys takes the square of its size: here at most a second."""
+_ROWS = {row.key: row for row in SETTINGS}
+_SHORT = {row.name: row for row in SETTINGS}
+
+
+class Settings:
+    """Command line before environment, project file, the user's configuration and default.
+
+    `problems` says what was ignored and why, a sentence each. `refused` are the dotted keys in the project's file that
+    it may not set. The tables of the user's configuration: `providers` by name, `prices` (USD per million tokens) by
+    model, and the texts of `aliases` and `prompts`.
+    """
+
+    def __init__(self) -> None:
+        self.problems: list[str] = []
+        self.refused: list[str] = []
+        self.providers: dict[str, dict[str, str]] = {}
+        self.prices: dict[str, dict[str, float]] = {}
+        self.aliases: dict[str, str] = {}
+        self.prompts: dict[str, str] = {}
+        self._rows = dict(_ROWS)
+        self._values: dict[str, tuple[Value, str]] = {row.key: (row.default, "default") for row in SETTINGS}
+
+    @classmethod
+    def load(
+        cls, environ: Mapping[str, str], cwd: Path, places: Places, overrides: Mapping[str, Value] | None = None
+    ) -> Settings:
+        """The settings for a shell in `cwd`. `overrides` are the command line's, None where it says nothing.
+
+        What cannot be used is a problem, never an error; but a bad override raises WrongUse.
+        """
+        settings = cls()
+        settings._configuration(places.config_file)
+        settings._project(cwd / PROJECT_FILE)
+        for row in SETTINGS:
+            if text := environ.get(row.variable):
+                settings._take(row, text, row.variable, row.variable)
+        for key, value in (overrides or {}).items():
+            if value is not None:
+                settings._change(_ROWS[key], value, "command line")
+        return settings
+
+    def get(self, key: str) -> Value:
+        """The value of a setting by its key or its `:set` name. Raises WrongUse for one that does not exist."""
+        return self._values[self.row(key).key][0]
+
+    def text(self, key: str) -> str:
+        """The value of a text, path or choice; empty if not set."""
+        value = self.get(key)
+        return "" if value is None else str(value)
+
+    def flag(self, key: str) -> bool:
+        """The value of a flag."""
+        return bool(self.get(key))
+
+    def number(self, key: str) -> float | None:
+        """The value of a number (USD, seconds), None if not set."""
+        value = self.get(key)
+        return None if value is None else float(value)
+
+    def count(self, key: str) -> int | None:
+        """The value of a whole number, None if not set."""
+        value = self.get(key)
+        return None if value is None else int(value)
+
+    def source(self, key: str) -> str:
+        """Where a value comes from: `command line`, a variable, a file, `default` or `this shell`."""
+        return self._values[self.row(key).key][1]
+
+    def shown(self, key: str) -> str:
+        """A value as it is written in the configuration, or a word for one that is not set."""
+        value = self.get(key)
+        if value is None:
+            return "off" if self.row(key).numeric else "not set"
+        return str(value).lower() if isinstance(value, bool) else str(value)
+
+    def set(self, key: str, value: Value) -> None:
+        """Change a setting until the shell ends. Raises WrongUse for one that `:set` cannot change, or a bad value."""
+        row = self.row(key)
+        if not row.shell:
+            raise WrongUse(f"{row.key} cannot change while the shell runs", f"llm config set {row.key} VALUE")
+        self._change(row, value, "this shell")
+
+    def row(self, key: str) -> Setting:
+        """The row of a setting by its key or its `:set` name. Raises WrongUse for one that does not exist."""
+        row = self._rows.get(key) or _SHORT.get(key)
+        if row is None:
+            raise WrongUse(f"there is no setting '{key}'", _meant(key, [*self._rows, *_SHORT]) or "see llm config list")
+        return row
+
+    def rows(self) -> list[Setting]:
+        """All settings; those with names of their own, such as `aliases.fast`, come last."""
+        return list(self._rows.values())
+
+    def of_shell(self) -> list[Setting]:
+        """The settings that `:set` changes."""
+        return [row for row in SETTINGS if row.shell]
+
+    def _change(self, row: Setting, value: Value, source: str) -> None:
+        try:
+            self._values[row.key] = (None if value is None else row.read(value), source)
+        except ValueError as wrong:
+            raise WrongUse(f"{row.name} {wrong}, not '{str(value)[:60]}'", "give another value") from None
+
+    def _problem(self, text: str) -> None:
+        self.problems.append(safe(text))
+
+    def _take(self, row: Setting, value: object, source: str, where: str) -> None:
+        try:
+            self._values[row.key] = (row.read(value), source)
+        except ValueError as wrong:
+            self._problem(f"{where} {wrong}, and is ignored")
+
+    def _configuration(self, file: Path) -> None:
+        for key, value in self._document(file, _read_file, _LIMIT).items():
+            if key in _ROWS:
+                self._take(_ROWS[key], value, str(file), f"{file}: {key}")
+            elif key not in TABLES:
+                self._unknown(file, key, [*_ROWS, *TABLES])
+            elif isinstance(value, dict):
+                self._table(key, value, file)
+            else:
+                self._problem(f"{file}: {key} must be a table, and is ignored")
+
+    def _table(self, table: str, named: dict[str, Any], file: Path) -> None:
+        inner = {row.key: row for row in TABLES[table]}
+        held = getattr(self, table)
+        for name, value in named.items():
+            if not inner:
+                self._part(held, name, Setting(f"{table}.{name}", "text", None, ""), value, file)
+            elif not isinstance(value, dict):
+                self._problem(f"{file}: {table}.{name} must be a table, and is ignored")
+            else:
+                for key, part in value.items():
+                    dotted = f"{table}.{name}.{key}"
+                    if key in inner:
+                        self._part(held.setdefault(name, {}), key, replace(inner[key], key=dotted), part, file)
+                    else:
+                        self._unknown(file, dotted, [f"{table}.{name}.{known}" for known in inner])
+
+    def _part(self, held: dict[str, Any], key: str, row: Setting, value: object, file: Path) -> None:
+        self._take(row, value, str(file), f"{file}: {row.key}")
+        if row.key in self._values:
+            self._rows[row.key] = row
+            held[key] = self._values[row.key][0]
+
+    def _unknown(self, file: Path, key: str, known: Iterable[str]) -> None:
+        meant = _meant(key, known)
+        self._problem(f"{file}: {key} is not a setting, and is ignored" + (f"; {meant}" if meant else ""))
+
+    def _project(self, file: Path) -> None:
+        for key, value in self._document(file, read_own, _PROJECT_LIMIT).items():
+            row = _ROWS.get(key)
+            if row is not None and row.project:
+                self._project_value(row, value, file)
+                continue
+            self.refused += _dotted(key, value)
+            if key in _ROWS or key in TABLES:
+                self._problem(f"{file}: a project may not set {key}, and it is ignored")
+            else:
+                self._unknown(file, key, [row.key for row in SETTINGS if row.project])
+
+    def _project_value(self, row: Setting, value: object, file: Path) -> None:
+        """Take a value from the project's file; a budget only if it is lower than the user's own."""
+        before = self._values[row.key]
+        self._take(row, value, PROJECT_FILE, f"{file}: {row.key}")
+        limit, wanted = before[0], self.get(row.key)
+        if row.lower and limit is not None and (wanted is None or float(wanted) > float(limit)):
+            self._values[row.key] = before
+            self._problem(f"{file}: a project may only lower {row.key}, and this value is ignored")
+
+    def _document(self, file: Path, read: Callable[[Path, int], str | None], limit: int) -> dict[str, Any]:
+        """A TOML file; empty, and a problem, if it cannot be used."""
+        try:
+            text = read(file, limit)
+        except Failure as failure:
+            self._problem(str(failure))
+            return {}
+        if text is None:
+            return {}
+        import tomllib  # most shells start without a file
+
+        try:
+            return tomllib.loads(text)
+        except RecursionError:
+            self._problem(f"{file} is not read: it is nested too deeply")
+        except ValueError as error:
+            self._problem(f"{file} is not read: {str(error)[:200]}")
+        return {}
+
+
+def _read_file(file: Path, limit: int) -> str | None:
+    try:
+        with open(file, "rb") as opened:
+            return decode(file, opened.read(limit + 1), limit)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise WrongUse(f"{file} is not read: {(error.strerror or 'the system refused').lower()}") from error
+
+
+def _dotted(key: str, value: object) -> list[str]:
+    """The dotted keys of what a TOML value holds, as deep as `providers.NAME.base_url`."""
+    if not isinstance(value, dict) or key.count(".") == 2:
+        return [key]
+    return [dotted for inner, part in value.items() for dotted in _dotted(f"{key}.{inner}", part)]
+
+
+def _meant(key: str, known: Iterable[str]) -> str:
+    near = likest(key, known)
+    return f"did you mean {near}?" if near else ""

@@ -1,0 +1,38 @@
+"""The clipboard: the desktop's own program where there is one, else the terminal is asked (OSC 52), also over ssh."""
+
+from __future__ import annotations
+
+import base64
+import shutil
+import subprocess
+
+from llmrepl.errors import WrongUse
+from llmrepl.system.environment import World
+
+_PROGRAMS = (
+    ("WAYLAND_DISPLAY", ["wl-copy"]),
+    ("DISPLAY", ["xclip", "-selection", "clipboard"]),
+    ("DISPLAY", ["xsel", "--clipboard", "--input"]),
+    ("", ["pbcopy"]),
+    ("WSL_DISTRO_NAME", ["clip.exe"]),
+)
+_MOST_OSC52 = 74_994
+"""Bytes that xterm takes in one OSC 52 sequence."""
+
+
+def copy(text: str, world: World) -> None:
+    """Put `text` into the clipboard, byte for byte. Raises WrongUse if neither way takes it."""
+    data = text.encode("utf-8", "replace")
+    if "SSH_CONNECTION" not in world.environ:
+        for variable, program in _PROGRAMS:
+            if (not variable or world.environ.get(variable)) and shutil.which(program[0]):
+                done = subprocess.run(program, input=data, capture_output=True, check=False, timeout=5)
+                if done.returncode == 0:
+                    return
+    if len(data) > _MOST_OSC52:
+        raise WrongUse(f"{len(data):,} bytes are more than a terminal's clipboard takes", "use :export instead")
+    sequence = f"\x1b]52;c;{base64.b64encode(data).decode()}\x07"
+    if world.environ.get("TMUX"):
+        sequence = f"\x1bPtmux;{sequence.replace(chr(27), chr(27) * 2)}\x1b\\"
+    world.stdout.write(sequence)
+    world.stdout.flush()

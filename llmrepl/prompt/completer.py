@@ -1,0 +1,120 @@
+"""Tab: commands, options and the values of arguments, all read from the one table."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Iterator
+
+from prompt_toolkit.completion import CompleteEvent, Completer, Completion, PathCompleter
+from prompt_toolkit.document import Document
+
+from llmrepl.chat.workspace import Workspace
+from llmrepl.commands.registry import PROMPT, Argument, Command, Table
+from llmrepl.commands.value_sources import SOURCES, Candidate, commands, fitting
+from llmrepl.errors import WrongUse
+from llmrepl.formatting import safe_name
+
+
+class RegistryCompleter(Completer):
+    """Completes a line that begins with a colon; in a prompt for the model Tab has nothing to say."""
+
+    def __init__(self, table: Table, workspace: Workspace) -> None:
+        self._table = table
+        self._workspace = workspace
+        self._files = PathCompleter(expanduser=True)
+        self._directories = PathCompleter(expanduser=True, only_directories=True)
+
+    def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:
+        """The candidates for the word before the cursor."""
+        line = document.text_before_cursor
+        if not line.startswith(":") or line.startswith("::") or "\n" in line:
+            return ()
+        before, word = _split(line[1:])
+        words = before.split()
+        try:
+            found, rest = self._table.find(words, PROMPT) if words else (None, [])
+        except WrongUse:
+            found, rest = None, []
+        names = self._commands(before, word)
+        if found is None:
+            return names
+        return [*names, *self._arguments(found, rest, before, word, complete_event)]
+
+    def _commands(self, before: str, word: str) -> list[Completion]:
+        """The next word of a command's name."""
+        typed = " ".join(before.split())
+        lead = f"{typed} " if typed else ""
+        found: dict[str, str] = {}
+        keeper = self._workspace.current
+        said = keeper is not None and bool(keeper.session.turns)
+        for name, c in sorted(self._table.spellings(PROMPT).items()):
+            if name.startswith(lead + word) and (said or not c.after_turns):
+                next_word, _, more = name[len(lead) :].partition(" ")
+                if next_word and (next_word not in found or not more):
+                    found[next_word] = c.help if not more else f"{next_word} …"
+        return [_completion(word, Candidate(value, hint)) for value, hint in found.items()]
+
+    def _arguments(
+        self, found: Command, rest: list[str], before: str, word: str, event: CompleteEvent
+    ) -> Iterator[Completion]:
+        flags = {flag: a for a in found.arguments if not a.positional for flag in a.flags}
+        flag, equals, value = word.partition("=")
+        if equals and flag in flags:
+            word, rest = value, [*rest, flag]
+        elif word.startswith("-"):
+            given = [flags[one] for one in rest if one in flags]
+            for flag, a in flags.items():
+                if flag.startswith(word) and flag.startswith("--") and a not in given:
+                    yield _completion(word, Candidate(flag, a.help))
+            return
+        last = rest[-1] if rest else ""
+        wanted = flags[last] if last in flags and not flags[last].switch else _positional(found, rest, flags)
+        if wanted is None or wanted.rest:
+            return
+        if wanted.choices:
+            candidates: Iterable[Candidate] = (Candidate(c) for c in wanted.choices)
+        elif wanted.source == "commands":
+            candidates = commands(self._table, PROMPT)
+        elif wanted.source in ("files", "directories"):
+            paths = self._files if wanted.source == "files" else self._directories
+            yield from paths.get_completions(Document(word), event)
+            return
+        else:
+            source = SOURCES.get(wanted.source)
+            candidates = source(self._workspace, before, word) if source else ()
+        for candidate in fitting(candidates, word.strip("'\"")):
+            yield _completion(word, candidate, quote=wanted.source != "commands")
+
+
+def _split(line: str) -> tuple[str, str]:
+    """What stands before the word that is being typed, and that word (with its open quote)."""
+    quote, start = "", 0
+    for at, char in enumerate(line):
+        if quote:
+            quote = "" if char == quote else quote
+        elif char in "'\"":
+            quote = char
+        elif char.isspace():
+            start = at + 1
+    return line[:start], line[start:]
+
+
+def _positional(found: Command, rest: list[str], flags: dict[str, Argument]) -> Argument | None:
+    values = 0
+    skip = False
+    for word in rest:
+        if skip or word.startswith("-"):
+            skip = not skip and word in flags and not flags[word].switch
+        else:
+            values += 1
+    places = [a for a in found.arguments if a.positional]
+    if values < len(places):
+        return places[values]
+    return places[-1] if places and places[-1].nargs in ("*", "+") else None
+
+
+def _completion(word: str, candidate: Candidate, *, quote: bool = False) -> Completion:
+    value = shlex.quote(candidate.value) if quote else candidate.value
+    return Completion(
+        value, start_position=-len(word), display=safe_name(candidate.value), display_meta=safe_name(candidate.hint)
+    )

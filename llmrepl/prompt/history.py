@@ -1,0 +1,42 @@
+"""What was typed, kept for the next shell: one file for all shells, private, appended to."""
+
+from __future__ import annotations
+
+import os
+
+from prompt_toolkit.history import FileHistory, History, InMemoryHistory
+
+from llmrepl.chat.services_tmp import secrets_in
+from llmrepl.chat.workspace import Workspace
+from llmrepl.system.files import private_mkdir
+
+
+class PrivateHistory(FileHistory):
+    """prompt_toolkit's file of inputs, 0600; what is not written is still in this shell's memory."""
+
+    def __init__(self, filename: str, workspace: Workspace) -> None:
+        super().__init__(filename)
+        self._workspace = workspace
+
+    def store_string(self, string: str) -> None:
+        """Append one input, but not incognito and none with a secret in it; a full disk does not stop the shell."""
+        if self._workspace.incognito or secrets_in(string):
+            return
+        try:
+            super().store_string(string)
+        except OSError:
+            return
+
+
+def open_history(workspace: Workspace) -> History:
+    """The history of this user; in memory only where it cannot be written."""
+    path = workspace.places.state_dir / "history"
+    try:
+        private_mkdir(path.parent)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        why = (error.strerror or "the system refused").lower()
+        workspace.notes.append(f"what you type is not kept for the next shell: {why} ({path})")
+        return InMemoryHistory()
+    return PrivateHistory(str(path), workspace)
+

@@ -1,0 +1,169 @@
+"""The loop of the prompt: read an input, run it, draw what comes; until the user leaves."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from prompt_toolkit import PromptSession
+from prompt_toolkit.auto_suggest import AutoSuggestFromHistory
+from prompt_toolkit.completion import Completer, DynamicCompleter
+from prompt_toolkit.enums import EditingMode
+from prompt_toolkit.input import Input
+from prompt_toolkit.output import Output as Screen
+
+from llmrepl.chat.services_tmp import context_share
+from llmrepl.chat.workspace import Workspace
+from llmrepl.errors import Failure
+from llmrepl.prompt.banner import first_steps, opening
+from llmrepl.prompt.highlight import STYLE, InputLexer
+from llmrepl.prompt.hints import LEAVE, hint_for
+from llmrepl.prompt.history import open_history
+from llmrepl.prompt.keys import key_bindings, unquoted
+from llmrepl.prompt.preload import above, when_idle
+from llmrepl.prompt.terminal_interaction import AtTerminal
+from llmrepl.prompt.toolbar import toolbar
+from llmrepl.prompt.typeahead import Typeahead
+
+if TYPE_CHECKING:
+    from llmrepl.shell.runner import Shell
+
+PROMPT, INCOGNITO = "You: ", "You (incognito): "
+
+
+class Loop:
+    """A person in front of a shell, which `open_shell` opens once nobody types or an input needs it.
+
+    `input` and `screen` are prompt_toolkit's, passed in by tests.
+    """
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        open_shell: Callable[[], Shell],
+        *,
+        input: Input | None = None,
+        screen: Screen | None = None,
+    ) -> None:
+        self._workspace = workspace
+        self._open_shell = open_shell
+        self._opening = threading.Lock()
+        self._shell: Shell | None = None
+        self._tab: Completer | None = None
+        self._interrupted_at = float("-inf")
+        self._warmed = False
+        self._share: float | None = None
+        self._lexer = InputLexer()
+        self._typeahead = Typeahead(workspace.world.stdin.fileno())
+        self._unsent = False
+        self._prompt: PromptSession[str] = PromptSession(
+            PROMPT,
+            history=open_history(workspace),
+            completer=DynamicCompleter(self._completer),
+            complete_while_typing=False,
+            complete_in_thread=True,
+            lexer=None if "NO_COLOR" in workspace.world.environ else self._lexer,
+            style=STYLE,
+            enable_history_search=True,
+            auto_suggest=AutoSuggestFromHistory(),
+            multiline=True,
+            prompt_continuation="",
+            key_bindings=key_bindings(),
+            bottom_toolbar=lambda: toolbar(workspace, self._share),
+            enable_suspend=True,
+            enable_open_in_editor=True,
+            input=input,
+            output=screen,
+        )
+
+    @property
+    def shell(self) -> Shell:
+        """The shell, opened now if it was not."""
+        from llmrepl.commands.registry import PROMPT as FACE
+
+        with self._opening:
+            if self._shell is None:
+                self._shell = self._open_shell()
+                self._shell.person = AtTerminal(self._workspace.world)
+                self._lexer.learn(self._shell.table, FACE)
+            return self._shell
+
+    def _completer(self) -> Completer:
+        if self._tab is None:
+            from llmrepl.prompt.completer import RegistryCompleter
+
+            self._tab = RegistryCompleter(self.shell.table, self._workspace)
+        return self._tab
+
+    def run(self) -> int:
+        """Read and run inputs until the user leaves; the exit code."""
+        workspace = self._workspace
+        workspace.stdin_is_input = True
+        workspace.notes += first_steps(workspace)
+        with self._typeahead.quiet():
+            self._visit()
+        return self.shell.close()
+
+    def _visit(self) -> None:
+        greet = True
+        while not (self._shell and self._shell.left):
+            if greet:
+                self._workspace.world.stderr.write(opening(self._workspace))
+                self._workspace.world.stderr.flush()
+            try:
+                text = self._read()
+            except KeyboardInterrupt:
+                self._ctrl_c()
+                greet = False
+            except EOFError:
+                break
+            else:
+                greet = self._input(unquoted(text))
+
+    def _read(self) -> str:
+        vi = self._workspace.settings.get("keys") == "vi"
+        self._prompt.editing_mode = EditingMode.VI if vi else EditingMode.EMACS
+        draft, entered = self._typeahead.take(unsent=self._unsent)
+        self._unsent = False
+        self._prompt.message = INCOGNITO if self._workspace.incognito else PROMPT
+        pre_run = None if self._warmed else lambda: when_idle(self._prompt.app, self._warm, self._tell)
+        self._warmed = True
+        return self._prompt.prompt(default=draft, accept_default=entered, pre_run=pre_run)
+
+    def _input(self, text: str) -> bool:
+        """Run one input; whether a conversation was begun or loaded that wants a banner."""
+        word, shell = text.strip(), self.shell
+        if word in LEAVE:
+            shell.left = True
+            return False
+        if hint := hint_for(word):
+            shell.output.note(hint)
+            return False
+        shell.greet = shell.asked = False
+        stopped = True
+        with contextlib.suppress(KeyboardInterrupt):
+            shell.run(text)  # after Ctrl-C what had come is kept, and said to be cut off
+            stopped = False
+        self._share = None
+        with contextlib.suppress(Failure, KeyboardInterrupt):  # a session may name a model that is not there
+            self._share = context_share(self._workspace)
+        self._unsent = stopped or shell.asked  # what is typed while a reply streams is never sent unasked
+        return shell.greet
+
+    def _ctrl_c(self) -> None:
+        now = self._workspace.world.monotonic()
+        if now - self._interrupted_at < 2:
+            self.shell.output.note("':exit' or Ctrl-D leaves")
+        self._interrupted_at = now
+
+    def _warm(self) -> None:
+        """Load what the first prompt will need, and bring back what dead shells left, while nobody waits."""
+        self.shell.output.warm()
+        self._workspace.store()
+
+    def _tell(self) -> None:
+        if self._workspace.notes:
+            with above(self._prompt.app):
+                self.shell.tell()

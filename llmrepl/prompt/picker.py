@@ -1,0 +1,113 @@
+"""A list to pick from: what is typed narrows it, the arrows move, a preview shows what is selected."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from prompt_toolkit.application import Application
+from prompt_toolkit.buffer import Buffer
+from prompt_toolkit.formatted_text import StyleAndTextTuples
+from prompt_toolkit.input import Input
+from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.layout import BufferControl, FormattedTextControl, HSplit, Layout, Window
+from prompt_toolkit.output import Output
+
+from llmrepl.commands.results import Choice
+from llmrepl.formatting import safe, safe_name
+
+ROWS = 10
+PREVIEW_ROWS = 6
+
+
+class Picker:
+    """The state: all choices, those that fit what was typed, and which is selected."""
+
+    def __init__(self, choices: Sequence[Choice]) -> None:
+        self._all = choices
+        self.found = list(choices)
+        self.selected = 0
+
+    def narrow(self, typed: str) -> None:
+        """Keep the choices whose name or hint has every word of `typed` in it."""
+        words = typed.casefold().split()
+        self.found = [c for c in self._all if all(word in f"{c.name} {c.hint}".casefold() for word in words)]
+        self.selected = 0
+
+    def move(self, by: int) -> None:
+        """Select another one, stopping at the ends."""
+        self.selected = max(0, min(len(self.found) - 1, self.selected + by))
+
+    @property
+    def choice(self) -> Choice | None:
+        """What is selected."""
+        return self.found[self.selected] if self.found else None
+
+    def rows(self, height: int = ROWS) -> StyleAndTextTuples:
+        """The list around what is selected, `height` rows of it."""
+        if not self.found:
+            return [("", "  nothing fits\n")]
+        first = max(0, min(self.selected - height // 2, len(self.found) - height))
+        lines: StyleAndTextTuples = []
+        for number, choice in enumerate(self.found[first : first + height], first):
+            here = number == self.selected
+            lines.append(("reverse" if here else "", f"{'>' if here else ' '} {safe_name(choice.name)}"))
+            lines.append(("", f"  {safe_name(choice.hint)}\n"))
+        return lines
+
+    def preview(self) -> StyleAndTextTuples:
+        """The beginning of what is selected."""
+        if self.choice is None:
+            return []
+        lines = safe(self.choice.preview()).splitlines()[:PREVIEW_ROWS]
+        return [("class:auto-suggestion", "\n".join(lines))]
+
+
+def heights(screen: int) -> tuple[int, int]:
+    """How many rows of a screen with so many the list and the preview have below what is typed."""
+    room = max(2, screen) - 1
+    listed = min(ROWS, room, max(3, room - PREVIEW_ROWS))
+    return listed, min(PREVIEW_ROWS, room - listed)
+
+
+def pick(choices: Sequence[Choice], *, input: Input | None = None, screen: Output | None = None) -> str | None:
+    """Let the user pick one of `choices`; its name, or None after Esc or Ctrl-C."""
+    picker = Picker(choices)
+    typed = Buffer(multiline=False, on_text_changed=lambda buffer: picker.narrow(buffer.text))
+
+    def room() -> tuple[int, int]:
+        return heights(app.output.get_size().rows)
+
+    layout = Layout(
+        HSplit([
+            Window(BufferControl(typed), height=1, get_line_prefix=lambda *_: [("bold", "Search: ")]),
+            Window(FormattedTextControl(lambda: picker.rows(room()[0])), height=lambda: room()[0]),
+            Window(FormattedTextControl(picker.preview), height=lambda: room()[1], wrap_lines=True),
+        ])
+    )
+    app: Application[str | None] = Application(
+        layout=layout, key_bindings=_keys(picker), erase_when_done=True, input=input, output=screen
+    )
+    app.ttimeoutlen = 0.05
+    return app.run()
+
+
+def _keys(picker: Picker) -> KeyBindings:
+    keys = KeyBindings()
+    for key, by in (("up", -1), ("c-p", -1), ("down", 1), ("c-n", 1), ("pageup", -ROWS), ("pagedown", ROWS)):
+
+        @keys.add(key)
+        def _move(event: KeyPressEvent, by: int = by) -> None:
+            picker.move(by)
+
+    @keys.add("enter")
+    def _take(event: KeyPressEvent) -> None:
+        if picker.choice:
+            event.app.exit(result=picker.choice.name)
+
+    @keys.add("escape", eager=True)
+    @keys.add("c-c")
+    @keys.add("c-d")
+    def _leave(event: KeyPressEvent) -> None:
+        event.app.exit(result=None)
+
+    return keys

@@ -1,0 +1,43 @@
+"""A person at a terminal: has an editor, a clipboard, and can pick from a list."""
+
+from __future__ import annotations
+
+from prompt_toolkit import PromptSession
+from prompt_toolkit.input.vt100 import cooked_mode
+
+from llmrepl.commands.results import Choose
+from llmrepl.prompt.clipboard import copy
+from llmrepl.prompt.editor import edited
+from llmrepl.prompt.picker import pick
+from llmrepl.system.environment import World
+
+
+class AtTerminal:
+    """The Person of the prompt."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def edit(self, text: str) -> str:
+        """`text` as it comes out of $VISUAL or $EDITOR."""
+        with cooked_mode(self._world.stdin.fileno()):
+            return edited(text, self._world.environ)
+
+    def copy(self, text: str) -> None:
+        """Put `text` into the clipboard."""
+        copy(text, self._world)
+
+    def secret(self, prompt: str) -> str:
+        """What is typed, shown as stars."""
+        return PromptSession[str]().prompt(prompt, is_password=True)
+
+    def agrees(self, question: str) -> bool:
+        """Whether the answer begins with a y; Ctrl-C and Ctrl-D are a no."""
+        try:
+            return PromptSession[str]().prompt(question).strip().lower().startswith("y")
+        except (KeyboardInterrupt, EOFError):
+            return False
+
+    def choose(self, wish: Choose) -> str | None:
+        """Let the user pick, with what is typed narrowing the list."""
+        return pick(wish.choices)

@@ -1,0 +1,170 @@
+"""Anthropic's Messages.
+
+Source: docs.claude.com/en/api/messages, /en/docs/build-with-claude/streaming and /prompt-caching.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote
+
+from llmrepl.providers.base import Attachment, Event, Message, Reasoning, Request, Text
+from llmrepl.providers.protocols.base import (
+    TOOLS,
+    ModelInfo,
+    Protocol,
+    Reply,
+    as_base64,
+    as_text,
+    cannot_send,
+    dicts,
+    is_text,
+    texts,
+    whole,
+)
+from llmrepl.providers.transport import frames as wire
+from llmrepl.providers.vendors import Vendor
+
+_VERSION = "2023-06-01"
+_REASONS = {"end_turn": "stop", "stop_sequence": "stop", "max_tokens": "length", "tool_use": "tool_calls",
+            "model_context_window_exceeded": "length"}
+_MAX_TOKENS = (("claude-3-5", 8192), ("claude-3-7", 32000), ("claude-3", 4096), ("claude-2", 4096))
+_MOST_TOKENS = 32000
+_KEEP = {"type": "ephemeral"}
+
+
+def headers(key: str | None) -> Mapping[str, str]:
+    """The headers that carry the key and the version of the protocol."""
+    return {"anthropic-version": _VERSION} | ({"x-api-key": key} if key else {})
+
+
+def path(model: str, stream: bool) -> str:
+    """Where the request goes."""
+    return "/v1/messages"
+
+
+def max_tokens(model: str) -> int:
+    """The cap for a reply when none is set, which the protocol demands: the model's own, or 32,000 for later ones."""
+    name = model.removeprefix("anthropic/")
+    return next((tokens for start, tokens in _MAX_TOKENS if name.startswith(start)), _MOST_TOKENS)
+
+
+def body(request: Request, vendor: Vendor) -> tuple[dict[str, Any], list[str]]:
+    """The JSON of a request. The system prompt and the last message are marked to be kept in the provider's cache, so
+    that the next turn reads all of this one at the price of cached tokens."""
+    options = request.options
+    sent: dict[str, Any] = {
+        "model": request.model,
+        "max_tokens": options.max_tokens or max_tokens(request.model),
+        "messages": [{"role": message.role, "content": _content(message, vendor)} for message in request.messages
+                     if message.content or message.attachments],
+        "stream": options.stream,
+    }
+    if sent["messages"] and sent["messages"][-1]["role"] == "user":
+        sent["messages"][-1]["content"][-1]["cache_control"] = _KEEP
+    if request.system:
+        sent["system"] = [{"type": "text", "text": request.system, "cache_control": _KEEP}]
+    if options.temperature is not None:
+        sent["temperature"] = options.temperature
+    if options.top_p is not None:
+        sent["top_p"] = options.top_p
+    return sent, []
+
+
+def _content(message: Message, vendor: Vendor) -> list[dict[str, Any]]:
+    parts = [_part(attachment, vendor) for attachment in message.attachments]
+    return [*parts, {"type": "text", "text": message.content}] if message.content else parts
+
+
+def _part(attachment: Attachment, vendor: Vendor) -> dict[str, Any]:
+    if is_text(attachment):
+        return {"type": "text", "text": as_text(attachment)}
+    source = {"type": "base64", "media_type": attachment.media_type, "data": as_base64(attachment)}
+    if attachment.media_type.startswith("image/"):
+        return {"type": "image", "source": source}
+    if attachment.media_type == "application/pdf":
+        return {"type": "document", "source": source}
+    raise cannot_send(attachment, vendor)
+
+
+def read(data: dict[str, Any], reply: Reply) -> Iterable[Event]:
+    """One event of a stream, or a whole message. Kinds that are not known (pings and what may come) say nothing."""
+    kind = data.get("type")
+    if kind == "content_block_delta":
+        return _delta(data.get("delta"))
+    if kind == "content_block_start":
+        return _block(data.get("content_block"), reply)
+    if kind == "message_start" and isinstance(data.get("message"), dict):
+        _usage(data["message"].get("usage"), reply)
+    elif kind == "message_delta":
+        _usage(data.get("usage"), reply)
+        _stop(data.get("delta"), reply)
+    elif kind == "message_stop":
+        reply.ended = True
+    elif kind == "message":
+        _usage(data.get("usage"), reply)
+        _stop(data, reply)
+        return [event for block in dicts(data.get("content")) for event in _block(block, reply)]
+    return ()
+
+
+def _delta(delta: object) -> Iterable[Event]:
+    if not isinstance(delta, dict):
+        return ()
+    if text := texts(delta.get("text")):
+        return (Text(text),)
+    if thought := texts(delta.get("thinking")):
+        return (Reasoning(thought),)
+    return ()
+
+
+def _block(block: object, reply: Reply) -> Iterable[Event]:
+    """A content block at its start, in which text may already be, or a whole one."""
+    if isinstance(block, dict) and "tool_use" in texts(block.get("type")):
+        return reply.note(TOOLS)
+    return _delta(block)
+
+
+def _stop(said: object, reply: Reply) -> None:
+    if isinstance(said, dict) and (reason := texts(said.get("stop_reason"))):
+        reply.reason = _REASONS.get(reason, reason)
+
+
+def _usage(usage: object, reply: Reply) -> None:
+    """Merge usage, which comes in parts: `input_tokens` leaves out what was read from or written to the cache."""
+    if not isinstance(usage, dict):
+        return
+    reply.parts.update({name: value for name, value in usage.items() if value is not None})
+    fresh, cached, written = (reply.parts.get(name, 0) for name in
+                              ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens"))
+    try:
+        prompt = fresh + cached + written if "input_tokens" in reply.parts else None
+    except TypeError:
+        prompt = fresh
+    reply.counts = {"prompt_tokens": prompt, "completion_tokens": reply.parts.get("output_tokens"),
+                    "cached_tokens": cached, "cache_write_tokens": written}
+
+
+def models(page: Any) -> list[ModelInfo]:
+    """The models of one page of the list."""
+    rows = dicts(page.get("data")) if isinstance(page, dict) else []
+    return [ModelInfo(row["id"], texts(row.get("display_name")), whole(row.get("max_input_tokens")),
+                      created=_seconds(texts(row.get("created_at")))) for row in rows if texts(row.get("id"))]
+
+
+def next_page(page: Any) -> str | None:
+    """The path of the page after this one."""
+    last = texts(page.get("last_id")) if isinstance(page, dict) and page.get("has_more") else ""
+    return f"/v1/models?limit=1000&after_id={quote(last, safe='')}" if last else None
+
+
+def _seconds(moment: str) -> int | None:
+    try:
+        return int(datetime.fromisoformat(moment).timestamp())
+    except (ValueError, OverflowError):
+        return None
+
+
+PROTOCOL = Protocol(path, headers, body, wire.sse, read, "/v1/models?limit=1000", models, next_page, "/v1")

@@ -1,0 +1,126 @@
+"""Gemini's streamGenerateContent, v1beta. Source: ai.google.dev/api/generate-content, /gemini-api/docs/thinking."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import quote
+
+from llmrepl.providers.base import Attachment, Event, Message, Reasoning, Request, Text
+from llmrepl.providers.protocols.base import (
+    TOOLS,
+    ModelInfo,
+    Protocol,
+    Reply,
+    as_base64,
+    as_text,
+    cannot_send,
+    dicts,
+    is_text,
+    texts,
+    whole,
+)
+from llmrepl.providers.transport import frames as wire
+from llmrepl.providers.vendors import Vendor
+
+_REASONS = {"STOP": "stop", "MAX_TOKENS": "length", "SAFETY": "content_filter", "RECITATION": "content_filter",
+            "BLOCKLIST": "content_filter", "PROHIBITED_CONTENT": "content_filter", "SPII": "content_filter",
+            "IMAGE_SAFETY": "content_filter", "MALFORMED_FUNCTION_CALL": "tool_calls",
+            "UNEXPECTED_TOOL_CALL": "tool_calls"}
+_THINKS = re.compile(r"gemini-(2\.5|[3-9])(?!.*(image|tts|live|audio))")
+_KINDS = ("image/", "audio/", "video/", "application/pdf")
+
+
+def headers(key: str | None) -> Mapping[str, str]:
+    """The header that carries the key; never the URL, which ends up in logs."""
+    return {"x-goog-api-key": key} if key else {}
+
+
+def path(model: str, stream: bool) -> str:
+    """Where the request for a model goes."""
+    kind, _, name = model.rpartition("/")
+    where = f"{kind if kind == 'tunedModels' else 'models'}/{quote(name, safe='')}"
+    return f"/v1beta/{where}:streamGenerateContent?alt=sse" if stream else f"/v1beta/{where}:generateContent"
+
+
+def body(request: Request, vendor: Vendor) -> tuple[dict[str, Any], list[str]]:
+    """The JSON of a request; models that think are asked to send their thoughts."""
+    options = request.options
+    sent: dict[str, Any] = {"contents": [_content(message, vendor) for message in request.messages]}
+    if request.system:
+        sent["systemInstruction"] = {"parts": [{"text": request.system}]}
+    config: dict[str, Any] = {"temperature": options.temperature, "topP": options.top_p,
+                              "maxOutputTokens": options.max_tokens}
+    config = {name: value for name, value in config.items() if value is not None}
+    if _THINKS.match(request.model.rpartition("/")[2]):
+        config["thinkingConfig"] = {"includeThoughts": True}
+    if config:
+        sent["generationConfig"] = config
+    return sent, []
+
+
+def _content(message: Message, vendor: Vendor) -> dict[str, Any]:
+    parts = [_part(attachment, vendor) for attachment in message.attachments]
+    return {"role": "model" if message.role == "assistant" else "user", "parts": [*parts, {"text": message.content}]}
+
+
+def _part(attachment: Attachment, vendor: Vendor) -> dict[str, Any]:
+    if is_text(attachment):
+        return {"text": as_text(attachment)}
+    if attachment.media_type.startswith(_KINDS):
+        return {"inlineData": {"mimeType": attachment.media_type, "data": as_base64(attachment)}}
+    raise cannot_send(attachment, vendor)
+
+
+def read(data: dict[str, Any], reply: Reply) -> Iterable[Event]:
+    """One response of a stream, or a whole one: they have the same shape. Of several candidates the first counts."""
+    _usage(data.get("usageMetadata"), reply)
+    feedback = data.get("promptFeedback")
+    if isinstance(feedback, dict) and texts(feedback.get("blockReason")):
+        reply.reason = "content_filter"
+    events: list[Event] = []
+    for candidate in dicts(data.get("candidates")):
+        if candidate.get("index"):
+            continue
+        content = candidate.get("content")
+        for part in dicts(content.get("parts")) if isinstance(content, dict) else ():
+            if text := texts(part.get("text")):
+                events.append(Reasoning(text) if part.get("thought") else Text(text))
+            elif "functionCall" in part:
+                events += reply.note(TOOLS)
+        if reason := texts(candidate.get("finishReason")):
+            reply.reason = _REASONS.get(reason, reason.lower())
+    return events
+
+
+def _usage(usage: object, reply: Reply) -> None:
+    if not isinstance(usage, dict):
+        return
+    thoughts, written = usage.get("thoughtsTokenCount"), usage.get("candidatesTokenCount")
+    completion = written if thoughts is None else thoughts if written is None else None
+    if completion is None and isinstance(written, int) and isinstance(thoughts, int):
+        completion = written + thoughts
+    reply.counts = {"prompt_tokens": usage.get("promptTokenCount"), "completion_tokens": completion,
+                    "cached_tokens": usage.get("cachedContentTokenCount"), "reasoning_tokens": thoughts}
+
+
+def models(page: Any) -> list[ModelInfo]:
+    """The models of one page of the list that can answer a prompt."""
+    rows = dicts(page.get("models")) if isinstance(page, dict) else []
+    return [ModelInfo(row["name"].removeprefix("models/"), texts(row.get("displayName")),
+                      whole(row.get("inputTokenLimit")))
+            for row in rows if texts(row.get("name")) and _answers(row.get("supportedGenerationMethods"))]
+
+
+def _answers(methods: object) -> bool:
+    return not isinstance(methods, list) or "generateContent" in methods
+
+
+def next_page(page: Any) -> str | None:
+    """The path of the page after this one."""
+    token = texts(page.get("nextPageToken")) if isinstance(page, dict) else ""
+    return f"/v1beta/models?pageSize=1000&pageToken={quote(token, safe='')}" if token else None
+
+
+PROTOCOL = Protocol(path, headers, body, wire.sse, read, "/v1beta/models?pageSize=1000", models, next_page, "/v1beta")

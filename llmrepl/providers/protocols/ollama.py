@@ -1,0 +1,84 @@
+"""Ollama's /api/chat: newline-delimited JSON and its own counts. Source: github.com/ollama/ollama docs/api.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from llmrepl.providers.base import Event, Message, Reasoning, Request, Text
+from llmrepl.providers.protocols.base import (
+    TOOLS,
+    ModelInfo,
+    Protocol,
+    Reply,
+    as_base64,
+    as_text,
+    cannot_send,
+    dicts,
+    is_text,
+    texts,
+)
+from llmrepl.providers.transport import frames as wire
+from llmrepl.providers.vendors import Vendor
+
+
+def headers(key: str | None) -> Mapping[str, str]:
+    """The header that carries a key, for a server behind a gateway that wants one."""
+    return {"authorization": f"Bearer {key}"} if key else {}
+
+
+def path(model: str, stream: bool) -> str:
+    """Where the request goes."""
+    return "/api/chat"
+
+
+def body(request: Request, vendor: Vendor) -> tuple[dict[str, Any], list[str]]:
+    """The JSON of a request."""
+    options = request.options
+    messages = [{"role": "system", "content": request.system}] if request.system else []
+    messages += [_message(message, vendor) for message in request.messages]
+    asked = {"temperature": options.temperature, "top_p": options.top_p, "num_predict": options.max_tokens}
+    asked = {name: value for name, value in asked.items() if value is not None}
+    sent: dict[str, Any] = {"model": request.model, "messages": messages, "stream": options.stream}
+    return (sent | {"options": asked} if asked else sent), []
+
+
+def _message(message: Message, vendor: Vendor) -> dict[str, Any]:
+    words, images = [], []
+    for attachment in message.attachments:
+        if is_text(attachment):
+            words.append(as_text(attachment))
+        elif attachment.media_type.startswith("image/"):
+            images.append(as_base64(attachment))
+        else:
+            raise cannot_send(attachment, vendor)
+    sent: dict[str, Any] = {"role": message.role, "content": "\n\n".join([*words, message.content])}
+    return sent | {"images": images} if images else sent
+
+
+def read(data: dict[str, Any], reply: Reply) -> Iterable[Event]:
+    """One line of a stream, or a whole answer: they have the same shape."""
+    if data.get("done"):
+        reply.ended = True
+        reply.reason = texts(data.get("done_reason")) or "stop"
+        reply.counts = {"prompt_tokens": data.get("prompt_eval_count"), "completion_tokens": data.get("eval_count")}
+    said = data.get("message")
+    if not isinstance(said, dict):
+        return ()
+    events: list[Event] = []
+    if thought := texts(said.get("thinking")):
+        events.append(Reasoning(thought))
+    if text := texts(said.get("content")):
+        events.append(Text(text))
+    if said.get("tool_calls"):
+        events += reply.note(TOOLS)
+    return events
+
+
+def models(page: Any) -> list[ModelInfo]:
+    """The models that are installed."""
+    rows = dicts(page.get("models")) if isinstance(page, dict) else []
+    return [ModelInfo(row["name"]) for row in rows if texts(row.get("name"))]
+
+
+PROTOCOL = Protocol(path, headers, body, wire.ndjson, read, "/api/tags", models)

@@ -1,0 +1,180 @@
+"""OpenAI's chat completions, and the dialects of everyone who speaks them.
+
+Source: platform.openai.com/docs/api-reference/chat, openrouter.ai/docs, and the documentation of vLLM, llama.cpp,
+DeepSeek (`reasoning_content`), Groq and OpenRouter (`reasoning`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from llmrepl.providers.base import Attachment, Event, Message, Reasoning, Request, Text
+from llmrepl.providers.protocols.base import (
+    TOOLS,
+    ModelInfo,
+    Protocol,
+    Reply,
+    as_base64,
+    as_text,
+    cannot_send,
+    dicts,
+    is_text,
+    price,
+    texts,
+    whole,
+)
+from llmrepl.providers.transport import frames as wire
+from llmrepl.providers.vendors import Vendor
+
+_REASONING = re.compile(r"(openai/)?(o\d|gpt-5(?!.*chat))")
+_REASONS = {"function_call": "tool_calls", "max_tokens": "length", "eos": "stop", "end_turn": "stop"}
+_THOUGHTS = ("reasoning_content", "reasoning", "thinking")
+
+
+def headers(key: str | None) -> Mapping[str, str]:
+    """The header that carries the key."""
+    return {"authorization": f"Bearer {key}"} if key else {}
+
+
+def path(model: str, stream: bool) -> str:
+    """Where the request goes."""
+    return "/chat/completions"
+
+
+def body(request: Request, vendor: Vendor) -> tuple[dict[str, Any], list[str]]:
+    """The JSON of a request; OpenAI's reasoning models take neither temperature nor top_p."""
+    options, left_out = request.options, []
+    sent: dict[str, Any] = {"model": request.model, "messages": _messages(request, vendor), "stream": options.stream}
+    if options.stream and vendor.asks_usage:
+        sent["stream_options"] = {"include_usage": True}
+    if vendor.own_cost:
+        sent["usage"] = {"include": True}
+    if options.max_tokens is not None:
+        sent[vendor.max_tokens] = options.max_tokens
+    for name, value in (("temperature", options.temperature), ("top_p", options.top_p)):
+        if value is None:
+            continue
+        if vendor.name == "openai" and _REASONING.match(request.model):
+            left_out.append(f"{request.model} takes no {name}; it was left out")
+        else:
+            sent[name] = value
+    return sent, left_out
+
+
+def _messages(request: Request, vendor: Vendor) -> list[dict[str, Any]]:
+    sent: list[dict[str, Any]] = []
+    if request.system:
+        sent.append({"role": "system", "content": request.system})
+    sent += [{"role": message.role, "content": _content(message, vendor)} for message in request.messages]
+    if vendor.own_cost and request.model.startswith("anthropic/"):
+        for item in {id(found): found for found in (sent[0], sent[-1])}.values():
+            _cache(item)
+    return sent
+
+
+def _content(message: Message, vendor: Vendor) -> str | list[dict[str, Any]]:
+    if not message.attachments:
+        return message.content
+    return [*(_part(attachment, vendor) for attachment in message.attachments),
+            {"type": "text", "text": message.content}]
+
+
+def _part(attachment: Attachment, vendor: Vendor) -> dict[str, Any]:
+    if is_text(attachment):
+        return {"type": "text", "text": as_text(attachment)}
+    url = f"data:{attachment.media_type};base64,{as_base64(attachment)}"
+    if attachment.media_type.startswith("image/"):
+        return {"type": "image_url", "image_url": {"url": url}}
+    if attachment.media_type == "application/pdf" and vendor.name in ("openai", "openrouter"):
+        return {"type": "file", "file": {"filename": attachment.name, "file_data": url}}
+    raise cannot_send(attachment, vendor)
+
+
+def _cache(message: dict[str, Any]) -> None:
+    """Mark what Claude is to keep up to here (OpenRouter hands the mark on)."""
+    if isinstance(message["content"], str):
+        message["content"] = [{"type": "text", "text": message["content"]}]
+    message["content"][-1]["cache_control"] = {"type": "ephemeral"}
+
+
+def read(data: dict[str, Any], reply: Reply) -> Iterable[Event]:
+    """One chunk of a stream (`delta`) or a whole answer (`message`), of the first choice only."""
+    if usage := data.get("usage"):
+        _usage(usage, reply)
+    events: list[Event] = []
+    for choice in dicts(data.get("choices")):
+        if choice.get("index"):
+            continue
+        said = choice.get("delta") or choice.get("message")
+        if isinstance(said, dict):
+            if text := _text(said.get("content"), events):
+                events.append(Text(text))
+            if len(said) > 1 or not text:
+                _rest(said, reply, events)
+        if reason := texts(choice.get("finish_reason")):
+            reply.reason = "refusal" if reply.refused else _REASONS.get(reason, reason)
+        if usage := choice.get("usage"):
+            _usage(usage, reply)
+    return events
+
+
+def _text(content: object, events: list[Event]) -> str:
+    """The text of `content`; Mistral sends a list of parts when it thinks."""
+    if isinstance(content, str):
+        return content
+    for part in dicts(content):
+        if part.get("type") == "thinking":
+            events.extend(Reasoning(texts(inner.get("text"))) for inner in dicts(part.get("thinking")))
+    return "".join(texts(part.get("text")) for part in dicts(content) if part.get("type") == "text")
+
+
+def _rest(said: dict[str, Any], reply: Reply, events: list[Event]) -> None:
+    for name in _THOUGHTS:
+        if thought := texts(said.get(name)):
+            events.insert(0, Reasoning(thought))
+            break
+    if refusal := texts(said.get("refusal")):
+        reply.refused = True
+        events.append(Text(refusal))
+    if said.get("tool_calls") or said.get("function_call"):
+        events += reply.note(TOOLS)
+
+
+def _usage(usage: object, reply: Reply) -> None:
+    if not isinstance(usage, dict):
+        return
+    read_details, written_details = usage.get("prompt_tokens_details"), usage.get("completion_tokens_details")
+    details = read_details if isinstance(read_details, dict) else {}
+    reply.counts = {
+        "prompt_tokens": usage.get("prompt_tokens"),
+        "completion_tokens": usage.get("completion_tokens"),
+        "cached_tokens": details.get("cached_tokens") or usage.get("prompt_cache_hit_tokens"),
+        "cache_write_tokens": details.get("cache_write_tokens"),
+        "reasoning_tokens": written_details.get("reasoning_tokens") if isinstance(written_details, dict) else None,
+        "cost": usage.get("cost"),
+    }
+
+
+def models(page: Any) -> list[ModelInfo]:
+    """The models of a list; who tells context and prices tells them each in a field of their own."""
+    rows = page.get("data") if isinstance(page, dict) else page
+    return [_model(row) for row in dicts(rows) if texts(row.get("id"))]
+
+
+def _model(row: dict[str, Any]) -> ModelInfo:
+    windows = (whole(row.get(name)) for name in
+               ("context_length", "context_window", "max_model_len", "max_context_length"))
+    meta = row.get("meta")
+    trained = whole(meta.get("n_ctx_train")) if isinstance(meta, dict) else None
+    prices = row.get("pricing")
+    asked = prices if isinstance(prices, dict) else {}
+    return ModelInfo(
+        row["id"], texts(row.get("name")) or texts(row.get("display_name")),
+        next((window for window in windows if window), trained),
+        price(asked.get("prompt")), price(asked.get("completion")), whole(row.get("created")),
+    )
+
+
+PROTOCOL = Protocol(path, headers, body, wire.sse, read, "/models", models)

@@ -1,0 +1,266 @@
+"""The only door to httpx: one request, its body in chunks, with a deadline that only text moves."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from urllib.parse import urlsplit
+
+import httpx
+
+from llmrepl.errors import WrongUse
+from llmrepl.providers.errors import KEPT, ProviderFailure, Site, refused
+from llmrepl.providers.proxy import proxy_for
+from llmrepl.providers.transport import frames as wire
+
+_ERROR_LIMIT = 64 * 1024
+_ERROR_SECONDS = 10.0
+_UNPACKED_LIMIT = 1024 * 1024 * 1024
+_SLICE = 0.2
+_SUSPENDED = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """How to reach servers; times in seconds.
+
+    `environ` is the real environment, of which HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY and SSL_CERT_FILE are
+    obeyed. `transport` replaces the network in tests.
+    """
+
+    connect_timeout: float = 10.0
+    first_token_timeout: float = 300.0
+    idle_timeout: float = 60.0
+    allow_http: bool = False
+    environ: Mapping[str, str] = field(default_factory=dict, repr=False)
+    transport: httpx.BaseTransport | None = None
+
+
+class Deadline:
+    """Shuts a connection down when its time is over, from a thread of its own, so that a blocked read ends.
+
+    httpx's read timeout counts bytes, and a server can send bytes for ever without a word of text. A time in which
+    the whole process was suspended does not count.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.expired = False
+        self.seconds = seconds
+        self._at = time.monotonic() + seconds
+        self._socket: socket.socket | None = None
+        self._over = threading.Event()
+        threading.Thread(target=self._watch, name="deadline", daemon=True).start()
+
+    def guard(self, connection: socket.socket) -> None:
+        """From now on this is the connection to shut down."""
+        self._socket = connection
+
+    def extend(self, seconds: float) -> None:
+        """Begin to count anew."""
+        self.seconds = seconds
+        self._at = time.monotonic() + seconds
+
+    def end(self) -> None:
+        """Stop counting."""
+        self._over.set()
+
+    def _watch(self) -> None:
+        while (left := self._at - time.monotonic()) > 0:
+            asleep, before = min(left, _SLICE), time.monotonic()
+            if self._over.wait(asleep):
+                return
+            overslept = time.monotonic() - before - asleep
+            if overslept > _SUSPENDED:
+                self._at += overslept
+        self.expired = True
+        if self._socket is not None:
+            with contextlib.suppress(OSError):
+                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)  # an SSLSocket's own would wait for the reader
+
+
+class Exchange:
+    """A request that was answered with 200: the body, and the deadline to extend when text came."""
+
+    def __init__(self, response: httpx.Response, deadline: Deadline, idle: float, site: Site) -> None:
+        self._response = response
+        self._deadline = deadline
+        self._idle = idle
+        self._site = site
+        self._alive = False
+
+    def alive(self) -> None:
+        """Text came: the idle time begins anew."""
+        self._alive = True
+        self._deadline.extend(self._idle)
+
+    def chunks(self) -> Iterator[bytes]:
+        """The body, unpacked if the server packed it. Raises ProviderFailure when the connection or the time ends."""
+        packing = self._response.headers.get("content-encoding", "identity").strip().lower()
+        if packing in ("gzip", "x-gzip"):
+            return wire.gunzip(self._raw(), _UNPACKED_LIMIT)
+        if packing not in ("identity", ""):
+            raise ProviderFailure(f"{self._site.vendor} packed its answer with '{packing}', unasked", "check base_url")
+        return self._raw()
+
+    def _raw(self) -> Iterator[bytes]:
+        try:
+            yield from self._response.iter_raw()
+        except httpx.HTTPError as error:
+            if not self._deadline.expired:
+                raise _dropped(error, self._site, begun=self._alive) from None
+        if self._deadline.expired:
+            raise _late(self._deadline, self._site, begun=self._alive)
+
+
+class Client:
+    """Sends requests, one at a time: no redirects, no cookies, no .netrc, each on a connection of its own.
+
+    Every request has its own connection because one that is closed at once when the reader stops is what makes a
+    server stop generating.
+    """
+
+    def __init__(self, network: Network, site: Site) -> None:
+        self._network = network
+        self._site = site
+        self._client: httpx.Client | None = None
+
+    def close(self) -> None:
+        """Let go of what the client holds."""
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+    @contextlib.contextmanager
+    def post(self, path: str, headers: Mapping[str, str], body: bytes, model: str) -> Iterator[Exchange]:
+        """Send JSON to base URL + `path`; the connection is closed when the block ends, however it ends.
+
+        Raises ProviderFailure for anything but 200 and for a connection that cannot be made.
+        """
+        sent = {**headers, "content-type": "application/json"}
+        with self._open("POST", path, sent, body, model, self._network.first_token_timeout) as exchange:
+            yield exchange
+
+    def get(self, path: str, headers: Mapping[str, str], *, seconds: float, limit: int) -> bytes:
+        """The body at base URL + `path`, of at most `limit` bytes and within `seconds`. Raises ProviderFailure."""
+        with self._open("GET", path, headers, None, "", seconds) as exchange:
+            return wire.gathered(exchange.chunks(), limit)
+
+    @contextlib.contextmanager
+    def _open(self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, model: str,
+              seconds: float) -> Iterator[Exchange]:
+        client = self._client = self._client or _httpx_client(self._network, self._site)
+        url = self._site.base_url + path
+        deadline = Deadline(seconds + self._network.connect_timeout)
+
+        def traced(name: str, info: Mapping[str, object]) -> None:
+            if name.endswith(("connect_tcp.complete", "start_tls.complete")):
+                stream = info["return_value"]
+                deadline.guard(stream.get_extra_info("socket"))  # type: ignore[attr-defined]  # httpcore.NetworkStream
+                deadline.extend(seconds)
+
+        try:
+            request = client.build_request(method, url, headers={**headers, "accept-encoding": "identity"},
+                                           content=body, extensions={"trace": traced} | _timeouts(self._network))
+            response = self._send(client, request, deadline)
+            try:
+                if response.status_code not in (200, 204):
+                    raise self._refusal(response, deadline, model)
+                yield Exchange(response, deadline, self._network.idle_timeout, self._site)
+            finally:
+                response.close()
+        finally:
+            deadline.end()
+
+    def _send(self, client: httpx.Client, request: httpx.Request, deadline: Deadline) -> httpx.Response:
+        try:
+            return client.send(request, stream=True)
+        except httpx.HTTPError as error:
+            if deadline.expired:
+                raise _late(deadline, self._site, begun=False) from None
+            raise _unreached(error, self._site, self._network) from None
+
+    def _refusal(self, response: httpx.Response, deadline: Deadline, model: str) -> ProviderFailure:
+        deadline.extend(_ERROR_SECONDS)
+        body = b""
+        with contextlib.suppress(httpx.HTTPError):
+            for chunk in response.iter_raw():
+                body += chunk
+                if len(body) > _ERROR_LIMIT:
+                    break
+        if response.headers.get("content-encoding", "").strip().lower() in ("gzip", "x-gzip"):
+            with contextlib.suppress(ProviderFailure):
+                body = b"".join(wire.gunzip((body,), _ERROR_LIMIT * 16))
+        return refused(self._site, model, response.status_code, response.headers, body[:_ERROR_LIMIT * 16],
+                       datetime.now(UTC))
+
+
+def _httpx_client(network: Network, site: Site) -> httpx.Client:
+    verify: ssl.SSLContext | bool = True
+    proxy = proxy_for(site.base_url, network.environ)
+    if site.base_url.startswith("http:") and proxy is None:
+        verify = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # trusts nobody, and is not needed: saves 30 ms of loading
+    elif network.environ.get("SSL_CERT_FILE"):
+        try:
+            verify = ssl.create_default_context(cafile=network.environ["SSL_CERT_FILE"])
+        except OSError:
+            raise WrongUse("SSL_CERT_FILE names no file of certificates", "correct it or unset it") from None
+    limits = httpx.Limits(max_keepalive_connections=0)
+    no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
+    return httpx.Client(verify=verify, proxy=proxy, limits=limits, transport=network.transport, trust_env=False,
+                        follow_redirects=False, cookies=no_cookies, headers={"user-agent": "llmrepl"})
+
+
+def _timeouts(network: Network) -> dict[str, object]:
+    """Only the connection has httpx's own timeout; what follows is the Deadline's."""
+    return {"timeout": httpx.Timeout(None, connect=network.connect_timeout).as_dict()}
+
+
+def _dropped(error: httpx.HTTPError, site: Site, *, begun: bool) -> ProviderFailure:
+    if begun:
+        return ProviderFailure(f"the connection to {site.vendor} broke in the middle of the reply", KEPT)
+    return ProviderFailure(f"{site.vendor} closed the connection before it answered", "try again", retry=True,
+                           worked=True)
+
+
+def _late(deadline: Deadline, site: Site, *, begun: bool) -> ProviderFailure:
+    if begun:
+        return ProviderFailure(f"{site.vendor} sent no text for {deadline.seconds:g} s", KEPT)
+    return ProviderFailure(f"{site.vendor} sent no text within {deadline.seconds:g} s", "try again, or another model",
+                           worked=True)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    seen: BaseException | None = error
+    while seen is not None:
+        yield seen
+        seen = seen.__cause__ or seen.__context__
+
+
+_CAUSES: tuple[tuple[type[BaseException], bool, str, str], ...] = (
+    (ssl.SSLCertVerificationError, False, "the certificate of {host} is not trusted, so nothing was sent",
+     "check base_url, or name your own authority's file in SSL_CERT_FILE"),
+    (ssl.SSLError, False, "no encrypted connection to {host} can be made", "check base_url and its port"),
+    (socket.gaierror, True, "the name {host} is not known", "check base_url and the network"),
+    (ConnectionRefusedError, True, "nothing answers at {host}", "start that server, or check base_url"),
+    (httpx.ConnectTimeout, True, "{host} did not take the connection within {seconds:g} s", "check the network"),
+    (httpx.ProxyError, False, "the proxy on the way to {host} refused", "check HTTPS_PROXY"),
+    (httpx.ConnectError, True, "{host} cannot be reached", "check base_url and the network"),
+    (httpx.LocalProtocolError, False, "the request to {host} could not be written", "check the key for odd characters"),
+)
+"""Why a request could not be sent: the cause, whether it is tried again, the sentence, what to do."""
+
+
+def _unreached(error: httpx.HTTPError, site: Site, network: Network) -> ProviderFailure:
+    causes = list(_causes(error))
+    for kind, retry, what, then in _CAUSES:
+        if any(isinstance(cause, kind) for cause in causes):
+            words = {"host": urlsplit(site.base_url).netloc, "seconds": network.connect_timeout}
+            return ProviderFailure(what.format(**words), then, retry=retry)
+    return _dropped(error, site, begun=False)

@@ -1,0 +1,156 @@
+"""A copy of a sessions directory at another place: only what changed is copied, and every copy is read back."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from llmrepl.errors import Damaged, NotSaved, WrongUse
+from llmrepl.formatting import safe_name
+from llmrepl.sessions.archive import trash as folders
+from llmrepl.sessions.archive.trash import ARCHIVE, TRASH
+from llmrepl.sessions.index import scan as listing
+from llmrepl.sessions.storage import session_file as codec
+from llmrepl.sessions.storage.journal import journal_of
+from llmrepl.sessions.storage.store import Store
+from llmrepl.system import files
+
+OLDER = "older"
+"""The folder beside a copy for earlier ones that have turns which the session has not any more."""
+
+_KEPT = re.compile(r"[^.].*\.json(\.gz)?(\.backup(-\d+)?)?", re.DOTALL)
+"""Sessions, and what `recover` keeps of damaged ones."""
+
+_TRIES = 5
+
+
+@dataclass(slots=True)
+class Backup:
+    """What was copied, or would be, as paths in the sessions directory; `same` files were there already.
+
+    `failed` could not be read, each with the reason; they keep the copy that they had.
+    """
+
+    copied: list[str] = field(default_factory=list)
+    same: int = 0
+    failed: list[tuple[str, str]] = field(default_factory=list)
+
+
+class _Content(NamedTuple):
+    data: bytes
+    mtime_ns: int
+
+
+def backup(
+    store: Store, target: Path, progress: Callable[[str, int, int], None], *, dry_run: bool = False
+) -> Backup:
+    """Copy the sessions of a store, its archive and its trash into the directory `target`, made if it is missing.
+
+    `target` is a sessions directory like any other, and nothing is removed from it. When this is interrupted the next
+    call goes on from there. Raises WrongUse if `target` is where the sessions are, NotSaved if it cannot be written.
+    """
+    _check(store.directory, target)
+    done = Backup()
+    names = sorted(_names(store.directory))
+    for number, name in enumerate(names, 1):
+        source, copy = store.directory / name, target / name
+        try:
+            content = None if _is_copied(source, copy) else _read(store, source)
+        except OSError as error:
+            done.failed.append((name, files.reason(error)))
+            continue
+        if content is None or _bytes(copy) == content.data:
+            done.same += 1
+        else:
+            if not dry_run:
+                _write(copy, content)
+            done.copied.append(name)
+        progress("copying sessions", number, len(names))
+    return done
+
+
+def _check(directory: Path, target: Path) -> None:
+    here, there = directory.resolve(), target.resolve()
+    if there == here or {here / ARCHIVE, here / TRASH} & {there, *there.parents}:
+        raise WrongUse(f"{safe_name(str(target))} is where the sessions are", "choose another directory")
+
+
+def _names(directory: Path) -> Iterator[str]:
+    """What is copied, as paths in the directory; not through a link."""
+    for folder in ("", ARCHIVE, TRASH):
+        place = directory / folder
+        if folder and place.is_symlink():
+            continue
+        try:
+            with os.scandir(place) as entries:
+                yield from (os.path.join(folder, entry.name) for entry in entries if _KEPT.fullmatch(entry.name))
+        except OSError:
+            continue
+
+
+def _is_copied(source: Path, copy: Path) -> bool:
+    """Whether the copy is of the same size and time, and no shell has the session open. Raises OSError."""
+    here, there = files.seen(source), files.seen(copy)
+    return here is not None and there is not None and here[2:] == there[2:] and not files.seen(journal_of(source))
+
+
+def _read(store: Store, source: Path) -> _Content:
+    """A session as it is now, with what a live shell has in its journal; a damaged one as it is. Raises OSError."""
+    journal = files.seen(journal_of(source))
+    for _ in range(_TRIES):
+        before, data = files.seen(source), files.read_regular(source, codec.MAX_BYTES)
+        if before and before == files.seen(source):
+            break
+    else:
+        raise OSError(errno.EBUSY, "it changes all the time", str(source))
+    if journal:
+        try:
+            session = store.read(source)
+            if session != codec.load(data):
+                return _Content(codec.dump(session), max(before[3], journal[3]))
+        except (Damaged, WrongUse, codec.Unreadable):
+            pass
+    return _Content(data, before[3])
+
+
+def _write(copy: Path, content: _Content) -> None:
+    """Put a copy in the place of the one that is there, which is kept if it says more. Raises NotSaved."""
+    try:
+        folders.made(copy.parent)
+        if _says_more(_bytes(copy), content.data):
+            folders.put_away(copy, OLDER)
+        files.write_atomic(copy, content.data, mtime_ns=content.mtime_ns)
+        if _bytes(copy) != content.data:
+            os.unlink(copy)
+            raise OSError(errno.EIO, "what was written reads back otherwise", str(copy))
+    except OSError as error:
+        what = f"the backup stopped at {safe_name(copy.name)}: {files.reason(error)}"
+        raise NotSaved(what, "mend that and run it again; it goes on from there") from error
+
+
+def _bytes(copy: Path) -> bytes | None:
+    try:
+        return files.read_regular(copy, codec.MAX_BYTES)
+    except OSError:
+        return None
+
+
+def _says_more(before: bytes | None, after: bytes) -> bool:
+    """Whether a session had turns that are not in what it is now."""
+    said, now = _said(before), _said(after)
+    return bool(said) and said != now[: len(said)]
+
+
+def _said(data: bytes | None) -> list[Any]:
+    """The messages of each turn in a file's bytes; none if there is no sound session."""
+    try:
+        turns = listing.decoded(data or b"").get("turns")
+    except (ValueError, RecursionError, zlib.error):
+        return []
+    return [turn.get("messages") for turn in turns if isinstance(turn, dict)] if isinstance(turns, list) else []

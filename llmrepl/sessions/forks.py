@@ -1,0 +1,62 @@
+"""The tree of sessions that were branched from one another, as their `meta.parent` says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from llmrepl.sessions.index import scan as listing
+from llmrepl.sessions.names import session_names
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """A session by its file name. `after` is the turn of `parent` it goes on from, 0 if that is not known.
+
+    `gone`: others say that it is their parent, but it is not in the directory.
+    """
+
+    name: str
+    turns: int = 0
+    title: str = ""
+    parent: str = ""
+    after: int = 0
+    gone: bool = False
+
+
+def read(directory: Path) -> Iterator[Branch]:
+    """All sessions in `directory` that can be read. Reads every file once."""
+    for name in session_names(directory):
+        row, data = listing.read(directory / name)
+        if data is not None:
+            parent, after = _parent(data.get("meta"))
+            yield Branch(name, row.turns, row.title, parent, after)
+
+
+def family(branches: Iterable[Branch], name: str) -> Iterator[tuple[int, Branch]]:
+    """The tree that `name` is in, from its root: how deep each session is, and the session. A circle is cut open."""
+    known = {branch.name: branch for branch in branches}
+    root, seen = name, {name}
+    while (known[root].parent if root in known else "") and known[root].parent not in seen:
+        root = known[root].parent
+        seen.add(root)
+    children: dict[str, list[Branch]] = {}
+    for branch in sorted(known.values(), key=lambda one: (one.after, one.name), reverse=True):
+        if branch.name != root:
+            children.setdefault(branch.parent, []).append(branch)
+    waiting = [(0, known.get(root) or Branch(root, gone=True))]
+    while waiting:
+        depth, branch = waiting.pop()
+        yield depth, branch
+        waiting += [(depth + 1, child) for child in children.pop(branch.name, [])]
+
+
+def _parent(meta: Any) -> tuple[str, int]:
+    """The parent's name and the turn in what a file says, which may be anything."""
+    parent = meta.get("parent") if isinstance(meta, dict) else None
+    if not isinstance(parent, dict) or not isinstance(parent.get("session"), str):
+        return "", 0
+    turn = parent.get("turn")
+    return parent["session"], turn if isinstance(turn, int) and turn > 0 else 0

@@ -1,0 +1,80 @@
+"""Conversations from elsewhere become sessions: each once, under a name made of its title."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from llmrepl.errors import Failure
+from llmrepl.sessions.archive.trash import ARCHIVE
+from llmrepl.sessions.importing.found import KNOWN, Found, Skipped, only_new
+from llmrepl.sessions.index import scan as listing
+from llmrepl.sessions.index.query import epoch_of
+from llmrepl.sessions.names import folded, name_of, session_names, without_ending
+from llmrepl.sessions.storage.store import Store
+
+
+@dataclass(slots=True)
+class Intake:
+    """What came of an import.
+
+    `taken` has the file name, the turns and the title of each conversation that is a session now, or would be;
+    `left_out` a title or a place, and what of it did not fit; `known` were sessions already. After `failure` nothing
+    more was read.
+    """
+
+    taken: list[tuple[str, int, str]] = field(default_factory=list)
+    left_out: list[tuple[str, str]] = field(default_factory=list)
+    known: int = 0
+    failure: Failure | None = None
+
+
+def take(store: Store, items: Iterable[Found | Skipped], now: datetime, *, dry_run: bool) -> Intake:
+    """Write what is new among `items` into the store, each before the next is read. Nothing is written twice.
+
+    Raises Failure as long as nothing was taken.
+    """
+    done = Intake()
+    places = (store.directory, store.directory / ARCHIVE)
+    paths = (place / name for place in places for name in session_names(place))
+    names = _Names(session_names(store.directory))
+    try:
+        for item in only_new(items, [origin for path in paths if (origin := listing.origin(path))]):
+            if isinstance(item, Found):
+                name = names.free(name_of(item.title) or _dated(item, now))
+                name = f"{name}.json" if dry_run else store.add(item.session, name).name
+                done.taken.append((name, len(item.session.turns), item.title))
+                done.left_out += [(item.title, note) for note in item.notes]
+            elif item.why == KNOWN:
+                done.known += 1
+            else:
+                done.left_out.append((item.where, f"left out: {item.why}"))
+    except Failure as failure:
+        if not done.taken:
+            raise
+        done.failure = failure
+    return done
+
+
+class _Names:
+    """Names that no session has: with a number where one has, without trying them all each time."""
+
+    def __init__(self, taken: Iterable[str]) -> None:
+        self._taken = {folded(without_ending(name)) for name in taken}
+        self._last: Counter[str] = Counter()
+
+    def free(self, name: str) -> str:
+        key = folded(name)
+        while True:
+            self._last[key] += 1
+            candidate = name if self._last[key] == 1 else f"{name}-{self._last[key]}"
+            if folded(candidate) not in self._taken:
+                self._taken.add(folded(candidate))
+                return candidate
+
+
+def _dated(item: Found, now: datetime) -> str:
+    begun = datetime.fromtimestamp(epoch_of(item.session.created_at, now.timestamp()))
+    return f"session_{begun:%Y%m%d_%H%M%S}"

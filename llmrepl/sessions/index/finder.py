@@ -1,0 +1,145 @@
+"""What a directory of sessions holds, from the index; from the files themselves where there can be no index."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
+
+from llmrepl.sessions.index import scan as listing
+from llmrepl.sessions.index.full_text import Progress
+from llmrepl.sessions.index.index import Index
+from llmrepl.sessions.index.query import Filters, Found, Row, arranged
+from llmrepl.sessions.index.schema import Unusable
+from llmrepl.sessions.index.search import Hit, hits
+from llmrepl.sessions.stats import Sums, by_model
+
+SAMPLE = 200
+"""So many sessions with a text in them tell how common it is."""
+
+COMMON = 0.05
+"""A text that a larger share of the sessions has is found sooner by looking into the newest ones."""
+
+PEEK = 500
+"""How many are looked into before it is asked which ones have the text."""
+
+TRIGRAM = 3
+"""Of a shorter text it takes longer to ask where it is than to look into the newest sessions first."""
+
+QUICK_SECONDS = 0.03
+SHARE = 100
+MOST_SECONDS = 30.0
+"""A check of the files that took longer than QUICK_SECONDS is not repeated for SHARE times as long as it took, at most
+for MOST_SECONDS, unless files came, went or were replaced."""
+
+
+class Catalog:
+    """`index` and who is told how far it is; `monotonic` is a clock in seconds."""
+
+    def __init__(self, index: Index, progress: Progress, monotonic: Callable[[], float]) -> None:
+        self._index = index
+        self._progress = progress
+        self._monotonic = monotonic
+        self._checked: dict[Path, tuple[int, float, float]] = {}
+
+    def find(
+        self,
+        directory: Path,
+        filters: Filters,
+        sort: str = "date",
+        limit: int | None = None,
+        contains: str | None = None,
+    ) -> Found:
+        """The sessions that `filters` let through, as query.arranged has them, at most `limit`; those with `contains`
+        in a message only, if that is given."""
+        try:
+            self._index.refresh(directory, self._progress, texts=contains is not None)
+            with self._index.unchanged():
+                rows = self._containing(directory, filters, sort, contains)
+                return Found(list(islice(rows, limit)), self._index.damaged(directory))
+        except Unusable:
+            every = list(listing.rows(directory, contains))
+        sound = arranged((row for row in every if not row.damaged), filters, sort, limit)
+        return Found(sound, sorted((row for row in every if row.damaged), key=lambda row: row.name))
+
+    def search(self, directory: Path, wanted: str, filters: Filters, limit: int | None = None) -> list[Hit]:
+        """At most `limit` messages with `wanted` in them, whatever its case, those of the newest session first."""
+        try:
+            if not self._just_checked(directory):
+                self._check(directory)
+            with self._index.unchanged():
+                return list(islice(self._hits(directory, wanted, filters), limit))
+        except Unusable:
+            rows = arranged((row for row in listing.rows(directory) if not row.damaged), filters)
+            return list(islice((hit for row in rows for hit in _hits_in(directory, row, wanted)), limit))
+
+    def totals(self, directory: Path, filters: Filters) -> dict[str, Sums]:
+        """What the sessions that `filters` let through come to, for each model."""
+        if filters.tag is not None or filters.system_contains is not None:
+            return by_model(self.find(directory, filters).rows)
+        try:
+            self._index.refresh(directory, self._progress)
+            return self._index.sums(directory, filters)
+        except Unusable:
+            return by_model(row for row in listing.rows(directory) if not row.damaged and filters.match(row))
+
+    def close(self) -> None:
+        """Let go of the index."""
+        self._index.close()
+
+    def _containing(self, directory: Path, filters: Filters, sort: str, contains: str | None) -> Iterator[Row]:
+        ids = self._index.matching(contains) if contains is not None else None
+        for id, row in self._index.rows(directory, filters, sort, ids):
+            told = contains is None or (ids is not None and id is not None)
+            if told or listing.read_row(directory / row.name, contains):
+                yield row
+
+    def _hits(self, directory: Path, wanted: str, filters: Filters) -> Iterator[Hit]:
+        """The hits; of a text that is common the newest sessions are read before all that have it are known."""
+        sample = self._index.matching(wanted, SAMPLE, nearly=True) if len(wanted) >= TRIGRAM else None
+        common = len(wanted) < TRIGRAM or (sample is not None and _share(sample) > COMMON)
+        seen: set[str] = set()
+        if common:
+            for _, row in islice(self._index.rows(directory, filters), PEEK):
+                seen.add(row.name)
+                yield from _hits_in(directory, row, wanted)
+            if len(seen) < PEEK:
+                return
+        some = self._index.matching(wanted, nearly=True) if common or len(sample or ()) == SAMPLE else sample
+        for _, row in self._index.rows(directory, filters, ids=some):
+            if row.name not in seen:
+                yield from _hits_in(directory, row, wanted)
+
+    def _just_checked(self, directory: Path) -> bool:
+        changed, when, seconds = self._checked.get(directory, (0, 0.0, 0.0))
+        if not changed or seconds < QUICK_SECONDS or changed != _changed(directory):
+            return False
+        return self._monotonic() - when < min(seconds * SHARE, MOST_SECONDS)
+
+    def _check(self, directory: Path) -> None:
+        changed, began = _changed(directory), self._monotonic()
+        self._index.refresh(directory, self._progress)
+        seconds = self._monotonic() - began
+        self._index.refresh(directory, self._progress, texts=True)
+        self._checked[directory] = (changed, self._monotonic(), seconds)
+
+
+def _share(sample: list[int]) -> float:
+    """How many of the sessions have a text, if these are the numbers of the first SAMPLE that do."""
+    return SAMPLE / (sample[-1] - sample[0] + 1) if len(sample) == SAMPLE else 0.0
+
+
+def _hits_in(directory: Path, row: Row, wanted: str) -> Iterator[Hit]:
+    _, data = listing.read(directory / row.name)
+    for hit in hits(row.name, data, wanted) if data else ():
+        hit.epoch = row.epoch
+        yield hit
+
+
+def _changed(directory: Path) -> int:
+    """When a file last came into the directory, went or was replaced, in ns; 0 if that cannot be told."""
+    try:
+        return os.stat(directory).st_mtime_ns
+    except OSError:
+        return 0

@@ -1,0 +1,78 @@
+"""The rows of a directory, read from the files themselves: slow for many, but always right."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from llmrepl.sessions.index import search
+from llmrepl.sessions.index.query import Row, row_of
+from llmrepl.sessions.names import session_names
+from llmrepl.system import files
+
+MAX_BYTES = 1 << 30
+
+
+def rows(directory: Path, contains: str | None = None) -> Iterator[Row]:
+    """A row for each session in `directory`, a damaged or unreadable one with its reason.
+
+    `contains` leaves out those in which no message has this text, whatever its case.
+    """
+    for name in session_names(directory):
+        row = read_row(directory / name, contains)
+        if row:
+            yield row
+
+
+def read_row(path: Path, contains: str | None = None) -> Row | None:
+    """The row of one file, None if it does not contain `contains`."""
+    row, data = read(path)
+    return row if contains is None or data is None or search.contains(data, contains) else None
+
+
+def read(path: Path) -> tuple[Row, dict[str, Any] | None]:
+    """The row of one file and the JSON data in it, None if it is damaged.
+
+    Nothing in the file can make this fail, and it never waits for a fifo.
+    """
+    try:
+        status = os.stat(path, follow_symlinks=False)
+        if not stat.S_ISREG(status.st_mode):
+            return Row(path.name, damaged="not a regular file"), None
+        data = decoded(files.read_regular(path, MAX_BYTES))
+    except OSError as error:
+        return Row(path.name, damaged=files.reason(error)), None
+    except (ValueError, RecursionError, zlib.error):
+        return Row(path.name, epoch=status.st_mtime, damaged="not a whole session"), None
+    if not isinstance(data.get("model"), str) or not isinstance(data.get("turns"), list):
+        return Row(path.name, epoch=status.st_mtime, damaged="not a session"), None
+    return row_of(path.name, data, status.st_mtime), data
+
+
+def decoded(raw: bytes) -> dict[str, Any]:
+    """The JSON object in a file's bytes, plain or gzip. Raises ValueError, RecursionError or zlib.error."""
+    if raw.startswith(b"\x1f\x8b"):
+        unpacker = zlib.decompressobj(wbits=31)
+        raw = unpacker.decompress(raw, MAX_BYTES)
+        if not unpacker.eof:
+            raise ValueError("cut off")
+    data = json.loads(raw.decode("utf-8-sig"))
+    if not isinstance(data, dict):
+        raise ValueError("not an object")
+    return data
+
+
+def origin(path: Path) -> tuple[str, str] | None:
+    """The source and the id there of a session that was imported, None for any other file."""
+    try:
+        meta = decoded(files.read_regular(path, MAX_BYTES)).get("meta")
+    except (OSError, ValueError, RecursionError, zlib.error):
+        return None
+    found = meta.get("origin") if isinstance(meta, dict) else None
+    source, id = (found.get("source"), found.get("id")) if isinstance(found, dict) else (None, None)
+    return (source, id) if isinstance(source, str) and isinstance(id, str) else None

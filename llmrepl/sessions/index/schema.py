@@ -1,0 +1,91 @@
+"""The file of the index: opening it, its tables, and what happens to one that is damaged or of another version."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from llmrepl.system.files import private_mkdir
+
+VERSION = 3
+
+_SCHEMA = f"""
+CREATE TABLE directories (id INTEGER PRIMARY KEY, path BLOB NOT NULL UNIQUE, state BLOB);
+CREATE TABLE sessions (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, directory INTEGER NOT NULL, name BLOB NOT NULL, size INTEGER NOT NULL,
+  mtime_ns INTEGER NOT NULL, damaged INTEGER NOT NULL, searchable INTEGER NOT NULL DEFAULT 0, epoch REAL NOT NULL,
+  model BLOB NOT NULL, turns INTEGER NOT NULL, tokens INTEGER NOT NULL, cost REAL NOT NULL, unpriced INTEGER NOT NULL,
+  facts TEXT NOT NULL
+);
+CREATE UNIQUE INDEX by_name ON sessions (directory, name);
+CREATE INDEX by_state ON sessions (directory, name, size, mtime_ns);
+CREATE INDEX by_date ON sessions (directory, damaged, epoch DESC, name);
+CREATE INDEX to_sum ON sessions (directory, damaged, model, tokens, turns, cost, unpriced);
+CREATE INDEX to_search ON sessions (directory) WHERE NOT damaged AND NOT searchable;
+CREATE VIRTUAL TABLE texts USING fts5 (text, content = '', columnsize = 0, tokenize = 'trigram case_sensitive 1');
+INSERT INTO texts (texts, rank) VALUES ('hashsize', {64 << 20});
+CREATE VIRTUAL TABLE trigrams USING fts5vocab (texts, row);
+CREATE TABLE filled (texts INTEGER NOT NULL);
+INSERT INTO filled VALUES (0);
+PRAGMA user_version = {VERSION};
+"""
+
+
+class Unusable(Exception):
+    """The index cannot be used now: the files have to be read."""
+
+
+@contextmanager
+def writing(db: sqlite3.Connection) -> Iterator[None]:
+    """A transaction that writes: all of it is kept, or nothing."""
+    db.execute("BEGIN IMMEDIATE")
+    with db:
+        yield
+
+
+def open_index(path: Path) -> sqlite3.Connection:
+    """The index file with its tables; one that is damaged or of another version is replaced by an empty one."""
+    private_mkdir(path.parent)
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+    db = sqlite3.connect(path, timeout=1.0, isolation_level=None)
+    try:
+        db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -65536;")
+        if _version(db) == 0:
+            _create(db)
+        if _version(db) == VERSION:
+            return db
+        db.close()
+        _unlink(path)
+    except sqlite3.OperationalError:  # locked, full, read-only: not damaged
+        db.close()
+        raise
+    except sqlite3.DatabaseError:
+        db.close()
+        set_aside(path)
+    return open_index(path)
+
+
+def _version(db: sqlite3.Connection) -> int:
+    return int(db.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _create(db: sqlite3.Connection) -> None:
+    """Make the tables, unless another process was quicker."""
+    with writing(db):
+        if _version(db) == 0:
+            for statement in _SCHEMA.split(";"):
+                db.execute(statement)
+
+
+def set_aside(path: Path) -> None:
+    """Move a damaged index to NAME.corrupt. Raises OSError."""
+    os.replace(path, path.with_name(f"{path.name}.corrupt"))
+    _unlink(path)
+
+
+def _unlink(path: Path) -> None:
+    for ending in ("", "-wal", "-shm"):
+        path.with_name(path.name + ending).unlink(missing_ok=True)

@@ -1,0 +1,136 @@
+"""Damaged session files: say where and why, and bring back what is in them."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from llmrepl.errors import Damaged
+from llmrepl.formatting import count, safe_name
+from llmrepl.sessions.model import ERROR, INTERRUPTED, Session, Turn
+from llmrepl.sessions.repair.salvage import Salvage, salvage, sound_texts
+from llmrepl.sessions.storage import session_file as codec
+from llmrepl.system import files
+
+NO_DATE = "1970-01-01T00:00:00"
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """What was brought back: the session, and in sentences what was lost."""
+
+    session: Session
+    lost: list[str]
+
+
+def recover(raw: bytes) -> Recovery | None:
+    """The session in damaged bytes with every turn that can be read, None if there is nothing of one. Pure."""
+    found = salvage(raw)
+    if found is None:
+        return None
+    lost = list(found.lost)
+    turns = [_turn(data, number in found.parts) for number, data in enumerate(found.turns, 1)]
+    kept = [turn for turn in turns if turn is not None]
+    if len(kept) < len(turns):
+        lost.append(f"{count(len(turns) - len(kept), 'turn')} without a message that can be read")
+    lost += [f"a part of turn {number}; what could be read of it is kept" for number in found.parts]
+    session = _session(found, kept)
+    session.recount()
+    return Recovery(session, lost)
+
+
+def recover_file(path: Path, *, dry_run: bool = False) -> Recovery | None:
+    """Mend the file at `path`; its bytes are kept beside it as `.backup`. None if it is sound, and left alone.
+
+    Raises Damaged if there is nothing to bring back, OSError if it cannot be read or written.
+    """
+    raw = files.read_regular(path, codec.MAX_BYTES)
+    try:
+        codec.load(raw)
+        return None
+    except codec.Unreadable:
+        recovery = recover(raw)
+    if recovery is None:
+        raise Damaged(f"nothing of a session can be read in {safe_name(path.name)}", "it was left as it is")
+    if not dry_run:
+        keep_backup(path)
+        target = path.with_name(path.name.removesuffix(".gz"))
+        files.write_atomic(target, codec.dump(recovery.session))
+        if target != path:
+            os.unlink(path)  # its bytes are in the backup
+    return recovery
+
+
+def keep_backup(path: Path) -> Path:
+    """A second name for the bytes of `path`: `NAME.json.backup`, or `.backup-2` and so on. Raises OSError."""
+    number = 1
+    while True:
+        backup = path.with_name(f"{path.name}.backup" + ("" if number == 1 else f"-{number}"))
+        try:
+            files.write_atomic(backup, files.read_regular(path, codec.MAX_BYTES), must_not_exist=True)
+            return backup
+        except FileExistsError:
+            number += 1
+
+
+def _session(found: Salvage, turns: list[Turn]) -> Session:
+    head = sound_texts(found.head)
+    known = {"model": str, "system": str, "created_at": str, "meta": dict}
+    for key, kind in known.items():
+        if key in head and not isinstance(head[key], kind):
+            head.pop(key)
+    head.pop("usage_totals", None)
+    first = next((turn.created_at for turn in turns if turn.created_at), NO_DATE)
+    data = {"model": "unknown", "system": None, "created_at": first, **head, "turns": turns}
+    return Session.model_validate(data)
+
+
+def _turn(data: dict[str, Any], part: bool) -> Turn | None:
+    """A turn from whatever was read: what has the wrong type is left out, never the turn for it."""
+    data = sound_texts(data)
+    messages = [mended for message in _list(data.get("messages")) if (mended := _message(message))]
+    if not messages:
+        return None
+    turn: dict[str, Any] = {**data, "messages": messages}
+    if not isinstance(turn.get("usage"), dict):
+        turn.pop("usage", None)
+    else:
+        turn["usage"] = {key: value for key, value in turn["usage"].items() if _fits(key, value)}
+    for key in ("latency_ms", "cost_estimate"):
+        if key in turn and not (turn[key] is None or _number(turn[key])):
+            turn.pop(key)
+    for key, kind in (("created_at", str), ("answered_by", str), ("finish_reason", str), ("undone", bool)):
+        if key in turn and not isinstance(turn[key], kind):
+            turn.pop(key)
+    if part and not turn.get("finish_reason"):
+        turn["finish_reason"] = INTERRUPTED if any(m["role"] == "assistant" for m in messages) else ERROR
+    return Turn.model_validate(turn)
+
+
+def _message(message: object) -> dict[str, Any] | None:
+    if not isinstance(message, dict):
+        return None
+    content = message.get("content")
+    if isinstance(content, bool | int | float):
+        content = str(content)
+    if not isinstance(content, str | list):
+        return None
+    role = message.get("role")
+    return {**message, "role": role if isinstance(role, str) else "user", "content": content}
+
+
+def _fits(key: str, value: object) -> bool:
+    counts = ("prompt_tokens", "completion_tokens", "total_tokens", "cached_tokens", "reasoning_tokens")
+    if key in counts:
+        return value is None or (isinstance(value, int) and not isinstance(value, bool))
+    return key != "estimated" or isinstance(value, bool)
+
+
+def _number(value: object) -> bool:
+    return isinstance(value, float) or (isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1 << 53)
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []

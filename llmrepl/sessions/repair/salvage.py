@@ -1,0 +1,251 @@
+"""What can be read of a damaged session file: every turn that is whole in its bytes, and parts of those that are not.
+
+Works in time linear in the size: turns are read one by one with Python's own JSON reader, and only a turn that it
+refuses is read tolerantly. Pure.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from llmrepl.sessions.repair.json_location import too_deep
+from llmrepl.sessions.repair.lenient_json import DEEPEST, Tolerant, joined
+from llmrepl.sessions.storage.session_file import MAX_BYTES
+
+_TURNS = re.compile(r'"turns"\s*:\s*\[')
+_TURN = re.compile(r'\{\s*"messages"\s*:')
+_MARK = re.compile(r"^([<=>])\1{6}[^\n]*\n?", re.MULTILINE)
+_MOST_REFUSED = 1000
+"""After so many turns that Python's own reader refused it is not asked again: each refusal counts lines or levels."""
+_ENCODINGS = (
+    (b"\xff\xfe\0\0", "utf-32"), (b"\0\0\xfe\xff", "utf-32"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"),
+)
+
+
+def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object in which a key may stand twice: the longer of two lists counts, else the last value."""
+    data: dict[str, Any] = {}
+    for key, value in pairs:
+        old = data.get(key)
+        if not (isinstance(old, list) and isinstance(value, list) and len(old) > len(value)):
+            data[key] = value
+    return data
+
+
+def _finite(digits: str) -> float | None:
+    number = float(digits)
+    return None if abs(number) == float("inf") else number
+
+
+_reader = json.JSONDecoder(
+    strict=False, parse_constant=lambda word: None, parse_float=_finite, object_pairs_hook=_pairs
+)
+
+
+@dataclass
+class Salvage:
+    """One reading of a damaged file: `head` are the keys beside the turns, `turns` as JSON data.
+
+    `parts` are the numbers (from 1) of turns of which something is missing; `lost` says in sentences what is.
+    """
+
+    head: dict[str, Any] = field(default_factory=dict)
+    turns: list[dict[str, Any]] = field(default_factory=list)
+    parts: list[int] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
+    end: int = 0
+    refused: int = 0
+
+    @property
+    def whole(self) -> int:
+        """How many turns are whole."""
+        return len(self.turns) - len(self.parts)
+
+
+def salvage(raw: bytes) -> Salvage | None:
+    """The best reading of `raw`, None if there is nothing of a session in it."""
+    text, lost = readable(raw)
+    readings = [reading for side in _sides(text) for reading in _readings(side)]
+    if not readings:
+        return None
+    best = max(readings, key=lambda reading: (reading.whole, len(reading.turns)))
+    best.lost = lost + best.lost
+    _keep_others(best, [turn for other in readings if other is not best for turn in other.turns])
+    return best
+
+
+def _sides(text: str) -> list[str]:
+    """The versions of a text that a merge left with conflict marks in it, or the text."""
+    ours: list[str] = []
+    theirs: list[str] = []
+    at, state = 0, ""
+    for mark in _MARK.finditer(text):
+        if mark[1] != {"": "<", "<": "=", "=": ">"}[state]:
+            continue
+        for side, skipped in ((ours, "="), (theirs, "<")):
+            if state != skipped:
+                side.append(text[at : mark.start()])
+        at, state = mark.end(), mark[1].replace(">", "")
+    return [text] if not at else ["".join([*side, text[at:]]) for side in (ours, theirs)]
+
+
+def readable(raw: bytes) -> tuple[str, list[str]]:
+    """The text of `raw`, whatever packing and encoding, and what was lost in making it text."""
+    lost: list[str] = []
+    if raw.startswith(b"\x1f\x8b"):
+        raw, cut = _unpacked(raw)
+        lost += ["the gzip data is damaged; what could be unpacked was used"] if cut else []
+    encoding = next((name for mark, name in _ENCODINGS if raw.startswith(mark)), "utf-8-sig")
+    if encoding == "utf-8-sig" and raw[:4].count(0) >= 2 and b"{" in raw[:4]:
+        encoding = "utf-16-le" if raw[:1] == b"{" else "utf-16-be"
+    text = raw.decode(encoding, "replace")
+    bad = text.count("\ufffd") - (raw.count("\ufffd".encode()) if encoding == "utf-8-sig" else 0)
+    if bad > 0:
+        lost.append(f"{bad} places that were not text; each now holds U+FFFD")
+    return text, lost
+
+
+def _unpacked(raw: bytes) -> tuple[bytes, bool]:
+    unpacker = zlib.decompressobj(wbits=31)
+    out: list[bytes] = []
+    block = 1 << 16
+    size = 0
+    for at in range(0, len(raw), block):
+        try:
+            piece = unpacker.decompress(raw[at : at + block], MAX_BYTES - size)
+        except zlib.error:
+            return b"".join(out), True
+        out.append(piece)
+        size += len(piece)
+        if unpacker.eof or size >= MAX_BYTES:
+            break
+    return b"".join(out), not unpacker.eof or bool(unpacker.unused_data.strip(b"\0"))
+
+
+def _readings(text: str) -> list[Salvage]:
+    """A reading for each list of turns in `text`; turns outside of any are one more."""
+    readings: list[Salvage] = []
+    at = 0
+    while found := _TURNS.search(text, at):
+        reading = _reading(text, at, found)
+        _strays(text, at, found.start(), readings)
+        readings.append(reading)
+        at = max(reading.end, found.end())
+    _strays(text, at, len(text), readings)
+    return [reading for reading in readings if reading.turns or "model" in reading.head]
+
+
+def _strays(text: str, start: int, end: int, readings: list[Salvage]) -> None:
+    """Turns that stand outside of a list: what a longer file left behind a shorter one that was written over it."""
+    if found := _TURN.search(text, start, end):
+        stray = Salvage()
+        stray.end = _take_turns(text, found.start(), end, stray)
+        readings.append(stray)
+
+
+def _reading(text: str, start: int, found: re.Match[str]) -> Salvage:
+    reading = Salvage()
+    opening = text.rfind('"model"', start, found.start())
+    brace = text.rfind("{", start, opening if opening >= 0 else found.start())
+    before = Tolerant(text, brace if brace >= 0 else found.start(), found.start())
+    reading.head = before.value if isinstance(before.value, dict) else {}
+    end = _take_turns(text, found.end(), len(text), reading)
+    following = _TURNS.search(text, end)
+    tail = Tolerant("{" + text[end : following.start() if following else len(text)].lstrip(" \r\n\t,"), 0, 1 << 62)
+    rest = tail.value if isinstance(tail.value, dict) else {}
+    reading.head = {key: value for key, value in {**rest, **reading.head}.items() if key != "turns"}
+    reading.end = end
+    return reading
+
+
+class _Starts:
+    """Where turns begin in a text up to `end`; asked for places that only grow, it looks at each character once."""
+
+    def __init__(self, text: str, end: int) -> None:
+        self._text = text
+        self._end = end
+        self._next = -1
+
+    def after(self, at: int) -> int:
+        """The first one from `at` on, or the end."""
+        if self._next < at:
+            found = _TURN.search(self._text, at, self._end)
+            self._next = found.start() if found else self._end
+        return self._next
+
+
+def _take_turns(text: str, at: int, end: int, reading: Salvage) -> int:
+    """Read turns from `at` on until the list is closed or no more come; where that is."""
+    starts = _Starts(text, end)
+    while True:
+        while at < end and text[at] in " \t\r\n,\0":
+            at += 1
+        if at >= end or text[at] == "]":
+            return min(at + 1, end)
+        if text[at] == '"' and starts.after(at) == end:  # the next key: the list was never closed
+            return at
+        at = _take_one(text, at, end, reading, starts)
+
+
+def _take_one(text: str, at: int, end: int, reading: Salvage, starts: _Starts) -> int:
+    value, stop = None, at
+    if reading.refused < _MOST_REFUSED:
+        try:
+            value, stop = _reader.raw_decode(text, at)
+        except (ValueError, RecursionError):
+            reading.refused += 1
+    if isinstance(value, dict) and too_deep(value, DEEPEST):
+        value, stop = None, at
+    if isinstance(value, dict) and isinstance(value.get("messages"), list) and stop <= end:
+        reading.turns.append(value)
+        return stop
+    limit = starts.after(at + 1)
+    if value is not None and stop <= limit:  # whole, but no turn
+        reading.lost.append(f"something after turn {len(reading.turns)} that is not a turn")
+        return stop
+    part = Tolerant(text, at, limit)
+    if isinstance(part.value, dict) and part.value.get("messages"):
+        reading.turns.append(part.value)
+        reading.parts.append(len(reading.turns))
+        return limit if limit < end else max(part.stopped, at + 1)
+    reading.lost.append(f"{limit - at:,} characters after turn {len(reading.turns)}")
+    return limit
+
+
+def _keep_others(best: Salvage, others: list[dict[str, Any]]) -> None:
+    """Append turns that only another version in the file has, out of the context."""
+    known = {_key(turn) for turn in best.turns}
+    before = len(best.turns)
+    for turn in others:
+        if (key := _key(turn)) not in known:
+            known.add(key)
+            best.turns.append({**turn, "undone": True})
+    if len(best.turns) > before:
+        best.lost.append("turns of another version in the file are kept at its end, out of the context")
+
+
+def _key(turn: dict[str, Any]) -> str:
+    return json.dumps(turn.get("messages"), sort_keys=True, default=str)
+
+
+def sound_texts(value: Any) -> Any:
+    """JSON data with every text in it made sound: no halves of surrogate pairs."""
+    if isinstance(value, str):
+        return joined(value)
+    if isinstance(value, list):
+        return [sound_texts(item) for item in value]
+    if isinstance(value, dict):
+        return {joined(str(key)): sound_texts(item) for key, item in value.items()}
+    return value
+
+
+def turn_places(text: str) -> Iterator[int]:
+    """Where each turn begins in a text that is sound JSON."""
+    if found := _TURNS.search(text):
+        for turn in _TURN.finditer(text, found.end()):
+            yield turn.start()

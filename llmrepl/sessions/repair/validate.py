@@ -1,0 +1,98 @@
+"""What the commands do with damaged files and with secrets in sound ones, file by file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from llmrepl.errors import NotSaved, WrongUse
+from llmrepl.formatting import safe_name
+from llmrepl.sessions import secrets
+from llmrepl.sessions.model import Message, Session, Turn, title_of
+from llmrepl.sessions.repair.recover import Recovery, recover_file
+from llmrepl.sessions.secrets import Secret
+from llmrepl.sessions.storage import session_file as codec
+from llmrepl.sessions.storage.store import Store
+from llmrepl.system import files
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Why a file is no session; `line` and `column` count from 1, 0 where there is no one place."""
+
+    reason: str
+    line: int = 0
+    column: int = 0
+
+
+def problems(path: Path) -> list[Problem]:
+    """What is wrong with the file at `path`; nothing if it can be loaded."""
+    try:
+        codec.load(files.read_regular(path, codec.MAX_BYTES))
+    except codec.Unreadable as why:
+        return [Problem(why.reason, why.line, why.column)]
+    except OSError as error:
+        return [Problem(files.reason(error))]
+    return []
+
+
+def recover(path: Path, *, dry_run: bool) -> Recovery | None:
+    """Mend a file, see repair.recover_file. Raises Failure."""
+    try:
+        return recover_file(path, dry_run=dry_run)
+    except OSError as error:
+        shown = safe_name(path.name)
+        raise NotSaved(f"{shown} cannot be mended: {files.reason(error)}", "nothing was changed") from error
+
+
+def found_secrets(path: Path) -> list[tuple[int, Secret]]:
+    """The secrets in a sound session, each with the number of its turn (0 for the system prompt)."""
+    try:
+        session = codec.load(files.read_regular(path, codec.MAX_BYTES))
+    except (codec.Unreadable, OSError):
+        return []
+    texts = [(0, session.system or "")]
+    texts += [(n, message.text) for n, turn in enumerate(session.turns, 1) for message in turn.messages]
+    return [(number, secret) for number, text in texts for secret in secrets.find(text)]
+
+
+def mask(path: Path, store: Store) -> None:
+    """Replace the secrets in a session file. Raises Failure; one that another shell has open is InUse."""
+    if path.name.endswith(".gz"):
+        raise WrongUse(f"{safe_name(path.name)} is compressed", "restore it first")
+    keeper = store.open(path, beside=False)
+    try:
+        masked_session(keeper.session)
+        keeper.rewrite()
+    finally:
+        keeper.release()
+
+
+def masked_session(session: Session) -> None:
+    """Mask every text of a session in place."""
+    if session.system:
+        session.system = secrets.mask(session.system)[0]
+    first = session.turns[0].said("user") if session.turns else ""
+    for turn in session.turns:
+        masked_turn(turn)
+    if session.title and secrets.find(first):  # of which the title may hold the beginning
+        session.set_meta("title", title_of(secrets.mask(first)[0]))
+
+
+def masked_turn(turn: Turn) -> None:
+    """Mask every text of a turn in place."""
+    for message in turn.messages:
+        message.content = _masked(message)
+
+
+def _masked(message: Message) -> str | list[object] | None:
+    if isinstance(message.content, str):
+        return secrets.mask(message.content)[0]
+    if isinstance(message.content, list):
+        return [
+            {**part, "text": secrets.mask(part["text"])[0]}
+            if isinstance(part, dict) and isinstance(part.get("text"), str) else part
+            for part in message.content
+        ]
+    return message.content
+

@@ -1,0 +1,41 @@
+"""Claiming a name that no session has, so that no other shell gets it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from llmrepl.errors import InUse, WrongUse
+from llmrepl.formatting import safe_name
+from llmrepl.sessions.storage.journal import Journal, journal_of
+
+
+def claim_beside(path: Path, *, first: bool = False) -> tuple[Path, Journal]:
+    """A free name beside `path`, NAME-2 and so on (with `first`, `path` itself if it is free), and its journal."""
+    stem = path.name.removesuffix(".json")
+    number = 1 if first else 2
+    while True:
+        candidate = path if number == 1 else path.with_name(f"{stem}-{number}.json")
+        try:
+            return candidate, claim_free(candidate)
+        except WrongUse:
+            number += 1
+
+
+def claim_free(path: Path, *, besides: Path | None = None) -> Journal:
+    """The journal of a name that no session has, but for the compressed file `besides`. Raises WrongUse if one has."""
+    taken = WrongUse(f"a session {safe_name(path.name)} exists", "choose another name, or use --force")
+    packed = path.with_name(f"{path.name}.gz")
+    if os.path.lexists(path) or (packed != besides and os.path.lexists(packed)):
+        raise taken
+    try:
+        journal = Journal.claim(journal_of(path))
+    except InUse as error:
+        raise taken from error
+    if os.path.lexists(path):
+        journal.remove()
+        raise taken
+    if any("turn" in record for record in journal.records()[0]):  # left by a shell that died: not ours to empty
+        journal.release()
+        raise taken
+    return journal

@@ -1,0 +1,291 @@
+"""Keeps one open session on disk: every word goes to the journal first, the JSON follows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+from llmrepl.errors import InUse, NotSaved, WrongUse
+from llmrepl.formatting import safe_name
+from llmrepl.providers.base import Attachment
+from llmrepl.sessions.model import ERROR, Session, Turn, title_of
+from llmrepl.sessions.storage import session_file as codec
+from llmrepl.sessions.storage.completion import Reply
+from llmrepl.sessions.storage.journal import Journal, journal_of
+from llmrepl.sessions.storage.journal_records import fingerprint
+from llmrepl.sessions.storage.locking import claim_beside, claim_free
+from llmrepl.system import files
+from llmrepl.system.files import Seen
+
+CHEAP_BYTES = 256 * 1024
+"""Below this size the JSON is replaced after every turn; above, when the journal has grown past an eighth of it.
+
+So a turn costs about the same in a session of 10 turns and of 10,000: two small appends, and its share of a rewrite
+that happens once in a number of turns that grows with the session.
+"""
+
+
+class Keeper:
+    """An open session and its place on disk.
+
+    `path` is the JSON's (which may not be there yet), None when nothing is to be kept. `automatic` says that the
+    name was made by us. A write that fails raises NotSaved; the session in memory is right all the same, and the
+    next write tries again with everything that is missing.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        path: Path | None,
+        shield: Callable[[], AbstractContextManager[None]],
+        *,
+        automatic: bool = False,
+        journal: Journal | None = None,
+        raw: bytes | None = None,
+        seen: Seen | None = None,
+    ) -> None:
+        self.session = session
+        self.path = path
+        self.automatic = automatic
+        self.notes: list[str] = []
+        self._shield = shield
+        self._journal = journal
+        self._seen = seen
+        self._json_bytes = len(raw or b"")
+        self._base = fingerprint(raw)
+        self._dirty = False
+        self._behind = False
+        self._headed = raw is not None
+
+    @property
+    def name(self) -> str:
+        """The session's name as it is shown: the file name, or `(not kept)`."""
+        return self.path.name if self.path else "(not kept)"
+
+    @property
+    def unsaved(self) -> bool:
+        """Whether something is in memory only, because a write failed."""
+        return self._behind
+
+    @property
+    def _has_file(self) -> bool:
+        return bool(self.session.turns) or self._seen is not None
+
+    def begin(
+        self,
+        question: str,
+        created_at: str,
+        answered_by: str | None = None,
+        number: int | None = None,
+        images: Sequence[Attachment] = (),
+    ) -> int:
+        """Put the question on disk, as a new turn or in the place of turn `number`; return its number.
+
+        `answered_by` is the model where it is not the session's. Raises NotSaved; the turn is in the session even then.
+        """
+        turn = Turn.begun(question, created_at, answered_by, images)
+        if number is None:
+            number = self.session.add(turn)
+            if number == 1 and not self.session.title:
+                self.session.set_meta("title", title_of(turn.said("user")))
+                self._headed = False
+        else:
+            self.session.replace(number, turn)
+        if not self._headed:
+            self._keep({"head": self._head()}, f"turn {number}", durable=False)
+            self._headed = True
+        self._keep({"turn": number, "is": _data(turn), "open": True}, f"turn {number}")
+        return number
+
+    def grow(self, text: str) -> None:
+        """A piece of the reply that is streaming: on disk at most half a second later."""
+        if self._journal and not self._behind:
+            self._journal.grow(text)
+
+    def finish(self, number: int, reply: Reply) -> None:
+        """Put the finished turn on disk, durably, before it is acknowledged. Raises NotSaved."""
+        turn = self.session.turns[number - 1].finished(reply)
+        self.session.replace(number, turn)
+        self._keep({"turn": number, "is": _data(turn)}, f"turn {number}", settle=True)
+
+    def abandon(self, number: int) -> None:
+        """Close turn `number`, whose question was not sent, in memory."""
+        if number <= len(self.session.turns):
+            turn = self.session.turns[number - 1]
+            self.session.replace(number, turn.model_copy(update={"finish_reason": ERROR}))
+
+    def change(self, number: int, **values: Any) -> None:
+        """Set fields of turn `number`. Raises NotSaved."""
+        turn = self.session.turns[number - 1].model_copy(update=values)
+        self.session.replace(number, turn)
+        self._keep({"turn": number, "is": _data(turn)}, f"turn {number}")
+
+    def head(self, **values: Any) -> None:
+        """Set `model`, `system` or `meta`. A session that has no file is only changed in memory. Raises NotSaved."""
+        for key, value in values.items():
+            setattr(self.session, key, value)
+        if self._has_file:
+            self._keep({"head": values}, "the change")
+
+    def save(self) -> None:
+        """Bring the JSON up to date now. Raises NotSaved."""
+        if self.path and self._has_file and (self._dirty or self._behind):
+            with self._shield():
+                self._attempt(self._replace, self.name)
+
+    def aside(self) -> Keeper:
+        """A copy of the session that is not kept."""
+        return Keeper(self.session.model_copy(deep=True), None, self._shield)
+
+    def rewrite(self) -> None:
+        """Replace the JSON by the session as it is in memory, which was changed as a whole. Raises NotSaved."""
+        self._dirty = True
+        self.save()
+
+    def release(self) -> None:
+        """Save, and let go of the session. Raises NotSaved."""
+        try:
+            self.save()
+        finally:
+            if self._journal and not self._behind:
+                journal, self._journal = self._journal, None
+                try:
+                    journal.remove()
+                except OSError as error:
+                    self.notes.append(f"could not remove {journal.path.name}: {files.reason(error)}")
+
+    def rename(self, path: Path) -> None:
+        """Give the session the new file name `path` in the same directory. Raises WrongUse if that name is taken."""
+        self.save()
+        if not self.path or not self._has_file:
+            self._let_go()
+            self.path, self.automatic = path, False
+            return
+        with self._shield():
+            self._attempt(lambda: self._move(path), "the new name")
+
+    def _move(self, path: Path) -> None:
+        old, claimed = self._place(), claim_free(path)
+        try:
+            self._ready().write({"moved": path.name})
+            files.rename_new(old, path)
+            files.fsync_dir(path.parent)
+        except OSError:
+            claimed.remove()
+            raise
+        claimed.start(self._base)
+        self._let_go()
+        self.path, self._journal, self.automatic = path, claimed, False
+
+    def copy_to(self, path: Path) -> None:
+        """Go on under the name `path` and leave the session as it was under the old one. Raises WrongUse, NotSaved."""
+        self.save()
+        with self._shield():
+            self._attempt(lambda: self._copy(path), path.name)
+
+    def _copy(self, path: Path) -> None:
+        files.private_mkdir(path.parent)
+        claimed = claim_free(path)
+        self._let_go()
+        self.path, self._journal, self.automatic = path, claimed, False
+        self._seen, self._base, self._json_bytes = None, None, 0
+        self._replace()
+
+    def _let_go(self) -> None:
+        if self._journal:
+            journal, self._journal = self._journal, None
+            journal.remove()
+
+    def _head(self) -> dict[str, Any]:
+        return self.session.model_dump(mode="json", exclude_unset=True, exclude={"turns", "usage_totals"})
+
+    def _keep(self, record: dict[str, Any], what: str, *, settle: bool = False, durable: bool = True) -> None:
+        self._dirty = True
+        if self.path:
+            with self._shield():
+                self._attempt(lambda: self._write(record, settle, durable), what)
+
+    def _attempt(self, write: Callable[[], None], what: str) -> None:
+        try:
+            write()
+        except OSError as error:
+            self._behind = True
+            where = safe_name(str(self.path.parent if self.path else ""))
+            raise NotSaved(
+                f"{what} is not saved: {files.reason(error)} ({where}); it is kept in memory",
+                "free some space or mend the directory, then :save",
+            ) from error
+
+    def _write(self, record: dict[str, Any], settle: bool, durable: bool) -> None:
+        journal = self._ready()
+        if self._behind:
+            self._replace()
+            if settle:
+                return
+        due = settle and (self._json_bytes < CHEAP_BYTES or journal.size > self._json_bytes // 8)
+        journal.write(record, durable=durable and not due)
+        if due:
+            self._replace()
+
+    def _ready(self) -> Journal:
+        """The journal, claimed at the first write and again when the directory was taken away under us."""
+        place = self._place()
+        if self._journal and self._journal.lost():
+            self.notes.append(f"{safe_name(str(place.parent))} was removed or replaced; it is made again")
+            self._journal.release()
+            self._journal = None
+            self._behind = bool(self.session.turns)
+        if self._journal is None:
+            files.private_mkdir(place.parent)
+            self._journal = self._claim(place)
+            self._journal.start(self._base)
+            files.fsync_dir(place.parent)
+        return self._journal
+
+    def _claim(self, path: Path) -> Journal:
+        """The journal of `path`, or of a name beside it where another shell was faster."""
+        if self._seen is not None:
+            try:
+                return Journal.claim(journal_of(path))
+            except InUse:
+                self._seen = None
+        self.path, journal = claim_beside(path, first=True)
+        if self.path != path:
+            self.notes.append(f"{safe_name(path.name)} was taken meanwhile; this session is saved as {self.name}")
+        return journal
+
+    def _place(self) -> Path:
+        if self.path is None:
+            raise WrongUse("this session is not kept", "':save NAME' keeps it")
+        return self.path
+
+    def _replace(self) -> None:
+        journal = self._ready()
+        data = codec.dump(self.session)
+        try:
+            files.write_atomic(self._place(), data, must_not_exist=self._seen is None, check=self._check_unchanged)
+        except (files.Changed, FileExistsError):
+            journal = self._step_aside(journal)
+            files.write_atomic(self._place(), data, must_not_exist=True)
+        self._seen = files.seen(self._place())
+        self._base, self._json_bytes = fingerprint(data), len(data)
+        self._dirty = self._behind = False
+        journal.start(self._base)
+
+    def _check_unchanged(self) -> None:
+        if self._seen is not None and files.seen(self._place()) not in (self._seen, None):
+            raise files.Changed
+
+    def _step_aside(self, journal: Journal) -> Journal:
+        old = self._place()
+        self.path, claimed = claim_beside(old)
+        self.notes.append(f"{safe_name(old.name)} was changed by another program; this session goes on as {self.name}")
+        journal.remove()
+        self._journal = claimed
+        return claimed
+
+
+def _data(turn: Turn) -> dict[str, Any]:
+    return turn.model_dump(mode="json", exclude_unset=True)

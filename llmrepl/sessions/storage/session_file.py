@@ -1,0 +1,150 @@
+"""Bytes of a session file <-> what was said: strict reading that says where a file is damaged, exact writing."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import zlib
+from typing import Any
+
+from llmrepl.errors import Damaged
+from llmrepl.sessions.model import Session
+from llmrepl.sessions.repair.json_location import offence, too_deep
+
+MAX_BYTES = 1 << 30
+"""The most that a session file may unpack to, in bytes."""
+
+_GZIP = b"\x1f\x8b"
+_HUGE_EXPONENT = re.compile(r"\d[eE]\+?\d{3}")
+
+
+class Unreadable(ValueError):
+    """Why bytes are not a session: `line` and `column` count from 1 (0 where there is no one place)."""
+
+    def __init__(self, reason: str, line: int = 0, column: int = 0) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.line = line
+        self.column = column
+
+    def __str__(self) -> str:
+        return f"line {self.line}, column {self.column}: {self.reason}" if self.line else self.reason
+
+
+def unpack(raw: bytes, limit: int = MAX_BYTES) -> bytes:
+    """The plain bytes of a file that may be gzip, whatever its name says. Raises Unreadable."""
+    if not raw.startswith(_GZIP):
+        return raw
+    unpacker = zlib.decompressobj(wbits=31)
+    try:
+        plain = unpacker.decompress(raw, limit + 1)
+    except zlib.error as error:
+        raise Unreadable("the gzip data is corrupt") from error
+    if len(plain) > limit:
+        raise Unreadable(f"it unpacks to more than {limit >> 20} MiB")
+    if not unpacker.eof:
+        raise Unreadable("the gzip data is cut off")
+    if unpacker.unused_data.strip(b"\0"):
+        raise Unreadable("there is something after the gzip data")
+    return plain
+
+
+def decode(raw: bytes) -> str:
+    """The text of a file: UTF-8, with or without a byte order mark. Raises Unreadable."""
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = raw[: error.start]
+        column = len(before) - (before.rfind(b"\n") + 1) + 1
+        raise Unreadable("a byte that is not UTF-8", before.count(b"\n") + 1, column) from error
+
+
+def parse(raw: bytes) -> dict[str, Any]:
+    """The JSON object in `raw`, read strictly: no duplicate keys, NaN, lone surrogates or second document.
+
+    Raises Unreadable with the place and the reason.
+    """
+    text = decode(unpack(raw))
+    if not text.strip("\0 \t\r\n"):
+        raise Unreadable("the file is empty" if not text else "the file holds no text")
+    try:
+        number = _finite if _HUGE_EXPONENT.search(text) else None
+        data = json.loads(text, object_pairs_hook=_unique, parse_constant=_finite, parse_float=number)
+        if "\\ud" in text.lower():
+            json.dumps(data, ensure_ascii=False).encode("utf-8")
+    except json.JSONDecodeError as error:
+        cut = error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated string")
+        raise Unreadable("cut off" if cut else _plain(error.msg), error.lineno, error.colno) from error
+    except RecursionError as error:
+        raise _placed(text, "nested too deeply") from error
+    except ValueError as error:
+        raise _placed(text, str(error)) from error
+    if not isinstance(data, dict):
+        raise Unreadable("the file is JSON, but not a session")
+    if too_deep(data):
+        raise _placed(text, "nested too deeply")
+    return data
+
+
+def load(raw: bytes) -> Session:
+    """The session in `raw`. Raises Unreadable."""
+    return session_of(parse(raw))
+
+
+def session_of(data: dict[str, Any]) -> Session:
+    """The session that JSON data is. Raises Unreadable."""
+    for key, kind in (("model", str), ("turns", list)):
+        if not isinstance(data.get(key), kind):
+            raise Unreadable(f"'{key}' is missing" if key not in data else f"'{key}' is of the wrong type")
+    try:
+        return Session.model_validate(data)
+    except ValueError as error:  # pydantic's ValidationError
+        raise Unreadable(_first_problem(error)) from error
+
+
+def dump(session: Session) -> bytes:
+    """The session as the guide's file: 2-space indent, UTF-8 unescaped, known keys first and in the guide's order."""
+    return session.model_dump_json(indent=2, exclude_unset=True).encode() + b"\n"
+
+
+def damaged(name: str, why: Unreadable, readable_turns: int | None = None) -> Damaged:
+    """The failure to raise for a file that is not a session; `name` is how the user knows the file."""
+    what = f"{name} is damaged ({why}); nothing was changed"
+    turns = "" if readable_turns is None else f" {readable_turns} turn{'' if readable_turns == 1 else 's'}"
+    return Damaged(what, f"'llm sessions recover {name}' brings back{turns or ' what can be read'}")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    data = dict(pairs)
+    if len(data) != len(pairs):
+        raise ValueError("a key stands twice")
+    return data
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise ValueError("not a finite number")
+    return number
+
+
+def _placed(text: str, reason: str) -> Unreadable:
+    """The refusal of `text` with the place of what is wrong."""
+    found = offence(text)
+    if found is None:
+        return Unreadable(reason)
+    at, reason = found
+    return Unreadable(reason, text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at))
+
+
+def _plain(message: str) -> str:
+    return message[0].lower() + message[1:]
+
+
+def _first_problem(error: ValueError) -> str:
+    problems = error.errors() if hasattr(error, "errors") else []
+    if not problems:
+        return str(error)
+    place = ".".join(str(p) for p in problems[0]["loc"] if p not in ("str", "list[any]"))
+    return f"{place}: {_plain(problems[0]['msg'])}"

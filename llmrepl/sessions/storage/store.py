@@ -1,0 +1,276 @@
+"""One directory of sessions: open, start, read them, and bring back what shells that died left in their journals."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime
+from pathlib import Path
+
+from llmrepl.errors import Damaged, Failure, InUse, NotSaved, WrongUse
+from llmrepl.formatting import safe_name
+from llmrepl.sessions.archive.trash import TRASH, put_away
+from llmrepl.sessions.model import Session, Turn
+from llmrepl.sessions.names import ENDINGS, check_name, find_session, same_name, session_names, without_ending
+from llmrepl.sessions.storage import session_file as codec
+from llmrepl.sessions.storage.journal import Journal, journal_of, session_of
+from llmrepl.sessions.storage.journal_records import Data, fingerprint, read_records, replay, says_nothing_new
+from llmrepl.sessions.storage.locking import claim_beside
+from llmrepl.sessions.storage.open_session import Keeper
+from llmrepl.system import files
+
+
+class Store:
+    """The sessions in `directory`, which need not exist yet. `shield` holds signals back during a write."""
+
+    def __init__(self, directory: Path, cwd: Path, shield: Callable[[], AbstractContextManager[None]]) -> None:
+        self.directory = directory
+        self._cwd = cwd
+        self._shield = shield
+
+    def find(self, given: str) -> Path:
+        """The file that `given` (path, name, prefix) means. Raises WrongUse."""
+        return find_session(self.directory, given, self._cwd)
+
+    def latest(self) -> Path:
+        """The session that was written last. Raises WrongUse if there is none."""
+        dated = [(seen[3], path) for path in map(self.directory.joinpath, session_names(self.directory))
+                 if (seen := files.seen(path)) and path.suffix == ".json"]
+        if not dated:
+            raise WrongUse(f"there is no session in {safe_name(str(self.directory))}", "start one: llm chat")
+        return max(dated)[1]
+
+    def path_for(self, name: str, beside: Path | None = None) -> Path:
+        """Where a session with the new name `name` is kept, if not `beside` another. Raises WrongUse for a bad name."""
+        return (beside.parent if beside else self.directory) / f"{check_name(name)}.json"
+
+    def check_free(self, path: Path, but: Path | None = None) -> None:
+        """Raise WrongUse if a session, `but` this one, has the name, also under another case or spelling of it."""
+        names = (name for name in session_names(path.parent) if but is None or name != but.name)
+        taken = next((name for name in names if same_name(without_ending(name), path.stem)), None)
+        if taken:
+            raise WrongUse(f"a session {safe_name(taken)} exists", "choose another name, or use --force")
+
+    def has(self, name: str) -> bool:
+        """Whether `name` is the whole name of a session, or a path of one."""
+        names = session_names(self.directory)
+        return "/" in name or any(same_name(without_ending(one), without_ending(name)) for one in names)
+
+    def make_room(self, path: Path) -> None:
+        """Move the session that has this name, if any, to the trash. Raises InUse, Damaged, NotSaved."""
+        if os.path.lexists(path):
+            self.delete(path)
+
+    def delete(self, path: Path) -> Path:
+        """Move a session to the trash; where it is then. Raises InUse, Damaged, WrongUse, NotSaved."""
+        with self.claimed(path):
+            return put_away(path, TRASH)
+
+    def is_open(self, path: Path) -> bool:
+        """Whether a shell has this session open."""
+        try:
+            if os.path.lexists(journal_of(path)):
+                Journal.claim(journal_of(path)).release()
+        except InUse:
+            return True
+        except OSError:
+            return False
+        return False
+
+    @contextmanager
+    def claimed(self, path: Path) -> Iterator[None]:
+        """Hold a session that no shell has open for as long as a block moves its file; what fails there is NotSaved.
+
+        Raises InUse, Damaged for what is damaged while its journal holds more, WrongUse for what is no session file.
+        """
+        shown = safe_name(path.name)
+        if not path.name.endswith(ENDINGS) or not stat.S_ISREG(os.lstat(path).st_mode):
+            raise WrongUse(f"{shown} is not a session file", "it was left as it is")
+        try:
+            with self._shield():
+                journal = Journal.claim(journal_of(path.with_name(path.name.removesuffix(".gz"))))
+                try:
+                    self._fold(journal)
+                    journal = self._relock(journal)
+                except BaseException:
+                    journal.release()
+                    raise
+                try:
+                    yield
+                finally:
+                    journal.remove()
+        except OSError as error:
+            raise NotSaved(f"{shown} could not be moved: {files.reason(error)}", "it is where it was") from error
+
+    def read(self, path: Path) -> Session:
+        """The session at `path`, with what a live shell has in its journal. Raises Damaged, WrongUse."""
+        session, raw = self._load(path)
+        try:
+            records, _ = read_records(files.read_regular(journal_of(path), codec.MAX_BYTES))
+            after = replay(codec.parse(raw), records) if _base(records) == fingerprint(raw) else None
+            return codec.session_of(after) if after else session
+        except (OSError, codec.Unreadable):
+            return session
+
+    def automatic_path(self, now: datetime) -> Path:
+        """The name that a session begun at `now` gets by itself."""
+        return self.directory / f"session_{now:%Y%m%d_%H%M%S}.json"
+
+    def new(self, session: Session, now: datetime, name: str | None = None) -> Keeper:
+        """Keep the fresh `session`, under `name` or an automatic one. No file is made before the first turn."""
+        if name is None:
+            return Keeper(session, self.automatic_path(now), self._shield, automatic=True)
+        path = self.path_for(name)
+        self.check_free(path)
+        return Keeper(session, path, self._shield)
+
+    def add(self, session: Session, name: str) -> Path:
+        """Write a whole session as a new one called `name`, or NAME-2 and so on; where it is. Raises NotSaved."""
+        keeper = Keeper(session, self.directory / f"{name}.json", self._shield)
+        keeper.rewrite()
+        keeper.release()
+        return keeper.path or self.directory
+
+    def open(self, path: Path, *, beside: bool) -> Keeper:
+        """Open the session at `path` to go on with it.
+
+        If another shell has it: with `beside` a copy named NAME-2 is opened and `notes` of the keeper says so,
+        otherwise InUse is raised. Raises Damaged, WrongUse, NotSaved.
+        """
+        if path.name.endswith(".gz"):
+            shown = safe_name(path.name)
+            raise WrongUse(f"{shown} is compressed", f"'llm sessions restore {shown}' makes it a session again")
+        try:
+            return self._opened(path, beside=beside)
+        except OSError as error:
+            raise NotSaved(
+                f"cannot write in {safe_name(str(path.parent))}: {files.reason(error)}",
+                "mend the directory, or choose another with --save-dir",
+            ) from error
+
+    def _opened(self, path: Path, *, beside: bool) -> Keeper:
+        try:
+            journal = Journal.claim(journal_of(path))
+        except InUse as busy:
+            if not beside:
+                raise
+            return self._open_copy(path, busy)
+        try:
+            self._fold(journal)
+            session, raw = self._load(path)
+            journal = self._relock(journal)
+            journal.start(fingerprint(raw))
+        except BaseException:
+            journal.release()
+            raise
+        return Keeper(session, path, self._shield, journal=journal, raw=raw, seen=files.seen(path))
+
+    def fold(self) -> list[str]:
+        """Write the journals of dead shells into their sessions; a sentence for each that held something."""
+        notes: list[str] = []
+        try:
+            with os.scandir(self.directory) as entries:
+                found = sorted(e.name for e in entries if e.name.startswith(".") and e.name.endswith(".journal"))
+        except OSError:
+            return notes
+        for name in found:
+            try:
+                journal = Journal.claim(self.directory / name)
+            except (InUse, OSError):
+                continue
+            try:
+                with self._shield():
+                    note = self._fold(journal)
+            except (OSError, Failure) as error:
+                why = files.reason(error) if isinstance(error, OSError) else error.what
+                note = f"what {safe_name(name)} holds could not be written back yet: {why}"
+                journal.release()
+            notes += [note] if note else []
+        return notes
+
+    def _fold(self, journal: Journal) -> str:
+        """Apply a journal that we hold the lock of, and remove it. Returns what to tell the user."""
+        path = session_of(journal.path)
+        records, torn_inside = journal.records()
+        moved = next((r["moved"] for r in records if "moved" in r), None)
+        if moved and _same_inode(path, path.with_name(moved)):
+            os.unlink(path)
+            path = path.with_name(moved)
+        note = self._apply(path, records) if any("opened" not in r and "moved" not in r for r in records) else ""
+        if torn_inside:
+            os.rename(journal.path, journal.path.with_name(journal.path.name + ".corrupt"))
+            journal.release()
+        else:
+            journal.remove()
+        return note
+
+    def _apply(self, path: Path, records: list[Data]) -> str:
+        raw = files.read_regular(path, codec.MAX_BYTES) if os.path.lexists(path) else None
+        try:
+            before = codec.parse(raw) if raw is not None else None
+            after = replay(before, records)
+            if after is None or after == before:
+                return ""
+            session = codec.session_of(after)
+        except codec.Unreadable as why:
+            raise codec.damaged(safe_name(path.name), why) from why
+        session.recount()
+        current = _base(records) == fingerprint(raw)
+        if before and not current and says_nothing_new(before, after):
+            return ""
+        if current:
+            files.write_atomic(path, codec.dump(session), must_not_exist=raw is None)
+            return _told(session, path.name)
+        path, claimed = claim_beside(path)
+        files.write_atomic(path, codec.dump(session), must_not_exist=True)
+        claimed.remove()
+        return f"a session was changed after its shell died; what that shell had is kept as {safe_name(path.name)}"
+
+    def _load(self, path: Path) -> tuple[Session, bytes]:
+        shown = safe_name(path.name)
+        try:
+            raw = files.read_regular(path, codec.MAX_BYTES)
+            return codec.load(raw), raw
+        except FileNotFoundError:
+            raise WrongUse(f"there is no session {shown}", "see 'llm sessions list'") from None
+        except OSError as error:
+            what = f"{shown} cannot be read: {files.reason(error)}"
+            raise Damaged(what, "mend that, or choose another session") from error
+        except codec.Unreadable as why:
+            raise codec.damaged(shown, why) from why
+
+    def _relock(self, journal: Journal) -> Journal:
+        """The journal again, which folding removed if it held something."""
+        return Journal.claim(journal.path) if journal.lost() else journal
+
+    def _open_copy(self, path: Path, busy: InUse) -> Keeper:
+        session, _raw = self._load(path)
+        copy, journal = claim_beside(path)
+        journal.remove()
+        session.set_meta("parent", {"session": path.name, "turn": len(session.turns)})
+        keeper = Keeper(session, path, self._shield)
+        keeper.copy_to(copy)
+        keeper.notes.append(f"{busy.what}; this one continues as {safe_name(copy.name)}")
+        return keeper
+
+
+def _base(records: list[Data]) -> list[int] | None:
+    """The fingerprint of the JSON that the records come on top of."""
+    base: list[int] | None = next((r["opened"].get("base") for r in records if "opened" in r), None)
+    return base
+
+
+def _same_inode(one: Path, other: Path) -> bool:
+    here, there = files.seen(one), files.seen(other)
+    return here is not None and there is not None and here[:2] == there[:2]
+
+
+def _told(session: Session, name: str) -> str:
+    last: Turn = session.turns[-1]
+    if last.finish_reason == "interrupted":
+        return f"the last reply in {safe_name(name)} was cut off; it is kept as interrupted"
+    if last.finish_reason == "error":
+        return f"the last prompt in {safe_name(name)} got no reply; it is kept, and :retry asks it again"
+    return ""

@@ -1,0 +1,202 @@
+"""Runs one input after another, whoever gives them: a person at the prompt, a script, or the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from llmrepl.chat import services_tmp as rooms
+from llmrepl.chat.workspace import Workspace
+from llmrepl.commands import line
+from llmrepl.commands.registry import Call, Table
+from llmrepl.commands.results import Ask, Chat, Choose, Copy, Edit, Leave, Reply, RunScript, Secret, Several, Trouble
+from llmrepl.errors import FAILED, OK, Failure, WrongUse, gravest
+from llmrepl.formatting import count
+from llmrepl.rendering.base import Output
+from llmrepl.rendering.json_lines import JsonOutput
+from llmrepl.shell.interaction import Nobody, Person
+
+if TYPE_CHECKING:
+    from llmrepl.chat.turn import Exchange
+
+MOST_SCRIPTS = 20
+"""How deep scripts may run one another."""
+
+LOOKED_AT = 1 << 18
+"""Characters of a prompt in which a secret is looked for before it is sent: what takes a tenth of a second."""
+
+
+class Shell:
+    """The commands, the workspace that they work on, and where to draw.
+
+    `left` is set once the user wants to leave, `greet` when a conversation was loaded, `asked` when a model was asked;
+    `person` is who can be asked.
+    """
+
+    def __init__(self, workspace: Workspace, table: Table, output: Output) -> None:
+        self.workspace = workspace
+        self.table = table
+        self.output = output
+        self.left = False
+        self.greet = False
+        self.asked = False
+        self._scripts = 0
+        self.person: Person = Nobody()
+
+    def run(self, text: str) -> int:
+        """Run one input as typed; its exit code. A failure is drawn, not raised."""
+        return self.guarded(lambda: self._run(text))
+
+    def _run(self, text: str) -> int:
+        parsed = line.parse(text)
+        if isinstance(parsed, line.Prompt):
+            return self.ask(Ask(parsed.text))
+        if isinstance(parsed, line.CommandLine):
+            return self.call(self.table.parse_line(parsed.text))
+        return OK
+
+    def guarded(self, work: Callable[[], int]) -> int:
+        """Do some work; its exit code. A failure is drawn, not raised, and so is a mistake of this program."""
+        try:
+            return work()
+        except Failure as failure:
+            if self.workspace.world.debug:
+                self.output.say(rooms.traced(failure))
+            self.output.failure(failure)
+            return failure.code
+        except BrokenPipeError:
+            raise
+        except Exception as bug:  # noqa: BLE001 - a mistake in one command must not take the conversation along
+            return self._unexpected(bug)
+        finally:
+            self.tell()
+
+    def _unexpected(self, bug: Exception) -> int:
+        """Say that this program has a mistake, without losing the conversation to it; the exit code."""
+        if self.workspace.world.debug:
+            self.output.say(rooms.traced(bug))
+        why = bug.strerror.lower() if isinstance(bug, OSError) and bug.strerror else f"{type(bug).__name__}: {bug}"
+        self.output.failure(
+            Failure(
+                f"something went wrong inside llm ({why})",
+                "the conversation is safe; LLM_DEBUG=1 shows where, please report it",
+            )
+        )
+        return FAILED
+
+    def call(self, call: Call) -> int:
+        """Run a command and follow what its reply wishes. Raises Failure."""
+        return self.answer(call, call.run(self.workspace))
+
+    def answer(self, call: Call, reply: Reply) -> int:
+        """Draw a command's reply and do what it wishes; the exit code. Raises Failure."""
+        self.tell()
+        if not isinstance(reply, Ask):  # which is drawn as it goes
+            self.output.reply(call, reply)
+        return self._follow(call, reply)
+
+    def _follow(self, call: Call, reply: Reply) -> int:
+        """Do what a reply wishes, beyond being drawn."""
+        if isinstance(reply, Several):
+            return gravest(self._follow(call, part) for part in reply.parts)
+        if isinstance(reply, Trouble):
+            self.output.failure(reply.failure)
+            return reply.failure.code
+        if isinstance(reply, Leave):
+            self.left = True
+        elif isinstance(reply, Ask):
+            return self.ask(reply)
+        elif isinstance(reply, RunScript):
+            return self.script(reply)
+        elif isinstance(reply, Chat):
+            self.greet = True
+        elif isinstance(reply, Copy):
+            self.person.copy(reply.text)
+            self.output.note(f"{reply.what} copied, {count(len(reply.text), 'character')}")
+        elif isinstance(reply, Edit):
+            return self.answer(call, reply.then(self.person.edit(reply.text)))
+        elif isinstance(reply, Secret):
+            return self.answer(call, reply.then(self.person.secret(reply.prompt)))
+        elif isinstance(reply, Choose):
+            chosen = self.person.choose(reply)
+            return self.answer(call, reply.then(chosen)) if chosen is not None else OK
+        return OK
+
+    def ask(self, wish: Ask) -> int:
+        """Ask the model and draw the reply; its exit code. Raises Failure if nothing could be sent."""
+        attached = self.workspace.attachments
+        if not self._may_be_sent(rooms.attaching().with_texts(wish.text, attached) if attached else wish.text):
+            self.output.note("nothing was sent")
+            return OK
+        self.asked = True
+        exchange: Exchange = rooms.turn().ask(
+            self.workspace, wish.text, model=wish.model, system=wish.system, replaces=wish.replaces, keep=wish.keep
+        )
+        output = JsonOutput(self.workspace.world) if wish.json else self.output
+        read = True
+        try:
+            with exchange:
+                output.question(wish.text)
+                self.tell()
+                for event in exchange:
+                    output.event(event)
+        except BrokenPipeError:
+            read = False  # by nobody, so there is nobody to tell how the reply ended
+            raise
+        finally:
+            if exchange.outcome and read:
+                output.outcome(exchange.outcome)
+        outcome = exchange.outcome
+        failures = [f.code for f in (outcome.failure, outcome.unsaved) if f] if outcome else [FAILED]
+        return gravest(failures)
+
+    def _may_be_sent(self, text: str) -> bool:
+        """Whether a text goes out as it is: one with a key or a password in it only if the user is sure."""
+        if self.workspace.settings.flag("mask_secrets") or not (found := rooms.secrets_in(text[:LOOKED_AT])):
+            return True
+        what = " and ".join(dict.fromkeys(f"{secret.kind} ({secret.shown})" for secret in found[:3]))
+        self.output.note(f"this holds what looks like a secret: {what}; 'llm config set mask_secrets true' masks them")
+        return self.person.agrees("Send and keep it all the same? [y/N] ")
+
+    def script(self, wish: RunScript) -> int:
+        """Run the inputs of a file."""
+        if self._scripts == MOST_SCRIPTS:
+            raise WrongUse(f"scripts run one another more than {MOST_SCRIPTS} deep", "see which of them runs itself")
+        self._scripts += 1
+        try:
+            return self.inputs(line.inputs(_filled(wish.lines, wish.arguments)), keep_going=False)
+        finally:
+            self._scripts -= 1
+
+    def inputs(self, texts: Iterable[str], *, keep_going: bool) -> int:
+        """Run inputs until one fails, or to the end with `keep_going`; the gravest exit code."""
+        codes = []
+        for text in texts:
+            codes.append(self.run(text))
+            if self.left or (codes[-1] != OK and not keep_going):
+                break
+        return gravest(codes)
+
+    def close(self) -> int:
+        """Save everything and say what could not be saved; the exit code."""
+        try:
+            self.workspace.close()
+        except Failure as failure:
+            self.output.failure(failure)
+            return failure.code
+        finally:
+            self.tell()
+        return OK
+
+    def tell(self) -> None:
+        """Draw the notes that the workspace has collected."""
+        for text in self.workspace.take_notes():
+            self.output.note(text)
+
+
+def _filled(lines: Iterable[str], arguments: Sequence[str]) -> Iterator[str]:
+    """The lines of a script with its arguments in the place of $1, $2 …"""
+    for text in lines:
+        for number in range(len(arguments), 0, -1):
+            text = text.replace(f"${number}", arguments[number - 1])
+        yield text

@@ -1,0 +1,39 @@
+"""How far long work is, said on stderr once it has lasted a second."""
+
+from __future__ import annotations
+
+from llmrepl.system.environment import World
+
+SILENT_SECONDS = 1.0
+TERMINAL_SECONDS = 0.1
+LINE_SECONDS = 10.0
+"""How long to wait with the first word, between changes of the line on a terminal, and between lines elsewhere."""
+
+
+class Progress:
+    """Called with what is being done, how much of it is done and how much there is. On a terminal one line changes."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._what = ""
+        self._next = 0.0
+        self._drawn = False
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        """Say it, if it is time to."""
+        now, screen = self._world.monotonic(), self._world.stderr.isatty()
+        if what != self._what or done == total:
+            self._what, self._next = what if done < total else "", now + SILENT_SECONDS
+            self._wipe()
+        elif now >= self._next:
+            self._next = now + (TERMINAL_SECONDS if screen else LINE_SECONDS)
+            line = f"{what}: {done:,} of {total:,}"
+            self._world.stderr.write(f"\r{line}" if screen else f"{line}\n")
+            self._world.stderr.flush()
+            self._drawn = screen
+
+    def _wipe(self) -> None:
+        if self._drawn:
+            self._world.stderr.write("\r\x1b[K")
+            self._world.stderr.flush()
+            self._drawn = False

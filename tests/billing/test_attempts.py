@@ -1,0 +1,59 @@
+"""Every attempt of a request has its row in the ledger: free where the server refused, else estimated upward."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler
+
+import pytest
+
+from llmrepl.billing.ledger import Ledger
+from llmrepl.billing.pricing import Entry
+from tests.cli_runner import Newcomer, Ran
+from tests.providers.loopback import KEY, hang_up, serving, sse, status, stream
+
+Answer = Callable[[BaseHTTPRequestHandler], None]
+PRICE = '[prices."openai/m"]\ninput = 10.0\noutput = 20.0\n'
+COUNTS = {"prompt_tokens": 9, "completion_tokens": 2, "total_tokens": 11}
+HELLO = {"choices": [{"delta": {"content": "Hello"}, "finish_reason": "stop"}]}
+REPLY = stream(sse(HELLO, {"choices": [], "usage": COUNTS}, "[DONE]"))
+REFUSED = status(429, {"error": "slow down"}, Retry_After="0.01")
+
+
+def talk(newcomer: Newcomer, *answers: Answer, words: tuple[str, ...] = ()) -> tuple[Ran, list[Entry]]:
+    """One prompt to a server with these answers; what came, and what the ledger says of it."""
+    config = newcomer.home / ".config" / "llm"
+    config.mkdir(parents=True)
+    (config / "config.toml").write_text(PRICE)
+    with serving(*answers) as server:
+        environ = {"OPENAI_BASE_URL": f"{server.url}/v1", "OPENAI_API_KEY": KEY, "LLM_MAX_RETRIES": "1"}
+        ran = newcomer.llm("chat", "-m", "openai/m", *words, typed="hi there\n", **environ)
+    return ran, list(Ledger(newcomer.home / ".local/state/llm/ledger.db").entries())
+
+
+@pytest.mark.parametrize(
+    ("answers", "kinds", "paid"),
+    [
+        ((REFUSED, REPLY), ["retried", "reply"], [False, True]),
+        ((hang_up, REPLY), ["retried", "reply"], [True, True]),
+        ((hang_up,), ["retried", "failed"], [True, True]),
+        ((REFUSED,), ["retried", "failed"], [False, False]),
+        ((status(401, {"error": "no"}),), ["failed"], [False]),
+        ((status(200), REPLY), ["retried", "reply"], [False, True]),
+    ],
+    ids=("refused", "dropped", "dropped twice", "refused twice", "not allowed", "empty"),
+)
+def test_each_attempt_is_a_row_and_costs_something_if_the_server_may_have_worked(
+    newcomer: Newcomer, answers: tuple[Answer, ...], kinds: list[str], paid: list[bool]
+) -> None:
+    _, rows = talk(newcomer, *answers)
+    assert [row.kind for row in rows] == kinds
+    assert [bool(row.cost) for row in rows] == paid
+    assert all(row.estimated for row in rows if row.kind != "reply" and row.cost)
+
+
+def test_a_budget_pays_for_no_second_try_that_it_cannot(newcomer: Newcomer) -> None:
+    ran, rows = talk(newcomer, hang_up, REPLY, words=("-b", "0.00015"))
+    assert ran.code == 5
+    assert "too little left for another try" in ran.err
+    assert [row.kind for row in rows] == ["retried", "failed"]

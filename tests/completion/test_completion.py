@@ -1,0 +1,170 @@
+"""Tab in the system's shells, at a true terminal: the same values as Tab at our own prompt."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from prompt_toolkit.completion import CompleteEvent, Completion
+from prompt_toolkit.document import Document
+
+import llmrepl
+from llmrepl.chat.workspace import Workspace
+from llmrepl.commands.table import all_commands
+from llmrepl.config.settings import Settings
+from llmrepl.prompt.completer import RegistryCompleter
+from llmrepl.system.environment import World
+from llmrepl.system.paths import Places
+from llmrepl.system.signals import Signals
+from tests.cli_runner import Newcomer
+from tests.faults.scenarios import sessions
+from tests.terminal import Terminal
+
+SCRIPTS = Path(llmrepl.__file__).resolve().parent.parent / "completions"
+PROMPT = "ready>"
+START = {
+    "bash": (["bash", "--norc", "--noprofile", "-i"], f"PS1='{PROMPT} '; source {SCRIPTS}/llm.bash"),
+    "zsh": (["zsh", "-f", "-i"], f"PS1='{PROMPT} '; fpath=({SCRIPTS} $fpath); autoload -U compinit; compinit -u -D"),
+    "fish": (
+        ["fish", "--no-config", "-i"],
+        f"function fish_prompt; echo '{PROMPT} '; end; function fish_greeting; end; source {SCRIPTS}/llm.fish",
+    ),
+}
+
+
+@pytest.fixture
+def keeper(newcomer: Newcomer) -> Newcomer:
+    """Somebody with sessions, one of them with a blank and a quote in its name, and tags."""
+    sessions(newcomer)
+    (newcomer.runs / "one.json").rename(newcomer.runs / "it's mine.json")
+    tagged = json.loads((newcomer.runs / "two.json").read_text()) | {"meta": {"tags": ["seabirds"]}}
+    (newcomer.runs / "two.json").write_text(json.dumps(tagged))
+    (newcomer.home / "bin").mkdir()
+    program = newcomer.home / "bin" / "llm"
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m llmrepl "$@"\n')
+    program.chmod(0o755)
+    newcomer.environ["PATH"] = f"{newcomer.home}/bin:{newcomer.environ['PATH']}"
+    newcomer.environ["LLM_DEFAULT_MODEL"] = "offline/echo"
+    return newcomer
+
+
+@contextmanager
+def started(shell: str, keeper: Newcomer) -> Iterator[Terminal]:
+    """A shell at its prompt, with our completions."""
+    if shutil.which(shell, path=keeper.environ["PATH"]) is None:
+        pytest.skip(f"needs {shell}")
+    words, setup = START[shell]
+    environ = keeper.environ | {"TERM": "xterm", "fish_features": "no-query-term"}
+    with Terminal(words, cwd=keeper.cwd, environ=environ, columns=160) as terminal:
+        terminal.send(f"{setup}\r")
+        terminal.wait_for(f"\n{PROMPT}")
+        yield terminal
+
+
+TABBED = (
+    ("llm sess", "llm sessions"),
+    ("llm sessions rec", "llm sessions recover"),
+    ("llm chat --keep-g", "llm chat --keep-going"),
+    ("llm show tw", "llm show two"),
+    ("llm chat -r tw", "llm chat -r two"),
+    ("llm show it", r"llm show it\'s\ mine"),
+    ("llm ask -m offline/e", "llm ask -m offline/echo"),
+    ("llm export j", "llm export json"),
+    ("llm sessions list --tag sea", "llm sessions list --tag seabirds"),
+    ("llm keys set anth", "llm keys set anthropic"),
+    ("llm config get daily", "llm config get daily_budget"),
+)
+
+
+@pytest.mark.parametrize("shell", START)
+def test_tab_completes_in_a_real_shell(keeper: Newcomer, shell: str) -> None:
+    with started(shell, keeper) as terminal:
+        for typed, line in TABBED:
+            terminal.send(typed + "\t")
+            terminal.wait_until(lambda screen, line=line: line in last(screen), f"{line} after {typed}")  # type: ignore[misc]
+            terminal.send("\x15")
+            terminal.wait_until(lambda screen: last(screen).strip() == PROMPT, "an empty line")
+
+
+def last(screen: str) -> str:
+    """The line with the last prompt, and what is below it."""
+    return screen[screen.rfind(PROMPT) :]
+
+
+@pytest.mark.parametrize("shell", START)
+def test_a_second_tab_lists_what_there_is(keeper: Newcomer, shell: str) -> None:
+    with started(shell, keeper) as terminal:
+        terminal.send("llm show \t\t")
+        screen = terminal.wait_for("old", "two")
+        assert "mine" in screen
+        terminal.send("\x15\x03")
+
+
+@pytest.mark.parametrize(
+    ("line", "source", "word"),
+    [
+        (":show ", "sessions", ""),
+        (":show tw", "sessions", "tw"),
+        (":load ld", "sessions", "ld"),
+        (":model offline/", "models", "offline/"),
+        (":sessions list --tag ", "tags", ""),
+        (":export j", "formats", "j"),
+        (":keys set ", "providers", ""),
+        (":config get d", "config", "d"),
+    ],
+)
+def test_what_the_scripts_are_told_is_what_tab_offers_at_our_prompt(
+    keeper: Newcomer, line: str, source: str, word: str
+) -> None:
+    ran = keeper.llm("--complete", source, word)
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out.splitlines() == [f"{one.display_text}\t{one.display_meta_text}" for one in tab(opened(keeper), line)]
+    assert ran.out
+
+
+def opened(keeper: Newcomer) -> Workspace:
+    """A workspace as the prompt has it."""
+    world = World(keeper.environ, keeper.cwd, sys.stdin, sys.stdout, sys.stderr)
+    places = Places.find(keeper.environ)
+    return Workspace(world, Settings.load(world.environ, world.cwd, places), places, Signals())
+
+
+def tab(workspace: Workspace, line: str) -> list[Completion]:
+    """What Tab offers at the end of a line."""
+    return list(RegistryCompleter(all_commands(), workspace).get_completions(Document(line), CompleteEvent()))
+
+
+def test_an_option_is_offered_once_and_its_value_behind_an_equals_sign_too(keeper: Newcomer) -> None:
+    workspace = opened(keeper)
+    assert "--tag" in [one.text for one in tab(workspace, ":sessions list --")]
+    assert "--tag" not in [one.text for one in tab(workspace, ":sessions list --tag sea --")]
+    assert [(one.text, one.start_position) for one in tab(workspace, ":sessions list --tag=sea")] == [("seabirds", -3)]
+    assert not tab(workspace, ":sessions list --nothing=")
+
+
+def test_what_needs_a_conversation_is_offered_once_there_is_one(keeper: Newcomer) -> None:
+    workspace = opened(keeper)
+    needy = {"reset", "retry", "undo", "edit", "compact", "copy", "fork"}
+    assert not needy & {one.text for one in tab(workspace, ":")}
+    workspace.switch(workspace.store().open(workspace.store().path_for("two"), beside=False))
+    assert needy <= {one.text for one in tab(workspace, ":")}
+    workspace.close()
+
+
+@pytest.mark.parametrize("words", [(), ("nothing",), ("sessions",), ("sessions", "\x1b[2J"), ("models", "x" * 5000)])
+def test_whatever_is_asked_the_answer_is_quiet(keeper: Newcomer, words: tuple[str, ...]) -> None:
+    before = keeper.files()
+    ran = keeper.llm("--complete", *words, LLM_SESSIONS_DIR="runs")
+    assert (ran.code, ran.err) == (0, "")
+    assert keeper.files() == before
+
+
+def test_a_name_that_a_terminal_obeys_is_not_offered(keeper: Newcomer) -> None:
+    (keeper.runs / "two\x1b[2J.json").write_bytes((keeper.runs / "two.json").read_bytes())
+    assert keeper.llm("--complete", "sessions", "two").out.splitlines()[0].startswith("two\t")
+    assert "\x1b" not in keeper.llm("--complete", "sessions", "").out

@@ -1,0 +1,233 @@
+"""Scripts: each line that is piped in is an input, answered as it comes."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+from itertools import count
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llmrepl.commands.line import CommandLine, Prompt, inputs, parse
+from tests.cli_runner import CHAT, Newcomer
+
+NAMED = (*CHAT, "--name", "talk")
+
+
+def prompts(script: str) -> list[str]:
+    """The prompts in a script, as the model gets them."""
+    parsed = [parse(text) for text in inputs(io.StringIO(script, newline=""))]
+    return [p.text for p in parsed if isinstance(p, Prompt)]
+
+
+GRAMMAR = {
+    "each line is an input": ("one\ntwo\n", ["one", "two"]),
+    "blank lines are skipped": ("\n  \none\n\n\t\n", ["one"]),
+    "a comment is skipped": (":# not this\n  :# nor this\none\n", ["one"]),
+    "a first line for the kernel is skipped": ("#!/usr/bin/env llm chat\none\n", ["one"]),
+    "a later one is a prompt": ("one\n#! two\n", ["one", "#! two"]),
+    "a last line without an end counts": ("one\ntwo", ["one", "two"]),
+    "the blanks around a line are not sent": ("  one \n", ["one"]),
+    "a prompt with a colon": ("::one\n", [":one"]),
+    "a prompt with two colons": (":::one\n", ["::one"]),
+    "lines that end as on Windows": ("one\r\ntwo\r\n", ["one", "two"]),
+    "a byte order mark": ("\ufeffone\n", ["one"]),
+    "a byte order mark before #!": ("\ufeff#!x\none\n", ["one"]),
+    "a block is one prompt": ('"""\none\n\n  two\n"""\nthree\n', ["one\n\n  two", "three"]),
+    "a block of one line": ('"""\none\n"""\n', ["one"]),
+    "commands in a block are text": ('"""\n:exit\n"""\n', [":exit"]),
+    "also when they are indented": ('"""\n  :exit\n"""\n', [":exit"]),
+    "also after a blank line": ('"""\n\n:exit\nnow\n"""\n', ["\n:exit\nnow"]),
+    "two colons in a block stay": ('"""\n::one\n"""\n', ["::one"]),
+    "also in a longer block": ('"""\n::one\ntwo\n"""\n', ["::one\ntwo"]),
+    "a comment in a block is text": ('"""\n:# one\n"""\n', [":# one"]),
+    "an empty block is nothing": ('"""\n"""\none\n', ["one"]),
+    "a block that is never closed counts": ('"""\none\ntwo', ["one\ntwo"]),
+    "quotes inside a line are text": ('say """ now\n', ['say """ now']),
+    "an indented quote opens a block": ('  """  \none\n"""\n', ["one"]),
+}
+
+
+@pytest.mark.parametrize("case", GRAMMAR)
+def test_grammar(case: str) -> None:
+    script, expected = GRAMMAR[case]
+    assert prompts(script) == expected
+
+
+LINES = st.text(st.characters(exclude_characters="\r\n", exclude_categories=["Cs"])).filter(
+    lambda line: line.strip() not in ("", '"""')
+)
+
+
+@given(st.lists(LINES, min_size=1))
+def test_any_text_can_be_sent_as_a_block(lines: list[str]) -> None:
+    text = "\n".join(lines)
+    assert prompts(f'"""\n{text}\n"""\n') == [text if len(lines) > 1 else text.strip()]
+
+
+@pytest.mark.parametrize("line", [":", ":help", " :help ", ":sessions list --limit 3"])
+def test_a_colon_begins_a_command(line: str) -> None:
+    assert parse(line) == CommandLine(line.strip()[1:] or "help")
+
+
+def test_replies_go_to_stdout_and_everything_else_to_stderr(newcomer: Newcomer) -> None:
+    ran = newcomer.script("hello", ":save greeting", ":model", "and again")
+    assert (ran.code, ran.out) == (0, "hello\noffline/echo\nand again\n")
+    assert ran.err == "💾 Session saved to ./runs/greeting.json\n"
+    assert newcomer.files() == ["runs/greeting.json"]
+    assert newcomer.said("greeting") == [("hello", "hello"), ("and again", "and again")]
+
+
+def test_the_first_failing_input_ends_the_script_with_its_code(newcomer: Newcomer) -> None:
+    ran = newcomer.script("one", ":load nowhere", "never")
+    assert (ran.code, ran.out) == (2, "one\n")
+    assert ran.err.startswith("error: there is no session nowhere in ")
+
+
+def test_keep_going_runs_on_and_ends_with_the_gravest_code(newcomer: Newcomer) -> None:
+    newcomer.runs.mkdir()
+    (newcomer.runs / "bad.json").write_text("{")
+    ran = newcomer.script("one", ":sevae", ":load bad", ":sevae", "two", words=(*NAMED, "--keep-going"))
+    assert (ran.code, ran.out) == (3, "one\ntwo\n")
+    assert ran.err.splitlines() == [
+        "error: Unknown command ':sevae'. Did you mean ':save'?",
+        "error: bad.json is damaged (line 1, column 2: cut off); nothing was changed; "
+        "'llm sessions recover bad.json' brings back what can be read",
+        "error: Unknown command ':sevae'. Did you mean ':save'?",
+    ]
+    assert newcomer.said("talk") == [("one", "one"), ("two", "two")]
+
+
+def test_json_is_an_object_a_line(newcomer: Newcomer) -> None:
+    ran = newcomer.script("hello", ":model", ":save", ":nonsense", words=(*NAMED, "--json"))
+    assert ran.code == 2
+    prompt, reply, model, save, error = ran.events
+    assert prompt == {"event": "prompt", "text": "hello"}
+    assert reply.pop("latency_ms") >= 0
+    assert reply == {
+        "event": "reply",
+        "text": "hello",
+        "model": "offline/echo",
+        "finish_reason": "stop",
+        "usage": {
+            "prompt_tokens": 1,
+            "completion_tokens": 1,
+            "total_tokens": 2,
+            "cached_tokens": 0,
+            "reasoning_tokens": 0,
+            "estimated": False,
+        },
+        "cost": 0.0,
+        "session": "talk.json",
+        "turn": 1,
+    }
+    assert model == {"event": "command", "command": "model", "output": "offline/echo\n", "notes": ""}
+    assert (save["output"], save["notes"]) == ("", "💾 Session saved to ./runs/talk.json\n")
+    assert (error["event"], error["reason"], error["code"]) == ("error", "wrong_use", 2)
+    assert error["what"] == "Unknown command ':nonsense'."
+    assert error["next"]
+
+
+@pytest.mark.parametrize(
+    ("words", "reason", "code"),
+    [
+        (("-r", "nowhere"), "wrong_use", 2),
+        (("-r", "bad"), "damaged", 3),
+        (("--model", "nonsense/x"), "wrong_use", 2),
+    ],
+)
+def test_json_says_as_an_event_why_it_could_not_start(
+    newcomer: Newcomer, words: tuple[str, ...], reason: str, code: int
+) -> None:
+    newcomer.runs.mkdir()
+    (newcomer.runs / "bad.json").write_text("{")
+    ran = newcomer.script("hello", words=("chat", "--json", *words))
+    [event] = ran.events
+    assert (ran.code, event["event"], event["reason"], event["code"]) == (code, "error", reason, code)
+
+
+def test_every_line_of_json_holds_whatever_was_typed(newcomer: Newcomer) -> None:
+    odd = "a\u2028b\x0bc\x85d\x1be\tf 🙂 \"q\" \\"
+    ran = newcomer.script(odd, words=(*NAMED, "--json"))
+    assert [event["event"] for event in ran.events] == ["prompt", "reply"]
+    assert ran.events[1]["text"] == odd
+    assert newcomer.said("talk") == [(odd, odd)]
+
+
+def test_a_reply_is_printed_only_when_its_turn_is_on_disk(newcomer: Newcomer) -> None:
+    with newcomer.start(*NAMED, "--json", "--save-dir", "runs") as shell:
+        assert shell.stdin and shell.stdout
+        for number in count(1):
+            shell.stdin.write(b"question %d\n" % number)
+            shell.stdin.flush()
+            for line in shell.stdout:
+                if json.loads(line)["event"] == "reply":
+                    break
+            if number == 3:
+                shell.kill()
+                break
+    newcomer.llm("config", "path")
+    newcomer.script(":model")
+    assert [question for question, _ in newcomer.said("talk")] == ["question 1", "question 2", "question 3"]
+
+
+def test_a_coprocess_is_answered_before_the_next_line_is_sent(newcomer: Newcomer) -> None:
+    with newcomer.start(*CHAT, stderr=subprocess.DEVNULL) as shell:
+        assert shell.stdin and shell.stdout
+        for text in (b"ping\n", b"pong\n"):
+            shell.stdin.write(text)
+            shell.stdin.flush()
+            assert shell.stdout.readline() == text
+        shell.stdin.close()
+        assert shell.wait(10) == 0
+
+
+def test_bytes_that_are_no_text_neither_stop_a_script_nor_reach_the_file(newcomer: Newcomer) -> None:
+    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    for locale in ({"LANG": "C.UTF-8"}, {"LC_ALL": "C"}, ascii_only):
+        ran = newcomer.process(*CHAT, "--name", "x", typed=b"caf\xc3\xa9 \xff!\nand on\n", **locale)
+        assert ran.code == 0, ran.err
+        assert newcomer.said("x") == [("café \ufffd!", "café \ufffd!"), ("and on", "and on")]
+        (newcomer.runs / "x.json").unlink()
+
+
+def test_a_script_can_be_run_from_the_prompt(newcomer: Newcomer) -> None:
+    script = '\ufeff#!/usr/bin/env -S llm chat\r\n:# a comment\nsay $1 and $2\na\u2028b\n"""\n$1\nlast\n"""'
+    (newcomer.cwd / "standup.llm").write_text(script, newline="")
+    ran = newcomer.script(":run standup.llm salt 'and pepper'", "after", words=(*NAMED,))
+    assert (ran.code, ran.err) == (0, "")
+    assert [q for q, _ in newcomer.said("talk")] == ["say salt and and pepper", "a\u2028b", "salt\nlast", "after"]
+
+
+def test_a_script_that_fails_ends_the_one_that_runs_it(newcomer: Newcomer) -> None:
+    (newcomer.cwd / "inner.llm").write_text("one\n:nonsense\nnever\n")
+    ran = newcomer.script(":run inner.llm", "never either")
+    assert (ran.code, ran.out) == (2, "one\n")
+
+
+def test_a_script_that_leaves_leaves_altogether(newcomer: Newcomer) -> None:
+    (newcomer.cwd / "inner.llm").write_text("one\n:exit\nnever\n")
+    assert newcomer.script(":run inner.llm", "never either").out == "one\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        ("nowhere.llm", "there is no script"),
+        (".", "there is no script"),
+        ("itself.llm", "scripts run one another more than"),
+    ],
+)
+def test_a_script_that_cannot_be_run(newcomer: Newcomer, name: str, what: str) -> None:
+    (newcomer.cwd / "itself.llm").write_text(":run itself.llm\n")
+    ran = newcomer.script(f":run {name}")
+    assert ran.code == 2
+    assert ran.err.startswith(f"error: {what}")
+    assert len(ran.err.splitlines()) == 1
+
+
+def test_a_person_who_pipes_a_text_is_told_what_happens_to_it(newcomer: Newcomer) -> None:
+    assert "each line" not in newcomer.script("hello").err
