@@ -13,10 +13,10 @@ from llmrepl import __version__
 if TYPE_CHECKING:
     from llmrepl.chat.workspace import Workspace
     from llmrepl.commands.registry import Call
-    from llmrepl.commands.results import Chat, Reply
+    from llmrepl.commands.results import Result, StartChat
     from llmrepl.rendering.base import Output
     from llmrepl.shell.runner import Shell
-    from llmrepl.system.environment import World
+    from llmrepl.system.environment import Environment
     from llmrepl.system.signals import Signals
 
 CLOSED_PIPE = 141
@@ -29,37 +29,37 @@ def run() -> None:
         sys.stdout.write(f"llmrepl {__version__}\n")
         return
     gc.set_threshold(50_000)  # loading makes many objects and no garbage; looking for some takes a tenth of the start
-    from llmrepl.system.environment import World
+    from llmrepl.system.environment import Environment
 
-    world = World.real()
-    code = main(sys.argv[1:], world)
-    for stream in (world.stdout, world.stderr):
+    environment = Environment.real()
+    code = main(sys.argv[1:], environment)
+    for stream in (environment.stdout, environment.stderr):
         with contextlib.suppress(OSError, ValueError):
             stream.flush()
     os._exit(code)  # all that is to be kept is on the disk; to take the modules down takes a sixth of a short command
 
 
-def main(words: list[str], world: World) -> int:
+def main(words: list[str], environment: Environment) -> int:
     """Run the command that `words` name; its exit code. After SIGINT, SIGTERM or SIGHUP the process dies of it."""
-    from llmrepl.errors import Failure, Stopped
+    from llmrepl.errors import LLMError, SignalExit
     from llmrepl.system.signals import Signals, die_of
 
-    world.debug = world.debug or "--debug" in words
+    environment.debug = environment.debug or "--debug" in words
     words = [word for word in words if word != "--debug"]
     signals = Signals()
     signals.install()
     try:
-        workspace = _workspace(world, signals)
+        workspace = _workspace(environment, signals)
         if words[:1] == ["--complete"]:  # sources.COMPLETE, not loaded for other commands
             return _complete(words[1:], workspace)
-        code = _run(words, workspace) if words or not world.stdin.isatty() else _prompt(workspace)
-        world.stdout.flush()
+        code = _run(words, workspace) if words or not environment.stdin.isatty() else _prompt(workspace)
+        environment.stdout.flush()
         return die_of(signals.stopped) if signals.stopped else code
-    except Failure as failure:
+    except LLMError as failure:
         from llmrepl.rendering.base import PlainOutput
 
-        output = PlainOutput(world)
-        if world.debug:
+        output = PlainOutput(environment)
+        if environment.debug:
             import traceback
 
             output.say("".join(traceback.format_exception(failure)))
@@ -68,35 +68,35 @@ def main(words: list[str], world: World) -> int:
     except OSError as error:
         if signals.stopped:
             return die_of(signals.stopped)
-        return _unwritable(world, error)
+        return _unwritable(environment, error)
     except KeyboardInterrupt:
         return die_of(2)
-    except Stopped as stopped:
+    except SignalExit as stopped:
         return die_of(stopped.signum)
 
 
-def _unwritable(world: World, error: OSError) -> int:
+def _unwritable(environment: Environment, error: OSError) -> int:
     """Say, if anybody is there, that the output cannot be written; the exit code."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that the flush at exit succeeds
     if isinstance(error, BrokenPipeError):
         return CLOSED_PIPE
-    from llmrepl.errors import FAILED, Failure
+    from llmrepl.errors import FAILED, LLMError
     from llmrepl.rendering.base import PlainOutput
 
     why = (error.strerror or "the system refused").lower()
-    PlainOutput(world).failure(Failure(f"the output cannot be written: {why}", "what was said is saved"))
+    PlainOutput(environment).failure(LLMError(f"the output cannot be written: {why}", "what was said is saved"))
     return FAILED
 
 
-def _workspace(world: World, signals: Signals) -> Workspace:
+def _workspace(environment: Environment, signals: Signals) -> Workspace:
     from llmrepl.chat.workspace import Workspace
     from llmrepl.config.settings import Settings
-    from llmrepl.system.paths import Places
+    from llmrepl.system.paths import Paths
 
-    world.log("settings")
-    places = Places.find(world.environ)
-    settings = Settings.load(world.environ, world.cwd, places)
-    workspace = Workspace(world, settings, places, signals, keep=settings.flag("save_sessions"))
+    environment.log("settings")
+    paths = Paths.find(environment.environ)
+    settings = Settings.load(environment.environ, environment.cwd, paths)
+    workspace = Workspace(environment, settings, paths, signals, saving=settings.flag("save_sessions"))
     workspace.notes += settings.problems
     return workspace
 
@@ -104,12 +104,12 @@ def _workspace(world: World, signals: Signals) -> Workspace:
 def _complete(words: list[str], workspace: Workspace) -> int:
     """What may stand where a shell completes, a line each, with a hint after a tab; nothing if that fails."""
     from llmrepl.commands.value_sources import offered
-    from llmrepl.errors import Failure
+    from llmrepl.errors import LLMError
 
     source, word = [*words, "", ""][:2]
-    with contextlib.suppress(Failure, OSError):
+    with contextlib.suppress(LLMError, OSError):
         for candidate in offered(workspace, source, word):
-            workspace.world.stdout.write(f"{candidate.value}\t{candidate.hint}\n")
+            workspace.environment.stdout.write(f"{candidate.value}\t{candidate.hint}\n")
     return 0
 
 
@@ -117,7 +117,7 @@ def _prompt(workspace: Workspace) -> int:
     """`llm` alone: the prompt first, the commands when they are first needed or nobody types."""
     from llmrepl.prompt.loop import Loop
 
-    workspace.check_writable()
+    workspace.chat.check_writable()
     try:
         return Loop(workspace, lambda: _shell(workspace, json=False)).run()
     finally:
@@ -127,30 +127,30 @@ def _prompt(workspace: Workspace) -> int:
 def _run(words: list[str], workspace: Workspace) -> int:
     from llmrepl.commands.registry import TERMINAL
     from llmrepl.commands.table import all_commands
-    from llmrepl.errors import gravest
+    from llmrepl.errors import most_severe
 
     call = all_commands().parse(_command_words(words), TERMINAL)
-    workspace.world.log(f"command {call.command.name}")
+    workspace.environment.log(f"command {call.command.name}")
     shell = _shell(workspace, json=call.command.name in ("chat", "ask") and call.values.get("json", False))
     try:
         code = shell.guarded(lambda: _answered(shell, call))
     except BaseException:
         shell.close()
         raise
-    return gravest((code, shell.close()))
+    return most_severe((code, shell.close()))
 
 
 def _answered(shell: Shell, call: Call) -> int:
     """Run the command that was named, and the conversation that it may wish for."""
-    from llmrepl.commands.results import Choose
+    from llmrepl.commands.results import PickOne
 
-    if shell.workspace.world.interactive():
-        from llmrepl.prompt.terminal_interaction import AtTerminal
+    if shell.workspace.environment.interactive():
+        from llmrepl.prompt.terminal_interaction import TerminalInteraction
 
-        shell.person = AtTerminal(shell.workspace.world)
+        shell.interaction = TerminalInteraction(shell.workspace.environment)
     reply = call.run(shell.workspace)
-    if isinstance(reply, Choose):
-        chosen = shell.person.choose(reply)
+    if isinstance(reply, PickOne):
+        chosen = shell.interaction.choose(reply)
         if chosen is None:
             return 0
         reply = reply.then(chosen)
@@ -176,31 +176,35 @@ def _command_words(words: list[str]) -> list[str]:
 
 def _output(workspace: Workspace, *, json: bool) -> Output:
     """Where to draw: JSON if asked for, a terminal's colours and tables if there is one, else plain text."""
-    world = workspace.world
+    environment = workspace.environment
     if json:
         from llmrepl.rendering.json_lines import JsonOutput
 
-        return JsonOutput(world)
-    if world.stdout.isatty() and world.environ.get("TERM") != "dumb" and not world.environ.get("ACCESSIBLE"):
+        return JsonOutput(environment)
+    if (
+        environment.stdout.isatty()
+        and environment.environ.get("TERM") != "dumb"
+        and not environment.environ.get("ACCESSIBLE")
+    ):
         from llmrepl.rendering.terminal import TerminalOutput
 
-        return TerminalOutput(world, workspace.settings)
+        return TerminalOutput(environment, workspace.settings)
     from llmrepl.rendering.base import PlainOutput
 
-    return PlainOutput(world, footer=world.stdout.isatty())
+    return PlainOutput(environment, footer=environment.stdout.isatty())
 
 
-def _wish_to_chat(reply: Reply) -> Chat | None:
-    from llmrepl.commands.results import Chat, Several
+def _wish_to_chat(reply: Result) -> StartChat | None:
+    from llmrepl.commands.results import Group, StartChat
 
-    parts = reply.parts if isinstance(reply, Several) else [reply]
-    return next((part for part in parts if isinstance(part, Chat)), None)
+    parts = reply.parts if isinstance(reply, Group) else [reply]
+    return next((part for part in parts if isinstance(part, StartChat)), None)
 
 
-def _chat(shell: Shell, call: Call, reply: Reply, chat: Chat) -> int:
+def _chat(shell: Shell, call: Call, reply: Result, chat: StartChat) -> int:
     if reply is not chat:
         shell.output.reply(call, reply)
-    if shell.workspace.world.stdin.isatty():
+    if shell.workspace.environment.stdin.isatty():
         from llmrepl.prompt.loop import Loop
 
         return Loop(shell.workspace, lambda: shell).run()

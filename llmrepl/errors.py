@@ -10,60 +10,60 @@ GRAVITY = (UNSAVED, DAMAGED, IN_USE, OVER_BUDGET, FAILED, WRONG)
 """Exit codes, the gravest first: of several failures in one run the gravest is the exit code."""
 
 
-class Failure(Exception):
+class LLMError(Exception):
     """A failure that is shown to the user and ends in an exit code, never in a traceback.
 
-    `what` is one sentence saying what failed, `next` one saying what to do about it. `worked`: a server took the
-    request and may ask money for it, though no text came.
+    `message` is one sentence that says what failed, `hint` one that says what to do about it. `may_be_billed`: the server
+    accepted the request and may charge for it although no text came.
     """
 
     code = FAILED
-    worked = False
+    may_be_billed = False
 
-    def __init__(self, what: str, next: str = "", *, code: int | None = None) -> None:
-        super().__init__(what)
-        self.what = what
-        self.next = next
+    def __init__(self, message: str, hint: str = "", *, code: int | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
         if code is not None:
             self.code = code
 
     def __str__(self) -> str:
-        if not self.next:
-            return self.what
-        return f"{self.what}{' ' if self.what.endswith(('.', '!', '?')) else '; '}{self.next}"
+        if not self.hint:
+            return self.message
+        return f"{self.message}{' ' if self.message.endswith(('.', '!', '?')) else '; '}{self.hint}"
 
 
-class WrongUse(Failure):
+class UsageError(LLMError):
     """Wrong usage or configuration: an unknown command, name or model, a missing key, an existing name."""
 
     code = WRONG
 
 
-class Damaged(Failure):
+class DamagedError(LLMError):
     """A session file that cannot be read whole, or is refused."""
 
     code = DAMAGED
 
 
-class NotSaved(Failure):
+class SaveError(LLMError):
     """Something that is in memory and could not be put on disk."""
 
     code = UNSAVED
 
 
-class OverBudget(Failure):
+class BudgetError(LLMError):
     """The next request would pass a limit that the user set."""
 
     code = OVER_BUDGET
 
 
-class InUse(Failure):
+class SessionInUseError(LLMError):
     """A session that another shell has open."""
 
     code = IN_USE
 
 
-class Stopped(SystemExit):
+class SignalExit(SystemExit):
     """SIGTERM or SIGHUP arrived: save, then die of that signal.
 
     A SystemExit, because an event loop lets only that and KeyboardInterrupt through its callbacks.
@@ -74,7 +74,7 @@ class Stopped(SystemExit):
         self.signum = signum
 
 
-def gravest(codes: Iterable[int]) -> int:
+def most_severe(codes: Iterable[int]) -> int:
     """The exit code that counts when several failures happened; 0 if none did."""
     seen = set(codes)
     return next((code for code in GRAVITY if code in seen), OK)

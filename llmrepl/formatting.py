@@ -16,7 +16,7 @@ _IN_TEXT = re.compile(f"[{_OBEYED}]")
 _IN_NAME = re.compile(f"[{_OBEYED}{_UNSEEN}]")
 
 
-def safe(text: str) -> str:
+def escape_controls(text: str) -> str:
     """`text` with every character that a terminal could obey (control, bidi, tag, lone surrogate) made visible.
 
     Line ends and tabs stay; the work is per character, so text cut anywhere comes out the same.
@@ -24,7 +24,7 @@ def safe(text: str) -> str:
     return _IN_TEXT.sub(_visible, text)
 
 
-def safe_name(text: str) -> str:
+def escape_name(text: str) -> str:
     """A name, title or other one-line text made harmless: line ends and invisible characters are made visible too."""
     return _IN_NAME.sub(_visible, text)
 
@@ -33,28 +33,28 @@ def _visible(found: re.Match[str]) -> str:
     return found[0].encode("unicode_escape").decode("ascii")
 
 
-def money(usd: float | None, *, about: bool = False) -> str:
+def format_usd(usd: float | None, *, about: bool = False) -> str:
     """An amount in USD as the guide shows it, `$0.0367`; unknown is `unknown`; `about` marks an estimate with `~`."""
     if usd is None:
         return "unknown"
     return f"{'~' if about else ''}${usd:,.4f}"
 
 
-def count(number: int, noun: str) -> str:
+def pluralize(number: int, noun: str) -> str:
     """`1 turn`, `2 turns`, `2,456 tokens`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def likest(typed: str, names: Iterable[str], likeness: float = 0.6) -> str | None:
+def closest_match(typed: str, names: Iterable[str], likeness: float = 0.6) -> str | None:
     """The name that is most like a mistyped one, None if none is as like it as `likeness`, from 0 to 1."""
     from difflib import get_close_matches  # rarely needed, and slow to load
 
     return next(iter(get_close_matches(typed, list(names), 1, likeness)), None)
 
 
-def shown_path(path: Path, cwd: Path) -> str:
+def display_path(path: Path, cwd: Path) -> str:
     """A path as it is shown: `./runs/x.json` below the working directory, else absolute; harmless."""
     try:
-        return safe_name(f"./{path.relative_to(cwd)}")
+        return escape_name(f"./{path.relative_to(cwd)}")
     except ValueError:
-        return safe_name(str(path))
+        return escape_name(str(path))

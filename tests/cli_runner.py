@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from llmrepl.cli import main
-from llmrepl.system.environment import World
+from llmrepl.system.environment import Environment
 
 LLM = (sys.executable, "-m", "llmrepl")
 CHAT = ("chat", "-m", "offline/echo")
@@ -35,7 +35,7 @@ class Ran:
 
 
 @dataclass
-class Newcomer:
+class CliRunner:
     """A person at `cwd` with an empty `home`."""
 
     home: Path
@@ -43,7 +43,7 @@ class Newcomer:
     environ: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def at(cls, place: Path) -> Newcomer:
+    def at(cls, place: Path) -> CliRunner:
         """A newcomer whose home and working directory are made below `place`."""
         for name in ("home", "work"):
             (place / name).mkdir()
@@ -56,9 +56,9 @@ class Newcomer:
         """Run `llm WORDS` in this process with `typed` piped into it, a line at a time if it is an iterator."""
         out, err = io.StringIO(), io.StringIO()
         stdin = io.StringIO(typed) if isinstance(typed, str) else _Pipe(typed)
-        world = World({**self.environ, **environ}, self.cwd, stdin, out, err)
+        environment = Environment({**self.environ, **environ}, self.cwd, stdin, out, err)
         with _signals():
-            code = main(list(words), world)
+            code = main(list(words), environment)
         return Ran(code, out.getvalue(), err.getvalue())
 
     def script(self, *lines: str, words: tuple[str, ...] = CHAT, **environ: str) -> Ran:

@@ -11,7 +11,7 @@ from typing import TypeVar
 import pytest
 from hypothesis import settings
 
-from tests.cli_runner import Newcomer
+from tests.cli_runner import CliRunner
 
 # Run in the background of a script or under nohup these are ignored, also by each program that a test starts.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
@@ -22,9 +22,9 @@ Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
 
 @pytest.fixture
-def newcomer(tmp_path: Path) -> Newcomer:
+def cli(tmp_path: Path) -> CliRunner:
     """Somebody with an empty home in an empty directory."""
-    return Newcomer.at(tmp_path)
+    return CliRunner.at(tmp_path)
 
 
 @pytest.hookimpl(wrapper=True)

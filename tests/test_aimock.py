@@ -16,7 +16,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.cli_runner import Newcomer, Ran
+from tests.cli_runner import CliRunner, Ran
 
 USAGE = {
     "prompt_tokens": 1200,
@@ -31,16 +31,29 @@ USAGE = {
 STORY = "Once upon a time there was a shell. 🐚 It kept every word, also “those” ones.\n\n```py\nprint('x')\n```\n"
 FIXTURES = [
     {"match": {"userMessage": "tell me"}, "response": {"content": STORY, "usage": USAGE}, "chunkSize": 3},
-    {"match": {"userMessage": "think"},
-     "response": {"content": "The answer.", "reasoning": "Let me see.", "usage": USAGE}},
-    {"match": {"userMessage": "break"}, "response": {"content": STORY}, "chunkSize": 4, "truncateAfterChunks": 6,
-     "latency": 20},
-    {"match": {"userMessage": "limit"},
-     "response": {"error": {"message": "Rate limit reached", "type": "rate_limit_error"}, "status": 429}},
-    {"match": {"userMessage": "overloaded"},
-     "response": {"error": {"message": "Try again later", "type": "server_error"}, "status": 503}},
-    {"match": {"userMessage": "wrong"},
-     "response": {"error": {"message": "No such thing", "type": "invalid_request_error"}, "status": 400}},
+    {
+        "match": {"userMessage": "think"},
+        "response": {"content": "The answer.", "reasoning": "Let me see.", "usage": USAGE},
+    },
+    {
+        "match": {"userMessage": "break"},
+        "response": {"content": STORY},
+        "chunkSize": 4,
+        "truncateAfterChunks": 6,
+        "latency": 20,
+    },
+    {
+        "match": {"userMessage": "limit"},
+        "response": {"error": {"message": "Rate limit reached", "type": "rate_limit_error"}, "status": 429},
+    },
+    {
+        "match": {"userMessage": "overloaded"},
+        "response": {"error": {"message": "Try again later", "type": "server_error"}, "status": 503},
+    },
+    {
+        "match": {"userMessage": "wrong"},
+        "response": {"error": {"message": "No such thing", "type": "invalid_request_error"}, "status": 400},
+    },
 ]
 DIALECTS = {
     "openrouter": ("openrouter/openai/gpt-4o-mini", "OPENROUTER_BASE_URL", "/v1", "OPENROUTER_API_KEY"),
@@ -78,24 +91,24 @@ def aimock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(params=DIALECTS)
-def dialect(request: pytest.FixtureRequest, newcomer: Newcomer, aimock: str) -> str:
+def dialect(request: pytest.FixtureRequest, cli: CliRunner, aimock: str) -> str:
     """A dialect for which the newcomer has an address and a key."""
     name = str(request.param)
     _, address, path, key = DIALECTS[name]
-    newcomer.environ |= {address: aimock + path, "LLM_MAX_RETRIES": "0"} | ({key: "sk-x"} if key else {})
+    cli.environ |= {address: aimock + path, "LLM_MAX_RETRIES": "0"} | ({key: "sk-x"} if key else {})
     return name
 
 
-def talk(newcomer: Newcomer, dialect: str, *prompts: str) -> Ran:
+def talk(cli: CliRunner, dialect: str, *prompts: str) -> Ran:
     words = ("chat", "-m", DIALECTS[dialect][0], "--json", "--name", "talk", "--keep-going")
-    return newcomer.script(*prompts, words=words)
+    return cli.script(*prompts, words=words)
 
 
-def test_a_conversation_is_streamed_counted_and_kept(newcomer: Newcomer, dialect: str) -> None:
-    ran = talk(newcomer, dialect, "tell me a story", "think about it")
+def test_a_conversation_is_streamed_counted_and_kept(cli: CliRunner, dialect: str) -> None:
+    ran = talk(cli, dialect, "tell me a story", "think about it")
     replies = [event for event in ran.events if event["event"] == "reply"]
     assert [reply["text"] for reply in replies] == [STORY, "The answer."], ran.err
-    assert newcomer.said("talk") == [("tell me a story", STORY), ("think about it", "The answer.")]
+    assert cli.said("talk") == [("tell me a story", STORY), ("think about it", "The answer.")]
     for reply in replies:
         usage = reply["usage"]
         if dialect != "ollama":  # of which aimock's own counts are zero, and nothing is what it cannot have been
@@ -105,21 +118,22 @@ def test_a_conversation_is_streamed_counted_and_kept(newcomer: Newcomer, dialect
     assert ran.code == 0
 
 
-def test_a_stream_that_breaks_is_kept_as_a_part(newcomer: Newcomer, dialect: str) -> None:
-    ran = talk(newcomer, dialect, "break off")
-    (turn,) = newcomer.session("talk")["turns"]
+def test_a_stream_that_breaks_is_kept_as_a_part(cli: CliRunner, dialect: str) -> None:
+    ran = talk(cli, dialect, "break off")
+    (turn,) = cli.session("talk")["turns"]
     assert turn["finish_reason"] == "interrupted", ran.err
-    ((_, kept),) = newcomer.said("talk")
+    ((_, kept),) = cli.said("talk")
     assert kept and STORY.startswith(kept) and kept != STORY
     assert ran.code == 1 and "Traceback" not in ran.err
 
 
-@pytest.mark.parametrize(("prompt", "said"), [("limit", "Rate limit reached"), ("overloaded", "Try again later"),
-                                              ("wrong", "No such thing")])
+@pytest.mark.parametrize(
+    ("prompt", "said"), [("limit", "Rate limit reached"), ("overloaded", "Try again later"), ("wrong", "No such thing")]
+)
 def test_a_refusal_is_told_in_the_server_s_words_and_the_question_kept(
-    newcomer: Newcomer, dialect: str, prompt: str, said: str
+    cli: CliRunner, dialect: str, prompt: str, said: str
 ) -> None:
-    ran = talk(newcomer, dialect, prompt)
+    ran = talk(cli, dialect, prompt)
     assert said in ran.err and ran.code == 1
-    (turn,) = newcomer.session("talk")["turns"]
-    assert turn["finish_reason"] == "error" and newcomer.said("talk") == [(prompt, "")]
+    (turn,) = cli.session("talk")["turns"]
+    assert turn["finish_reason"] == "error" and cli.said("talk") == [(prompt, "")]

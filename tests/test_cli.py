@@ -13,18 +13,18 @@ from pathlib import Path
 import pytest
 
 from llmrepl import __version__
-from tests.cli_runner import CHAT, LLM, Newcomer
+from tests.cli_runner import CHAT, LLM, CliRunner
 
 NAMED = (*CHAT, "--name", "talk")
 
 
-def test_version(newcomer: Newcomer) -> None:
-    assert newcomer.process("--version").out == f"llmrepl {__version__}\n"
+def test_version(cli: CliRunner) -> None:
+    assert cli.process("--version").out == f"llmrepl {__version__}\n"
 
 
 @pytest.mark.parametrize("words", [("--help",), ("help",), ("-h",), ("help", "chat"), ("chat", "--help")])
-def test_help(newcomer: Newcomer, words: tuple[str, ...]) -> None:
-    ran = newcomer.llm(*words)
+def test_help(cli: CliRunner, words: tuple[str, ...]) -> None:
+    ran = cli.llm(*words)
     assert (ran.code, ran.err) == (0, "")
     assert ran.out.strip()
 
@@ -56,87 +56,87 @@ def test_help(newcomer: Newcomer, words: tuple[str, ...]) -> None:
         (("sessions", "show", "x.json"), "there is no session x.json in {cwd}/runs; see 'llm sessions list'"),
     ],
 )
-def test_wrong_use_is_one_line_and_exit_2(newcomer: Newcomer, words: tuple[str, ...], said: str) -> None:
-    ran = newcomer.llm(*words, typed="hello\n" if words[0] == "chat" else "")
-    assert (ran.code, ran.out, ran.err) == (2, "", f"error: {said.format(cwd=newcomer.cwd)}\n")
-    assert newcomer.files() == []
+def test_wrong_use_is_one_line_and_exit_2(cli: CliRunner, words: tuple[str, ...], said: str) -> None:
+    ran = cli.llm(*words, typed="hello\n" if words[0] == "chat" else "")
+    assert (ran.code, ran.out, ran.err) == (2, "", f"error: {said.format(cwd=cli.cwd)}\n")
+    assert cli.files() == []
 
 
 @pytest.mark.parametrize("model", ["nonsense/x", "openai/gpt-4o-mini", "nonsense", "offline/nonsense"])
-def test_a_model_that_cannot_be_asked_is_wrong_use(newcomer: Newcomer, model: str) -> None:
-    ran = newcomer.llm("chat", "-m", model, typed="hello\n")
+def test_a_model_that_cannot_be_asked_is_wrong_use(cli: CliRunner, model: str) -> None:
+    ran = cli.llm("chat", "-m", model, typed="hello\n")
     assert (ran.code, ran.out) == (2, "")
     assert ran.err.startswith("error: ")
     assert len(ran.err.splitlines()) == 1
-    assert newcomer.files() == []
+    assert cli.files() == []
 
 
-def test_a_missing_key_is_no_error_before_a_prompt_would_be_sent(newcomer: Newcomer) -> None:
-    ran = newcomer.llm("chat", "-m", "openai/gpt-4o-mini", typed=":help\n:model\n")
+def test_a_missing_key_is_no_error_before_a_prompt_would_be_sent(cli: CliRunner) -> None:
+    ran = cli.llm("chat", "-m", "openai/gpt-4o-mini", typed=":help\n:model\n")
     assert (ran.code, ran.err) == (0, "")
 
 
-def test_the_name_of_an_existing_session_is_refused(newcomer: Newcomer) -> None:
-    newcomer.script("one", words=NAMED)
-    before = (newcomer.runs / "talk.json").read_bytes()
-    ran = newcomer.script("two", words=NAMED)
+def test_the_name_of_an_existing_session_is_refused(cli: CliRunner) -> None:
+    cli.script("one", words=NAMED)
+    before = (cli.runs / "talk.json").read_bytes()
+    ran = cli.script("two", words=NAMED)
     assert (ran.code, ran.err) == (2, "error: a session talk.json exists; choose another name, or use --force\n")
-    assert (newcomer.runs / "talk.json").read_bytes() == before
+    assert (cli.runs / "talk.json").read_bytes() == before
 
 
 @pytest.mark.parametrize("words", ["-r talk", "-r talk.json", "-r runs/talk.json", "-r ta", "-c"])
-def test_resume_goes_on_with_a_session(newcomer: Newcomer, words: str) -> None:
-    newcomer.script("one", words=NAMED)
-    ran = newcomer.script("two", words=("chat", *words.split()))
+def test_resume_goes_on_with_a_session(cli: CliRunner, words: str) -> None:
+    cli.script("one", words=NAMED)
+    ran = cli.script("two", words=("chat", *words.split()))
     assert (ran.code, ran.out) == (0, "two\n")
-    assert newcomer.said("talk") == [("one", "one"), ("two", "two")]
+    assert cli.said("talk") == [("one", "one"), ("two", "two")]
 
 
-def test_options_apply_to_a_session_that_is_resumed(newcomer: Newcomer) -> None:
-    newcomer.script("one", words=NAMED)
-    newcomer.script("hello", words=("chat", "-r", "talk", "-m", "offline/guide", "-s", "Be brief."))
-    session = newcomer.session("talk")
+def test_options_apply_to_a_session_that_is_resumed(cli: CliRunner) -> None:
+    cli.script("one", words=NAMED)
+    cli.script("hello", words=("chat", "-r", "talk", "-m", "offline/guide", "-s", "Be brief."))
+    session = cli.session("talk")
     assert (session["model"], session["system"], len(session["turns"])) == ("offline/guide", "Be brief.", 2)
 
 
-def test_where_sessions_are_kept(newcomer: Newcomer) -> None:
-    config = newcomer.home / ".config" / "llm" / "config.toml"
+def test_where_sessions_are_kept(cli: CliRunner) -> None:
+    config = cli.home / ".config" / "llm" / "config.toml"
     config.parent.mkdir(parents=True)
     config.write_text('session_dir = "~/from-config"\n')
-    newcomer.script("one", words=NAMED)
-    newcomer.script("two", words=NAMED, LLM_SESSIONS_DIR="from-environment")
-    newcomer.script("three", words=(*NAMED, "--save-dir", "from/option"), LLM_SESSIONS_DIR="from-environment")
-    assert newcomer.files() == ["from-environment/talk.json", "from/option/talk.json"]
-    assert (newcomer.home / "from-config" / "talk.json").is_file()
+    cli.script("one", words=NAMED)
+    cli.script("two", words=NAMED, LLM_SESSIONS_DIR="from-environment")
+    cli.script("three", words=(*NAMED, "--save-dir", "from/option"), LLM_SESSIONS_DIR="from-environment")
+    assert cli.files() == ["from-environment/talk.json", "from/option/talk.json"]
+    assert (cli.home / "from-config" / "talk.json").is_file()
 
 
-def test_no_save_keeps_nothing(newcomer: Newcomer) -> None:
-    ran = newcomer.script("one", ":history", words=(*CHAT, "--no-save"))
+def test_no_save_keeps_nothing(cli: CliRunner) -> None:
+    ran = cli.script("one", ":history", words=(*CHAT, "--no-save"))
     assert ran.code == 0
-    assert newcomer.files() == []
-    assert not list(newcomer.home.rglob("*.json"))
+    assert cli.files() == []
+    assert not list(cli.home.rglob("*.json"))
 
 
-def test_no_save_can_be_left_by_saving(newcomer: Newcomer) -> None:
-    newcomer.script("one", ":save kept", "two", words=(*CHAT, "--no-save"))
-    assert newcomer.said("kept") == [("one", "one"), ("two", "two")]
+def test_no_save_can_be_left_by_saving(cli: CliRunner) -> None:
+    cli.script("one", ":save kept", "two", words=(*CHAT, "--no-save"))
+    assert cli.said("kept") == [("one", "one"), ("two", "two")]
 
 
-def test_nothing_in_particular_makes_a_directory(newcomer: Newcomer) -> None:
+def test_nothing_in_particular_makes_a_directory(cli: CliRunner) -> None:
     for words in (("sessions", "list"), ("config", "list"), ("config", "path"), ("help",)):
-        newcomer.llm(*words)
-    newcomer.script(":help", ":model", ":history")
-    assert list(newcomer.cwd.iterdir()) == []
+        cli.llm(*words)
+    cli.script(":help", ":model", ":history")
+    assert list(cli.cwd.iterdir()) == []
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o077])
-def test_what_is_written_is_private(newcomer: Newcomer, umask: int) -> None:
+def test_what_is_written_is_private(cli: CliRunner, umask: int) -> None:
     before = os.umask(umask)
     try:
-        newcomer.script("one", ":export md out.md", words=(*NAMED, "--save-dir", "a/b"))
+        cli.script("one", ":export md out.md", words=(*NAMED, "--save-dir", "a/b"))
     finally:
         os.umask(before)
-    modes = {str(p.relative_to(newcomer.cwd)): stat.S_IMODE(p.stat().st_mode) for p in newcomer.cwd.rglob("*")}
+    modes = {str(p.relative_to(cli.cwd)): stat.S_IMODE(p.stat().st_mode) for p in cli.cwd.rglob("*")}
     assert modes == {"a": 0o700, "a/b": 0o700, "a/b/talk.json": 0o600, "out.md": 0o600}
 
 
@@ -154,41 +154,41 @@ DAMAGED = {
 @pytest.mark.parametrize("case", DAMAGED)
 @pytest.mark.parametrize("words", [("chat", "-r", "bad"), ("sessions", "show", "bad"), ("sessions", "resume", "bad")])
 def test_a_damaged_session_is_refused_with_exit_3_and_untouched(
-    newcomer: Newcomer, case: str, words: tuple[str, ...]
+    cli: CliRunner, case: str, words: tuple[str, ...]
 ) -> None:
-    newcomer.runs.mkdir()
-    (newcomer.runs / "bad.json").write_bytes(DAMAGED[case])
-    ran = newcomer.llm(*words, typed="hello\n")
+    cli.runs.mkdir()
+    (cli.runs / "bad.json").write_bytes(DAMAGED[case])
+    ran = cli.llm(*words, typed="hello\n")
     assert (ran.code, ran.out) == (3, "")
     assert ran.err.startswith("error: bad.json is damaged (")
     assert ran.err.endswith("nothing was changed; 'llm sessions recover bad.json' brings back what can be read\n")
-    assert newcomer.files() == ["runs/bad.json"]
-    assert (newcomer.runs / "bad.json").read_bytes() == DAMAGED[case]
+    assert cli.files() == ["runs/bad.json"]
+    assert (cli.runs / "bad.json").read_bytes() == DAMAGED[case]
 
 
-def test_a_session_in_use_stops_a_script_with_exit_6(newcomer: Newcomer) -> None:
-    with newcomer.start(*NAMED) as first:
+def test_a_session_in_use_stops_a_script_with_exit_6(cli: CliRunner) -> None:
+    with cli.start(*NAMED) as first:
         assert first.stdin and first.stdout
         first.stdin.write(b"one\n")
         first.stdin.flush()
         assert first.stdout.readline() == b"one\n"
         for lines, words in ((("two",), ("chat", "-r", "talk")), ((":load talk",), CHAT)):
-            ran = newcomer.script(*lines, words=words)
+            ran = cli.script(*lines, words=words)
             assert (ran.code, ran.out) == (6, "")
             assert f"talk.json is open in another shell (pid {first.pid})" in ran.err
-        assert newcomer.llm("sessions", "show", "talk").code == 0
+        assert cli.llm("sessions", "show", "talk").code == 0
         first.communicate(b"three\n")
-    assert newcomer.said("talk") == [("one", "one"), ("three", "three")]
+    assert cli.said("talk") == [("one", "one"), ("three", "three")]
 
 
 @pytest.mark.parametrize("words", [("-r", "talk"), ()])
 def test_a_directory_that_cannot_be_written_stops_a_script_before_it_sends(
-    newcomer: Newcomer, words: tuple[str, ...]
+    cli: CliRunner, words: tuple[str, ...]
 ) -> None:
-    newcomer.runs.write_text("a file")
-    ran = newcomer.script("hello", words=(*CHAT, *words))
+    cli.runs.write_text("a file")
+    ran = cli.script("hello", words=(*CHAT, *words))
     assert (ran.code if not words else 4, ran.out) == (4, "")
-    assert newcomer.runs.read_text() == "a file"
+    assert cli.runs.read_text() == "a file"
     if not words:
         assert ran.err == (
             "error: cannot write in ./runs: runs is not a directory; "
@@ -196,40 +196,40 @@ def test_a_directory_that_cannot_be_written_stops_a_script_before_it_sends(
         )
 
 
-def test_output_that_nobody_reads_ends_quietly_and_keeps_what_was_said(newcomer: Newcomer) -> None:
+def test_output_that_nobody_reads_ends_quietly_and_keeps_what_was_said(cli: CliRunner) -> None:
     typed = "".join(f"question {n} {'x' * 2000}\n" for n in range(100))
     read = subprocess.run(
-        f"{' '.join(LLM)} {' '.join(NAMED)} | head -1", input=typed.encode(), shell=True, cwd=newcomer.cwd,
-        env=newcomer.environ, capture_output=True, timeout=60,
+        f"{' '.join(LLM)} {' '.join(NAMED)} | head -1", input=typed.encode(), shell=True, cwd=cli.cwd,
+        env=cli.environ, capture_output=True, timeout=60,
     )  # fmt: skip
     assert read.stdout.startswith(b"question 0 ")
     assert read.stderr == b""
-    assert newcomer.said("talk")[0][0].startswith("question 0 ")
-    assert [name for name in newcomer.files("runs") if name.endswith((".tmp", ".journal"))] == []
+    assert cli.said("talk")[0][0].startswith("question 0 ")
+    assert [name for name in cli.files("runs") if name.endswith((".tmp", ".journal"))] == []
 
 
-def test_output_that_cannot_be_written_is_one_line(newcomer: Newcomer) -> None:
+def test_output_that_cannot_be_written_is_one_line(cli: CliRunner) -> None:
     with open("/dev/full", "wb") as full:
         ran = subprocess.run(
-            [*LLM, *NAMED], input=b"hello\nand on\n", stdout=full, stderr=subprocess.PIPE, cwd=newcomer.cwd,
-            env=newcomer.environ,
+            [*LLM, *NAMED], input=b"hello\nand on\n", stdout=full, stderr=subprocess.PIPE, cwd=cli.cwd,
+            env=cli.environ,
         )  # fmt: skip
     assert ran.returncode == 1
     assert b"Traceback" not in ran.stderr and b"Errno" not in ran.stderr
     assert b"no space left on device" in ran.stderr
-    assert newcomer.said("talk")[0][0] == "hello"
+    assert cli.said("talk")[0][0] == "hello"
 
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
-def test_a_stream_that_is_not_there_is_no_traceback(newcomer: Newcomer, closed: str) -> None:
+def test_a_stream_that_is_not_there_is_no_traceback(cli: CliRunner, closed: str) -> None:
     ran = subprocess.run(
-        f"printf 'hello\\n:save\\n' | {' '.join(LLM)} {' '.join(NAMED)} {closed}", shell=True, cwd=newcomer.cwd,
-        env=newcomer.environ, capture_output=True, timeout=60,
+        f"printf 'hello\\n:save\\n' | {' '.join(LLM)} {' '.join(NAMED)} {closed}", shell=True, cwd=cli.cwd,
+        env=cli.environ, capture_output=True, timeout=60,
     )  # fmt: skip
     assert b"Traceback" not in ran.stderr
     assert ran.returncode == 0
     if "<&-" not in closed:
-        assert newcomer.said("talk") == [("hello", "hello")]
+        assert cli.said("talk") == [("hello", "hello")]
 
 
 @pytest.mark.parametrize(
@@ -244,24 +244,22 @@ def test_a_stream_that_is_not_there_is_no_traceback(newcomer: Newcomer, closed: 
         {"NO_COLOR": "1"},
     ],
 )
-def test_no_locale_and_no_width_is_fatal_and_pipes_get_no_escape_codes(
-    newcomer: Newcomer, environ: dict[str, str]
-) -> None:
+def test_no_locale_and_no_width_is_fatal_and_pipes_get_no_escape_codes(cli: CliRunner, environ: dict[str, str]) -> None:
     typed = "caf\u00e9 🙂\n:save\n:show\n:history\n:set\n:help\n:cost detailed\n"
-    ran = newcomer.process(*NAMED, typed=typed.encode(), **environ)
+    ran = cli.process(*NAMED, typed=typed.encode(), **environ)
     assert ran.code == 0, ran.err
     assert "\x1b" not in ran.out + ran.err
-    assert newcomer.said("talk") == [("café 🙂", "café 🙂")]
+    assert cli.said("talk") == [("café 🙂", "café 🙂")]
 
 
-def test_a_last_line_without_an_end_is_answered(newcomer: Newcomer) -> None:
-    assert newcomer.process(*NAMED, typed=b"hello").out == "hello\n"
-    assert newcomer.process(*CHAT, typed=b"").code == 0
+def test_a_last_line_without_an_end_is_answered(cli: CliRunner) -> None:
+    assert cli.process(*NAMED, typed=b"hello").out == "hello\n"
+    assert cli.process(*CHAT, typed=b"").code == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
-def test_a_signal_ends_the_shell_of_that_signal_with_everything_saved(newcomer: Newcomer, number: int) -> None:
-    with newcomer.start(*NAMED) as shell:
+def test_a_signal_ends_the_shell_of_that_signal_with_everything_saved(cli: CliRunner, number: int) -> None:
+    with cli.start(*NAMED) as shell:
         assert shell.stdin and shell.stdout
         shell.stdin.write(b"one\n")
         shell.stdin.flush()
@@ -271,53 +269,53 @@ def test_a_signal_ends_the_shell_of_that_signal_with_everything_saved(newcomer: 
         assert shell.wait(5) == -number
         assert time.monotonic() - began < 2
         assert shell.stderr and shell.stderr.read() == b""
-    assert newcomer.files("runs") == ["talk.json"]
-    assert newcomer.said("talk") == [("one", "one")]
+    assert cli.files("runs") == ["talk.json"]
+    assert cli.said("talk") == [("one", "one")]
 
 
-def test_ask_answers_one_question_with_what_is_piped_as_context(newcomer: Newcomer) -> None:
-    ran = newcomer.llm("ask", "-m", "offline/echo", "what", "is", "this?", typed="a text\n")
+def test_ask_answers_one_question_with_what_is_piped_as_context(cli: CliRunner) -> None:
+    ran = cli.llm("ask", "-m", "offline/echo", "what", "is", "this?", typed="a text\n")
     assert (ran.code, ran.out) == (0, "what is this?\n\na text\n")
-    assert newcomer.files() == []
+    assert cli.files() == []
 
 
-def test_ask_is_kept_as_a_session_if_asked(newcomer: Newcomer) -> None:
-    ran = newcomer.llm("ask", "-m", "offline/echo", "--name", "once", "hello")
+def test_ask_is_kept_as_a_session_if_asked(cli: CliRunner) -> None:
+    ran = cli.llm("ask", "-m", "offline/echo", "--name", "once", "hello")
     assert ran.code == 0
-    assert newcomer.said("once") == [("hello", "hello")]
-    [event] = [e for e in newcomer.llm("ask", "-m", "offline/echo", "--json", "hi").events if e["event"] == "reply"]
+    assert cli.said("once") == [("hello", "hello")]
+    [event] = [e for e in cli.llm("ask", "-m", "offline/echo", "--json", "hi").events if e["event"] == "reply"]
     assert (event["text"], event["session"]) == ("hi", None)
 
 
-def test_what_a_killed_shell_left_is_there_at_the_next_start(newcomer: Newcomer) -> None:
-    with newcomer.start(*NAMED) as shell:
+def test_what_a_killed_shell_left_is_there_at_the_next_start(cli: CliRunner) -> None:
+    with cli.start(*NAMED) as shell:
         assert shell.stdin and shell.stdout
         shell.stdin.write(b"one\n")
         shell.stdin.flush()
         assert shell.stdout.readline() == b"one\n"
         shell.kill()
-    ran = newcomer.llm("sessions", "list")
+    ran = cli.llm("sessions", "list")
     assert ran.code == 0
     assert "talk" in ran.out
-    assert newcomer.files("runs") == ["talk.json"]
-    assert newcomer.said("talk") == [("one", "one")]
+    assert cli.files("runs") == ["talk.json"]
+    assert cli.said("talk") == [("one", "one")]
 
 
-def test_a_mistake_of_ours_is_one_line_and_the_conversation_goes_on(newcomer: Newcomer, tmp_path: Path) -> None:
+def test_a_mistake_of_ours_is_one_line_and_the_conversation_goes_on(cli: CliRunner, tmp_path: Path) -> None:
     turns = [{"messages": [{"role": "user", "content": None}]}, {"messages": []}]
     session = {"model": "offline/echo", "turns": turns, "meta": {"tags": 3, "context_start": "x"}, "created_at": None}
-    newcomer.runs.mkdir()
-    (newcomer.runs / "odd.json").write_text(json.dumps(session))
+    cli.runs.mkdir()
+    (cli.runs / "odd.json").write_text(json.dumps(session))
     for line in (":show odd", ":load odd", ":history", ":retry", ":undo", ":cost", ":export md", ":reset"):
-        ran = newcomer.script(f"{line}", words=(*CHAT, "--keep-going"))
+        ran = cli.script(f"{line}", words=(*CHAT, "--keep-going"))
         assert "something went wrong" not in ran.err, ran.err
-    ran = newcomer.script(":history", ":cost detailed", ":export md", ":export txt", ":export csv", ":export html",
+    ran = cli.script(":history", ":cost detailed", ":export md", ":export txt", ":export csv", ":export html",
                           ":show", "on", ":reset", "and on", words=("chat", "-r", "odd"))  # fmt: skip
     assert (ran.code, "went wrong" in ran.err) == (0, False), ran.err
 
 
-def test_a_new_session_is_not_named_by_nothing(newcomer: Newcomer) -> None:
-    ran = newcomer.llm("chat", "-m", "offline/echo", "--name=", typed="hello\n")
+def test_a_new_session_is_not_named_by_nothing(cli: CliRunner) -> None:
+    ran = cli.llm("chat", "-m", "offline/echo", "--name=", typed="hello\n")
     assert ran.code == 2
     assert "cannot be empty" in ran.err
-    assert newcomer.files() == []
+    assert cli.files() == []

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli_runner import CHAT, LLM, Newcomer
+from tests.cli_runner import CHAT, LLM, CliRunner
 
 GUIDE = Path(__file__).resolve().parent / "guide"
 
@@ -34,16 +34,16 @@ print('Session file is valid')
 
 
 @pytest.fixture(scope="module")
-def conversations(tmp_path_factory: pytest.TempPathFactory) -> Newcomer:
+def conversations(tmp_path_factory: pytest.TempPathFactory) -> CliRunner:
     """Somebody who has talked with two models, failed once, and has another program's session with costs."""
-    newcomer = Newcomer.at(tmp_path_factory.mktemp("talked"))
-    newcomer.script(
+    cli = CliRunner.at(tmp_path_factory.mktemp("talked"))
+    cli.script(
         "hello there", ":system You are a programming assistant", "naïve 日本語 🙂", ":undo", "and again", ":retry",
         ":switch offline/guide", "how do I save?", ":switch offline/echo", "one more", words=(*CHAT, "--name", "talk"),
     )  # fmt: skip
-    newcomer.script("only one", words=(*CHAT, "-s", "Answer in French", "--name", "short"))
+    cli.script("only one", words=(*CHAT, "-s", "Answer in French", "--name", "short"))
     nobody = {"OLLAMA_HOST": "http://127.0.0.1:9", "LLM_MAX_RETRIES": "0"}
-    newcomer.script("fails", words=("chat", "-m", "ollama/nobody", "--name", "failed"), **nobody)
+    cli.script("fails", words=("chat", "-m", "ollama/nobody", "--name", "failed"), **nobody)
     turn = {
         "messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}],
         "usage": {"prompt_tokens": 25, "completion_tokens": 187, "total_tokens": 212},
@@ -51,31 +51,31 @@ def conversations(tmp_path_factory: pytest.TempPathFactory) -> Newcomer:
         "cost_estimate": 0.0034,
     }
     theirs = {"model": "openai/gpt-4o-mini", "system": "x", "created_at": "2024-01-08T14:30:22.123456", "turns": [turn]}
-    (newcomer.runs / "theirs.json").write_text(json.dumps(theirs))
-    newcomer.script("more", words=("chat", "-r", "theirs", "-m", "offline/echo"))
-    return newcomer
+    (cli.runs / "theirs.json").write_text(json.dumps(theirs))
+    cli.script("more", words=("chat", "-r", "theirs", "-m", "offline/echo"))
+    return cli
 
 
 @pytest.fixture
-def talked(conversations: Newcomer, newcomer: Newcomer) -> Newcomer:
+def talked(conversations: CliRunner, cli: CliRunner) -> CliRunner:
     """A copy of those conversations."""
-    shutil.copytree(conversations.runs, newcomer.runs)
-    return newcomer
+    shutil.copytree(conversations.runs, cli.runs)
+    return cli
 
 
-def run(newcomer: Newcomer, *argv: str) -> str:
+def run(cli: CliRunner, *argv: str) -> str:
     """What a program prints that must succeed."""
-    done = subprocess.run(argv, cwd=newcomer.cwd, env=newcomer.environ, capture_output=True, text=True, timeout=30)
+    done = subprocess.run(argv, cwd=cli.cwd, env=cli.environ, capture_output=True, text=True, timeout=30)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     return done.stdout
 
 
-def guide(newcomer: Newcomer, program: str, *arguments: str) -> str:
-    return run(newcomer, sys.executable, str(GUIDE / f"{program}.py"), *arguments)
+def guide(cli: CliRunner, program: str, *arguments: str) -> str:
+    return run(cli, sys.executable, str(GUIDE / f"{program}.py"), *arguments)
 
 
-def test_the_analysis_counts_every_session_turn_and_cost(talked: Newcomer) -> None:
+def test_the_analysis_counts_every_session_turn_and_cost(talked: CliRunner) -> None:
     told = guide(talked, "analyze_sessions")
     assert "Error" not in told
     assert "Total Cost: $0.0034" in told
@@ -89,12 +89,12 @@ def test_the_analysis_counts_every_session_turn_and_cost(talked: Newcomer) -> No
         assert session["usage_totals"]["total_tokens"] == counted
 
 
-def test_the_total_cost(talked: Newcomer) -> None:
+def test_the_total_cost(talked: CliRunner) -> None:
     assert run(talked, sys.executable, "-c", TOTAL) == "Total spent: $0.0034\n"
 
 
 @pytest.mark.parametrize("form", ["txt", "md"])
-def test_the_export(talked: Newcomer, form: str) -> None:
+def test_the_export(talked: CliRunner, form: str) -> None:
     for path in sorted(talked.runs.glob("*.json")):
         told = guide(talked, "export_session", str(path), "--format", form)
         assert "Export failed" not in told
@@ -117,25 +117,25 @@ def test_the_export(talked: Newcomer, form: str) -> None:
     ],
 )
 @pytest.mark.parametrize("form", ["list", "table", "json"])
-def test_the_filter(talked: Newcomer, options: str, found: list[str], form: str) -> None:
+def test_the_filter(talked: CliRunner, options: str, found: list[str], form: str) -> None:
     told = guide(talked, "filter_sessions", *options.split(), "--format", form)
     assert "Error" not in told
     assert [name for name in ("failed", "short", "talk", "theirs") if f"{name}.json" in told] == found
 
 
-def test_the_filter_by_system_prompt(talked: Newcomer) -> None:
+def test_the_filter_by_system_prompt(talked: CliRunner) -> None:
     """Where a session has no system prompt the guide's filter stumbles over its null, which is the guide's fault."""
     (talked.runs / "failed.json").unlink()
     told = guide(talked, "filter_sessions", "--system-contains", "programming")
     assert "Found 1 matching sessions:\n  talk.json" in told
 
 
-def test_the_validation(talked: Newcomer) -> None:
+def test_the_validation(talked: CliRunner) -> None:
     assert guide(talked, "validate_sessions") == "✅ 4 valid session files\n"
     assert run(talked, sys.executable, "-c", VALID) == "Session file is valid\n"
 
 
-def test_the_recovery_finds_nothing_to_do_and_what_it_writes_is_a_session(talked: Newcomer) -> None:
+def test_the_recovery_finds_nothing_to_do_and_what_it_writes_is_a_session(talked: CliRunner) -> None:
     path = talked.runs / "talk.json"
     before = json.loads(path.read_bytes())
     with path.open("a") as file:
@@ -147,7 +147,7 @@ def test_the_recovery_finds_nothing_to_do_and_what_it_writes_is_a_session(talked
     assert talked.said("talk")[-1] == ("goes on", "goes on")
 
 
-def test_models_are_counted_by_line(talked: Newcomer) -> None:
+def test_models_are_counted_by_line(talked: CliRunner) -> None:
     told = run(talked, "sh", "-c", "grep -h '\"model\"' ./runs/*.json | sort | uniq -c")
     assert [line.split(maxsplit=1) for line in told.splitlines()] == [
         ["3", '"model": "offline/echo",'],
@@ -155,7 +155,7 @@ def test_models_are_counted_by_line(talked: Newcomer) -> None:
     ]
 
 
-def test_every_file_is_json_with_two_spaces_and_the_characters_as_they_are(talked: Newcomer) -> None:
+def test_every_file_is_json_with_two_spaces_and_the_characters_as_they_are(talked: CliRunner) -> None:
     for path in talked.runs.glob("*.json"):
         told = run(talked, sys.executable, "-m", "json.tool", "--no-ensure-ascii", "--indent", "2", str(path))
         assert json.loads(told) == json.loads(path.read_bytes())
@@ -163,14 +163,14 @@ def test_every_file_is_json_with_two_spaces_and_the_characters_as_they_are(talke
     assert "日本語 🙂" in (talked.runs / "talk.json").read_text("utf-8")
 
 
-def test_a_failed_prompt_is_a_turn_of_its_own_without_a_reply(talked: Newcomer) -> None:
+def test_a_failed_prompt_is_a_turn_of_its_own_without_a_reply(talked: CliRunner) -> None:
     [turn] = talked.session("failed")["turns"]
     assert [message["role"] for message in turn["messages"]] == ["user"]
     assert turn["finish_reason"] == "error"
     assert "cost_estimate" not in turn
 
 
-def test_the_list_sorts_by_cost(talked: Newcomer) -> None:
+def test_the_list_sorts_by_cost(talked: CliRunner) -> None:
     llm = " ".join(LLM)
     told = run(talked, "sh", "-c", f"{llm} sessions list | sort -k6 -nr")
     rows = [line.split() for line in told.splitlines()]
@@ -180,7 +180,7 @@ def test_the_list_sorts_by_cost(talked: Newcomer) -> None:
     assert all(row[1][10:11] == "T" and len(row[1]) == 16 for row in rows)
 
 
-def test_the_shells_own_export_says_what_the_guides_says(talked: Newcomer) -> None:
+def test_the_shells_own_export_says_what_the_guides_says(talked: CliRunner) -> None:
     """Markdown is the guide's; the shell may say more."""
     ours = talked.llm("sessions", "export", "md", "--session", "short").out
     theirs = guide(talked, "export_session", "runs/short.json", "--format", "md")

@@ -12,16 +12,16 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from tests.cli_runner import LLM, Newcomer
+from tests.cli_runner import LLM, CliRunner
 from tests.terminal import Terminal
 
 CTRL_C, CTRL_D, ENTER = "\x03", "\x04", "\r"
 
 
 @contextmanager
-def shell(newcomer: Newcomer, *words: str, **environ: str) -> Iterator[Terminal]:
+def shell(cli: CliRunner, *words: str, **environ: str) -> Iterator[Terminal]:
     """`llm WORDS` in a terminal, its first prompt there."""
-    with Terminal([*LLM, *words], cwd=newcomer.cwd, environ=newcomer.environ | environ) as terminal:
+    with Terminal([*LLM, *words], cwd=cli.cwd, environ=cli.environ | environ) as terminal:
         terminal.wait_for("You:")
         yield terminal
 
@@ -79,15 +79,15 @@ def slow() -> Iterator[SlowServer]:
     server.server_close()
 
 
-def only_turn(newcomer: Newcomer) -> tuple[str, str, str]:
+def only_turn(cli: CliRunner) -> tuple[str, str, str]:
     """Question, answer and finish reason of the one turn that there is."""
-    [name] = [name for name in newcomer.files("runs") if name.endswith(".json")]
-    [turn] = newcomer.session(name.removesuffix(".json"))["turns"]
+    [name] = [name for name in cli.files("runs") if name.endswith(".json")]
+    [turn] = cli.session(name.removesuffix(".json"))["turns"]
     return (*(message["content"] for message in turn["messages"]), turn["finish_reason"])
 
 
-def test_the_first_visit(newcomer: Newcomer) -> None:
-    with shell(newcomer) as terminal:
+def test_the_first_visit(cli: CliRunner) -> None:
+    with shell(cli) as terminal:
         screen = terminal.wait_for("💾 Session will be saved to ./runs/session_", "Type ':help' for commands")
         assert "🤖 Starting chat with offline/guide" in screen
         assert "note: there is no key yet, so the guide answers; ':keys set openrouter' keeps one" in screen
@@ -102,16 +102,16 @@ def test_the_first_visit(newcomer: Newcomer) -> None:
         terminal.wait_for("Sessions (1 found)", "my_first_session.json")
         terminal.send(":exit" + ENTER)
         assert terminal.ends() == 0
-    assert newcomer.files("runs") == ["my_first_session.json"]
-    with shell(newcomer) as terminal:
+    assert cli.files("runs") == ["my_first_session.json"]
+    with shell(cli) as terminal:
         terminal.send(":load my_f\t" + ENTER)
         terminal.wait_for("🔄 Resuming session: my_first_session.json", "[Previous conversation context is loaded]")
         terminal.send(CTRL_D)
         assert terminal.ends() == 0
 
 
-def test_ctrl_c_stops_a_reply_keeps_its_part_and_comes_back_to_the_prompt(newcomer: Newcomer, slow: SlowServer) -> None:
-    with shell(newcomer, "chat", "-m", "openai/slow", **slow.environ) as terminal:
+def test_ctrl_c_stops_a_reply_keeps_its_part_and_comes_back_to_the_prompt(cli: CliRunner, slow: SlowServer) -> None:
+    with shell(cli, "chat", "-m", "openai/slow", **slow.environ) as terminal:
         terminal.send("go on" + ENTER)
         terminal.wait_for("word3")
         pressed = time.monotonic()
@@ -123,16 +123,14 @@ def test_ctrl_c_stops_a_reply_keeps_its_part_and_comes_back_to_the_prompt(newcom
         assert "the reply was cut off; the part that came is kept" in " ".join(shown.split())
         terminal.send(":exit" + ENTER)
         assert terminal.ends() == 0
-    question, answer, reason = only_turn(newcomer)
+    question, answer, reason = only_turn(cli)
     assert (question, reason) == ("go on", "interrupted")
     assert answer.startswith("word0 word1 word2 word3")
 
 
 @pytest.mark.parametrize("how", ["SIGTERM", "SIGHUP", "the window is closed"])
-def test_a_shell_that_is_ended_in_mid_reply_saves_and_dies_of_it(
-    newcomer: Newcomer, slow: SlowServer, how: str
-) -> None:
-    with shell(newcomer, "chat", "-m", "openai/slow", **slow.environ) as terminal:
+def test_a_shell_that_is_ended_in_mid_reply_saves_and_dies_of_it(cli: CliRunner, slow: SlowServer, how: str) -> None:
+    with shell(cli, "chat", "-m", "openai/slow", **slow.environ) as terminal:
         terminal.send("go on" + ENTER)
         terminal.wait_for("word3")
         if how == "the window is closed":
@@ -140,18 +138,18 @@ def test_a_shell_that_is_ended_in_mid_reply_saves_and_dies_of_it(
         else:
             terminal.signal(getattr(signal, how))
         assert terminal.ends(3) == -(signal.SIGTERM if how == "SIGTERM" else signal.SIGHUP)
-    question, answer, reason = only_turn(newcomer)
+    question, answer, reason = only_turn(cli)
     assert (question, reason) == ("go on", "interrupted")
     assert answer.startswith("word0 word1 word2 word3")
-    assert [name for name in newcomer.files("runs") if name.startswith(".")] == []
+    assert [name for name in cli.files("runs") if name.startswith(".")] == []
 
 
 @pytest.mark.parametrize("words", [(), ("chat",)])
 @pytest.mark.parametrize("how", ["SIGTERM", "SIGHUP", "the window is closed"])
 def test_a_shell_that_is_ended_at_the_prompt_saves_and_dies_of_it(
-    newcomer: Newcomer, how: str, words: tuple[str, ...]
+    cli: CliRunner, how: str, words: tuple[str, ...]
 ) -> None:
-    with shell(newcomer, *words, LLM_MODEL="offline/echo") as terminal:
+    with shell(cli, *words, LLM_MODEL="offline/echo") as terminal:
         terminal.send(":save talk" + ENTER + "hello there" + ENTER)
         terminal.wait_until(lambda screen: screen.count("You:") == 3)
         if how == "the window is closed":
@@ -160,35 +158,35 @@ def test_a_shell_that_is_ended_at_the_prompt_saves_and_dies_of_it(
             terminal.signal(getattr(signal, how))
         assert terminal.ends(3) == -(signal.SIGTERM if how == "SIGTERM" else signal.SIGHUP)
         assert b"Traceback" not in terminal.raw
-    assert newcomer.said("talk") == [("hello there", "hello there")]
-    assert newcomer.files("runs") == ["talk.json"]
+    assert cli.said("talk") == [("hello there", "hello there")]
+    assert cli.files("runs") == ["talk.json"]
 
 
 def test_after_kill_9_in_mid_reply_the_next_start_has_the_question_and_the_part(
-    newcomer: Newcomer, slow: SlowServer
+    cli: CliRunner, slow: SlowServer
 ) -> None:
-    with shell(newcomer, "chat", "-m", "openai/slow", "--name", "talk", **slow.environ) as terminal:
+    with shell(cli, "chat", "-m", "openai/slow", "--name", "talk", **slow.environ) as terminal:
         terminal.send("go on" + ENTER)
         terminal.wait_for("word40")
         terminal.signal(signal.SIGKILL)
         terminal.ends()
-    with shell(newcomer) as terminal:
+    with shell(cli) as terminal:
         terminal.wait_for("the last reply in talk.json was cut off; it is kept as interrupted")
         terminal.send(":load talk" + ENTER)
         terminal.wait_for("Previous turns: 1")
         terminal.wait_until(lambda screen: screen.count("You:") == 2, "the next prompt")
         terminal.send(":history" + ENTER)
         terminal.wait_for("[1] (interrupted)", "word5")
-    question, answer, reason = only_turn(newcomer)
+    question, answer, reason = only_turn(cli)
     assert (question, reason) == ("go on", "interrupted")
     assert answer.startswith("word0 word1 word2 word3")
 
 
-def test_two_shells_on_one_session(newcomer: Newcomer) -> None:
-    with shell(newcomer, "chat", "-m", "offline/echo", "--name", "talk") as one:
+def test_two_shells_on_one_session(cli: CliRunner) -> None:
+    with shell(cli, "chat", "-m", "offline/echo", "--name", "talk") as one:
         one.send("from one" + ENTER)
         one.wait_until(lambda screen: screen.count("You:") == 2)
-        with shell(newcomer, "chat", "-r", "talk") as two:
+        with shell(cli, "chat", "-r", "talk") as two:
             two.wait_for("talk.json is open in another shell", "this one continues as talk-2.json")
             two.send("from two" + ENTER)
             two.wait_until(lambda screen: screen.count("from two") >= 2 and screen.count("You:") >= 2)
@@ -196,22 +194,22 @@ def test_two_shells_on_one_session(newcomer: Newcomer) -> None:
             assert two.ends() == 0
         one.send(":exit" + ENTER)
         assert one.ends() == 0
-    assert [q for q, _ in newcomer.said("talk")] == ["from one"]
-    assert [q for q, _ in newcomer.said("talk-2")] == ["from one", "from two"]
+    assert [q for q, _ in cli.said("talk")] == ["from one"]
+    assert [q for q, _ in cli.said("talk-2")] == ["from one", "from two"]
 
 
 SHOWING = (":show evil", ":sessions list", ":load evil", ":history", ":system", ":export md", ":cost detailed")
 
 
-def test_control_bytes_never_reach_the_terminal(newcomer: Newcomer) -> None:
-    newcomer.runs.mkdir()
+def test_control_bytes_never_reach_the_terminal(cli: CliRunner) -> None:
+    cli.runs.mkdir()
     evil = "\x1b]0;owned\x07\x1b[2J\x9b31m\u202e"
     messages = [{"role": "user", "content": evil}, {"role": "assistant", "content": evil}]
     meta = {"title": evil, "tags": [evil]}
     session = {"model": f"m{evil}", "system": evil, "turns": [{"messages": messages}], "meta": meta}
-    (newcomer.runs / "evil.json").write_text(json.dumps(session))
-    (newcomer.runs / f"name{chr(27)}[2J.json").write_text(json.dumps(session))
-    with shell(newcomer) as terminal:
+    (cli.runs / "evil.json").write_text(json.dumps(session))
+    (cli.runs / f"name{chr(27)}[2J.json").write_text(json.dumps(session))
+    with shell(cli) as terminal:
         for line in (*SHOWING, ":load na\t", ":show nam"):
             terminal.send(line + ENTER)
             terminal.read(0.15)
@@ -231,11 +229,11 @@ def still(terminal: Terminal) -> None:
 
 
 @pytest.mark.parametrize("columns", [1, 10, 40])
-def test_no_width_is_fatal(newcomer: Newcomer, columns: int) -> None:
-    newcomer.script("hello", words=("chat", "-m", "offline/echo", "--name", "talk"))
+def test_no_width_is_fatal(cli: CliRunner, columns: int) -> None:
+    cli.script("hello", words=("chat", "-m", "offline/echo", "--name", "talk"))
     argv = [*LLM, "chat", "-r", "talk"]
-    environ = newcomer.environ | {"PAGER": "cat"}  # a pager would take the keys that come
-    with Terminal(argv, cwd=newcomer.cwd, environ=environ, columns=columns) as terminal:
+    environ = cli.environ | {"PAGER": "cat"}  # a pager would take the keys that come
+    with Terminal(argv, cwd=cli.cwd, environ=environ, columns=columns) as terminal:
         still(terminal)
         for line in (":show", ":sessions list", "日本語 👩‍👩‍👧 one two three", ":help"):
             terminal.send(line + ENTER)
@@ -244,23 +242,23 @@ def test_no_width_is_fatal(newcomer: Newcomer, columns: int) -> None:
         terminal.send("q" * 3 + CTRL_C + ":exit" + ENTER)
         assert terminal.ends() == 0
         assert b"Traceback" not in terminal.raw
-    assert newcomer.said("talk")[-1][0] == "日本語 👩‍👩‍👧 one two three"
+    assert cli.said("talk")[-1][0] == "日本語 👩‍👩‍👧 one two three"
 
 
-def test_without_colour_or_on_a_dumb_terminal_there_are_no_escape_codes_in_replies(newcomer: Newcomer) -> None:
+def test_without_colour_or_on_a_dumb_terminal_there_are_no_escape_codes_in_replies(cli: CliRunner) -> None:
     for environ in ({"TERM": "dumb"}, {"ACCESSIBLE": "1"}):
         argv = [*LLM, "sessions", "list"]
-        with Terminal(argv, cwd=newcomer.cwd, environ=newcomer.environ | environ) as terminal:
+        with Terminal(argv, cwd=cli.cwd, environ=cli.environ | environ) as terminal:
             assert terminal.ends() == 0
             assert b"\x1b" not in terminal.raw
 
 
-def test_the_terminal_is_given_back_as_it_was(newcomer: Newcomer, slow: SlowServer) -> None:
+def test_the_terminal_is_given_back_as_it_was(cli: CliRunner, slow: SlowServer) -> None:
     """stty after the shell, in the same terminal, for each way out."""
     llm = " ".join(LLM)
     script = f"trap : INT; stty -a > before; {llm} chat -m openai/slow; stty -a > after; echo over"
     for way in (":exit" + ENTER, CTRL_D):
-        with Terminal(["sh", "-c", script], cwd=newcomer.cwd, environ=newcomer.environ | slow.environ) as terminal:
+        with Terminal(["sh", "-c", script], cwd=cli.cwd, environ=cli.environ | slow.environ) as terminal:
             terminal.wait_for("You:")
             terminal.send("go on" + ENTER)
             terminal.wait_for("word2")
@@ -268,11 +266,11 @@ def test_the_terminal_is_given_back_as_it_was(newcomer: Newcomer, slow: SlowServ
             terminal.wait_until(lambda screen: screen.count("You:") == 2)
             terminal.send(way)
             terminal.wait_for("over")
-        assert (newcomer.cwd / "after").read_text() == (newcomer.cwd / "before").read_text()
+        assert (cli.cwd / "after").read_text() == (cli.cwd / "before").read_text()
 
 
-def test_what_is_entered_while_a_command_works_is_run_after_it_and_several_lines_wait(newcomer: Newcomer) -> None:
-    with shell(newcomer, LLM_MODEL="offline/echo") as terminal:
+def test_what_is_entered_while_a_command_works_is_run_after_it_and_several_lines_wait(cli: CliRunner) -> None:
+    with shell(cli, LLM_MODEL="offline/echo") as terminal:
         terminal.send(":attach !sleep 0.6" + ENTER)
         terminal.read(0.2)
         terminal.send(":attach --clear" + ENTER)
@@ -284,12 +282,12 @@ def test_what_is_entered_while_a_command_works_is_run_after_it_and_several_lines
         terminal.wait_for("You: pasted\nlines")
         terminal.send(CTRL_C + ":exit" + ENTER)
         assert terminal.ends() == 0
-    assert newcomer.files("runs") == []
+    assert cli.files("runs") == []
 
 
-def test_what_is_typed_during_a_reply_is_the_next_draft_and_not_sent(newcomer: Newcomer, slow: SlowServer) -> None:
+def test_what_is_typed_during_a_reply_is_the_next_draft_and_not_sent(cli: CliRunner, slow: SlowServer) -> None:
     for model, stop in (("openai/20-words", ""), ("openai/slow", CTRL_C)):
-        with shell(newcomer, "chat", "-m", model, **slow.environ) as terminal:
+        with shell(cli, "chat", "-m", model, **slow.environ) as terminal:
             terminal.send("go on" + ENTER)
             terminal.wait_for("word2")
             terminal.send("my next" + ENTER)
@@ -298,5 +296,5 @@ def test_what_is_typed_during_a_reply_is_the_next_draft_and_not_sent(newcomer: N
             terminal.wait_for("You: my next")
             terminal.send(CTRL_C + ":exit" + ENTER)
             assert terminal.ends() == 0
-        assert only_turn(newcomer)[0] == "go on"
-        (newcomer.runs / newcomer.files("runs")[0]).unlink()
+        assert only_turn(cli)[0] == "go on"
+        (cli.runs / cli.files("runs")[0]).unlink()

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from tests.cli_runner import LLM, Newcomer
+from tests.cli_runner import LLM, CliRunner
 from tests.providers.loopback import KEY, serving, sse, stream
 from tests.terminal import Terminal
 from tests.test_journeys import CTRL_C, CTRL_D, ENTER, SlowServer, only_turn, shell, slow
@@ -21,8 +21,8 @@ def prompts(terminal: Terminal, number: int) -> str:
     return terminal.wait_until(lambda screen: screen.count("You:") >= number, f"prompt {number}")
 
 
-def test_a_day_of_work(newcomer: Newcomer) -> None:
-    with shell(newcomer, LLM_MODEL="offline/echo") as terminal:
+def test_a_day_of_work(cli: CliRunner) -> None:
+    with shell(cli, LLM_MODEL="offline/echo") as terminal:
         lines = {
             "the falcon question": "\nthe falcon question\n",
             ":save birds": "💾 Session saved to ./runs/birds.json",
@@ -41,12 +41,12 @@ def test_a_day_of_work(newcomer: Newcomer) -> None:
         prompts(terminal, len(lines) + 1)
         terminal.send(":exit" + ENTER)
         assert terminal.ends() == 0
-    assert [question for question, _ in newcomer.said("birds")] == ["the falcon question", "and the heron"]
-    assert [question for question, _ in newcomer.said("other_birds")] == ["the falcon question", "in the branch"]
+    assert [question for question, _ in cli.said("birds")] == ["the falcon question", "and the heron"]
+    assert [question for question, _ in cli.said("other_birds")] == ["the falcon question", "in the branch"]
 
 
-def test_a_reply_that_was_stopped_is_asked_for_again(newcomer: Newcomer, slow: SlowServer) -> None:
-    with shell(newcomer, "chat", "-m", "openai/slow", "--name", "talk", **slow.environ) as terminal:
+def test_a_reply_that_was_stopped_is_asked_for_again(cli: CliRunner, slow: SlowServer) -> None:
+    with shell(cli, "chat", "-m", "openai/slow", "--name", "talk", **slow.environ) as terminal:
         terminal.send("go on" + ENTER)
         terminal.wait_for("word3")
         terminal.send(CTRL_C)
@@ -56,28 +56,28 @@ def test_a_reply_that_was_stopped_is_asked_for_again(newcomer: Newcomer, slow: S
         prompts(terminal, 3)
         terminal.send(CTRL_D)
         assert terminal.ends() == 0
-    stopped, whole = newcomer.session("talk")["turns"]
+    stopped, whole = cli.session("talk")["turns"]
     assert (stopped["finish_reason"], stopped["messages"][0]["content"]) == ("interrupted", "go on")
     assert whole["messages"][0]["content"] == "go on"
     assert whole["messages"][1]["content"].split()[-1] == "word19"
 
 
-def test_a_long_paste_is_one_input_and_waits_for_enter(newcomer: Newcomer) -> None:
+def test_a_long_paste_is_one_input_and_waits_for_enter(cli: CliRunner) -> None:
     text = "\n".join(f"line {number} of it" for number in range(200))
-    with shell(newcomer, "chat", "-m", "offline/echo", "--name", "talk") as terminal:
+    with shell(cli, "chat", "-m", "offline/echo", "--name", "talk") as terminal:
         terminal.send(f"{PASTE}{text}{PASTED}")
         terminal.wait_for("line 199 of it")
-        assert newcomer.files("runs") == [] or newcomer.said("talk") == []
+        assert cli.files("runs") == [] or cli.said("talk") == []
         terminal.send("!" + ENTER)
         terminal.wait_until(lambda screen: screen.count("line 199 of it!") >= 2)
         terminal.wait_for("talk · 1 turn")  # below the next prompt
         terminal.send(":exit" + ENTER)
         assert terminal.ends() == 0
-    assert [question for question, _ in newcomer.said("talk")] == [text + "!"]
+    assert [question for question, _ in cli.said("talk")] == [text + "!"]
 
 
-def test_vi_keys(newcomer: Newcomer) -> None:
-    with shell(newcomer, "chat", "-m", "offline/echo", "--name", "talk") as terminal:
+def test_vi_keys(cli: CliRunner) -> None:
+    with shell(cli, "chat", "-m", "offline/echo", "--name", "talk") as terminal:
         terminal.send(":set keys vi" + ENTER)
         prompts(terminal, 2)
         terminal.send("one twx three")
@@ -87,13 +87,13 @@ def test_vi_keys(newcomer: Newcomer) -> None:
         prompts(terminal, 3)
         terminal.send(":exit" + ENTER)
         assert terminal.ends() == 0
-    assert [question for question, _ in newcomer.said("talk")] == ["one two three!"]
+    assert [question for question, _ in cli.said("talk")] == ["one two three!"]
 
 
-def test_the_picker(newcomer: Newcomer) -> None:
+def test_the_picker(cli: CliRunner) -> None:
     for name in ("apples", "pears", "plums"):
-        newcomer.script(f"about {name}", words=("chat", "-m", "offline/echo", "--name", name))
-    with shell(newcomer, LLM_MODEL="offline/echo") as terminal:
+        cli.script(f"about {name}", words=("chat", "-m", "offline/echo", "--name", name))
+    with shell(cli, LLM_MODEL="offline/echo") as terminal:
         terminal.send(":load" + ENTER)
         terminal.wait_for("Search:", "apples", "pears", "plums")
         terminal.send("plu")
@@ -110,15 +110,15 @@ def test_the_picker(newcomer: Newcomer) -> None:
         prompts(terminal, 4)
         terminal.send(":exit" + ENTER)
         assert terminal.ends() == 0
-    assert [question for question, _ in newcomer.said("plums")] == ["about plums", "still plums"]
+    assert [question for question, _ in cli.said("plums")] == ["about plums", "still plums"]
 
 
 @pytest.mark.parametrize("rows", [3, 8, 14])
-def test_the_picker_fits_a_low_window(newcomer: Newcomer, rows: int) -> None:
+def test_the_picker_fits_a_low_window(cli: CliRunner, rows: int) -> None:
     for name in ("apples", "pears"):
-        newcomer.script(f"about {name}", words=("chat", "-m", "offline/echo", "--name", name))
+        cli.script(f"about {name}", words=("chat", "-m", "offline/echo", "--name", name))
     argv = [*LLM, "chat", "-r"]
-    with Terminal(argv, cwd=newcomer.cwd, environ=newcomer.environ, rows=rows) as terminal:
+    with Terminal(argv, cwd=cli.cwd, environ=cli.environ, rows=rows) as terminal:
         terminal.wait_for("Search:", "> pears")
         terminal.send("app")
         terminal.wait_for("> apples")
@@ -126,25 +126,25 @@ def test_the_picker_fits_a_low_window(newcomer: Newcomer, rows: int) -> None:
         terminal.wait_for("Resuming session: apples.json")
 
 
-def test_a_window_closed_in_mid_reply_and_the_next_start(newcomer: Newcomer, slow: SlowServer) -> None:
-    with shell(newcomer, "chat", "-m", "openai/slow", "--name", "talk", **slow.environ) as terminal:
+def test_a_window_closed_in_mid_reply_and_the_next_start(cli: CliRunner, slow: SlowServer) -> None:
+    with shell(cli, "chat", "-m", "openai/slow", "--name", "talk", **slow.environ) as terminal:
         terminal.send("go on" + ENTER)
         terminal.wait_for("word3")
         terminal.close()
         assert terminal.ends() == -signal.SIGHUP
-    assert only_turn(newcomer)[2] == "interrupted"
-    with shell(newcomer, "chat", "-r", "talk", "-m", "openai/20-words", **slow.environ) as terminal:
+    assert only_turn(cli)[2] == "interrupted"
+    with shell(cli, "chat", "-r", "talk", "-m", "openai/20-words", **slow.environ) as terminal:
         terminal.wait_for("[Previous conversation context is loaded]")
         terminal.send("again" + ENTER)
         terminal.wait_for("word19")
         prompts(terminal, 2)
         terminal.send(":exit" + ENTER)
         assert terminal.ends() == 0
-    assert [question for question, _ in newcomer.said("talk")] == ["go on", "again"]
+    assert [question for question, _ in cli.said("talk")] == ["go on", "again"]
 
 
-def test_a_window_that_changes_its_size_in_mid_table(newcomer: Newcomer, slow: SlowServer) -> None:
-    with shell(newcomer, "chat", "-m", "openai/20-rows", "--name", "talk", **slow.environ) as terminal:
+def test_a_window_that_changes_its_size_in_mid_table(cli: CliRunner, slow: SlowServer) -> None:
+    with shell(cli, "chat", "-m", "openai/20-rows", "--name", "talk", **slow.environ) as terminal:
         terminal.send("a table" + ENTER)
         terminal.wait_for("You: a table")
         terminal.read(0.15)
@@ -156,16 +156,16 @@ def test_a_window_that_changes_its_size_in_mid_table(newcomer: Newcomer, slow: S
         terminal.send(":exit" + ENTER)
         assert terminal.ends() == 0
         assert b"Traceback" not in terminal.raw
-    question, answer, reason = only_turn(newcomer)
+    question, answer, reason = only_turn(cli)
     assert (question, answer.count("\n"), reason) == ("a table", 22, "stop")
 
 
-def test_the_figures_say_what_a_reply_cost_what_is_left_and_how_full_the_context_is(newcomer: Newcomer) -> None:
+def test_the_figures_say_what_a_reply_cost_what_is_left_and_how_full_the_context_is(cli: CliRunner) -> None:
     counts = {"prompt_tokens": 31_990, "completion_tokens": 10, "total_tokens": 32_000}
     hello = {"choices": [{"delta": {"content": "Hello"}, "finish_reason": "stop"}]}
     with serving(stream(sse(hello, {"choices": [], "usage": counts}, "[DONE]"))) as server:
         environ = {"OPENAI_BASE_URL": f"{server.url}/v1", "OPENAI_API_KEY": KEY}
-        with shell(newcomer, "chat", "-m", "openai/gpt-4o-mini", "-b", "0.50", **environ) as terminal:
+        with shell(cli, "chat", "-m", "openai/gpt-4o-mini", "-b", "0.50", **environ) as terminal:
             terminal.send("hi" + ENTER)
             screen = terminal.wait_for("1 turn")
             terminal.send(CTRL_D)
@@ -175,8 +175,8 @@ def test_the_figures_say_what_a_reply_cost_what_is_left_and_how_full_the_context
     assert "1 turn · 25% of context · $0.0048 of $0.50" in screen
 
 
-def test_help_fits_on_one_screen_and_a_long_sentence_breaks_between_words(newcomer: Newcomer) -> None:
-    with shell(newcomer, LLM_MODEL="offline/echo") as terminal:
+def test_help_fits_on_one_screen_and_a_long_sentence_breaks_between_words(cli: CliRunner) -> None:
+    with shell(cli, LLM_MODEL="offline/echo") as terminal:
         terminal.resize(24, 80)
         terminal.send(":help" + ENTER)
         prompts(terminal, 2)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli_runner import Newcomer
+from tests.cli_runner import CliRunner
 
 GUIDE = Path(__file__).resolve().parent / "guide"
 
@@ -52,21 +52,21 @@ def llmock() -> Iterator[str]:
     ids=["openai", "anthropic", "gemini"],
 )
 def test_a_conversation_is_streamed_counted_and_kept(
-    newcomer: Newcomer, llmock: str, model: str, variables: dict[str, str]
+    cli: CliRunner, llmock: str, model: str, variables: dict[str, str]
 ) -> None:
     environ = {name: llmock + value if name.endswith("URL") else value for name, value in variables.items()}
     typed = "hello there\n:save talk\nand once more\n:cost\n"
-    ran = newcomer.llm("chat", "-m", model, "--json", typed=typed, **environ)
+    ran = cli.llm("chat", "-m", model, "--json", typed=typed, **environ)
     assert ran.code == 0, ran.err
     replies = [event for event in ran.events if event["event"] == "reply"]
     assert [reply["turn"] for reply in replies] == [1, 2]
     assert all(reply["finish_reason"] == "stop" and reply["text"] for reply in replies)
     assert all(reply["usage"]["total_tokens"] > 0 and not reply["usage"]["estimated"] for reply in replies)
-    session = json.loads((newcomer.cwd / "runs" / "talk.json").read_text())
+    session = json.loads((cli.cwd / "runs" / "talk.json").read_text())
     said = [[message["content"] for message in turn["messages"]] for turn in session["turns"]]
     assert said == [["hello there", replies[0]["text"]], ["and once more", replies[1]["text"]]]
     program = [sys.executable, str(GUIDE / "analyze_sessions.py")]
-    analysis = subprocess.run(program, cwd=newcomer.cwd, capture_output=True, text=True, check=True)
+    analysis = subprocess.run(program, cwd=cli.cwd, capture_output=True, text=True, check=True)
     total = sum(reply["usage"]["total_tokens"] for reply in replies)
     assert f"Total Tokens: {total:,}" in analysis.stdout
     assert f"🤖 {model}" in analysis.stdout

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from llmrepl.billing.pricing import Price
-from llmrepl.providers.base import Usage
+from llmrepl.types import Usage
 
 
 def cost_of(usage: Usage, price: Price | None) -> float | None:

@@ -8,19 +8,20 @@ from datetime import datetime
 from typing import TYPE_CHECKING, TypeVar
 
 from llmrepl.billing.cost import cost_of
-from llmrepl.billing.ledger import Ledger, Unusable
+from llmrepl.billing.ledger import Ledger, LedgerError
 from llmrepl.billing.limits import Limit, admit
-from llmrepl.billing.price_catalog import Prices
-from llmrepl.billing.pricing import Entry, Price, flat
+from llmrepl.billing.price_catalog import PriceCatalog
+from llmrepl.billing.pricing import LedgerEntry, Price, flat
 from llmrepl.config.settings import Settings
-from llmrepl.errors import OverBudget
-from llmrepl.formatting import money
-from llmrepl.providers.base import Options, Usage
-from llmrepl.system.environment import World
-from llmrepl.system.paths import Places
+from llmrepl.errors import BudgetError
+from llmrepl.formatting import format_usd
+from llmrepl.providers.base import Options
+from llmrepl.system.environment import Environment
+from llmrepl.system.paths import Paths
+from llmrepl.types import Usage
 
 if TYPE_CHECKING:
-    from llmrepl.models.resolver import Chosen
+    from llmrepl.models.resolver import ResolvedModel
     from llmrepl.providers.protocols.base import ModelInfo
 
 T = TypeVar("T")
@@ -33,7 +34,7 @@ GO_ON_TODAY = "'llm config set daily_budget USD' or LLM_DAILY_BUDGET raises it"
 
 
 @dataclass
-class Ticket:
+class Reservation:
     """A request that was let through: the longest reply that fits, and the USD that it may cost; None for any."""
 
     price: Price | None
@@ -54,21 +55,27 @@ class Ticket:
         return self.price.of(self.prompt_tokens, 0, 0, completion_tokens) > self.left
 
 
-class Till:
+class CostTracker:
     """Prices, limits and the ledger.
 
     `left` is what the limits leave after the last request, in USD, None without one. `tell` takes what the user should
     know, `listed` gives what a model's provider said of it in its own list.
     """
 
-    def __init__(self, world: World, settings: Settings, places: Places, tell: Callable[[str], None],
-                 listed: Callable[[Chosen], ModelInfo | None] = lambda chosen: None) -> None:
-        self._world = world
+    def __init__(
+        self,
+        environment: Environment,
+        settings: Settings,
+        paths: Paths,
+        tell: Callable[[str], None],
+        listed: Callable[[ResolvedModel], ModelInfo | None] = lambda resolved: None,
+    ) -> None:
+        self._environment = environment
         self._settings = settings
         self._tell = tell
-        self.prices = Prices(settings.prices, places.cache_dir / "prices.json")
+        self.prices = PriceCatalog(settings.prices, paths.cache_dir / "prices.json")
         self._listed = listed
-        self._ledger = Ledger(places.state_dir / "ledger.db", tell)
+        self._ledger = Ledger(paths.state_dir / "ledger.db", tell)
         self._broken = False
         self.session: Limit | None = None
         self.daily: Limit | None = None
@@ -86,34 +93,36 @@ class Till:
         if self.session and warn_at is not None:
             self.session.warn_at = (warn_at,)
 
-    def price(self, chosen: Chosen) -> Price | None:
+    def price(self, resolved: ResolvedModel) -> Price | None:
         """The price of a model, None if unknown; the provider's own list fills in what is not known otherwise."""
-        price = self.prices.find(chosen.provider, chosen.model, self._world.now(), keep=not self.incognito)
-        info = self._listed(chosen)
+        price = self.prices.find(resolved.provider, resolved.model, self._environment.now(), keep=not self.incognito)
+        info = self._listed(resolved)
         return _with_list(price, info) if info else price
 
-    def open(self, chosen: Chosen, most_tokens: Callable[[], int]) -> Ticket:
-        """Let a request through that reads `most_tokens` (counted only if there is a limit). Raises OverBudget."""
+    def reserve(self, resolved: ResolvedModel, most_tokens: Callable[[], int]) -> Reservation:
+        """Let a request through that reads `most_tokens` (counted only if there is a limit). Raises BudgetError."""
         limits = self._limits()
         if not limits:
-            return Ticket(None, None, None, None, 0)
-        price = self.price(chosen)
+            return Reservation(None, None, None, None, 0)
+        price = self.price(resolved)
         prompt_tokens = most_tokens()
         stop, longest = self._settings.text("budget_at_limit") == "stop", self._settings.count("max_tokens")
         admission = admit(limits, prompt_tokens, price, stop=stop, longest=longest)
         if admission.note:
             self._tell(admission.note)
-        ticket = Ticket(price, _sendable(admission.max_tokens), admission.left, None, prompt_tokens)
+        reservation = Reservation(price, _sendable(admission.max_tokens), admission.left, None, prompt_tokens)
         if self.daily and price and not price.free:
-            self._reserve(ticket, price, self.daily, admission.worst)
-        return ticket
+            self._reserve(reservation, price, self.daily, admission.worst)
+        return reservation
 
-    def settle(self, ticket: Ticket, chosen: Chosen, usage: Usage | None, *, kind: str, session: str) -> float | None:
+    def record(
+        self, reservation: Reservation, resolved: ResolvedModel, usage: Usage | None, *, kind: str, session: str
+    ) -> float | None:
         """Record what a request was; returns its cost in USD, None if unknown. In incognito amounts only are kept."""
-        cost = self._cost(chosen, usage)
+        cost = self._cost(resolved, usage)
         self.spent += cost or 0.0
-        entry = self._entry(chosen, usage, cost, kind, session)
-        number = ticket.reserved
+        entry = self._entry(resolved, usage, cost, kind, session)
+        number = reservation.reserved
         self._record(lambda: self._ledger.add(entry) if number is None else self._ledger.settle(number, entry))
         limits = self._limits()
         self.left = min((limit.left(spent) for limit, spent in limits), default=None)
@@ -121,36 +130,38 @@ class Till:
             self._tell(alert)
         return cost
 
-    def retried(self, ticket: Ticket, chosen: Chosen, usage: Usage | None, *, session: str) -> None:
-        """Record an attempt that failed and is made again; `usage` if it may cost something. Raises OverBudget."""
-        cost = self._cost(chosen, usage)
+    def record_retry(
+        self, reservation: Reservation, resolved: ResolvedModel, usage: Usage | None, *, session: str
+    ) -> None:
+        """Record an attempt that failed and is made again; `usage` if it may cost something. Raises BudgetError."""
+        cost = self._cost(resolved, usage)
         self.spent += cost or 0.0
-        entry = self._entry(chosen, usage, cost, "retried", session)
+        entry = self._entry(resolved, usage, cost, "retried", session)
         self._record(lambda: self._ledger.add(entry))
-        if cost and ticket.left is not None:
-            ticket.left -= cost
-            if ticket.left < cost:
-                raise OverBudget("the budget has too little left for another try", GO_ON)
+        if cost and reservation.left is not None:
+            reservation.left -= cost
+            if reservation.left < cost:
+                raise BudgetError("the budget has too little left for another try", GO_ON)
 
-    def release(self, ticket: Ticket) -> None:
+    def release(self, reservation: Reservation) -> None:
         """Take back what was reserved for a request that is not sent after all."""
-        number = ticket.reserved
+        number = reservation.reserved
         if number is not None:
             self._record(lambda: self._ledger.release(number))
 
     def spent_today(self) -> float:
         """What all shells have spent today, in USD, as far as it is known."""
-        return self._record(lambda: self._ledger.spent_today(self._world.now())) or 0.0
+        return self._record(lambda: self._ledger.spent_today(self._environment.now())) or 0.0
 
-    def entries(self, since: datetime | None) -> list[Entry]:
+    def entries(self, since: datetime | None) -> list[LedgerEntry]:
         """All requests from the local day of `since` on, or ever."""
         return self._record(lambda: list(self._ledger.entries(since))) or []
 
     def status(self) -> str:
         """The limits and what is spent of them."""
-        lines = [f"Session: {money(self.spent)} of {_of(self.session)}"]
+        lines = [f"Session: {format_usd(self.spent)} of {_of(self.session)}"]
         if self.daily:
-            lines.append(f"Today: {money(self.spent_today())} of {_of(self.daily)}")
+            lines.append(f"Today: {format_usd(self.spent_today())} of {_of(self.daily)}")
         return "\n".join(lines)
 
     def _limits(self) -> list[tuple[Limit, float]]:
@@ -158,38 +169,48 @@ class Till:
         limits = [(self.session, self.spent)] if self.session else []
         return limits + ([(self.daily, self.spent_today())] if self.daily else [])
 
-    def _entry(self, chosen: Chosen, usage: Usage | None, cost: float | None, kind: str, session: str) -> Entry:
-        now, used = self._world.now(), usage or Usage(0, 0)
-        names = ("", "", "") if self.incognito else (chosen.provider, chosen.shown, session)
-        return Entry(
-            now.timestamp(), f"{now:%Y-%m-%d}", *names, kind, used.prompt_tokens, used.completion_tokens,
-            used.cached_tokens, used.reasoning_tokens, cost if usage else 0.0, used.estimated,
+    def _entry(
+        self, resolved: ResolvedModel, usage: Usage | None, cost: float | None, kind: str, session: str
+    ) -> LedgerEntry:
+        now, used = self._environment.now(), usage or Usage(0, 0)
+        names = ("", "", "") if self.incognito else (resolved.provider, resolved.shown, session)
+        return LedgerEntry(
+            now.timestamp(),
+            f"{now:%Y-%m-%d}",
+            *names,
+            kind,
+            used.prompt_tokens,
+            used.completion_tokens,
+            used.cached_tokens,
+            used.reasoning_tokens,
+            cost if usage else 0.0,
+            used.estimated,
         )
 
-    def _cost(self, chosen: Chosen, usage: Usage | None) -> float | None:
+    def _cost(self, resolved: ResolvedModel, usage: Usage | None) -> float | None:
         if usage is None:
             return None
-        return cost_of(usage, None if usage.cost is not None else self.price(chosen))
+        return cost_of(usage, None if usage.cost is not None else self.price(resolved))
 
-    def _reserve(self, ticket: Ticket, price: Price, daily: Limit, wanted: float) -> None:
-        now = self._world.now()
+    def _reserve(self, reservation: Reservation, price: Price, daily: Limit, wanted: float) -> None:
+        now = self._environment.now()
         got = self._record(lambda: self._ledger.reserve_within(now, wanted, daily.usd))
         if got is None:
             return
-        ticket.reserved, amount = got
+        reservation.reserved, amount = got
         if amount + 1e-12 < wanted and self._settings.text("budget_at_limit") == "stop":
-            ticket.left = amount
-            fits = price.affordable(amount - price.worst_input(ticket.prompt_tokens), ticket.prompt_tokens)
-            ticket.max_tokens = _sendable(fits)
+            reservation.left = amount
+            fits = price.affordable(amount - price.worst_input(reservation.prompt_tokens), reservation.prompt_tokens)
+            reservation.max_tokens = _sendable(fits)
             if not fits:
-                self._record(lambda: self._ledger.release(ticket.reserved or 0))
-                raise OverBudget(f"the daily budget of {money(daily.usd)} is spent", daily.raise_it)
+                self._record(lambda: self._ledger.release(reservation.reserved or 0))
+                raise BudgetError(f"the daily budget of {format_usd(daily.usd)} is spent", daily.raise_it)
 
     def _record(self, work: Callable[[], T]) -> T | None:
         """Do something with the ledger; if it cannot be, say so once, and go on without it."""
         try:
             return work()
-        except Unusable as error:
+        except LedgerError as error:
             if not self._broken:
                 self._broken = True
                 self._tell(f"the record of costs cannot be used, and usage is not counted: {error}")
@@ -210,4 +231,4 @@ def _sendable(longest: int | None) -> int | None:
 
 
 def _of(limit: Limit | None) -> str:
-    return money(limit.usd) if limit else "Unlimited"
+    return format_usd(limit.usd) if limit else "Unlimited"

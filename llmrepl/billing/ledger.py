@@ -17,7 +17,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from llmrepl.billing.pricing import Entry
+from llmrepl.billing.pricing import LedgerEntry
 from llmrepl.system.files import private_mkdir
 
 T = TypeVar("T")
@@ -37,11 +37,11 @@ RESERVED = "reserved"
 """The kind of a row whose request is still under way; `cost` is then the most that it can cost."""
 
 
-_COLUMNS = tuple(field.name for field in fields(Entry))
+_COLUMNS = tuple(field.name for field in fields(LedgerEntry))
 _DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
-class Unusable(Exception):
+class LedgerError(Exception):
     """The ledger cannot be read or written now."""
 
 
@@ -57,7 +57,7 @@ class Ledger:
         self._db: sqlite3.Connection | None = None
         self._inode = 0
 
-    def add(self, entry: Entry) -> None:
+    def add(self, entry: LedgerEntry) -> None:
         """Record a request for which nothing was reserved."""
         self._write(lambda db: _insert(db, entry))
 
@@ -65,7 +65,7 @@ class Ledger:
         """Take a reservation back whose request was not sent."""
         self._write(lambda db: db.execute("DELETE FROM requests WHERE id = ?", (number,)))
 
-    def settle(self, number: int, entry: Entry) -> None:
+    def settle(self, number: int, entry: LedgerEntry) -> None:
         """Replace a reservation by what the request really was."""
         sets = ", ".join(f"{column} = ?" for column in _COLUMNS)
 
@@ -93,7 +93,7 @@ class Ledger:
         """What is known to be spent on the local day of `now`, in USD, with what is reserved."""
         return self._read(lambda db: _spent(db, _day(now)), 0.0)
 
-    def entries(self, since: datetime | None = None) -> Iterator[Entry]:
+    def entries(self, since: datetime | None = None) -> Iterator[LedgerEntry]:
         """The settled requests from the local day of `since` on, the oldest first."""
 
         def found(db: sqlite3.Connection) -> list[Any]:
@@ -104,7 +104,7 @@ class Ledger:
             ).fetchall()
 
         rows: list[Any] = self._read(found, [])
-        return (Entry(*row) for row in rows)
+        return (LedgerEntry(*row) for row in rows)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -119,7 +119,7 @@ class Ledger:
         except FileNotFoundError:
             return nothing
         except OSError as error:
-            raise Unusable(_why(error)) from error
+            raise LedgerError(_why(error)) from error
         return self._write(work)
 
     def _write(self, work: Callable[[sqlite3.Connection], T]) -> T:
@@ -136,7 +136,7 @@ class Ledger:
                 self._tell(f"the record of costs was damaged; it is kept as {aside.name}, and a new one is begun")
             return self._attempt(work)
         except (sqlite3.Error, OSError) as error:
-            raise Unusable(_why(error)) from error
+            raise LedgerError(_why(error)) from error
 
     def _attempt(self, work: Callable[[sqlite3.Connection], T]) -> T:
         if self._db and _inode(self._path) != self._inode:
@@ -160,7 +160,7 @@ def _why(error: Exception) -> str:
     return (isinstance(error, OSError) and error.strerror) or str(error)
 
 
-def _insert(db: sqlite3.Connection, entry: Entry) -> None:
+def _insert(db: sqlite3.Connection, entry: LedgerEntry) -> None:
     marks = ", ".join("?" * len(_COLUMNS))
     db.execute(f"INSERT INTO requests ({', '.join(_COLUMNS)}) VALUES ({marks})", astuple(entry))
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from llmrepl.billing.pricing import Price
-from llmrepl.errors import OverBudget
-from llmrepl.formatting import money
+from llmrepl.errors import BudgetError
+from llmrepl.formatting import format_usd
 
 WARN_AT = (0.5, 0.8, 0.9)
 """The shares of a limit at which the user is told, once each."""
@@ -36,7 +36,7 @@ class Limit:
         self.told.update(passed)
         if not passed or self.usd <= 0:
             return None
-        return f"{passed[-1]:.0%} of the {self.name} budget is spent: {money(spent)} of {money(self.usd)}"
+        return f"{passed[-1]:.0%} of the {self.name} budget is spent: {format_usd(spent)} of {format_usd(self.usd)}"
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def admit(
     `longest` is the longest reply that the user wants. A reply is capped only where the money ends before that or
     before the model's context window, for servers refuse a cap that no reply of theirs can reach. Without a known price
     nothing can be capped: the request is sent, and the note says so. With `stop` False a limit only warns. Raises
-    OverBudget if a limit is spent, or would be by the question alone.
+    BudgetError if a limit is spent, or would be by the question alone.
     """
     if not limits or (price is not None and price.free):
         return Admission(None, None)
@@ -75,14 +75,16 @@ def admit(
     if refusal and stop:
         raise refusal
     if refusal:
-        return Admission(None, None, refusal.what)
+        return Admission(None, None, refusal.message)
     if price is None:
         return Admission(None, None, f"the price of this model is unknown, so the {limit.name} budget cannot hold it")
     if not stop:
         return Admission(None, None)
     fits = price.affordable(left - cost, prompt_tokens)
     if fits == 0:
-        raise OverBudget(f"the {limit.name} budget has {money(left)} left, too little for a reply", limit.raise_it)
+        raise BudgetError(
+            f"the {limit.name} budget has {format_usd(left)} left, too little for a reply", limit.raise_it
+        )
     ends = min((n for n in (longest, price.context_window) if n is not None), default=None)
     if fits is None or (ends is not None and ends <= fits):
         reply = price.of(prompt_tokens, 0, 0, ends or 0) - price.of(prompt_tokens, 0, 0, 0)
@@ -90,9 +92,11 @@ def admit(
     return Admission(fits, left, worst=left)
 
 
-def _refusal(limit: Limit, left: float, cost: float) -> OverBudget | None:
+def _refusal(limit: Limit, left: float, cost: float) -> BudgetError | None:
     """Why a question that costs so much cannot be sent, None if it can."""
     if 0 < left >= cost:
         return None
-    reason = "is spent" if left <= 0 else f"has {money(left)} left, and the question alone may cost {money(cost)}"
-    return OverBudget(f"the {limit.name} budget of {money(limit.usd)} {reason}", limit.raise_it)
+    reason = (
+        "is spent" if left <= 0 else f"has {format_usd(left)} left, and the question alone may cost {format_usd(cost)}"
+    )
+    return BudgetError(f"the {limit.name} budget of {format_usd(limit.usd)} {reason}", limit.raise_it)

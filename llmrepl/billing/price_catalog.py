@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llmrepl.billing.pricing import Price, Rate, flat
-from llmrepl.errors import WrongUse
+from llmrepl.errors import UsageError
 from llmrepl.system.files import write_private
 from llmrepl.system.paths import read_own
 
@@ -35,7 +35,7 @@ _LIMIT = 1 << 20
 _RATES = ("input", "output", "cache_read", "cache_write")
 
 
-class Prices:
+class PriceCatalog:
     """The prices of one shell. `configured` is `[prices."provider/model"]` of the configuration.
 
     `cache` is a file for what was looked up in the data set, so that this need not be loaded to look it up again.
@@ -115,7 +115,7 @@ class _Cache:
         self._of, self._prices = [day, *_installed()], {}
         if self._path is None:
             return
-        with suppress(OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError, WrongUse):
+        with suppress(OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError, UsageError):
             kept = json.loads(read_own(self._path, _LIMIT) or "{}")
             if kept["of"] == self._of:
                 self._prices = {name: given and _kept(given) for name, given in kept["prices"].items()}

@@ -61,7 +61,7 @@ def at(rate: Rate, prompt_tokens: int) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class LedgerEntry:
     """One request. `at` is seconds since 1970, `day` the local date, `cost` USD or None if unknown.
 
     `kind` is `reply`, `interrupted`, `failed` or `retried`. `provider`, `model` and `session` are empty in incognito.

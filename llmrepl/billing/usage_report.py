@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from llmrepl.formatting import money
+from llmrepl.formatting import format_usd
 
 if TYPE_CHECKING:
-    from llmrepl.billing.pricing import Entry
+    from llmrepl.billing.pricing import LedgerEntry
 
 BREAKDOWNS = ("model", "day", "session", "provider")
 
@@ -19,7 +19,7 @@ _EIGHTHS = " ▏▎▍▌▋▊▉█"
 
 
 @dataclass(slots=True)
-class Used:
+class UsageRow:
     """The sum of some requests; `cost` is what is known of it in USD, `unpriced` how many have no known cost."""
 
     requests: int = 0
@@ -28,7 +28,7 @@ class Used:
     cost: float = 0.0
     unpriced: int = 0
 
-    def add(self, entry: Entry) -> None:
+    def add(self, entry: LedgerEntry) -> None:
         """Count one more request."""
         self.requests += 1
         self.prompt_tokens += entry.prompt_tokens
@@ -42,12 +42,12 @@ class Used:
         return self.prompt_tokens + self.completion_tokens
 
 
-def totals(entries: Iterable[Entry], by: str) -> dict[str, Used]:
+def totals(entries: Iterable[LedgerEntry], by: str) -> dict[str, UsageRow]:
     """What was used by each model, day, session or provider; days in order, everything else the dearest first.
 
     Requests of which only the amounts were kept are under an empty name.
     """
-    found: defaultdict[str, Used] = defaultdict(Used)
+    found: defaultdict[str, UsageRow] = defaultdict(UsageRow)
     for entry in entries:
         found[getattr(entry, by)].add(entry)
     if by == "day":
@@ -55,15 +55,15 @@ def totals(entries: Iterable[Entry], by: str) -> dict[str, Used]:
     return dict(sorted(found.items(), key=lambda pair: (-pair[1].cost, -pair[1].requests, pair[0])))
 
 
-def total(entries: Iterable[Entry]) -> Used:
+def total(entries: Iterable[LedgerEntry]) -> UsageRow:
     """What was used in all."""
-    used = Used()
+    used = UsageRow()
     for entry in entries:
         used.add(entry)
     return used
 
 
-def chart(days: Mapping[str, Used], width: int, *, ascii_only: bool = False) -> list[str]:
+def chart(days: Mapping[str, UsageRow], width: int, *, ascii_only: bool = False) -> list[str]:
     """A row for each day: the day, what is known of its cost, a bar; no row is wider than `width` (40 or more) columns.
 
     The dearest day fills the row; a day without a known cost has no bar, and one whose cost is partly unknown a `+`.
@@ -79,10 +79,10 @@ def chart(days: Mapping[str, Used], width: int, *, ascii_only: bool = False) -> 
     return rows
 
 
-def _amount(used: Used) -> str:
+def _amount(used: UsageRow) -> str:
     if used.unpriced and used.unpriced == used.requests:
-        return f"{money(None)} "
-    return money(used.cost) + ("+" if used.unpriced else " ")
+        return f"{format_usd(None)} "
+    return format_usd(used.cost) + ("+" if used.unpriced else " ")
 
 
 def bar(share: float, width: int, *, ascii_only: bool = False) -> str:

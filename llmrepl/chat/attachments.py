@@ -7,9 +7,9 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from llmrepl.errors import WrongUse
-from llmrepl.formatting import safe_name
-from llmrepl.providers.base import Attachment
+from llmrepl.errors import UsageError
+from llmrepl.formatting import escape_name
+from llmrepl.types import Attachment
 
 MOST_BYTES = 20 << 20
 """The largest file that can be attached; larger ones no provider takes."""
@@ -21,41 +21,47 @@ IMAGES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 
 
 def from_file(path: Path, shown: str) -> Attachment:
-    """The file at `path`, known to the user as `shown`: an image, or text. Raises WrongUse for anything else."""
+    """The file at `path`, known to the user as `shown`: an image, or text. Raises UsageError for anything else."""
     try:
         if not path.is_file():
-            raise WrongUse(f"{safe_name(shown)} is not a file", "check the path")
+            raise UsageError(f"{escape_name(shown)} is not a file", "check the path")
         if path.stat().st_size > MOST_BYTES:
-            raise WrongUse(f"{safe_name(shown)} is larger than {MOST_BYTES >> 20} MiB", "attach a part of it")
+            raise UsageError(f"{escape_name(shown)} is larger than {MOST_BYTES >> 20} MiB", "attach a part of it")
         data = path.read_bytes()
     except OSError as error:
         why = (error.strerror or "the system refused").lower()
-        raise WrongUse(f"{safe_name(shown)} cannot be read: {why}", "check the path") from error
+        raise UsageError(f"{escape_name(shown)} cannot be read: {why}", "check the path") from error
     kind = mimetypes.guess_type(path.name)[0] or ""
     if kind in IMAGES:
         return Attachment(shown, kind, data)
     try:
         data.decode("utf-8")
     except UnicodeDecodeError:
-        what = f"{safe_name(shown)} is neither text nor an image"
-        raise WrongUse(what, "attach text, PNG, JPEG, GIF or WebP") from None
+        what = f"{escape_name(shown)} is neither text nor an image"
+        raise UsageError(what, "attach text, PNG, JPEG, GIF or WebP") from None
     return Attachment(shown, "text/plain", data)
 
 
 def from_command(command: str, cwd: Path, environ: Mapping[str, str]) -> Attachment:
-    """What a command line that the user typed prints, run by the user's own shell. Raises WrongUse if it fails."""
+    """What a command line that the user typed prints, run by the user's own shell. Raises UsageError if it fails."""
     shell = environ.get("SHELL") or "/bin/sh"
     try:
         done = subprocess.run(
-            [shell, "-c", command], cwd=cwd, capture_output=True, check=False, timeout=COMMAND_SECONDS,
+            [shell, "-c", command],
+            cwd=cwd,
+            capture_output=True,
+            check=False,
+            timeout=COMMAND_SECONDS,
             stdin=subprocess.DEVNULL,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        what = f"'{safe_name(command)}' could not be run: {error}"
-        raise WrongUse(what, "run it yourself, and attach a file") from error
+        what = f"'{escape_name(command)}' could not be run: {error}"
+        raise UsageError(what, "run it yourself, and attach a file") from error
     output = done.stdout + done.stderr
     if done.returncode and not output:
-        raise WrongUse(f"'{safe_name(command)}' ended with {done.returncode} and said nothing", "nothing was attached")
+        raise UsageError(
+            f"'{escape_name(command)}' ended with {done.returncode} and said nothing", "nothing was attached"
+        )
     return Attachment(f"$ {command}", "text/plain", output[:MOST_BYTES])
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from llmrepl.chat.workspace import Workspace
 from llmrepl.commands.context import attach_to_first
 from llmrepl.commands.registry import PROMPT, TERMINAL, argument, command
-from llmrepl.commands.results import Ask, Chat, Document, Leave, Reply, RunScript, Several
+from llmrepl.commands.results import Document, Exit, Group, Result, RunScript, SendPrompt, StartChat
 from llmrepl.commands.sessions_open import pick_session, resume_session
-from llmrepl.errors import WrongUse
-from llmrepl.formatting import shown_path
+from llmrepl.errors import UsageError
+from llmrepl.formatting import display_path
 from llmrepl.system.files import reason
 from llmrepl.system.paths import expand
 from llmrepl.system.resources import packaged
@@ -26,11 +26,23 @@ SCRIPTS = {"bash": "llm.bash", "zsh": "_llm", "fish": "llm.fish", "powershell": 
     argument("-s", "--system", help="the system prompt"),
     argument("-b", "--budget", help="USD that this session may cost", kind=float, metavar="USD"),
     argument("--warn-at", help="tell at this share of the budget, such as 0.8", kind=float, metavar="SHARE"),
-    argument("-r", "--resume", help="go on with this session; bare, pick one", source="sessions", nargs="?", const="",
-             metavar="NAME"),
+    argument(
+        "-r",
+        "--resume",
+        help="go on with this session; bare, pick one",
+        source="sessions",
+        nargs="?",
+        const="",
+        metavar="NAME",
+    ),
     argument("-c", "--continue", help="go on with the latest session", switch=True),
-    argument("-f", "--file", help="attach FILE to the first prompt; - is the text that is piped in", source="files",
-             metavar="FILE"),
+    argument(
+        "-f",
+        "--file",
+        help="attach FILE to the first prompt; - is the text that is piped in",
+        source="files",
+        metavar="FILE",
+    ),
     argument("--name", help="the new session's name"),
     argument("--save-dir", help="where sessions are kept", source="directories", metavar="DIR"),
     argument("--no-save", help="keep nothing on disk", switch=True),
@@ -55,15 +67,16 @@ def chat(
     no_save: bool,
     json: bool,
     keep_going: bool,
-) -> Reply:
+) -> Result:
     """Open what the options name, and start."""
-    workspace.use_directory(save_dir)
-    workspace.keep = workspace.keep and not no_save
+    if save_dir is not None:
+        workspace.chat.save_in(save_dir)
+    workspace.chat.saving = workspace.chat.saving and not no_save
     if name == "":
-        raise WrongUse("a session name cannot be empty", "leave --name out, or say one")
+        raise UsageError("a session name cannot be empty", "leave --name out, or say one")
     if name and (resume is not None or continue_):
-        raise WrongUse("--name is for a new session, -r and -c go on with one", "leave one of them out")
-    parts: list[Reply] = []
+        raise UsageError("--name is for a new session, -r and -c go on with one", "leave one of them out")
+    parts: list[Result] = []
     if continue_:
         resume = str(workspace.store().latest())
     if file:
@@ -73,16 +86,16 @@ def chat(
     if resume:
         parts.append(resume_session(workspace, resume))
     elif name:
-        workspace.name_next(name)
+        workspace.chat.name_next(name)
     if model:
-        workspace.set_model(model)
+        workspace.chat.set_model(model)
     if system is not None:
-        workspace.set_system(system)
+        workspace.chat.set_system(system)
     if budget is not None:
-        workspace.till().set_session(budget, warn_at)
-    workspace.check_writable()
-    start = Chat(json=json, keep_going=keep_going)
-    return Several([*parts, start]) if parts else start
+        workspace.cost_tracker().set_session(budget, warn_at)
+    workspace.chat.check_writable()
+    start = StartChat(json=json, keep_going=keep_going)
+    return Group([*parts, start]) if parts else start
 
 
 @command(
@@ -106,18 +119,18 @@ def ask(
     save: bool,
     name: str | None,
     json: bool,
-) -> Reply:
+) -> Result:
     """One question, outside the open conversation."""
     piped = workspace.piped_text()
     text = f"{question}\n\n{piped}" if question and piped else question or piped
     if not text.strip():
-        raise WrongUse("there is no question", "llm ask QUESTION, or pipe text into it")
-    keep = (save or name is not None) and workspace.current is None
+        raise UsageError("there is no question", "llm ask QUESTION, or pipe text into it")
+    keep = (save or name is not None) and workspace.chat.current is None
     if name:
-        workspace.name_next(name)
+        workspace.chat.name_next(name)
     if keep:
-        workspace.check_writable()
-    return Ask(text, model, system=system, keep=keep, json=json)
+        workspace.chat.check_writable()
+    return SendPrompt(text, model, system=system, keep=keep, json=json)
 
 
 @command(
@@ -129,16 +142,16 @@ def ask(
     example="run standup.llm",
     where=PROMPT,
 )
-def run(workspace: Workspace, file: str, arguments: list[str]) -> Reply:
+def run(workspace: Workspace, file: str, arguments: list[str]) -> Result:
     """Run each line of a file as an input, or a saved prompt as one."""
-    path = workspace.world.cwd / expand(file, workspace.places.home)
+    path = workspace.environment.cwd / expand(file, workspace.paths.home)
     if file in workspace.settings.prompts and not path.exists():
         return RunScript(file, ['"""', *workspace.settings.prompts[file].split("\n"), '"""'], arguments)
-    shown = shown_path(path, workspace.world.cwd)
+    shown = display_path(path, workspace.environment.cwd)
     try:
         return RunScript(shown, path.read_text("utf-8", "replace").split("\n"), arguments)
     except OSError as error:
-        raise WrongUse(f"there is no script {shown}: {reason(error)}", "check the path") from error
+        raise UsageError(f"there is no script {shown}: {reason(error)}", "check the path") from error
 
 
 @command(
@@ -148,7 +161,7 @@ def run(workspace: Workspace, file: str, arguments: list[str]) -> Reply:
     group=GROUP,
     example="completions zsh",
 )
-def completions(workspace: Workspace, shell: str) -> Reply:
+def completions(workspace: Workspace, shell: str) -> Result:
     """The script that makes Tab work in the operating system's shell."""
     return Document((packaged("completions") / SCRIPTS[shell]).read_text("utf-8"))
 
@@ -161,6 +174,6 @@ def completions(workspace: Workspace, shell: str) -> Reply:
     where=PROMPT,
     aliases=("quit",),
 )
-def exit_(workspace: Workspace) -> Reply:
+def exit_(workspace: Workspace) -> Result:
     """Leave the shell."""
-    return Leave()
+    return Exit()

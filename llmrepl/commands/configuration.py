@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from llmrepl.chat import services_tmp as rooms
 from llmrepl.chat.workspace import Workspace
 from llmrepl.commands.registry import PROMPT, argument, command
-from llmrepl.commands.results import Column, Document, Note, Reply, Secret, Table
+from llmrepl.commands.results import Column, Document, Note, ReadSecret, Result, Table
 from llmrepl.config.api_keys import Keyring
-from llmrepl.errors import WrongUse
+from llmrepl.errors import UsageError
 
 GROUP = "configuration"
 
@@ -21,7 +20,7 @@ GROUP = "configuration"
     example="set temperature 0.2",
     where=PROMPT,
 )
-def set_(workspace: Workspace, name: str | None, value: str | None) -> Reply:
+def set_(workspace: Workspace, name: str | None, value: str | None) -> Result:
     """Show all settings of the shell, show one, or change one until the shell ends."""
     settings = workspace.settings
     if name is None:
@@ -39,9 +38,9 @@ def set_(workspace: Workspace, name: str | None, value: str | None) -> Reply:
     group=GROUP,
     example="config path",
 )
-def config_path(workspace: Workspace) -> Reply:
+def config_path(workspace: Workspace) -> Result:
     """The path of config.toml, whether it exists or not."""
-    return Document(str(workspace.places.config_file))
+    return Document(str(workspace.paths.config_file))
 
 
 @command(
@@ -51,7 +50,7 @@ def config_path(workspace: Workspace) -> Reply:
     example="config list",
     aliases=("config",),
 )
-def config_list(workspace: Workspace) -> Reply:
+def config_list(workspace: Workspace) -> Result:
     """The settings table."""
     settings = workspace.settings
     rows = [(row.key, settings.shown(row.key), settings.source(row.key)) for row in settings.rows()]
@@ -65,7 +64,7 @@ def config_list(workspace: Workspace) -> Reply:
     group=GROUP,
     example="config get default_model",
 )
-def config_get(workspace: Workspace, key: str) -> Reply:
+def config_get(workspace: Workspace, key: str) -> Result:
     """The value that is in force."""
     return Document(workspace.settings.shown(key))
 
@@ -78,10 +77,14 @@ def config_get(workspace: Workspace, key: str) -> Reply:
     group=GROUP,
     example="config set default_model openai/gpt-4o-mini",
 )
-def config_set(workspace: Workspace, key: str, value: str) -> Reply:
+def config_set(workspace: Workspace, key: str, value: str) -> Result:
     """From the next start on; a setting of the shell also changes now."""
-    rooms.configure(workspace, key, value)
-    return Note(f"{key} = {value} in {workspace.places.config_file}")
+    from llmrepl.config.config_file import write_setting
+
+    write_setting(workspace.paths.config_file, key, value)
+    if any(key in (row.key, row.name) for row in workspace.settings.of_shell()):
+        workspace.settings.set(key, value)
+    return Note(f"{key} = {value} in {workspace.paths.config_file}")
 
 
 @command(
@@ -91,17 +94,17 @@ def config_set(workspace: Workspace, key: str, value: str) -> Reply:
     group=GROUP,
     example="keys set openai",
 )
-def keys_set(workspace: Workspace, provider: str) -> Reply:
+def keys_set(workspace: Workspace, provider: str) -> Result:
     """The key never stands on a command line, in the history or in a session."""
-    if provider not in workspace.choice().providers() or provider == "offline":
-        raise WrongUse(f"there is no provider '{provider}' that needs a key", "see 'keys list'")
+    if provider not in workspace.resolver().providers() or provider == "offline":
+        raise UsageError(f"there is no provider '{provider}' that needs a key", "see 'keys list'")
 
-    def keep(key: str) -> Reply:
-        Keyring(workspace.places.keys_file).set(provider, key)
-        return Note(f"the key for {provider} is kept in {workspace.places.keys_file}")
+    def keep(key: str) -> Result:
+        Keyring(workspace.paths.keys_file).set(provider, key)
+        return Note(f"the key for {provider} is kept in {workspace.paths.keys_file}")
 
     piped = workspace.piped_text()
-    return keep(piped) if piped.strip() else Secret(f"Key for {provider}: ", keep)
+    return keep(piped) if piped.strip() else ReadSecret(f"Key for {provider}: ", keep)
 
 
 @command(
@@ -111,10 +114,10 @@ def keys_set(workspace: Workspace, provider: str) -> Reply:
     example="keys list",
     aliases=("keys",),
 )
-def keys_list(workspace: Workspace) -> Reply:
+def keys_list(workspace: Workspace) -> Result:
     """Never the keys themselves."""
-    choice = workspace.choice()
-    rows = [(name, choice.key_origin(name) or None) for name in choice.providers() if name != "offline"]
+    resolver = workspace.resolver()
+    rows = [(name, resolver.key_origin(name) or None) for name in resolver.providers() if name != "offline"]
     return Table((Column("Provider", "name"), Column("Key from")), rows)
 
 
@@ -125,7 +128,7 @@ def keys_list(workspace: Workspace) -> Reply:
     group=GROUP,
     example="keys remove openai",
 )
-def keys_remove(workspace: Workspace, provider: str) -> Reply:
+def keys_remove(workspace: Workspace, provider: str) -> Result:
     """Only a key that 'keys set' keeps."""
-    Keyring(workspace.places.keys_file).remove(provider)
+    Keyring(workspace.paths.keys_file).remove(provider)
     return Note(f"the key for {provider} is forgotten")

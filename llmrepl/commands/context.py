@@ -5,17 +5,15 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from llmrepl.chat import services_tmp as rooms
 from llmrepl.chat.workspace import Workspace
 from llmrepl.commands.registry import PROMPT, argument, command
-from llmrepl.commands.results import Ask, Copy, Document, Edit, Note, Reply
-from llmrepl.errors import WrongUse
-from llmrepl.formatting import count, safe_name, shown_path
+from llmrepl.commands.results import CopyText, Document, EditText, Note, Result, SendPrompt
+from llmrepl.errors import UsageError
+from llmrepl.formatting import display_path, escape_name, pluralize
 from llmrepl.system.paths import expand
 
 if TYPE_CHECKING:
-    from llmrepl.chat.turn import Exchange
-    from llmrepl.providers.base import Attachment
+    from llmrepl.types import Attachment
 
 GROUP = "conversation"
 
@@ -39,40 +37,45 @@ _FENCE = re.compile(
     example="attach !git diff",
     where=PROMPT,
 )
-def attach(workspace: Workspace, what: str, clear: bool) -> Reply:
+def attach(workspace: Workspace, what: str, clear: bool) -> Result:
     """Collect what goes along with the next prompt; bare, say what that is."""
     if clear:
-        workspace.attachments.clear()
+        workspace.chat.attachments.clear()
         return Note("nothing is attached")
     if not what:
-        names = "\n".join(safe_name(a.name) for a in workspace.attachments)
+        names = "\n".join(escape_name(a.name) for a in workspace.chat.attachments)
         return Document(names) if names else Note("nothing is attached")
-    world = workspace.world
+    environment = workspace.environment
     if what.startswith("!"):
-        attachment: Attachment = rooms.attaching().from_command(what[1:].strip(), world.cwd, world.environ)
+        from llmrepl.chat.attachments import from_command
+
+        attachment = from_command(what[1:].strip(), environment.cwd, environment.environ)
     else:
         attachment = _file(workspace, what.strip("\"'"))
-    workspace.attachments.append(attachment)
-    return Note(f"{safe_name(attachment.name)} goes with the next prompt, {count(len(attachment.data), 'byte')}")
+    workspace.chat.attachments.append(attachment)
+    return Note(f"{escape_name(attachment.name)} goes with the next prompt, {pluralize(len(attachment.data), 'byte')}")
 
 
 def attach_to_first(workspace: Workspace, given: str) -> None:
-    """Attach a file to the first prompt; `-` is the text that is piped in. Raises WrongUse."""
+    """Attach a file to the first prompt; `-` is the text that is piped in. Raises UsageError."""
     if given != "-":
-        workspace.attachments.append(_file(workspace, given))
+        workspace.chat.attachments.append(_file(workspace, given))
         return
     text = workspace.piped_text()
     if not text:
-        raise WrongUse("there is no text on standard input", "pipe it in: COMMAND | llm chat -f -")
-    workspace.attachments.append(rooms.attaching().from_pipe(text))
-    workspace.world.talk_on_terminal()
+        raise UsageError("there is no text on standard input", "pipe it in: COMMAND | llm chat -f -")
+    from llmrepl.chat.attachments import from_pipe
+
+    workspace.chat.attachments.append(from_pipe(text))
+    workspace.environment.talk_on_terminal()
 
 
 def _file(workspace: Workspace, given: str) -> Attachment:
-    cwd = workspace.world.cwd
-    path = cwd / expand(given, workspace.places.home)
-    attachment: Attachment = rooms.attaching().from_file(path, shown_path(path, cwd).removeprefix("./"))
-    return attachment
+    from llmrepl.chat.attachments import from_file
+
+    cwd = workspace.environment.cwd
+    path = cwd / expand(given, workspace.paths.home)
+    return from_file(path, display_path(path, cwd).removeprefix("./"))
 
 
 @command(
@@ -84,24 +87,24 @@ def _file(workspace: Workspace, given: str) -> Attachment:
     where=PROMPT,
     after_turns=True,
 )
-def edit(workspace: Workspace, turn: int | None) -> Reply:
+def edit(workspace: Workspace, turn: int | None) -> Result:
     """What was said from that turn on leaves the context, and stays on disk."""
-    keeper = workspace.current
-    turns = keeper.session.turns if keeper else []
+    open_session = workspace.chat.current
+    turns = open_session.session.turns if open_session else []
     number = len(turns) if turn is None else turn
-    if keeper is None or not 1 <= number <= len(turns):
-        raise WrongUse("there is no such turn", "see ':history'")
-    old = turns[number - 1].said("user")
+    if open_session is None or not 1 <= number <= len(turns):
+        raise UsageError("there is no such turn", "see ':history'")
+    old = turns[number - 1].text_of("user")
 
-    def ask(text: str) -> Reply:
+    def ask(text: str) -> Result:
         if not text.strip():
             return Note("the prompt is empty; nothing was changed")
         for later in range(number, len(turns) + 1):
             if not turns[later - 1].undone:
-                keeper.change(later, undone=True)
-        return Ask(text)
+                open_session.update_turn(later, undone=True)
+        return SendPrompt(text)
 
-    return Edit(old, ask)
+    return EditText(old, ask)
 
 
 @command(
@@ -113,24 +116,33 @@ def edit(workspace: Workspace, turn: int | None) -> Reply:
     where=PROMPT,
     after_turns=True,
 )
-def compact(workspace: Workspace) -> Reply:
+def compact(workspace: Workspace) -> Result:
     """Ask the model for a summary, and show it that in the place of what it sums up."""
-    keeper = workspace.current
-    if keeper is None or not keeper.session.context():
+    open_session = workspace.chat.current
+    if open_session is None or not open_session.session.context():
         return Note("there is nothing to sum up yet")
-    context = list(keeper.session.context())
-    exchange: Exchange = rooms.turn().ask(workspace, SUMMARY, keep=False, context=context)
-    with exchange:
-        for _ in exchange:
+    from llmrepl.chat import turn
+
+    context = list(open_session.session.context())
+    chat_turn = turn.ask(workspace, SUMMARY, keep=False, context=context)
+    with chat_turn:
+        for _ in chat_turn:
             pass
-    outcome = exchange.outcome
-    if outcome is None or outcome.failure or outcome.finish_reason != "stop" or not outcome.text.strip():
-        raise outcome.failure if outcome and outcome.failure else WrongUse(
-            "the model gave no whole summary; nothing was changed", "try again, or another ':model'"
+    turn_result = chat_turn.turn_result
+    if (
+        turn_result is None
+        or turn_result.failure
+        or turn_result.finish_reason != "stop"
+        or not turn_result.text.strip()
+    ):
+        raise (
+            turn_result.failure
+            if turn_result and turn_result.failure
+            else UsageError("the model gave no whole summary; nothing was changed", "try again, or another ':model'")
         )
-    keeper.session.summarize(outcome.text)
-    keeper.head(meta=keeper.session.meta)
-    return Note(f"{count(len(context), 'message')} summed up; they stay in {safe_name(keeper.name)}")
+    open_session.session.summarize(turn_result.text)
+    open_session.set_header(meta=open_session.session.meta)
+    return Note(f"{pluralize(len(context), 'message')} summed up; they stay in {escape_name(open_session.name)}")
 
 
 @command(
@@ -143,20 +155,20 @@ def compact(workspace: Workspace) -> Reply:
     where=PROMPT,
     after_turns=True,
 )
-def copy(workspace: Workspace, what: str | None, n: int | None) -> Reply:
+def copy(workspace: Workspace, what: str | None, n: int | None) -> Result:
     """To the clipboard, byte for byte."""
-    keeper = workspace.current
-    turns = keeper.session.turns if keeper else []
-    reply = next((text for t in reversed(turns) if not t.undone and (text := t.said("assistant"))), None)
+    open_session = workspace.chat.current
+    turns = open_session.session.turns if open_session else []
+    reply = next((text for t in reversed(turns) if not t.undone and (text := t.text_of("assistant"))), None)
     if reply is None:
-        raise WrongUse("there is no reply to copy", "ask something first")
+        raise UsageError("there is no reply to copy", "ask something first")
     if what is None:
-        return Copy(reply, "the reply")
+        return CopyText(reply, "the reply")
     blocks = code_blocks(reply)
     number = len(blocks) if n is None else n
     if not 1 <= number <= len(blocks):
-        raise WrongUse(f"the last reply has {count(len(blocks), 'code block')}", "give one of their numbers")
-    return Copy(blocks[number - 1], f"code block {number}")
+        raise UsageError(f"the last reply has {pluralize(len(blocks), 'code block')}", "give one of their numbers")
+    return CopyText(blocks[number - 1], f"code block {number}")
 
 
 @command(
@@ -167,13 +179,13 @@ def copy(workspace: Workspace, what: str | None, n: int | None) -> Reply:
     example="incognito on",
     where=PROMPT,
 )
-def incognito(workspace: Workspace, state: str | None) -> Reply:
+def incognito(workspace: Workspace, state: str | None) -> Result:
     """On, off, or what it is."""
     if state is None:
-        return Document("on" if workspace.incognito else "off")
-    if (state == "on") == workspace.incognito:
+        return Document("on" if workspace.chat.incognito else "off")
+    if (state == "on") == workspace.chat.incognito:
         return Note(f"incognito is {state} already")
-    workspace.set_incognito(state == "on")
+    workspace.chat.set_incognito(state == "on")
     if state == "on":
         return Note("incognito: nothing of what follows is written, but for amounts in the ledger; ':save' leaves it")
     return Note("a fresh session begins; what was said incognito is gone")

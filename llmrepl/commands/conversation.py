@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from llmrepl.chat import services_tmp as rooms
 from llmrepl.chat.workspace import Workspace
 from llmrepl.commands.registry import PROMPT, argument, command
-from llmrepl.commands.results import Ask, Document, Edit, Note, Reply
-from llmrepl.errors import WrongUse
-from llmrepl.formatting import count, safe_name
+from llmrepl.commands.results import Document, EditText, Note, Result, SendPrompt
+from llmrepl.errors import UsageError
+from llmrepl.formatting import escape_name, pluralize
 
 if TYPE_CHECKING:
     from llmrepl.sessions.model import Turn
-    from llmrepl.sessions.storage.open_session import Keeper
+    from llmrepl.sessions.storage.open_session import OpenSession
 
 GROUP = "conversation"
 
@@ -28,13 +27,15 @@ GROUP = "conversation"
     where=PROMPT,
     aliases=("switch",),
 )
-def model(workspace: Workspace, id: str | None) -> Reply:
+def model(workspace: Workspace, id: str | None) -> Result:
     """Show or switch the model; history is kept."""
     if id is None:
-        return Document(workspace.model)
-    workspace.set_model(id)
-    doubt = rooms.offers().doubt(workspace)
-    return Note(f"🤖 Model: {workspace.model}" + (f" (but {doubt})" if doubt else ""))
+        return Document(workspace.chat.model)
+    workspace.chat.set_model(id)
+    from llmrepl.chat import available
+
+    doubt = available.warning(workspace)
+    return Note(f"🤖 Model: {workspace.chat.model}" + (f" (but {doubt})" if doubt else ""))
 
 
 @command(
@@ -47,14 +48,16 @@ def model(workspace: Workspace, id: str | None) -> Reply:
     example="system You answer in one sentence.",
     where=PROMPT,
 )
-def system(workspace: Workspace, text: str, clear: bool, edit: bool) -> Reply:
+def system(workspace: Workspace, text: str, clear: bool, edit: bool) -> Result:
     """Show, set, clear or edit the system prompt."""
     if edit:
-        return Edit(workspace.system or "", lambda new: system.handler(workspace, text=new, clear=not new, edit=False))
+        return EditText(
+            workspace.chat.system or "", lambda new: system.handler(workspace, text=new, clear=not new, edit=False)
+        )
     if not text and not clear:
         none = Note("there is no system prompt; ':system TEXT' sets one")
-        return Document(workspace.system) if workspace.system else none
-    workspace.set_system(None if clear else text)
+        return Document(workspace.chat.system) if workspace.chat.system else none
+    workspace.chat.set_system(None if clear else text)
     return Note("system prompt removed" if clear else "system prompt set")
 
 
@@ -65,10 +68,10 @@ def system(workspace: Workspace, text: str, clear: bool, edit: bool) -> Reply:
     example="new",
     where=PROMPT,
 )
-def new(workspace: Workspace) -> Reply:
+def new(workspace: Workspace) -> Result:
     """Save the current session and begin another at the next prompt."""
-    before = workspace.current
-    workspace.switch(None)
+    before = workspace.chat.current
+    workspace.chat.switch(None)
     saved = f"; {before.name} is saved" if before and before.path and before.session.turns else ""
     return Note(f"a fresh session begins{saved}")
 
@@ -81,14 +84,14 @@ def new(workspace: Workspace) -> Reply:
     where=PROMPT,
     after_turns=True,
 )
-def reset(workspace: Workspace) -> Reply:
+def reset(workspace: Workspace) -> Result:
     """Begin the context anew in the same session."""
-    keeper = workspace.current
-    if keeper is None or not keeper.session.turns:
+    open_session = workspace.chat.current
+    if open_session is None or not open_session.session.turns:
         return Note("there is nothing to clear yet")
-    keeper.session.reset_context()
-    keeper.head(meta=keeper.session.meta)
-    return Note(f"context cleared; {keeper.name} keeps its {count(len(keeper.session.turns), 'turn')}")
+    open_session.session.reset_context()
+    open_session.set_header(meta=open_session.session.meta)
+    return Note(f"context cleared; {open_session.name} keeps its {pluralize(len(open_session.session.turns), 'turn')}")
 
 
 @command(
@@ -100,37 +103,39 @@ def reset(workspace: Workspace) -> Reply:
     example="history 5",
     where=PROMPT,
 )
-def history(workspace: Workspace, n: int | None, tree: bool) -> Reply:
+def history(workspace: Workspace, n: int | None, tree: bool) -> Result:
     """The turns of the open session, or the branches around it."""
-    keeper = workspace.current
-    if keeper is None or not keeper.session.turns:
+    open_session = workspace.chat.current
+    if open_session is None or not open_session.session.turns:
         return Note("nothing was said yet")
     if tree:
-        return Document("\n".join(_tree(workspace, keeper)))
+        return Document("\n".join(_tree(workspace, open_session)))
     if n is not None and n < 1:
-        raise WrongUse(f":history: {n} turns cannot be shown", "give a number from 1")
-    turns = list(enumerate(keeper.session.turns, 1))
-    start = keeper.session.context_start
+        raise UsageError(f":history: {n} turns cannot be shown", "give a number from 1")
+    turns = list(enumerate(open_session.session.turns, 1))
+    start = open_session.session.context_start
     lines = []
     for number, turn in turns[-n:] if n else turns:
         mark = "" if turn.in_context and number > start else " (not in the context)"
         mark += f" ({turn.finish_reason})" if turn.finish_reason in ("interrupted", "error", "length") else ""
-        lines += [f"[{number}]{mark}", f"You: {turn.said('user')}"]
-        lines += [turn.said("assistant")] if turn.said("assistant") else []
+        lines += [f"[{number}]{mark}", f"You: {turn.text_of('user')}"]
+        lines += [turn.text_of("assistant")] if turn.text_of("assistant") else []
         lines.append("")
     return Document("\n".join(lines).rstrip())
 
 
-def _tree(workspace: Workspace, keeper: Keeper) -> Iterator[str]:
+def _tree(workspace: Workspace, open_session: OpenSession) -> Iterator[str]:
     """A line for each session in the tree of branches, deeper ones further in, the open one marked."""
-    for depth, branch in rooms.family(workspace, keeper.name):
-        here = branch.name == keeper.name
+    from llmrepl.sessions import forks
+
+    for depth, branch in forks.family(forks.read(workspace.directory()), open_session.name):
+        here = branch.name == open_session.name
         after = f"after turn {branch.after}: " if depth and branch.after else ""
-        turns = len(keeper.session.turns) if here else branch.turns
-        title = (keeper.session.title if here else branch.title) or ""
-        about = "not here any more" if branch.gone and not here else count(turns, "turn")
-        said = f": {safe_name(title)}" if title else ""
-        yield f"{'*' if here else ' '} {'  ' * depth}{after}{safe_name(branch.name)}, {about}{said}"
+        turns = len(open_session.session.turns) if here else branch.turns
+        title = (open_session.session.title if here else branch.title) or ""
+        about = "not here any more" if branch.gone and not here else pluralize(turns, "turn")
+        said = f": {escape_name(title)}" if title else ""
+        yield f"{'*' if here else ' '} {'  ' * depth}{after}{escape_name(branch.name)}, {about}{said}"
 
 
 @command(
@@ -142,19 +147,19 @@ def _tree(workspace: Workspace, keeper: Keeper) -> Iterator[str]:
     where=PROMPT,
     after_turns=True,
 )
-def retry(workspace: Workspace, id: str | None) -> Reply:
+def retry(workspace: Workspace, id: str | None) -> Result:
     """Ask again: a failed turn is replaced, an answered one leaves the context and stays on disk."""
-    keeper = workspace.current
-    turns = keeper.session.turns if keeper else []
+    open_session = workspace.chat.current
+    turns = open_session.session.turns if open_session else []
     number = next((n for n, turn in _backwards(turns) if not turn.undone), None)
-    if keeper is None or number is None:
-        raise WrongUse("there is no question to ask again", "type one")
-    last = keeper.session.turns[number - 1]
-    model = workspace.choice().resolve(id).shown if id else None
-    if last.finish_reason == "error" and number == len(keeper.session.turns):
-        return Ask(last.said("user"), model, replaces=number)
-    keeper.change(number, undone=True)
-    return Ask(last.said("user"), model)
+    if open_session is None or number is None:
+        raise UsageError("there is no question to ask again", "type one")
+    last = open_session.session.turns[number - 1]
+    model = workspace.resolver().resolve(id).shown if id else None
+    if last.finish_reason == "error" and number == len(open_session.session.turns):
+        return SendPrompt(last.text_of("user"), model, replaces=number)
+    open_session.update_turn(number, undone=True)
+    return SendPrompt(last.text_of("user"), model)
 
 
 @command(
@@ -166,17 +171,17 @@ def retry(workspace: Workspace, id: str | None) -> Reply:
     where=PROMPT,
     after_turns=True,
 )
-def undo(workspace: Workspace, n: int) -> Reply:
+def undo(workspace: Workspace, n: int) -> Result:
     """Mark the last turns of the context as undone."""
-    keeper = workspace.current
-    turns = keeper.session.turns if keeper else []
-    start = keeper.session.context_start if keeper else 0
+    open_session = workspace.chat.current
+    turns = open_session.session.turns if open_session else []
+    start = open_session.session.context_start if open_session else 0
     there = [number for number, turn in _backwards(turns) if turn.in_context and number > start]
-    if keeper is None or not there or n < 1:
-        raise WrongUse("there is nothing to take back", "see ':history'")
+    if open_session is None or not there or n < 1:
+        raise UsageError("there is nothing to take back", "see ':history'")
     for number in there[:n]:
-        keeper.change(number, undone=True)
-    return Note(f"{count(len(there[:n]), 'turn')} taken back; still in {keeper.name}")
+        open_session.update_turn(number, undone=True)
+    return Note(f"{pluralize(len(there[:n]), 'turn')} taken back; still in {open_session.name}")
 
 
 def _backwards(turns: list[Turn]) -> list[tuple[int, Turn]]:

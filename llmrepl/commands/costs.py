@@ -5,18 +5,17 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from llmrepl.billing.usage_report import BREAKDOWNS, Used, first_day, total, totals
+from llmrepl.billing.usage_report import BREAKDOWNS, UsageRow, first_day, total, totals
 from llmrepl.billing.usage_report import chart as chart_rows
-from llmrepl.chat import services_tmp as rooms
 from llmrepl.chat.workspace import Workspace
 from llmrepl.commands.registry import PROMPT, argument, command
-from llmrepl.commands.results import Column, Document, Note, Reply, Several, Table
+from llmrepl.commands.results import Column, Document, Group, Note, Result, Table
 from llmrepl.commands.sessions_open import by_turn, cost_text
-from llmrepl.errors import WrongUse
-from llmrepl.formatting import count, money
+from llmrepl.errors import UsageError
+from llmrepl.formatting import format_usd, pluralize
 
 if TYPE_CHECKING:
-    from llmrepl.billing.pricing import Entry
+    from llmrepl.billing.pricing import LedgerEntry
 
 GROUP = "money"
 CHART_WIDTH = 72
@@ -31,17 +30,17 @@ PERIODS = ("today", "week", "month", "all")
     example="cost detailed",
     where=PROMPT,
 )
-def cost(workspace: Workspace, detail: str | None) -> Reply:
+def cost(workspace: Workspace, detail: str | None) -> Result:
     """The cost of the open session: what is known, and how many turns are not."""
-    keeper = workspace.current
-    if keeper is None or not keeper.session.turns:
+    open_session = workspace.chat.current
+    if open_session is None or not open_session.session.turns:
         return Note("nothing was asked yet")
-    session = keeper.session
+    session = open_session.session
     totals = session.usage_totals
     tokens = (totals.total_tokens or 0) if totals else 0
-    turns = count(len(session.turns), "turn")
-    line = Document(f"Cost: {cost_text(session)} ({count(tokens, 'token')} in {turns})")
-    return Several([line, by_turn(session)]) if detail else line
+    turns = pluralize(len(session.turns), "turn")
+    line = Document(f"Cost: {cost_text(session)} ({pluralize(tokens, 'token')} in {turns})")
+    return Group([line, by_turn(session)]) if detail else line
 
 
 @command(
@@ -53,19 +52,19 @@ def cost(workspace: Workspace, detail: str | None) -> Reply:
     example="budget increase 0.50",
     where=PROMPT,
 )
-def budget(workspace: Workspace, amount: str | None, by: float | None) -> Reply:
+def budget(workspace: Workspace, amount: str | None, by: float | None) -> Result:
     """The session's limit."""
-    till = workspace.till()
+    cost_tracker = workspace.cost_tracker()
     if amount == "off":
-        till.set_session(None)
+        cost_tracker.set_session(None)
     elif amount == "increase":
-        if till.session is None or by is None or not by > 0:
+        if cost_tracker.session is None or by is None or not by > 0:
             what = "there is no budget to increase" if by else "increase the budget by how much?"
-            raise WrongUse(what, "':budget 1.50' sets one, ':budget increase 0.50' raises it")
-        till.set_session(till.session.usd + by)
+            raise UsageError(what, "':budget 1.50' sets one, ':budget increase 0.50' raises it")
+        cost_tracker.set_session(cost_tracker.session.usd + by)
     elif amount not in (None, "status"):
-        till.set_session(_usd(amount or ""))
-    return Document(till.status())
+        cost_tracker.set_session(_usd(amount or ""))
+    return Document(cost_tracker.status())
 
 
 def _usd(text: str) -> float:
@@ -74,7 +73,7 @@ def _usd(text: str) -> float:
     except ValueError:
         usd = -1.0
     if not 0 <= usd < 1e9:
-        raise WrongUse(f"'{text[:20]}' is not an amount", "give USD, such as 1.50, or status, increase or off")
+        raise UsageError(f"'{text[:20]}' is not an amount", "give USD, such as 1.50, or status, increase or off")
     return usd
 
 
@@ -85,14 +84,16 @@ def _usd(text: str) -> float:
     example="context",
     where=PROMPT,
 )
-def context(workspace: Workspace) -> Reply:
+def context(workspace: Workspace) -> Result:
     """Messages and tokens in the context, as far as they are known."""
-    used = rooms.context_used(workspace)
+    from llmrepl.chat.context import context_used
+
+    used = context_used(workspace)
     if used is None:
         return Note("nothing was asked yet")
     messages, tokens, window = used
     share = f" of {window:,} ({tokens / window:.0%})" if window else "; the size of this model's context is unknown"
-    return Document(f"{count(messages, 'message')}, about {tokens:,} tokens{share}")
+    return Document(f"{pluralize(messages, 'message')}, about {tokens:,} tokens{share}")
 
 
 @command(
@@ -108,10 +109,10 @@ def context(workspace: Workspace) -> Reply:
 )
 def usage(
     workspace: Workspace, *, period: str, breakdown_by: str | None, format: str, json: bool, chart: bool
-) -> Reply:
+) -> Result:
     """The sums of the ledger."""
-    since = first_day(period, workspace.world.now())
-    entries = workspace.till().entries(since)
+    since = first_day(period, workspace.environment.now())
+    entries = workspace.cost_tracker().entries(since)
     if chart:
         return _summed(Document("\n".join(chart_rows(totals(entries, "day"), CHART_WIDTH))), entries)
     by = breakdown_by
@@ -123,37 +124,53 @@ def usage(
     return _summed(_table(rows, by or "period"), entries)
 
 
-def _table(rows: dict[str, Used], by: str) -> Table:
-    columns = (Column(by.capitalize(), "name"), Column("Requests", "count"), Column("Prompt Tokens", "count"),
-               Column("Completion Tokens", "count"), Column("Cost", "usd"), Column("Unpriced", "count"))
+def _table(rows: dict[str, UsageRow], by: str) -> Table:
+    columns = (
+        Column(by.capitalize(), "name"),
+        Column("Requests", "count"),
+        Column("Prompt Tokens", "count"),
+        Column("Completion Tokens", "count"),
+        Column("Cost", "usd"),
+        Column("Unpriced", "count"),
+    )
     unnamed = "(no session)" if by == "session" else "(incognito)"
-    cells = [(name or unnamed, u.requests, u.prompt_tokens, u.completion_tokens, _known(u), u.unpriced)
-             for name, u in rows.items()]
+    cells = [
+        (name or unnamed, u.requests, u.prompt_tokens, u.completion_tokens, _known(u), u.unpriced)
+        for name, u in rows.items()
+    ]
     return Table(columns, cells)
 
 
-def _summed(shown: Reply, entries: list[Entry]) -> Reply:
+def _summed(shown: Result, entries: list[LedgerEntry]) -> Result:
     """A reply with the sum below it, which says how much of it is unknown."""
     if not entries:
         return Note("nothing was used yet")
     every = total(entries)
-    unpriced = f" + {count(every.unpriced, 'turn')} unpriced" if every.unpriced else ""
-    return Several([shown, Note(f"Total: {money(every.cost)}{unpriced}")])
+    unpriced = f" + {pluralize(every.unpriced, 'turn')} unpriced" if every.unpriced else ""
+    return Group([shown, Note(f"Total: {format_usd(every.cost)}{unpriced}")])
 
 
-def _known(used: Used) -> float | None:
+def _known(used: UsageRow) -> float | None:
     return None if used.unpriced and used.unpriced == used.requests else used.cost
 
 
-def _facts(name: str, used: Used, by: str) -> dict[str, str | int | float | None]:
-    return {by: name, "requests": used.requests, "prompt_tokens": used.prompt_tokens,
-            "completion_tokens": used.completion_tokens, "total_tokens": used.total_tokens, "cost": _known(used),
-            "unpriced": used.unpriced}
+def _facts(name: str, used: UsageRow, by: str) -> dict[str, str | int | float | None]:
+    return {
+        by: name,
+        "requests": used.requests,
+        "prompt_tokens": used.prompt_tokens,
+        "completion_tokens": used.completion_tokens,
+        "total_tokens": used.total_tokens,
+        "cost": _known(used),
+        "unpriced": used.unpriced,
+    }
 
 
-def _json(rows: dict[str, Used], by: str) -> str:
+def _json(rows: dict[str, UsageRow], by: str) -> str:
     return json.dumps([_facts(name, used, by) for name, used in rows.items()], indent=2, ensure_ascii=False)
 
 
-def _csv(rows: dict[str, Used], by: str) -> str:
-    return rooms.csv_of(list(_facts("", Used(), by)), (_facts(name, used, by) for name, used in rows.items()))
+def _csv(rows: dict[str, UsageRow], by: str) -> str:
+    from llmrepl.sessions.export.csv_safe import csv_of
+
+    return csv_of(list(_facts("", UsageRow(), by)), (_facts(name, used, by) for name, used in rows.items()))

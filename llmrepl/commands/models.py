@@ -6,16 +6,15 @@ import json as json_format
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from llmrepl.chat import services_tmp as rooms
 from llmrepl.chat.workspace import Workspace
 from llmrepl.commands.registry import argument, command
-from llmrepl.commands.results import Cell, Column, Document, Note, Reply, Several, Table
-from llmrepl.errors import WrongUse
-from llmrepl.formatting import safe_name
+from llmrepl.commands.results import Cell, Column, Document, Group, Note, Result, Table
+from llmrepl.errors import UsageError
+from llmrepl.formatting import escape_name
 
 if TYPE_CHECKING:
     from llmrepl.billing.pricing import Price, Rate
-    from llmrepl.models.available import Offer
+    from llmrepl.chat.available import AvailableModel
 
 GROUP = "models"
 RATES = ("input", "output", "cache_read", "cache_write")
@@ -35,26 +34,42 @@ RATES = ("input", "output", "cache_read", "cache_write")
 )
 def models_list(
     workspace: Workspace, *, filter: str | None, provider: str | None, details: bool, refresh: bool, json: bool
-) -> Reply:
+) -> Result:
     """Of each provider with a key, of the servers on this machine that answer, and of this program."""
     words = (filter or "").casefold().split()
-    every = rooms.offers().offers(workspace, provider, refresh=refresh)
-    found = [offer for offer in every if all(word in f"{offer.name} {offer.info.name}".casefold() for word in words)]
+    from llmrepl.chat.available import available_models
+
+    every = available_models(workspace, provider, refresh=refresh)
+    found = [model for model in every if all(word in f"{model.name} {model.info.name}".casefold() for word in words)]
     if json:
-        return Document(json_format.dumps([_facts(offer) for offer in found], indent=2, ensure_ascii=False))
-    columns = [Column("Model", "name"), Column("Context", "count"), Column("Input $/M", "usd"),
-               Column("Output $/M", "usd")]
-    rows: list[list[Cell]] = [[offer.name, offer.context_window, _rate(offer, "input"), _rate(offer, "output")]
-                              for offer in found]
+        return Document(json_format.dumps([_facts(model) for model in found], indent=2, ensure_ascii=False))
+    columns = [
+        Column("Model", "name"),
+        Column("Context", "count"),
+        Column("Input $/M", "usd"),
+        Column("Output $/M", "usd"),
+    ]
+    rows: list[list[Cell]] = [
+        [model.name, model.context_window, _rate(model, "input"), _rate(model, "output")] for model in found
+    ]
     if details:
         columns += [Column("Cached $/M", "usd"), Column("Released", "date"), Column("About", "name")]
-        rows = [[*row, _rate(offer, "cache_read"), _released(offer), offer.info.name or None]
-                for row, offer in zip(rows, found, strict=True)]
+        rows = [
+            [*row, _rate(model, "cache_read"), _released(model), model.info.name or None]
+            for row, model in zip(rows, found, strict=True)
+        ]
     table = Table(columns, rows, empty=f"no model has '{filter}' in its name" if filter else "there are no models")
-    if provider or any(offer.listed != "built in" for offer in every):
+    if provider or any(model.listed != "built in" for model in every):
         return table
-    return Several([table, Note("no provider has a key yet: 'llm keys set PROVIDER' keeps one, "
-                                "'models list --provider PROVIDER' shows what there is")])
+    return Group(
+        [
+            table,
+            Note(
+                "no provider has a key yet: 'llm keys set PROVIDER' keeps one, "
+                "'models list --provider PROVIDER' shows what there is"
+            ),
+        ]
+    )
 
 
 @command(
@@ -65,42 +80,45 @@ def models_list(
     group=GROUP,
     example="models info openai/gpt-4o-mini",
 )
-def models_info(workspace: Workspace, model: str, json: bool) -> Reply:
+def models_info(workspace: Workspace, model: str, json: bool) -> Result:
     """One model; the nearest name is given for one that does not exist."""
+    from llmrepl.chat import available
+    from llmrepl.models.list_cache import nearest
+
     try:
-        chosen, offer = rooms.offers().find(workspace, model)
-    except WrongUse as unknown:
-        names = (offer.name for offer in rooms.offers().known(workspace))
-        near = None if "/" in model else rooms.offers().nearest(model, names)
+        resolved, found = available.find(workspace, model)
+    except UsageError as unknown:
+        names = (one.name for one in available.known(workspace))
+        near = None if "/" in model else nearest(model, names)
         if near is None:
             raise
-        raise WrongUse(unknown.what, f"did you mean {safe_name(near)}?") from None
+        raise UsageError(unknown.message, f"did you mean {escape_name(near)}?") from None
     if json:
-        return Document(json_format.dumps(_facts(offer), indent=2, ensure_ascii=False))
-    window = f"{offer.context_window:,} tokens" if offer.context_window else "unknown"
-    key = workspace.choice().key_origin(chosen.provider)
+        return Document(json_format.dumps(_facts(found), indent=2, ensure_ascii=False))
+    window = f"{found.context_window:,} tokens" if found.context_window else "unknown"
+    key = workspace.resolver().key_origin(resolved.provider)
     facts = {
-        "Model": chosen.shown,
-        "About": offer.info.name,
-        "Asked": f"{chosen.model} at {chosen.base_url}" if chosen.base_url else "this program",
-        "Key from": (key or "nowhere yet") if chosen.vendor and chosen.vendor.key_env else "",
+        "Model": resolved.shown,
+        "About": found.info.name,
+        "Asked": f"{resolved.model} at {resolved.base_url}" if resolved.base_url else "this program",
+        "Key from": (key or "nowhere yet") if resolved.vendor and resolved.vendor.key_env else "",
         "Context": window,
-        **_prices(offer.price),
-        "Price from": _source(workspace, offer.price),
-        "Released": _released(offer) or "",
+        **_prices(found.price),
+        "Price from": _source(workspace, found.price),
+        "Released": _released(found) or "",
     }
     width = max(len(name) for name, text in facts.items() if text)
-    return Document("\n".join(f"{name + ':':{width + 2}}{safe_name(text)}" for name, text in facts.items() if text))
+    return Document("\n".join(f"{name + ':':{width + 2}}{escape_name(text)}" for name, text in facts.items() if text))
 
 
-def _rate(offer: Offer, key: str) -> float | None:
-    rate: Rate = getattr(offer.price, key) if offer.price else ()
+def _rate(model: AvailableModel, key: str) -> float | None:
+    rate: Rate = getattr(model.price, key) if model.price else ()
     return rate[0][1] if rate else None
 
 
-def _released(offer: Offer) -> str | None:
+def _released(model: AvailableModel) -> str | None:
     try:
-        return f"{datetime.fromtimestamp(offer.info.created, UTC):%Y-%m-%d}" if offer.info.created else None
+        return f"{datetime.fromtimestamp(model.info.created, UTC):%Y-%m-%d}" if model.info.created else None
     except (OverflowError, ValueError, OSError):
         return None
 
@@ -122,11 +140,19 @@ def _source(workspace: Workspace, price: Price | None) -> str:
     if price is None:
         return ""
     sources = {"config": "your configuration", "provider": "the provider's list", "local": "runs on your machine"}
-    return sources.get(price.source) or workspace.till().prices.data_set()
+    return sources.get(price.source) or workspace.cost_tracker().prices.data_set()
 
 
-def _facts(offer: Offer) -> dict[str, str | int | float | None]:
-    rates = {f"{key}_usd_per_million": _rate(offer, key) for key in RATES}
-    return {"model": offer.name, "provider": offer.provider, "id": offer.info.id, "name": offer.info.name or None,
-            "context_window": offer.context_window, **rates, "price_from": offer.price.source if offer.price else None,
-            "released": _released(offer), "listed_by": offer.listed}
+def _facts(model: AvailableModel) -> dict[str, str | int | float | None]:
+    rates = {f"{key}_usd_per_million": _rate(model, key) for key in RATES}
+    return {
+        "model": model.name,
+        "provider": model.provider,
+        "id": model.info.id,
+        "name": model.info.name or None,
+        "context_window": model.context_window,
+        **rates,
+        "price_from": model.price.source if model.price else None,
+        "released": _released(model),
+        "listed_by": model.listed,
+    }

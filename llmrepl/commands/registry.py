@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from llmrepl.commands.results import Document, Reply
-from llmrepl.errors import WrongUse
-from llmrepl.formatting import likest, safe_name
+from llmrepl.commands.results import Document, Result
+from llmrepl.errors import UsageError
+from llmrepl.formatting import closest_match, escape_name
 
 BOTH, PROMPT, TERMINAL = "both", "prompt", "terminal"
 
@@ -63,7 +63,7 @@ class Command:
     help: str
     group: str
     example: str
-    handler: Callable[..., Reply]
+    handler: Callable[..., Result]
     arguments: tuple[Argument, ...] = ()
     where: str = BOTH
     aliases: tuple[str, ...] = ()
@@ -88,7 +88,7 @@ class Call:
     command: Command
     values: dict[str, Any]
 
-    def run(self, workspace: Any) -> Reply:
+    def run(self, workspace: Any) -> Result:
         """Call the handler."""
         return self.command.handler(workspace, **self.values)
 
@@ -100,16 +100,16 @@ def argument(*flags: str, help: str, **more: Any) -> Argument:
 
 def command(
     name: str, help: str, *arguments: Argument, group: str, example: str, **more: Any
-) -> Callable[[Callable[..., Reply]], Command]:
+) -> Callable[[Callable[..., Result]], Command]:
     """Make the decorated handler a row of the table."""
 
-    def row(handler: Callable[..., Reply]) -> Command:
+    def row(handler: Callable[..., Result]) -> Command:
         return Command(tuple(name.split()), help, group, example, handler, arguments, **more)
 
     return row
 
 
-class Table:
+class CommandTable:
     """All commands, found by their words."""
 
     def __init__(self, commands: Iterable[Command]) -> None:
@@ -118,17 +118,17 @@ class Table:
         self._by_words |= {tuple(alias.split()): c for c in self.commands for alias in c.aliases}
         self._heads = {words[: n + 1] for words in self._by_words for n in range(len(words))}
 
-    def at(self, face: str) -> list[Command]:
+    def at(self, interface: str) -> list[Command]:
         """The commands that make sense at `prompt` or `terminal`."""
-        return [c for c in self.commands if c.where in (BOTH, face)]
+        return [c for c in self.commands if c.where in (BOTH, interface)]
 
-    def spellings(self, face: str) -> dict[str, Command]:
+    def spellings(self, interface: str) -> dict[str, Command]:
         """Every name and alias that works at a face, with its command."""
-        return {" ".join(words): c for words, c in self._by_words.items() if c.where in (BOTH, face)}
+        return {" ".join(words): c for words, c in self._by_words.items() if c.where in (BOTH, interface)}
 
-    def find(self, words: Sequence[str], face: str) -> tuple[Command, list[str]]:
-        """The command that `words` begin with, and the words after its name. Raises WrongUse with the nearest name."""
-        mark = ":" if face == PROMPT else "llm "
+    def find(self, words: Sequence[str], interface: str) -> tuple[Command, list[str]]:
+        """The command that `words` begin with, and the words after its name. Raises UsageError with the nearest name."""
+        mark = ":" if interface == PROMPT else "llm "
         depth = 0
         while depth < len(words) and tuple(words[: depth + 1]) in self._heads:
             depth += 1
@@ -136,15 +136,15 @@ class Table:
             found = self._by_words.get(tuple(words[:n]))
             if found is None or self._misspelled(found, words, n):
                 continue
-            if found.where not in (BOTH, face):
-                other = f":{found.name}" if face == TERMINAL else f"llm {found.name}"
-                raise WrongUse(f"'{mark}{found.name}' does not work here", f"use '{other}'")
+            if found.where not in (BOTH, interface):
+                other = f":{found.name}" if interface == TERMINAL else f"llm {found.name}"
+                raise UsageError(f"'{mark}{found.name}' does not work here", f"use '{other}'")
             return found, list(words[n:])
         typed = " ".join(words[: max(depth + 1, 1)]) if words else ""
-        names = [name for name in self.spellings(face) if depth == 0 or name.startswith(" ".join(words[:depth]))]
-        near = likest(typed, names, 0.5)
+        names = [name for name in self.spellings(interface) if depth == 0 or name.startswith(" ".join(words[:depth]))]
+        near = closest_match(typed, names, 0.5)
         hint = f"Did you mean '{mark}{near}'?" if near else f"See '{mark}help'."
-        raise WrongUse(f"Unknown command '{mark}{safe_name(typed)}'.", hint)
+        raise UsageError(f"Unknown command '{mark}{escape_name(typed)}'.", hint)
 
     def _misspelled(self, found: Command, words: Sequence[str], n: int) -> bool:
         """Whether the word after the first `n` must be meant as the name of a subcommand of a group."""
@@ -152,20 +152,20 @@ class Table:
             return False
         return any(len(longer) > n and longer[:n] == tuple(words[:n]) for longer in self._by_words)
 
-    def parse(self, words: Sequence[str], face: str) -> Call:
-        """The call that `words` stand for. Raises WrongUse."""
-        found, rest = self.find(words, face)
-        return parse_arguments(found, rest, face)
+    def parse(self, words: Sequence[str], interface: str) -> Call:
+        """The call that `words` stand for. Raises UsageError."""
+        found, rest = self.find(words, interface)
+        return parse_arguments(found, rest, interface)
 
     def parse_line(self, line: str) -> Call:
-        """The call that a line at the prompt stands for, without its colon. Raises WrongUse."""
+        """The call that a line at the prompt stands for, without its colon. Raises UsageError."""
         head = line.split()
         found, rest = self.find(head, PROMPT)
         if not found.rest:
             try:
                 words = shlex.split(line)
             except ValueError as error:
-                raise WrongUse(f"the quotes of ':{safe_name(line)}' do not match", "close the quote") from error
+                raise UsageError(f"the quotes of ':{escape_name(line)}' do not match", "close the quote") from error
             return parse_arguments(found, words[len(head) - len(rest) :], PROMPT)
         text = line.strip()
         for _ in range(len(head) - len(rest)):
@@ -174,12 +174,12 @@ class Table:
         return parse_arguments(found, [*options, *(["--", text] if text else [])], PROMPT)
 
 
-def parser_for(found: Command, face: str) -> argparse.ArgumentParser:
+def parser_for(found: Command, interface: str) -> argparse.ArgumentParser:
     """The argparse parser of one command, made from its row."""
     parser = _Parser(
-        prog=f":{found.name}" if face == PROMPT else f"llm {found.name}",
+        prog=f":{found.name}" if interface == PROMPT else f"llm {found.name}",
         description=found.help[0].upper() + found.help[1:] + ".",
-        epilog="\n".join(filter(None, [found.at_end, f"Example: {example_of(found, face)}"])),
+        epilog="\n".join(filter(None, [found.at_end, f"Example: {example_of(found, interface)}"])),
         formatter_class=_formatter,
         allow_abbrev=False,
         add_help=False,
@@ -212,20 +212,20 @@ def add_arguments(parser: argparse.ArgumentParser, found: Command) -> dict[str, 
     return actions
 
 
-def example_of(found: Command, face: str) -> str:
+def example_of(found: Command, interface: str) -> str:
     """The row's example as it is typed at a face."""
-    return f":{found.example}" if face == PROMPT else f"llm {found.example}"
+    return f":{found.example}" if interface == PROMPT else f"llm {found.example}"
 
 
-def parse_arguments(found: Command, words: Sequence[str], face: str) -> Call:
+def parse_arguments(found: Command, words: Sequence[str], interface: str) -> Call:
     """The call of a command with the words after its name. `--help` makes a call that answers with the help."""
     options = words[: words.index("--")] if "--" in words else words
     if "-h" in options or "--help" in options:
-        text = parser_for(found, face).format_help()
+        text = parser_for(found, interface).format_help()
         return Call(Command(found.words, found.help, found.group, found.example, lambda _: Document(text)), {})
     if any(a.signed for a in found.arguments):
         words = _options_first(found, words)
-    parser = parser_for(found, face)
+    parser = parser_for(found, interface)
     values = vars(parser.parse_args(list(words)))
     values.pop("help")
     for a in found.arguments:
@@ -251,7 +251,7 @@ def _formatter(prog: str) -> argparse.HelpFormatter:
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise WrongUse(f"{self.prog}: {safe_name(message)}", f"see '{self.prog} --help'")
+        raise UsageError(f"{self.prog}: {escape_name(message)}", f"see '{self.prog} --help'")
 
 
 def _options_first(found: Command, words: Sequence[str]) -> list[str]:

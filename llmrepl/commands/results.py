@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from llmrepl.errors import Failure
+from llmrepl.errors import LLMError
 
 Cell = str | int | float | None
 
@@ -52,25 +52,25 @@ class Document:
     """
 
     text: str
-    brief: Reply | None = None
+    brief: Result | None = None
 
 
 @dataclass
-class Trouble:
+class Failed:
     """Something that failed although the command could answer; its exit code is the command's."""
 
-    failure: Failure
+    failure: LLMError
 
 
 @dataclass
-class Several:
+class Group:
     """More than one reply, in order."""
 
-    parts: Sequence[Reply]
+    parts: Sequence[Result]
 
 
 @dataclass
-class Chat:
+class StartChat:
     """A wish to start (or go on with) the conversation that the workspace has open.
 
     `json` and `keep_going` say how a script in place of a person is answered.
@@ -81,7 +81,7 @@ class Chat:
 
 
 @dataclass
-class Ask:
+class SendPrompt:
     """A wish to ask the model `text`, maybe another `model` this once, in the place of the failed turn `replaces`.
 
     With `keep` it is a turn of the open session; `json` says how the reply is drawn.
@@ -96,23 +96,23 @@ class Ask:
 
 
 @dataclass
-class Edit:
+class EditText:
     """A wish to edit `text` in the user's editor; `then` makes the next reply of what comes out."""
 
     text: str
-    then: Callable[[str], Reply]
+    then: Callable[[str], Result]
 
 
 @dataclass
-class Secret:
+class ReadSecret:
     """A wish to let the user type something unseen; `then` makes the next reply of it."""
 
     prompt: str
-    then: Callable[[str], Reply]
+    then: Callable[[str], Result]
 
 
 @dataclass
-class Copy:
+class CopyText:
     """A wish to put `text` into the clipboard, exactly as it is; `what` names it."""
 
     text: str
@@ -120,19 +120,19 @@ class Copy:
 
 
 @dataclass
-class Choose:
+class PickOne:
     """A wish to let the user pick one of `choices`; `then` makes the next reply of it.
 
     Without a terminal the names are listed, and `usage` says how to name one.
     """
 
-    choices: Sequence[Choice]
-    then: Callable[[str], Reply]
+    choices: Sequence[PickItem]
+    then: Callable[[str], Result]
     usage: str
 
 
 @dataclass
-class Choice:
+class PickItem:
     """Something to pick: its name, a hint beside it, and what is shown of it while it is selected."""
 
     name: str
@@ -150,10 +150,10 @@ class RunScript:
 
 
 @dataclass
-class Leave:
+class Exit:
     """A wish to leave the shell."""
 
 
-Shown = Note | Trouble | Table | Panel | Document
-Wish = Chat | Ask | Edit | Secret | Copy | Choose | RunScript | Leave
-Reply = Shown | Wish | Several
+Shown = Note | Failed | Table | Panel | Document
+Wish = StartChat | SendPrompt | EditText | ReadSecret | CopyText | PickOne | RunScript | Exit
+Result = Shown | Wish | Group

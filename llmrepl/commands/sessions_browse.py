@@ -6,20 +6,18 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from llmrepl.chat import services_tmp as rooms
 from llmrepl.chat.workspace import Workspace
 from llmrepl.commands.registry import argument, command
-from llmrepl.commands.results import Column, Document, Note, Reply, Several, Table
-from llmrepl.errors import WrongUse
-from llmrepl.formatting import count, money, safe_name, shown_path
-from llmrepl.sessions.index.query import SORTS, Filters, Found, Row, arranged, moment
+from llmrepl.commands.results import Column, Document, Group, Note, Result, Table
+from llmrepl.errors import UsageError
+from llmrepl.formatting import display_path, escape_name, format_usd, pluralize
+from llmrepl.sessions.index.query import SORTS, Filters, FoundSessions, Row, arranged, moment
 from llmrepl.sessions.index.search import Hit
 from llmrepl.sessions.stats import Sums, combined, in_all
 from llmrepl.sessions.storage.known_directories import remembered
-from llmrepl.system.paths import expand
 
 if TYPE_CHECKING:
-    from llmrepl.sessions.index.finder import Catalog
+    from llmrepl.sessions.index.finder import SessionFinder
 
 Thing = TypeVar("Thing", Row, Hit)
 
@@ -73,14 +71,14 @@ def sessions_list(
     format: str,
     dir: str | None,
     all: bool,
-) -> Reply:
+) -> Result:
     """The sessions that the filters let through."""
-    places = _places(workspace, dir, all)
+    paths = _paths(workspace, dir, all)
     first, last = _span(workspace, since, until)
     filters = Filters(model, first, last, min_turns, max_turns, min_cost, max_cost, system_contains, tag)
-    found = _found(workspace, places, filters, sort, _most(limit), contains)
-    shown = _written(found.rows, format, _where(workspace, places))
-    return Several([shown, Note(_damaged([row.name for row in found.damaged]))]) if found.damaged else shown
+    found = _found(workspace, paths, filters, sort, _most(limit), contains)
+    shown = _written(found.rows, format, _where(workspace, paths))
+    return Group([shown, Note(_damaged([row.name for row in found.damaged]))]) if found.damaged else shown
 
 
 @command(
@@ -90,7 +88,7 @@ def sessions_list(
     _SINCE,
     _UNTIL,
     _TAG,
-    argument("--limit", help="at most so many places", kind=int, default=20, metavar="N"),
+    argument("--limit", help="at most so many paths", kind=int, default=20, metavar="N"),
     _DIR,
     _ALL,
     argument("text", help="the text, whatever its case", rest=True),
@@ -109,23 +107,23 @@ def search(
     limit: int,
     dir: str | None,
     all: bool,
-) -> Reply:
-    """The places, those of the newest session first; ready to load, or to fork at."""
+) -> Result:
+    """The paths, those of the newest session first; ready to load, or to fork at."""
     if not text.strip():
-        raise WrongUse("there is no text to search for", "sessions search TEXT")
-    places = _places(workspace, dir, all)
+        raise UsageError("there is no text to search for", "sessions search TEXT")
+    paths = _paths(workspace, dir, all)
     filters = Filters(model, *_span(workspace, since, until), tag=tag)
     most = _most(limit) or 0
     hits: list[Hit] = []
-    for place in places:
-        hits += _named(place, _at(workspace, place).search(place, text, filters, most + 1), len(places) > 1)
+    for place in paths:
+        hits += _named(place, _at(workspace, place).search(place, text, filters, most + 1), len(paths) > 1)
     hits.sort(key=lambda hit: (-hit.epoch, hit.name))
     more = "There are more: --limit N shows N.\n" if len(hits) > most else ""
     return Table(
         (Column("Filename", "name"), Column("Turn", "count"), Column("Role"), Column("Text")),
         [(hit.name, hit.turn, hit.role, hit.snippet) for hit in hits[:most]],
         caption=f"{more}':load NAME' goes on with a session, ':fork NAME --at TURN' branches from a turn",
-        empty=f"'{safe_name(text)}' is in no message in {_where(workspace, places)}",
+        empty=f"'{escape_name(text)}' is in no message in {_where(workspace, paths)}",
     )
 
 
@@ -152,82 +150,95 @@ def stats(
     dir: str | None,
     all: bool,
     json: bool,
-) -> Reply:
+) -> Result:
     """The guide's analysis of all sessions."""
-    places = _places(workspace, dir, all)
+    paths = _paths(workspace, dir, all)
     filters = Filters(model, *_span(workspace, since, until), tag=tag)
-    models = combined(_at(workspace, place).totals(place, filters) for place in places)
+    models = combined(_at(workspace, place).totals(place, filters) for place in paths)
     if json:
         return Document(_dumped([_sums(name, sums) for name, sums in models.items()]))
     if not models:
-        return Note(f"no sessions found in {_where(workspace, places)}")
+        return Note(f"no sessions found in {_where(workspace, paths)}")
     every = in_all(models.values())
-    unpriced = f" + {count(every.unpriced, 'turn')} unpriced" if every.unpriced else ""
-    columns = (Column("Model", "name"), Column("Sessions", "count"), Column("Tokens", "count"),
-               Column("Cost", "usd"), Column("Turns", "count"), Column("Avg tokens/session", "count"))
-    return Several([
-        Note(
-            "📊 Session Analysis Summary\n"
-            f"Sessions: {every.sessions:,}\nTotal Cost: {money(every.known_cost)}{unpriced}\n"
-            f"Total Tokens: {every.tokens:,}"
-        ),
-        Table(columns, [tuple(_sums(name, sums).values()) for name, sums in models.items()]),
-    ])
+    unpriced = f" + {pluralize(every.unpriced, 'turn')} unpriced" if every.unpriced else ""
+    columns = (
+        Column("Model", "name"),
+        Column("Sessions", "count"),
+        Column("Tokens", "count"),
+        Column("Cost", "usd"),
+        Column("Turns", "count"),
+        Column("Avg tokens/session", "count"),
+    )
+    return Group(
+        [
+            Note(
+                "📊 Session Analysis Summary\n"
+                f"Sessions: {every.sessions:,}\nTotal Cost: {format_usd(every.known_cost)}{unpriced}\n"
+                f"Total Tokens: {every.tokens:,}"
+            ),
+            Table(columns, [tuple(_sums(name, sums).values()) for name, sums in models.items()]),
+        ]
+    )
 
 
 def _sums(model: str, sums: Sums) -> dict[str, str | int | float | None]:
     return {
-        "model": model, "sessions": sums.sessions, "tokens": sums.tokens, "cost": sums.known_cost,
-        "turns": sums.turns, "tokens_per_session": sums.tokens_a_session,
+        "model": model,
+        "sessions": sums.sessions,
+        "tokens": sums.tokens,
+        "cost": sums.known_cost,
+        "turns": sums.turns,
+        "tokens_per_session": sums.tokens_a_session,
     }
 
 
-def _places(workspace: Workspace, dir: str | None, all: bool) -> list[Path]:
+def _paths(workspace: Workspace, dir: str | None, all: bool) -> list[Path]:
     """The directories to look in."""
     if dir is not None:
-        return [workspace.world.cwd / expand(dir, workspace.places.home)]
+        return [workspace.directory(dir)]
+    own = workspace.directory()
     if not all:
-        return [workspace.directory]
-    used = [*remembered(workspace.places.directories_file), workspace.directory.resolve()]
-    return [place for place in dict.fromkeys(used) if place.is_dir()] or [workspace.directory]
+        return [own]
+    used = [*remembered(workspace.paths.directories_file), own.resolve()]
+    return [place for place in dict.fromkeys(used) if place.is_dir()] or [own]
 
 
-def _at(workspace: Workspace, place: Path) -> Catalog:
+def _at(workspace: Workspace, place: Path) -> SessionFinder:
     """The catalog, once everything that was said is in the files of a directory."""
-    rooms.settle(workspace, place)
-    return workspace.catalog()
+    workspace.update_files(place)
+    return workspace.finder()
 
 
-def _where(workspace: Workspace, places: list[Path]) -> str:
-    return ", ".join(shown_path(place, workspace.world.cwd) for place in places)
+def _where(workspace: Workspace, paths: list[Path]) -> str:
+    return ", ".join(display_path(place, workspace.environment.cwd) for place in paths)
 
 
 def _span(workspace: Workspace, since: str | None, until: str | None) -> tuple[float | None, float | None]:
-    now = workspace.world.now()
+    now = workspace.environment.now()
     return moment(since, now) if since else None, moment(until, now, end=True) if until else None
 
 
 def _most(limit: int | None) -> int | None:
     if limit is not None and limit < 0:
-        raise WrongUse(f"--limit {limit}: there cannot be fewer than none", "give a number, such as --limit 20")
+        raise UsageError(f"--limit {limit}: there cannot be fewer than none", "give a number, such as --limit 20")
     return limit
 
 
 def _found(
     workspace: Workspace,
-    places: list[Path],
+    paths: list[Path],
     filters: Filters,
     sort: str = "date",
     limit: int | None = None,
     contains: str | None = None,
-) -> Found:
+) -> FoundSessions:
     """What is in all of the directories; where there are several, the names are whole paths."""
-    every = Found([], [])
-    for place in places:
+    every = FoundSessions([], [])
+    for place in paths:
         found = _at(workspace, place).find(place, filters, sort, limit, contains)
-        every.rows += _named(place, found.rows, len(places) > 1)
-        every.damaged += _named(place, found.damaged, len(places) > 1)
-    if len(places) > 1:
+        every.rows += _named(place, found.rows, len(paths) > 1)
+        every.damaged += _named(place, found.damaged, len(paths) > 1)
+    if len(paths) > 1:
         every.rows = arranged(every.rows, Filters(), sort, limit)
     return every
 
@@ -243,18 +254,26 @@ def _dumped(facts: list[dict[str, Any]]) -> str:
     return json.dumps(facts, indent=2, ensure_ascii=False)
 
 
-def _written(rows: list[Row], format: str, where: str) -> Reply:
+def _written(rows: list[Row], format: str, where: str) -> Result:
     if format == "json":
         return Document(_dumped([_facts(row) for row in rows]))
     if format == "csv":
         facts = ({**_facts(row), "tags": " ".join(row.tags)} for row in rows)
-        return Document(rooms.csv_of(list(_facts(Row(""))), facts))
+        from llmrepl.sessions.export.csv_safe import csv_of
+
+        return Document(csv_of(list(_facts(Row(""))), facts))
     if format == "list":
-        lines = [f"  {safe_name(r.name)} - {safe_name(r.model)} - {r.turns} turns - {_cost(r)}" for r in rows]
+        lines = [f"  {escape_name(r.name)} - {escape_name(r.model)} - {r.turns} turns - {_cost(r)}" for r in rows]
         return Document("\n".join([f"Found {len(rows)} matching sessions:", *lines]))
     return Table(
-        (Column("Filename", "name"), Column("Date", "date"), Column("Model", "name"), Column("Turns", "count"),
-         Column("Tokens", "count"), Column("Est. Cost", "usd")),
+        (
+            Column("Filename", "name"),
+            Column("Date", "date"),
+            Column("Model", "name"),
+            Column("Turns", "count"),
+            Column("Tokens", "count"),
+            Column("Est. Cost", "usd"),
+        ),
         [(r.name, r.date, r.model, r.turns, r.tokens, _known(r)) for r in rows],
         title=f"Sessions ({len(rows)} found)",
         caption="Use 'llm sessions show <filename>' for more details",
@@ -268,17 +287,23 @@ def _known(row: Row) -> float | None:
 
 
 def _cost(row: Row) -> str:
-    return money(_known(row)) + (f" + {row.unpriced} unpriced" if row.unpriced and _known(row) is not None else "")
+    return format_usd(_known(row)) + (f" + {row.unpriced} unpriced" if row.unpriced and _known(row) is not None else "")
 
 
 def _facts(row: Row) -> dict[str, Any]:
     return {
-        "filename": row.name, "created_at": row.created_at, "model": row.model, "turns": row.turns,
-        "tokens": row.tokens, "cost": _known(row), "unpriced": row.unpriced, "title": row.title,
+        "filename": row.name,
+        "created_at": row.created_at,
+        "model": row.model,
+        "turns": row.turns,
+        "tokens": row.tokens,
+        "cost": _known(row),
+        "unpriced": row.unpriced,
+        "title": row.title,
         "tags": list(row.tags),
     }
 
 
 def _damaged(names: list[str]) -> str:
-    shown = ", ".join(safe_name(name) for name in names[:5]) + (" …" if len(names) > 5 else "")
-    return f"{count(len(names), 'file')} cannot be read and {'is' if len(names) == 1 else 'are'} left out: {shown}"
+    shown = ", ".join(escape_name(name) for name in names[:5]) + (" …" if len(names) > 5 else "")
+    return f"{pluralize(len(names), 'file')} cannot be read and {'is' if len(names) == 1 else 'are'} left out: {shown}"

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from llmrepl.chat import services_tmp as rooms
+from typing import TYPE_CHECKING
+
 from llmrepl.chat.workspace import Workspace
 from llmrepl.commands.registry import PROMPT, argument, command
-from llmrepl.commands.results import Chat, Document, Note, Reply, Several
-from llmrepl.errors import WrongUse
-from llmrepl.formatting import safe_name
+from llmrepl.commands.results import Document, Group, Note, Result, StartChat
+from llmrepl.errors import UsageError
+from llmrepl.formatting import escape_name
+
+if TYPE_CHECKING:
+    from llmrepl.sessions.storage.store import Store
 
 GROUP = "sessions"
 
@@ -24,19 +28,19 @@ _NAME = argument("name", help="the session", source="sessions")
     example="rename python_debugging",
     where=PROMPT,
 )
-def rename(workspace: Workspace, name: str) -> Reply:
+def rename(workspace: Workspace, name: str) -> Result:
     """The file is renamed."""
-    store, keeper = workspace.store(), workspace.current
+    store, open_session = workspace.store(), workspace.chat.current
     path = store.path_for(name)
-    if keeper is None or not keeper.session.turns:
-        workspace.name_next(path.name)
-    elif keeper.path is None:
-        raise WrongUse("this session is not kept", "':save NAME' keeps it")
+    if open_session is None or not open_session.session.turns:
+        workspace.chat.name_next(path.name)
+    elif open_session.path is None:
+        raise UsageError("this session is not kept", "':save NAME' keeps it")
     else:
-        path = store.path_for(name, beside=keeper.path)
-        store.check_free(path, but=keeper.path)
-        keeper.rename(path)
-    return Note(f"this session is now {safe_name(path.name)}")
+        path = store.path_for(name, beside=open_session.path)
+        store.check_free(path, but=open_session.path)
+        open_session.rename(path)
+    return Note(f"this session is now {escape_name(path.name)}")
 
 
 @command(
@@ -49,17 +53,16 @@ def rename(workspace: Workspace, name: str) -> Reply:
     group=GROUP,
     example="sessions rename session_20240108_143022 python_debugging",
 )
-def sessions_rename(workspace: Workspace, name: str, new: str, dry_run: bool, dir: str | None) -> Reply:
+def sessions_rename(workspace: Workspace, name: str, new: str, dry_run: bool, dir: str | None) -> Result:
     """The file is renamed; one that another shell has open is refused."""
-    workspace.use_directory(dir)
-    store = workspace.store()
+    store = workspace.store(workspace.directory(dir))
     old = store.find(name)
     path = store.path_for(new, beside=old)
     store.check_free(path, but=old)
     if not dry_run:
-        with rooms.opened(workspace, old) as keeper:
-            keeper.rename(path)
-    return Note(f"{safe_name(old.name)} {'would be' if dry_run else 'is now'} {safe_name(path.name)}")
+        with workspace.session_at(old) as open_session:
+            open_session.rename(path)
+    return Note(f"{escape_name(old.name)} {'would be' if dry_run else 'is now'} {escape_name(path.name)}")
 
 
 @command(
@@ -70,15 +73,15 @@ def sessions_rename(workspace: Workspace, name: str, new: str, dry_run: bool, di
     example="tag +python -draft",
     where=PROMPT,
 )
-def tag(workspace: Workspace, tags: str) -> Reply:
+def tag(workspace: Workspace, tags: str) -> Result:
     """The tags of the open session."""
-    keeper = workspace.current
-    if keeper is None or not keeper.session.turns:
-        raise WrongUse("there is no session to tag yet", "ask something first")
+    open_session = workspace.chat.current
+    if open_session is None or not open_session.session.turns:
+        raise UsageError("there is no session to tag yet", "ask something first")
     if tags.strip():
-        keeper.session.set_meta("tags", _tagged(keeper.session.tags, tags.split()))
-        keeper.head(meta=keeper.session.meta)
-    return Document(" ".join(keeper.session.tags) or "no tags")
+        open_session.session.set_meta("tags", _tagged(open_session.session.tags, tags.split()))
+        open_session.set_header(meta=open_session.session.meta)
+    return Document(" ".join(open_session.session.tags) or "no tags")
 
 
 @command(
@@ -90,16 +93,16 @@ def tag(workspace: Workspace, tags: str) -> Reply:
     group=GROUP,
     example="sessions tag my_coding_session +python -draft",
 )
-def sessions_tag(workspace: Workspace, name: str, tags: list[str], dir: str | None) -> Reply:
+def sessions_tag(workspace: Workspace, name: str, tags: list[str], dir: str | None) -> Result:
     """The tags in the file's meta."""
-    workspace.use_directory(dir)
-    path = workspace.store().find(name)
+    store = workspace.store(workspace.directory(dir))
+    path = store.find(name)
     if not tags:
-        return Document(" ".join(workspace.store().read(path).tags) or "no tags")
-    with rooms.opened(workspace, path) as keeper:
-        keeper.session.set_meta("tags", _tagged(keeper.session.tags, tags))
-        keeper.head(meta=keeper.session.meta)
-        return Document(" ".join(keeper.session.tags) or "no tags")
+        return Document(" ".join(store.read(path).tags) or "no tags")
+    with workspace.session_at(path) as open_session:
+        open_session.session.set_meta("tags", _tagged(open_session.session.tags, tags))
+        open_session.set_header(meta=open_session.session.meta)
+        return Document(" ".join(open_session.session.tags) or "no tags")
 
 
 _AT = argument("--at", help="the last turn that the branch has", kind=int, metavar="TURN")
@@ -115,10 +118,11 @@ _AT = argument("--at", help="the last turn that the branch has", kind=int, metav
     where=PROMPT,
     after_turns=True,
 )
-def fork(workspace: Workspace, name: str | None, at: int | None) -> Reply:
+def fork(workspace: Workspace, name: str | None, at: int | None) -> Result:
     """The branch is current, and says in its meta where it came from."""
-    known = name is not None and workspace.store().has(name)
-    return _branched(workspace, name if known else None, None if known else name, at)
+    store = workspace.store()
+    known = name is not None and store.has(name)
+    return _fork(workspace, store, name if known else None, None if known else name, at)
 
 
 @command(
@@ -131,23 +135,26 @@ def fork(workspace: Workspace, name: str | None, at: int | None) -> Reply:
     group=GROUP,
     example="sessions fork my_coding_session another_way --at 3",
 )
-def sessions_fork(workspace: Workspace, name: str, new: str | None, at: int | None, dir: str | None) -> Reply:
+def sessions_fork(workspace: Workspace, name: str, new: str | None, at: int | None, dir: str | None) -> Result:
     """The session stays as it is; the branch is a session of its own."""
-    workspace.use_directory(dir)
-    return _branched(workspace, name, new, at)
+    return _fork(workspace, workspace.store(workspace.directory(dir)), name, new, at)
 
 
-def _branched(workspace: Workspace, name: str | None, new: str | None, at: int | None) -> Reply:
-    parent = workspace.store().find(name) if name is not None else None
-    trunk, number = rooms.fork(workspace, parent, at, new)
-    branch = workspace.keeper().name
-    return Several([Note(f"🌿 {safe_name(branch)} branches from {safe_name(trunk)} after turn {number}"), Chat()])
+def _fork(workspace: Workspace, store: Store, name: str | None, new: str | None, at: int | None) -> Result:
+    from llmrepl.chat import fork as forking
+
+    path = store.find(name) if name is not None else None
+    parent, number = forking.fork(workspace, store, path, at, new)
+    branch = workspace.chat.open_session().name
+    return Group(
+        [Note(f"🌿 {escape_name(branch)} branches from {escape_name(parent)} after turn {number}"), StartChat()]
+    )
 
 
 def _tagged(tags: list[str], changes: list[str]) -> list[str]:
     for change in changes:
         word = change.lstrip("+-")
-        if not word or safe_name(word) != word or "," in word:
-            raise WrongUse(f"'{safe_name(change)}' is not a tag", "write +TAG or -TAG")
+        if not word or escape_name(word) != word or "," in word:
+            raise UsageError(f"'{escape_name(change)}' is not a tag", "write +TAG or -TAG")
         tags = [old for old in tags if old != word] + ([] if change.startswith("-") else [word])
     return tags

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from llmrepl.chat import services_tmp as rooms
 from llmrepl.chat.workspace import Workspace
 from llmrepl.commands.registry import argument, command
-from llmrepl.commands.results import Column, Note, Reply, Several, Table, Trouble
-from llmrepl.errors import Failure, NotSaved, WrongUse
-from llmrepl.formatting import count, safe_name, shown_path
+from llmrepl.commands.results import Column, Failed, Group, Note, Result, Table
+from llmrepl.errors import LLMError, SaveError, UsageError
+from llmrepl.formatting import display_path, escape_name, pluralize
 from llmrepl.sessions.archive.trash import TRASH
 from llmrepl.system.paths import expand
 from llmrepl.system.progress import Progress
@@ -31,19 +30,18 @@ _DRY = argument("--dry-run", help="only say what would be done", switch=True)
     example="sessions delete session_20240108_143022",
     aliases=("delete",),
 )
-def delete(workspace: Workspace, names: list[str], dry_run: bool, dir: str | None) -> Reply:
+def delete(workspace: Workspace, names: list[str], dry_run: bool, dir: str | None) -> Result:
     """Nothing is lost: 'sessions restore' brings them back."""
-    workspace.use_directory(dir)
-    store, current = workspace.store(), workspace.current
+    store, current = workspace.store(workspace.directory(dir)), workspace.chat.current
     paths = list(dict.fromkeys(store.find(name) for name in names))
     if current and current.path in paths:
-        raise WrongUse(f"{safe_name(current.name)} is the current session", "leave it first: ':new'")
+        raise UsageError(f"{escape_name(current.name)} is the current session", "leave it first: ':new'")
 
     def move(path: Path) -> Path:
         return path.parent / TRASH / path.name if dry_run else store.delete(path)
 
     moved = _each(workspace, paths, move, f"{_verb(dry_run)} to the trash")
-    return Several([moved, Note("'llm sessions restore NAME' brings back what is in the trash")])
+    return Group([moved, Note("'llm sessions restore NAME' brings back what is in the trash")])
 
 
 @command(
@@ -55,12 +53,14 @@ def delete(workspace: Workspace, names: list[str], dry_run: bool, dir: str | Non
     group=GROUP,
     example="sessions restore session_20240108_143022",
 )
-def restore(workspace: Workspace, names: list[str], dry_run: bool, dir: str | None) -> Reply:
+def restore(workspace: Workspace, names: list[str], dry_run: bool, dir: str | None) -> Result:
     """Bare, list what could be brought back."""
-    workspace.use_directory(dir)
-    archive = rooms.archive(workspace)
+    from llmrepl.sessions.archive.archive import Archive
+
+    directory = workspace.directory(dir)
+    archive = Archive(workspace.store(directory))
     if not names:
-        places = [str(path.relative_to(workspace.directory)) for path in archive.removed()]
+        places = [str(path.relative_to(directory)) for path in archive.removed()]
         return Table((Column("File"),), [(place,) for place in places], empty="there is nothing to bring back")
     paths = list(dict.fromkeys(archive.find(name) for name in names))
     return _each(workspace, paths, archive.home if dry_run else archive.restore, f"{_verb(dry_run)} back")
@@ -76,14 +76,16 @@ def restore(workspace: Workspace, names: list[str], dry_run: bool, dir: str | No
     group=GROUP,
     example="sessions archive --older-than 30d --compress",
 )
-def archive(workspace: Workspace, older_than: str, compress: bool, dry_run: bool, dir: str | None) -> Reply:
+def archive(workspace: Workspace, older_than: str, compress: bool, dry_run: bool, dir: str | None) -> Result:
     """By the day that they were begun; one that is open stays, and so does a damaged one."""
-    workspace.use_directory(dir)
-    room, current = rooms.archive(workspace), workspace.current
-    old = [p for p in room.older_than(older_than, workspace.world.now()) if not (current and p == current.path)]
+    from llmrepl.sessions.archive.archive import Archive
+
+    sessions, current = Archive(workspace.store(workspace.directory(dir))), workspace.chat.current
+    now = workspace.environment.now()
+    old = [p for p in sessions.older_than(older_than, now) if not (current and p == current.path)]
 
     def move(path: Path) -> Path:
-        return room.place(path, compress) if dry_run else room.archive(path, compress=compress)
+        return sessions.place(path, compress) if dry_run else sessions.archive(path, compress=compress)
 
     return _each(workspace, old, move, f"{_verb(dry_run)} to the archive")
 
@@ -92,21 +94,21 @@ def _verb(dry_run: bool) -> str:
     return "would be moved" if dry_run else "moved"
 
 
-def _each(workspace: Workspace, paths: list[Path], move: Callable[[Path], Path], done: str) -> Reply:
+def _each(workspace: Workspace, paths: list[Path], move: Callable[[Path], Path], done: str) -> Result:
     """Move each file; the answer is a table of what is where now, and what failed. A full disk ends it."""
     rows: list[tuple[str, str]] = []
-    failures: list[Reply] = []
-    progress = Progress(workspace.world)
+    failures: list[Result] = []
+    progress = Progress(workspace.environment)
     for number, path in enumerate(paths, 1):
         try:
-            rows.append((path.name, shown_path(move(path), workspace.world.cwd)))
-        except Failure as failure:
-            failures.append(Trouble(failure))
-            if isinstance(failure, NotSaved):
+            rows.append((path.name, display_path(move(path), workspace.environment.cwd)))
+        except LLMError as failure:
+            failures.append(Failed(failure))
+            if isinstance(failure, SaveError):
                 break
         progress("moving sessions", number, len(paths))
     table = Table((Column("File", "name"), Column("Place", "name")), rows)
-    return Several([table, Note(f"{count(len(rows), 'session')} {done}"), *failures])
+    return Group([table, Note(f"{pluralize(len(rows), 'session')} {done}"), *failures])
 
 
 @command(
@@ -119,16 +121,20 @@ def _each(workspace: Workspace, paths: list[Path], move: Callable[[Path], Path],
     example="sessions backup ~/backup/sessions",
     at_end="Each copy is read back; what is gone here is kept there.",
 )
-def backup(workspace: Workspace, to: str, dry_run: bool, dir: str | None) -> Reply:
+def backup(workspace: Workspace, to: str, dry_run: bool, dir: str | None) -> Result:
     """Sessions, archive and trash; the copy is a sessions directory like any other."""
-    workspace.use_directory(dir)
-    target = workspace.world.cwd / expand(to, workspace.places.home)
-    done = rooms.backup(workspace, target, dry_run=dry_run)
+    from llmrepl.sessions.archive import backup as backups
+
+    target = workspace.environment.cwd / expand(to, workspace.paths.home)
+    store = workspace.store(workspace.directory(dir))
+    done = backups.backup(store, target, Progress(workspace.environment), dry_run=dry_run)
     copied = Table((Column("File", "name"),), [(name,) for name in done.copied])
-    said = f"{count(len(done.copied), 'file')} {'would be copied' if dry_run else 'copied'} to"
-    note = Note(f"{said} {shown_path(target, workspace.world.cwd)}; {count(done.same, 'file')} there already")
-    failed = [Trouble(Failure(f"{safe_name(name)} was not copied: {why}")) for name, why in done.failed]
-    return Several([copied, note, *failed])
+    said = f"{pluralize(len(done.copied), 'file')} {'would be copied' if dry_run else 'copied'} to"
+    note = Note(
+        f"{said} {display_path(target, workspace.environment.cwd)}; {pluralize(done.same, 'file')} there already"
+    )
+    failed = [Failed(LLMError(f"{escape_name(name)} was not copied: {why}")) for name, why in done.failed]
+    return Group([copied, note, *failed])
 
 
 @command(
@@ -142,15 +148,18 @@ def backup(workspace: Workspace, to: str, dry_run: bool, dir: str | None) -> Rep
     example="sessions import conversations.json",
     at_end="It reads llm's logs.db, ChatGPT's export, OpenAI JSONL, and our own txt and md.",
 )
-def import_(workspace: Workspace, file: str, source: str | None, dry_run: bool, dir: str | None) -> Reply:
+def import_(workspace: Workspace, file: str, source: str | None, dry_run: bool, dir: str | None) -> Result:
     """Each conversation becomes a session; one that was imported before is not written again."""
-    workspace.use_directory(dir)
-    path = workspace.world.cwd / expand(file, workspace.places.home)
-    done = rooms.imported(workspace, path, source, dry_run=dry_run)
+    from llmrepl.sessions.importing import read
+    from llmrepl.sessions.importing.importer import import_all
+
+    path = workspace.environment.cwd / expand(file, workspace.paths.home)
+    now = workspace.environment.now()
+    done = import_all(workspace.store(workspace.directory(dir)), read(path, now, source), now, dry_run=dry_run)
     taken = Table((Column("File", "name"), Column("Turns", "count"), Column("Title")), done.taken)
     left_out = Table((Column("Conversation"), Column("What did not fit")), done.left_out)
-    said = f"{count(len(done.taken), 'conversation')} {'would be imported' if dry_run else 'imported'}"
-    known = f"; {count(done.known, 'conversation')} imported before" if done.known else ""
-    tables: list[Reply] = [table for table in (taken, left_out) if table.rows]
-    failed: list[Reply] = [Trouble(done.failure)] if done.failure else []
-    return Several([*tables, Note(said + known), *failed])
+    said = f"{pluralize(len(done.taken), 'conversation')} {'would be imported' if dry_run else 'imported'}"
+    known = f"; {pluralize(done.known, 'conversation')} imported before" if done.known else ""
+    tables: list[Result] = [table for table in (taken, left_out) if table.rows]
+    failed: list[Result] = [Failed(done.failure)] if done.failure else []
+    return Group([*tables, Note(said + known), *failed])

@@ -7,12 +7,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from llmrepl.chat import services_tmp as rooms
 from llmrepl.chat.workspace import Workspace
 from llmrepl.commands.registry import BOTH, PROMPT, argument, command
-from llmrepl.commands.results import Chat, Choice, Choose, Column, Document, Note, Panel, Reply, Several, Table
-from llmrepl.errors import Failure, WrongUse
-from llmrepl.formatting import count, money, safe_name, shown_path
+from llmrepl.commands.results import Column, Document, Group, Note, Panel, PickItem, PickOne, Result, StartChat, Table
+from llmrepl.errors import LLMError, UsageError
+from llmrepl.formatting import display_path, escape_name, format_usd, pluralize
 from llmrepl.sessions.index.query import Filters
 from llmrepl.sessions.names import without_ending
 from llmrepl.system import files
@@ -39,28 +38,28 @@ _DIR = argument("--dir", help="the sessions directory", source="directories", me
     example="save my_coding_session",
     where=PROMPT,
 )
-def save(workspace: Workspace, name: str | None, force: bool) -> Reply:
+def save(workspace: Workspace, name: str | None, force: bool) -> Result:
     """Save; an automatic name is replaced by NAME, a session with a name of its own is copied."""
     store = workspace.store()
-    keeper = workspace.current
+    open_session = workspace.chat.current
     path = store.path_for(name) if name else None
-    if path and not (keeper and path == keeper.path):
+    if path and not (open_session and path == open_session.path):
         store.make_room(path) if force else store.check_free(path)
-    if keeper is None or not keeper.session.turns:
+    if open_session is None or not open_session.session.turns:
         if path is None:
             return Note("there is nothing to save yet")
-        workspace.name_next(path.name)
-        return Note(f"💾 Session will be saved to {shown_path(path, workspace.world.cwd)}")
-    if path and path != keeper.path and keeper.automatic:
-        keeper.rename(path)
-    elif path and path != keeper.path:
-        keeper.copy_to(path)
-    elif keeper.path is None:
-        keeper.copy_to(store.automatic_path(workspace.world.now()))
+        workspace.chat.name_next(path.name)
+        return Note(f"💾 Session will be saved to {display_path(path, workspace.environment.cwd)}")
+    if path and path != open_session.path and open_session.automatic:
+        open_session.rename(path)
+    elif path and path != open_session.path:
+        open_session.copy_to(path)
+    elif open_session.path is None:
+        open_session.copy_to(store.automatic_path(workspace.environment.now()))
     else:
-        keeper.save()
-    workspace.leave_incognito()
-    return Note(f"💾 Session saved to {shown_path(keeper.path or store.directory, workspace.world.cwd)}")
+        open_session.save()
+    workspace.chat.leave_incognito()
+    return Note(f"💾 Session saved to {display_path(open_session.path or store.directory, workspace.environment.cwd)}")
 
 
 @command(
@@ -71,7 +70,7 @@ def save(workspace: Workspace, name: str | None, force: bool) -> Reply:
     example="load my_coding_session",
     where=PROMPT,
 )
-def load(workspace: Workspace, name: str | None) -> Reply:
+def load(workspace: Workspace, name: str | None) -> Result:
     """Open a session and go on with it, the current one is saved first; bare, pick one."""
     return pick_session(workspace) if name is None else resume_session(workspace, name)
 
@@ -84,57 +83,61 @@ def load(workspace: Workspace, name: str | None) -> Reply:
     group=GROUP,
     example="sessions resume my_coding_session",
 )
-def resume(workspace: Workspace, name: str | None, dir: str | None) -> Reply:
+def resume(workspace: Workspace, name: str | None, dir: str | None) -> Result:
     """Open a session and chat on; bare, pick one."""
-    workspace.use_directory(dir)
-    if name is None:
-        return pick_session(workspace)
-    return resume_session(workspace, name)
+    directory = workspace.directory(dir)
+    return pick_session(workspace, directory) if name is None else resume_session(workspace, name, directory)
 
 
-def pick_session(workspace: Workspace) -> Reply:
-    """Let the user pick the session to go on with, the newest first."""
-    rooms.settle(workspace, workspace.directory)
-    found = workspace.catalog().find(workspace.directory, Filters()).rows
+def pick_session(workspace: Workspace, directory: Path | None = None) -> Result:
+    """Let the user pick the session to resume, the newest first."""
+    directory = directory or workspace.directory()
+    workspace.update_files(directory)
+    found = workspace.finder().find(directory, Filters()).rows
     choices = [
-        Choice(without_ending(row.name), f"{row.date}  {row.model}  {count(row.turns, 'turn')}  {row.title}",
-               partial(_beginning, workspace, row.name))
+        PickItem(
+            without_ending(row.name),
+            f"{row.date}  {row.model}  {pluralize(row.turns, 'turn')}  {row.title}",
+            partial(_beginning, workspace, directory / row.name),
+        )
         for row in found
         if row.name.endswith(".json")
     ]
-    return Choose(choices, lambda name: resume_session(workspace, name), "name one; 'sessions list' shows them")
+    return PickOne(
+        choices, lambda name: resume_session(workspace, name, directory), "name one; 'sessions list' shows them"
+    )
 
 
-def _beginning(workspace: Workspace, name: str) -> str:
-    session = workspace.store().read(workspace.directory / name)
+def _beginning(workspace: Workspace, path: Path) -> str:
+    session = workspace.store(path.parent).read(path)
     return _exchange(session.turns[0]) if session.turns else ""
 
 
-def resume_session(workspace: Workspace, name: str) -> Reply:
+def resume_session(workspace: Workspace, name: str, directory: Path | None = None) -> Result:
     """Open the session `name` means and make it the current one; answers with the guide's lines about it."""
-    store = workspace.store()
+    store = workspace.store(directory)
     path = store.find(name)
-    current = workspace.current
+    current = workspace.chat.current
     if current and current.path and path.resolve() == current.path.resolve():
-        return Note(f"{safe_name(path.name)} is the current session")
-    keeper = store.open(path, beside=workspace.world.interactive())
+        return Note(f"{escape_name(path.name)} is the current session")
+    open_session = store.open(path, beside=workspace.environment.interactive())
     try:
-        workspace.switch(keeper)
-    except Failure:
-        keeper.release()
+        workspace.chat.switch(open_session)
+    except LLMError:
+        open_session.close()
         raise
-    session = keeper.session
+    session = open_session.session
     totals = session.usage_totals
     tokens = (totals.total_tokens or 0) if totals else 0
     lines = [
-        f"🔄 Resuming session: {safe_name(keeper.name)}",
-        f"Model: {safe_name(session.model)}",
+        f"🔄 Resuming session: {escape_name(open_session.name)}",
+        f"Model: {escape_name(session.model)}",
         f"Previous turns: {len(session.turns)}",
         f"Tokens used: {tokens:,}",
     ]
     if session.system and _by_others(session, path):
-        lines.insert(2, f"System prompt, which others wrote: {safe_name(session.system[:MOST_SHOWN])}")
-    return Several([Note("\n".join(lines)), Chat()])
+        lines.insert(2, f"System prompt, which others wrote: {escape_name(session.system[:MOST_SHOWN])}")
+    return Group([Note("\n".join(lines)), StartChat()])
 
 
 def _by_others(session: Session, path: Path) -> bool:
@@ -152,15 +155,14 @@ def _by_others(session: Session, path: Path) -> bool:
     example="sessions show my_coding_session",
     aliases=("show",),
 )
-def show(workspace: Workspace, name: str | None, dir: str | None, full: bool) -> Reply:
+def show(workspace: Workspace, name: str | None, dir: str | None, full: bool) -> Result:
     """The guide's panels and table; without a name the current session."""
-    workspace.use_directory(dir)
-    session, path = _which(workspace, name)
+    session, path = _which(workspace, workspace.directory(dir), name)
     title = path.name if path else "(not kept)"
-    place = shown_path(path, workspace.world.cwd) if path else ""
+    place = display_path(path, workspace.environment.cwd) if path else ""
     if full:
         return Document(conversation(session))
-    return Several([Document(f"Session: {safe_name(title)}\n"), *_panels(session), by_turn(session), _actions(place)])
+    return Group([Document(f"Session: {escape_name(title)}\n"), *_panels(session), by_turn(session), _actions(place)])
 
 
 def conversation(session: Session) -> str:
@@ -171,7 +173,7 @@ def conversation(session: Session) -> str:
     return "\n".join(parts).rstrip()
 
 
-def _panels(session: Session) -> list[Reply]:
+def _panels(session: Session) -> list[Result]:
     totals = session.usage_totals
     prompt, completion, total = (
         (totals.prompt_tokens or 0, totals.completion_tokens or 0, totals.total_tokens or 0) if totals else (0, 0, 0)
@@ -189,7 +191,7 @@ def _panels(session: Session) -> list[Reply]:
         lines.append(f"Avg latency: {sum(latencies) / len(latencies) / 1000:.2f}s")
     if session.tags:
         lines.append(f"Tags: {', '.join(session.tags)}")
-    panels: list[Reply] = [Panel("Session Information", "\n".join(lines))]
+    panels: list[Result] = [Panel("Session Information", "\n".join(lines))]
     if session.turns:
         panels.append(Panel("💬 First Exchange", _exchange(session.turns[0])))
     if len(session.turns) > 1:
@@ -202,9 +204,9 @@ def cost_text(session: Session) -> str:
     unpriced = session.unpriced
     if unpriced and unpriced == len(session.turns):
         return "unknown"
-    more = f" + {count(unpriced, 'turn')} unpriced" if unpriced else ""
+    more = f" + {pluralize(unpriced, 'turn')} unpriced" if unpriced else ""
     about = any(t.usage and t.usage.estimated for t in session.turns)
-    return money(session.cost, about=about) + more
+    return format_usd(session.cost, about=about) + more
 
 
 def _exchange(turn: Turn, most: int = 400) -> str:
@@ -221,15 +223,19 @@ def by_turn(session: Session) -> Table:
         usage = turn.usage
         tokens = (usage.prompt_tokens, usage.completion_tokens) if usage else (None, None)
         rows.append((number, *tokens, turn.cost_estimate))
-    columns = (Column("Turn", "count"), Column("Prompt Tokens", "count"), Column("Completion Tokens", "count"),
-               Column("Cost", "usd"))
+    columns = (
+        Column("Turn", "count"),
+        Column("Prompt Tokens", "count"),
+        Column("Completion Tokens", "count"),
+        Column("Cost", "usd"),
+    )
     return Table(columns, rows, title="Cost Breakdown by Turn:", empty="no turns")
 
 
 def _actions(place: str) -> Note:
     return Note(
         "Actions available:\n"
-        f"• Resume the session: llm sessions resume {safe_name(place)}\n"
+        f"• Resume the session: llm sessions resume {escape_name(place)}\n"
         "• List all sessions: llm sessions list"
     )
 
@@ -257,25 +263,26 @@ def export(
     raw_csv: bool,
     force: bool,
     dir: str | None,
-) -> Reply:
+) -> Result:
     """Write one session in another format."""
-    workspace.use_directory(dir)
-    shown, path = _which(workspace, session)
-    text = rooms.exported(shown, format, path.name if path else "", raw_csv=raw_csv)
+    from llmrepl.sessions.export import export as exported
+
+    shown, path = _which(workspace, workspace.directory(dir), session)
+    text = exported(shown, format, name=path.name if path else "", raw_csv=raw_csv)
     if file is None:
         return Document(text)
-    target = workspace.world.cwd / expand(file, workspace.places.home)
+    target = workspace.environment.cwd / expand(file, workspace.paths.home)
     files.write_new(target, text.encode(), force=force)
-    return Note(f"exported to {shown_path(target, workspace.world.cwd)}")
+    return Note(f"exported to {display_path(target, workspace.environment.cwd)}")
 
 
-def _which(workspace: Workspace, name: str | None) -> tuple[Session, Path | None]:
-    """The session that `name` means, or the open one; and its file. Raises WrongUse, Damaged."""
-    store = workspace.store()
+def _which(workspace: Workspace, directory: Path, name: str | None) -> tuple[Session, Path | None]:
+    """The session that `name` means, or the open one; and its file. Raises UsageError, Damaged."""
+    store = workspace.store(directory)
     if name is not None:
         path = store.find(name)
         return store.read(path), path
-    current = workspace.current
+    current = workspace.chat.current
     if current is None or not current.session.turns:
-        raise WrongUse("which session?", "name one; 'sessions list' shows them")
+        raise UsageError("which session?", "name one; 'sessions list' shows them")
     return current.session, current.path

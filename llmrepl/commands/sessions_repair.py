@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from llmrepl.chat import services_tmp as rooms
 from llmrepl.chat.workspace import Workspace
 from llmrepl.commands.registry import argument, command
-from llmrepl.commands.results import Column, Note, Reply, Several, Table, Trouble
-from llmrepl.errors import Damaged
-from llmrepl.formatting import count, safe_name
+from llmrepl.commands.results import Column, Failed, Group, Note, Result, Table
+from llmrepl.errors import DamagedError
+from llmrepl.formatting import escape_name, pluralize
 from llmrepl.sessions.names import session_names
+
+if TYPE_CHECKING:
+    from llmrepl.sessions.storage.store import Store
 
 GROUP = "sessions"
 
@@ -26,20 +29,21 @@ _NAMES = argument("names", help="only these sessions, by name or path", source="
     group=GROUP,
     example="sessions validate",
 )
-def validate(workspace: Workspace, names: list[str], dir: str | None) -> Reply:
+def validate(workspace: Workspace, names: list[str], dir: str | None) -> Result:
     """Read every file strictly."""
-    workspace.use_directory(dir)
-    paths, mending = _paths(workspace, names), rooms.mending()
-    found = [(path, problem) for path in paths for problem in mending.problems(path)]
+    from llmrepl.sessions.repair.validate import problems
+
+    paths = _paths(workspace.store(workspace.directory(dir)), names)
+    found = [(path, problem) for path in paths for problem in problems(path)]
     bad = {path for path, _ in found}
-    sound = Note(f"✅ {count(len(paths) - len(bad), 'valid session file')}")
+    sound = Note(f"✅ {pluralize(len(paths) - len(bad), 'valid session file')}")
     if not found:
         return sound
     rows = [(path.name, problem.line or None, problem.column or None, problem.reason) for path, problem in found]
     columns = (Column("File", "name"), Column("Line", "count"), Column("Column", "count"), Column("Reason"))
-    first = safe_name(sorted(bad)[0].name)
-    trouble = Damaged(f"{count(len(bad), 'damaged session file')}", f"'llm sessions recover {first}' mends it")
-    return Several([sound, Table(columns, rows), Trouble(trouble)])
+    first = escape_name(sorted(bad)[0].name)
+    trouble = DamagedError(f"{pluralize(len(bad), 'damaged session file')}", f"'llm sessions recover {first}' mends it")
+    return Group([sound, Table(columns, rows), Failed(trouble)])
 
 
 @command(
@@ -51,18 +55,21 @@ def validate(workspace: Workspace, names: list[str], dir: str | None) -> Reply:
     group=GROUP,
     example="sessions recover my_coding_session",
 )
-def recover(workspace: Workspace, name: str, dry_run: bool, dir: str | None) -> Reply:
+def recover(workspace: Workspace, name: str, dry_run: bool, dir: str | None) -> Result:
     """Bring back every turn that can be read."""
-    workspace.use_directory(dir)
-    path = workspace.store().find(name)
-    recovery = rooms.mending().recover(path, dry_run=dry_run)
+    from llmrepl.sessions.repair import validate as repair
+
+    path = workspace.store(workspace.directory(dir)).find(name)
+    recovery = repair.recover(path, dry_run=dry_run)
     if recovery is None:
-        return Note(f"{safe_name(path.name)} is sound; it was left as it is")
-    turns = count(len(recovery.session.turns), "turn")
-    shown = safe_name(path.name)
-    lines = [f"{shown}: {turns} would be brought back"] if dry_run else [
-        f"{shown}: {turns} brought back; the original is kept as {shown}.backup"
-    ]
+        return Note(f"{escape_name(path.name)} is sound; it was left as it is")
+    turns = pluralize(len(recovery.session.turns), "turn")
+    shown = escape_name(path.name)
+    lines = (
+        [f"{shown}: {turns} would be brought back"]
+        if dry_run
+        else [f"{shown}: {turns} brought back; the original is kept as {shown}.backup"]
+    )
     return Note("\n".join([*lines, *(f"lost: {what}" for what in recovery.lost)]))
 
 
@@ -76,25 +83,25 @@ def recover(workspace: Workspace, name: str, dry_run: bool, dir: str | None) -> 
     group=GROUP,
     example="sessions scan",
 )
-def scan(workspace: Workspace, names: list[str], fix: bool, dry_run: bool, dir: str | None) -> Reply:
+def scan(workspace: Workspace, names: list[str], fix: bool, dry_run: bool, dir: str | None) -> Result:
     """Look through every message for what should not be there."""
-    workspace.use_directory(dir)
-    mending = rooms.mending()
+    from llmrepl.sessions.repair.validate import found_secrets, mask
+
+    store = workspace.store(workspace.directory(dir))
     rows: list[tuple[str, int, str, str]] = []
     fixed = 0
-    for path in _paths(workspace, names):
-        found = mending.found_secrets(path)
+    for path in _paths(store, names):
+        found = found_secrets(path)
         rows += [(path.name, turn, secret.kind, secret.shown) for turn, secret in found]
         if found and fix and not dry_run:
-            mending.mask(path, workspace.store())
+            mask(path, store)
             fixed += 1
     columns = (Column("File", "name"), Column("Turn", "count"), Column("Kind"), Column("Secret"))
     table = Table(columns, rows, empty="no secrets found")
-    return Several([table, Note(f"masked in {count(fixed, 'file')}")]) if fixed else table
+    return Group([table, Note(f"masked in {pluralize(fixed, 'file')}")]) if fixed else table
 
 
-def _paths(workspace: Workspace, names: list[str]) -> list[Path]:
-    store = workspace.store()
+def _paths(store: Store, names: list[str]) -> list[Path]:
     if names:
         return [store.find(name) for name in names]
     return [store.directory / name for name in sorted(session_names(store.directory))]

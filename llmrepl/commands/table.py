@@ -20,16 +20,26 @@ from llmrepl.commands.registry import (
     PROMPT,
     TERMINAL,
     Command,
-    Table,
+    CommandTable,
     argument,
     command,
     parser_for,
 )
-from llmrepl.commands.results import Column, Document, Reply, Several
+from llmrepl.commands.results import Column, Document, Group, Result
 from llmrepl.commands.results import Table as Names
 
 TOPICS: tuple[ModuleType, ...] = (
-    conversation, craft, keeping, listing, manager, moving, mending, models, money, configuration, program,
+    conversation,
+    craft,
+    keeping,
+    listing,
+    manager,
+    moving,
+    mending,
+    models,
+    money,
+    configuration,
+    program,
 )
 """The modules whose commands are the table."""
 
@@ -37,10 +47,10 @@ GROUPS = ("conversation", "sessions", "models", "money", "configuration", "progr
 """The order of the groups in `:help`."""
 
 
-def all_commands() -> Table:
+def all_commands() -> CommandTable:
     """Every command there is."""
     rows = [c for topic in TOPICS for c in vars(topic).values() if isinstance(c, Command)]
-    return Table([*rows, _help(rows)])
+    return CommandTable([*rows, _help(rows)])
 
 
 FACES = "Type a question, or a command. At the prompt commands begin with ':', in a terminal with 'llm '."
@@ -56,7 +66,7 @@ def overview(rows: list[Command]) -> Document:
     lines += ["", "help COMMAND explains one, with its options and an example."]
     names = Names((Column("Group"), Column("Commands")), [row for group in GROUPS for row in _names(rows, group)])
     more = Document("help all has a line on each, help COMMAND explains one.")
-    return Document("\n".join(lines), brief=Several([Document(FACES), names, more]))
+    return Document("\n".join(lines), brief=Group([Document(FACES), names, more]))
 
 
 def _names(rows: list[Command], group: str) -> Iterator[tuple[str, str]]:
@@ -84,7 +94,7 @@ def _help(rows: list[Command]) -> Command:
         group="program",
         example="help sessions list",
     )
-    def help_(workspace: Workspace, command: list[str]) -> Reply:
+    def help_(workspace: Workspace, command: list[str]) -> Result:
         """The commands, grouped; or one of them."""
         everything = [*rows, help_]
         if not command:
@@ -92,12 +102,10 @@ def _help(rows: list[Command]) -> Command:
         if command == ["all"]:
             return Document(overview(everything).text)
         words = [command[0].lstrip(":"), *command[1:]]
-        table = Table(everything)
+        table = CommandTable(everything)
         prompt_only = table.spellings(PROMPT).get(" ".join(words))
-        face = PROMPT if prompt_only and prompt_only.where == PROMPT else TERMINAL
-        found, _ = table.find(words, face)
-        return Document(parser_for(found, face).format_help().rstrip())
+        interface = PROMPT if prompt_only and prompt_only.where == PROMPT else TERMINAL
+        found, _ = table.find(words, interface)
+        return Document(parser_for(found, interface).format_help().rstrip())
 
     return help_
-
-

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from llmrepl.chat import services_tmp as rooms
 from llmrepl.chat.workspace import Workspace
-from llmrepl.commands.registry import Table
-from llmrepl.formatting import count, safe_name
+from llmrepl.commands.registry import CommandTable
+from llmrepl.formatting import escape_name, pluralize
 from llmrepl.models.resolver import DEFAULT_MODELS
 from llmrepl.providers.vendors import OFFLINE_MODELS
 from llmrepl.sessions.archive.trash import removed as removed_files
@@ -30,14 +29,14 @@ Source = Callable[[Workspace, str, str], Iterable[Candidate]]
 
 def sessions(workspace: Workspace, before: str, word: str) -> Iterable[Candidate]:
     """The sessions whose names fit, with date, model, turns and title."""
-    rows = workspace.recall().matching(workspace.directory, word.strip("'\""))
+    rows = workspace.name_index().matching(workspace.directory(), word.strip("'\""))
     return (Candidate(without_ending(row.name), _about(row)) for row in rows)
 
 
 def _about(row: Row) -> str:
     if row.damaged:
         return f"cannot be read: {row.damaged}"
-    known = (row.date.replace("T", " "), row.model, count(row.turns, "turn") if row.model else "", row.title)
+    known = (row.date.replace("T", " "), row.model, pluralize(row.turns, "turn") if row.model else "", row.title)
     return "  ".join(part for part in known if part)
 
 
@@ -46,7 +45,9 @@ def models(workspace: Workspace, before: str, word: str) -> Iterable[Candidate]:
     offline = [Candidate(f"offline/{name}", hint) for name, hint in OFFLINE_MODELS.items()]
     usual = [Candidate(f"{vendor}/{model}") for vendor, model in DEFAULT_MODELS.items()]
     named = [Candidate(alias, f"alias of {model}") for alias, model in workspace.settings.aliases.items()]
-    known = rooms.offers().known(workspace, word.partition("/")[0])
+    from llmrepl.chat.available import known as known_models
+
+    known = known_models(workspace, word.partition("/")[0])
     listed = [Candidate(offer.name, offer.info.name) for offer in known]
     return {candidate.value: candidate for candidate in [*named, *usual, *offline, *listed]}.values()
 
@@ -62,24 +63,24 @@ def values(workspace: Workspace, before: str, word: str) -> Iterable[Candidate]:
     row = next((row for row in workspace.settings.of_shell() if name in (row.key, row.name)), None)
     if row is None:
         return ()
-    return (Candidate(choice) for choice in (("on", "off") if row.kind == "flag" else row.choices))
+    return (Candidate(resolver) for resolver in (("on", "off") if row.kind == "flag" else row.choices))
 
 
 def tags(workspace: Workspace, before: str, word: str) -> Iterable[Candidate]:
     """The tags that sessions have, with how many have each."""
-    tags = workspace.recall().tags(workspace.directory)
-    return (Candidate(tag, count(number, "session")) for tag, number in sorted(tags.items()))
+    tags = workspace.name_index().tags(workspace.directory())
+    return (Candidate(tag, pluralize(number, "session")) for tag, number in sorted(tags.items()))
 
 
 def removed(workspace: Workspace, before: str, word: str) -> Iterable[Candidate]:
     """What could be brought back from the trash and the archive."""
-    paths = removed_files(workspace.directory)
+    paths = removed_files(workspace.directory())
     return [Candidate(name) for name in dict.fromkeys(without_ending(path.name) for path in paths)]
 
 
 def providers(workspace: Workspace, before: str, word: str) -> Iterable[Candidate]:
     """The providers that a key can be kept for."""
-    return (Candidate(name) for name in workspace.choice().providers() if name != "offline")
+    return (Candidate(name) for name in workspace.resolver().providers() if name != "offline")
 
 
 def config(workspace: Workspace, before: str, word: str) -> Iterable[Candidate]:
@@ -125,9 +126,9 @@ SOURCES: Mapping[str, Source] = {
 """The sources by the names that arguments give. `files`, `directories` and `commands` are the face's own."""
 
 
-def commands(table: Table, face: str) -> Iterable[Candidate]:
+def commands(table: CommandTable, interface: str) -> Iterable[Candidate]:
     """The commands at a face."""
-    return (Candidate(name, c.help) for name, c in sorted(table.spellings(face).items()))
+    return (Candidate(name, c.help) for name, c in sorted(table.spellings(interface).items()))
 
 
 def fitting(candidates: Iterable[Candidate], word: str) -> list[Candidate]:
@@ -147,5 +148,5 @@ def offered(workspace: Workspace, source: str, word: str) -> Iterator[Candidate]
     typed = word.strip("'\"")
     values = SOURCES[source](workspace, "", typed) if source in SOURCES else ()
     for candidate in fitting(values, typed):
-        if safe_name(candidate.value) == candidate.value:
-            yield Candidate(candidate.value, safe_name(candidate.hint))
+        if escape_name(candidate.value) == candidate.value:
+            yield Candidate(candidate.value, escape_name(candidate.hint))

@@ -7,7 +7,7 @@ import argparse
 import shtab
 
 from llmrepl.commands.app import SCRIPTS
-from llmrepl.commands.registry import BOTH, PROMPT, TERMINAL, Command, Table, add_arguments, example_of
+from llmrepl.commands.registry import BOTH, PROMPT, TERMINAL, Command, CommandTable, add_arguments, example_of
 from llmrepl.commands.table import GROUPS, all_commands
 from llmrepl.commands.value_sources import SOURCES
 from llmrepl.completion.live_values import for_both_names, live
@@ -24,7 +24,7 @@ def generated() -> dict[str, str]:
     return files
 
 
-def reference(table: Table) -> str:
+def reference(table: CommandTable) -> str:
     """The reference page: every command with where it works, its arguments and an example."""
     lines = [
         "# Commands",
@@ -42,7 +42,7 @@ def reference(table: Table) -> str:
 
 
 def _entry(command: Command) -> list[str]:
-    face = PROMPT if command.where == PROMPT else TERMINAL
+    interface = PROMPT if command.where == PROMPT else TERMINAL
     lines = [f"### {command.name}", "", f"{command.help[0].upper()}{command.help[1:]}. Works {WHERE[command.where]}."]
     if command.aliases:
         lines.append(f"Also: {', '.join(f'`{a}`' for a in command.aliases)}.")
@@ -52,14 +52,14 @@ def _entry(command: Command) -> list[str]:
         lines.append(f"- `{', '.join(a.flags)}{value}`: {a.help}{_choices(a.choices)}")
     if command.arguments:
         lines.append("")
-    return [*lines, "```", example_of(command, face), "```", ""]
+    return [*lines, "```", example_of(command, interface), "```", ""]
 
 
 def _choices(choices: tuple[str, ...]) -> str:
     return f" ({', '.join(choices)})" if choices else ""
 
 
-def tree(table: Table) -> argparse.ArgumentParser:
+def tree(table: CommandTable) -> argparse.ArgumentParser:
     """All terminal commands as one argparse parser with subcommands, for shtab."""
     root = argparse.ArgumentParser(prog="llm", description="a shell for language models")
     root.add_argument("--version", action="store_true", help="show the version")

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from llmrepl.errors import NotSaved, WrongUse
+from llmrepl.errors import SaveError, UsageError
 from llmrepl.system.files import write_private
 from llmrepl.system.paths import read_own
 
@@ -38,7 +38,7 @@ def redact(text: str, keys: Iterable[Key]) -> str:
 def read_env_file(path: Path) -> dict[str, str]:
     """The variables of a `.env` file: NAME=value lines, with `export`, quotes and comments; nothing is expanded.
 
-    Empty if there is no file. Raises WrongUse if the file is not the user's own (paths.read_own). What may be used of
+    Empty if there is no file. Raises UsageError if the file is not the user's own (paths.read_own). What may be used of
     it is for the caller to say: a working directory is not trusted.
     """
     found = {}
@@ -50,11 +50,12 @@ def read_env_file(path: Path) -> dict[str, str]:
     return found
 
 
-def run_key_command(command: str, provider: str, environ: Mapping[str, str], home: Path,
-                    seconds: float = COMMAND_SECONDS) -> Key:
+def run_key_command(
+    command: str, provider: str, environ: Mapping[str, str], home: Path, seconds: float = COMMAND_SECONDS
+) -> Key:
     """The key that the user's `api_key_cmd` prints: an argument list, no shell, in the home directory.
 
-    Raises WrongUse if it fails, takes longer than `seconds`, or prints nothing; what it printed is never shown.
+    Raises UsageError if it fails, takes longer than `seconds`, or prints nothing; what it printed is never shown.
     """
     import shlex
     import subprocess
@@ -62,16 +63,24 @@ def run_key_command(command: str, provider: str, environ: Mapping[str, str], hom
     origin = f"api_key_cmd of {provider}"
     advice = "run it by hand to see why, or use 'llm keys set'"
     try:
-        done = subprocess.run(shlex.split(command), cwd=home, env=dict(environ), stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=seconds, check=False)
+        done = subprocess.run(
+            shlex.split(command),
+            cwd=home,
+            env=dict(environ),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=seconds,
+            check=False,
+        )
     except subprocess.TimeoutExpired:
-        raise WrongUse(f"{origin} did not end within {seconds:g} seconds", advice) from None
+        raise UsageError(f"{origin} did not end within {seconds:g} seconds", advice) from None
     except (OSError, ValueError, IndexError):
-        raise WrongUse(f"{origin} cannot be run", "check the command in your configuration") from None
+        raise UsageError(f"{origin} cannot be run", "check the command in your configuration") from None
     value = done.stdout.decode("utf-8", "replace").strip()
     if done.returncode or not value:
         why = f"failed with exit code {done.returncode}" if done.returncode else "printed nothing"
-        raise WrongUse(f"{origin} {why}", advice)
+        raise UsageError(f"{origin} {why}", advice)
     return Key(value, origin)
 
 
@@ -82,7 +91,7 @@ class Keyring:
         self._file = file
 
     def get(self, provider: str) -> Key | None:
-        """The key of a provider. Raises WrongUse if the file cannot be trusted or read."""
+        """The key of a provider. Raises UsageError if the file cannot be trusted or read."""
         value = self._read().get(provider)
         return Key(value, str(self._file)) if value else None
 
@@ -91,18 +100,19 @@ class Keyring:
         return tuple(sorted(self._read()))
 
     def set(self, provider: str, key: str) -> None:
-        """Keep a key, in the place of an older one. Raises WrongUse for what cannot be a key, NotSaved."""
+        """Keep a key, in the place of an older one. Raises UsageError for what cannot be a key, SaveError."""
         key = key.strip()
         if not key or not key.isascii() or not key.isprintable() or " " in key:
-            raise WrongUse("that cannot be a key: it is empty or has blanks or other characters that no key has",
-                           "copy it again")
+            raise UsageError(
+                "that cannot be a key: it is empty or has blanks or other characters that no key has", "copy it again"
+            )
         self._write(self._read() | {provider: key})
 
     def remove(self, provider: str) -> None:
-        """Forget a provider's key. Raises WrongUse if there is none, NotSaved."""
+        """Forget a provider's key. Raises UsageError if there is none, SaveError."""
         kept = self._read()
         if provider not in kept:
-            raise WrongUse(f"there is no key for '{provider}' in {self._file}", "llm keys list shows what there is")
+            raise UsageError(f"there is no key for '{provider}' in {self._file}", "llm keys list shows what there is")
         del kept[provider]
         self._write(kept)
 
@@ -115,12 +125,14 @@ class Keyring:
         except (ValueError, RecursionError):
             found = None
         if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
-            raise WrongUse(f"{self._file} is damaged", "correct it, or remove it and set the keys again")
+            raise UsageError(f"{self._file} is damaged", "correct it, or remove it and set the keys again")
         return found
 
     def _write(self, keys: dict[str, str]) -> None:
         try:
             write_private(self._file, (json.dumps(keys, indent=2, sort_keys=True) + "\n").encode())
         except OSError as error:
-            raise NotSaved(f"the key could not be saved in {self._file}: {(error.strerror or '').lower()}",
-                           "free the way, or set it in the environment") from error
+            raise SaveError(
+                f"the key could not be saved in {self._file}: {(error.strerror or '').lower()}",
+                "free the way, or set it in the environment",
+            ) from error

@@ -12,7 +12,7 @@ import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
 from llmrepl.config.settings_table import SETTINGS, TABLES, Setting, Value
-from llmrepl.errors import NotSaved, WrongUse
+from llmrepl.errors import SaveError, UsageError
 from llmrepl.system.files import write_private
 
 
@@ -20,27 +20,27 @@ def write_setting(file: Path, key: str, text: str) -> Value:
     """Set `key` in a TOML file to `text`, checked, and return the value; `off` takes a number out of the file.
 
     `key` is dotted, as in `providers.groq.base_url`; the name in `prices.NAME.input` may have dots itself. The file
-    is made if missing, replaced whole, 0600; a link to it stays a link. Raises WrongUse for an unknown key, a bad
-    value or a file that is not TOML, and NotSaved.
+    is made if missing, replaced whole, 0600; a link to it stays a link. Raises UsageError for an unknown key, a bad
+    value or a file that is not TOML, and SaveError.
     """
     path, row = _row(key)
     try:
         value = row.read(text)
     except ValueError as wrong:
-        raise WrongUse(f"{key} {wrong}, not '{text[:60]}'", "nothing was changed") from None
+        raise UsageError(f"{key} {wrong}, not '{text[:60]}'", "nothing was changed") from None
     try:
         text = file.read_bytes().decode() if file.exists() else ""
         tomllib.loads(text)  # what reads the settings is stricter than tomlkit
         document = tomlkit.parse(text if text.endswith("\n") or not text else text + "\n")  # as it may add to that line
     except (TOMLKitError, ValueError, RecursionError) as error:
-        raise WrongUse(f"{file} is not TOML: {str(error)[:200]}", "correct it; nothing was changed") from None
+        raise UsageError(f"{file} is not TOML: {str(error)[:200]}", "correct it; nothing was changed") from None
     except OSError as error:
-        raise NotSaved(f"{file} cannot be read: {(error.strerror or '').lower()}", "nothing was changed") from error
+        raise SaveError(f"{file} cannot be read: {(error.strerror or '').lower()}", "nothing was changed") from error
     table: MutableMapping[str, Any] = document
     for name in path[:-1]:
         inner = table.setdefault(name, tomlkit.table(is_super_table=name == path[0] and len(path) > 2))
         if not isinstance(inner, tomlkit.items.Table | tomlkit.items.InlineTable):
-            raise WrongUse(f"{file}: {name} is not a table", "correct it; nothing was changed")
+            raise UsageError(f"{file}: {name} is not a table", "correct it; nothing was changed")
         table = inner
     if value is None:
         table.pop(path[-1], None)
@@ -50,11 +50,11 @@ def write_setting(file: Path, key: str, text: str) -> Value:
     try:
         tomllib.loads(changed)
     except ValueError as error:
-        raise WrongUse(f"{file} is not TOML with that in it: {error}", "nothing was changed; do it by hand") from None
+        raise UsageError(f"{file} is not TOML with that in it: {error}", "nothing was changed; do it by hand") from None
     try:
         write_private(Path(os.path.realpath(file)), changed.encode())
     except OSError as error:
-        raise NotSaved(f"{file} cannot be written: {(error.strerror or '').lower()}", "nothing was changed") from error
+        raise SaveError(f"{file} cannot be written: {(error.strerror or '').lower()}", "nothing was changed") from error
     return value
 
 
@@ -71,4 +71,4 @@ def _row(key: str) -> tuple[list[str], Setting]:
                 return [table, name, inner], row
         if not TABLES[table]:
             return [table, rest], Setting(key, "text", None, "")
-    raise WrongUse(f"there is no setting '{key}'", "llm config list shows all of them")
+    raise UsageError(f"there is no setting '{key}'", "llm config list shows all of them")

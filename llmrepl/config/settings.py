@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from llmrepl.config.settings_table import SETTINGS, TABLES, Setting, Value
-from llmrepl.errors import Failure, WrongUse
-from llmrepl.formatting import likest, safe
-from llmrepl.system.paths import Places, decode, read_own
+from llmrepl.errors import LLMError, UsageError
+from llmrepl.formatting import closest_match, escape_controls
+from llmrepl.system.paths import Paths, decode, read_own
 
 PROJECT_FILE = ".llm.toml"
 _LIMIT, _PROJECT_LIMIT = 1 << 18, 1 << 14
@@ -39,14 +39,14 @@ class Settings:
 
     @classmethod
     def load(
-        cls, environ: Mapping[str, str], cwd: Path, places: Places, overrides: Mapping[str, Value] | None = None
+        cls, environ: Mapping[str, str], cwd: Path, paths: Paths, overrides: Mapping[str, Value] | None = None
     ) -> Settings:
         """The settings for a shell in `cwd`. `overrides` are the command line's, None where it says nothing.
 
-        What cannot be used is a problem, never an error; but a bad override raises WrongUse.
+        What cannot be used is a problem, never an error; but a bad override raises UsageError.
         """
         settings = cls()
-        settings._configuration(places.config_file)
+        settings._configuration(paths.config_file)
         settings._project(cwd / PROJECT_FILE)
         for row in SETTINGS:
             if text := environ.get(row.variable):
@@ -57,7 +57,7 @@ class Settings:
         return settings
 
     def get(self, key: str) -> Value:
-        """The value of a setting by its key or its `:set` name. Raises WrongUse for one that does not exist."""
+        """The value of a setting by its key or its `:set` name. Raises UsageError for one that does not exist."""
         return self._values[self.row(key).key][0]
 
     def text(self, key: str) -> str:
@@ -91,17 +91,19 @@ class Settings:
         return str(value).lower() if isinstance(value, bool) else str(value)
 
     def set(self, key: str, value: Value) -> None:
-        """Change a setting until the shell ends. Raises WrongUse for one that `:set` cannot change, or a bad value."""
+        """Change a setting until the shell ends. Raises UsageError for one that `:set` cannot change, or a bad value."""
         row = self.row(key)
         if not row.shell:
-            raise WrongUse(f"{row.key} cannot change while the shell runs", f"llm config set {row.key} VALUE")
+            raise UsageError(f"{row.key} cannot change while the shell runs", f"llm config set {row.key} VALUE")
         self._change(row, value, "this shell")
 
     def row(self, key: str) -> Setting:
-        """The row of a setting by its key or its `:set` name. Raises WrongUse for one that does not exist."""
+        """The row of a setting by its key or its `:set` name. Raises UsageError for one that does not exist."""
         row = self._rows.get(key) or _SHORT.get(key)
         if row is None:
-            raise WrongUse(f"there is no setting '{key}'", _meant(key, [*self._rows, *_SHORT]) or "see llm config list")
+            raise UsageError(
+                f"there is no setting '{key}'", _meant(key, [*self._rows, *_SHORT]) or "see llm config list"
+            )
         return row
 
     def rows(self) -> list[Setting]:
@@ -116,10 +118,10 @@ class Settings:
         try:
             self._values[row.key] = (None if value is None else row.read(value), source)
         except ValueError as wrong:
-            raise WrongUse(f"{row.name} {wrong}, not '{str(value)[:60]}'", "give another value") from None
+            raise UsageError(f"{row.name} {wrong}, not '{str(value)[:60]}'", "give another value") from None
 
     def _problem(self, text: str) -> None:
-        self.problems.append(safe(text))
+        self.problems.append(escape_controls(text))
 
     def _take(self, row: Setting, value: object, source: str, where: str) -> None:
         try:
@@ -189,7 +191,7 @@ class Settings:
         """A TOML file; empty, and a problem, if it cannot be used."""
         try:
             text = read(file, limit)
-        except Failure as failure:
+        except LLMError as failure:
             self._problem(str(failure))
             return {}
         if text is None:
@@ -212,7 +214,7 @@ def _read_file(file: Path, limit: int) -> str | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        raise WrongUse(f"{file} is not read: {(error.strerror or 'the system refused').lower()}") from error
+        raise UsageError(f"{file} is not read: {(error.strerror or 'the system refused').lower()}") from error
 
 
 def _dotted(key: str, value: object) -> list[str]:
@@ -223,5 +225,5 @@ def _dotted(key: str, value: object) -> list[str]:
 
 
 def _meant(key: str, known: Iterable[str]) -> str:
-    near = likest(key, known)
+    near = closest_match(key, known)
     return f"did you mean {near}?" if near else ""

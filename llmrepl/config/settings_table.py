@@ -89,8 +89,15 @@ SETTINGS = (
     Setting("save_sessions", "flag", True, "whether sessions are kept at all"),
     Setting("stream_responses", "flag", True, "show replies while they arrive", short="stream", shell=True),
     Setting("show_costs", "flag", True, "the line with tokens and cost after each reply", shell=True),
-    Setting("default_budget", "number", None, "USD that a session may cost", env="LLM_SESSION_BUDGET", project=True,
-            lower=True),
+    Setting(
+        "default_budget",
+        "number",
+        None,
+        "USD that a session may cost",
+        env="LLM_SESSION_BUDGET",
+        project=True,
+        lower=True,
+    ),
     Setting("daily_budget", "number", None, "USD that a day may cost, over all shells", project=True, lower=True),
     Setting("budget_at_limit", "choice", "stop", "what happens when a budget is spent", choices=("stop", "warn")),
     Setting("mask_secrets", "flag", False, "mask keys and passwords in what is sent and kept"),
@@ -104,8 +111,9 @@ SETTINGS = (
     Setting("top_p", "number", None, "from which share of the likely words the model chooses", most=1, shell=True),
     Setting("max_tokens", "count", None, "the longest reply, in tokens", least=1, most=1 << 31, shell=True),
     Setting("markdown", "flag", True, "render replies as Markdown", shell=True),
-    Setting("reasoning", "choice", "show", "what to do with the model's thinking", choices=("show", "hide"),
-            shell=True),
+    Setting(
+        "reasoning", "choice", "show", "what to do with the model's thinking", choices=("show", "hide"), shell=True
+    ),
     Setting("keys", "choice", "emacs", "the keys that edit a line", choices=("emacs", "vi"), shell=True),
 )
 """Every single setting; TABLES are the settings that have names of their own."""
@@ -118,8 +126,12 @@ TABLES: Mapping[str, tuple[Setting, ...]] = {
     ),
     "prices": tuple(
         Setting(key, "number", None, f"USD per million tokens: {what}")
-        for key, what in (("input", "prompt"), ("output", "reply"), ("cache_read", "prompt read from the cache"),
-                          ("cache_write", "prompt written to the cache"))
+        for key, what in (
+            ("input", "prompt"),
+            ("output", "reply"),
+            ("cache_read", "prompt read from the cache"),
+            ("cache_write", "prompt written to the cache"),
+        )
     ),
     "aliases": (),
     "prompts": (),

@@ -16,7 +16,7 @@ _MOST = 4 * 1024 * 1024
 
 
 @dataclass(slots=True)
-class _Talk:
+class _Connection:
     """A conversation with one server: what is still to be sent, and what came."""
 
     socket: socket.socket
@@ -36,14 +36,14 @@ class _Talk:
         return not piece or len(self.answer) > _MOST or _whole(self.answer)
 
 
-def look(urls: Mapping[str, str], monotonic: Callable[[], float], seconds: float = SECONDS) -> dict[str, object]:
+def probe(urls: Mapping[str, str], monotonic: Callable[[], float], seconds: float = SECONDS) -> dict[str, object]:
     """The JSON that came from each of `urls` (by vendor) within `seconds` in all; who did not answer is left out.
 
     Only addresses of this machine are asked: `http://127.0.0.1:PORT/PATH`, with HTTP/1.0, so that the answer ends
     with the connection.
     """
     until = monotonic() + seconds
-    talks: dict[str, _Talk] = {}
+    talks: dict[str, _Connection] = {}
     with selectors.DefaultSelector() as selector:
         try:
             for vendor, url in urls.items():
@@ -64,7 +64,7 @@ def look(urls: Mapping[str, str], monotonic: Callable[[], float], seconds: float
     return {vendor: page for vendor, page in pages.items() if page is not None}
 
 
-def _begun(url: str) -> _Talk | None:
+def _begun(url: str) -> _Connection | None:
     """A connection on its way to a server on this machine."""
     parts = urlsplit(url)
     host = "127.0.0.1" if parts.hostname == "localhost" else parts.hostname or ""
@@ -76,7 +76,7 @@ def _begun(url: str) -> _Talk | None:
     except OSError:
         connection.close()
         return None
-    return _Talk(connection, request.encode("ascii", "replace"))
+    return _Connection(connection, request.encode("ascii", "replace"))
 
 
 def _whole(answer: bytearray) -> bool:

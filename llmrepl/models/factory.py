@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from llmrepl.config.settings import Settings
-from llmrepl.models.resolver import Choice, Chosen
-from llmrepl.system.environment import World
-from llmrepl.system.paths import Places
+from llmrepl.models.resolver import ModelResolver, ResolvedModel
+from llmrepl.system.environment import Environment
+from llmrepl.system.paths import Paths
 from llmrepl.system.resources import packaged
 
 if TYPE_CHECKING:
     from llmrepl.providers.base import Options, Provider
-    from llmrepl.providers.http_provider import HttpProvider
+    from llmrepl.providers.http_provider import HTTPProvider
     from llmrepl.providers.protocols.base import ModelInfo
     from llmrepl.providers.vendors import Vendor
 
@@ -20,20 +20,22 @@ LISTS = {"ollama": "/api/tags", "openai": "/models"}
 """Where a server on this machine has its list of models, by its dialect."""
 
 
-def choice_of(settings: Settings, world: World, places: Places) -> Choice:
+def create_resolver(settings: Settings, environment: Environment, paths: Paths) -> ModelResolver:
     """How models' names are understood, with the servers on this machine in view."""
-    choice = Choice(settings, world.environ, world.cwd, places, local=lambda: _first(local_models(choice, world)))
-    return choice
+    resolver = ModelResolver(
+        settings, environment.environ, environment.cwd, paths, local=lambda: _first(local_models(resolver, environment))
+    )
+    return resolver
 
 
-def local_models(choice: Choice, world: World) -> dict[str, list[ModelInfo]]:
+def local_models(resolver: ModelResolver, environment: Environment) -> dict[str, list[ModelInfo]]:
     """The models of the servers on this machine that answer at once, by provider."""
-    sites = choice.local_sites()
+    sites = resolver.local_sites()
     if not sites:
         return {}
-    from llmrepl.models.discovery import look
+    from llmrepl.models.discovery import probe
 
-    pages = look({vendor.name: url + LISTS[vendor.dialect] for vendor, url in sites.items()}, world.monotonic)
+    pages = probe({vendor.name: url + LISTS[vendor.dialect] for vendor, url in sites.items()}, environment.monotonic)
     if not pages:
         return {}
     from llmrepl.providers.protocols import ollama
@@ -49,21 +51,23 @@ def _first(local: dict[str, list[ModelInfo]]) -> str | None:
     return next((f"{name}/{m.id}" for name, models in local.items() for m in models if "embed" not in m.id), None)
 
 
-def opened(chosen: Chosen, settings: Settings, world: World) -> Provider:
+def create_provider(resolved: ResolvedModel, settings: Settings, environment: Environment) -> Provider:
     """The provider of `chosen`, ready to be asked. Raises WrongUse if its address or key cannot be used."""
-    if chosen.vendor is None:
-        from llmrepl.providers.offline.provider import Offline
+    if resolved.vendor is None:
+        from llmrepl.providers.offline.provider import OfflineProvider
 
-        return Offline(packaged("docs"))
-    return network_provider(chosen, chosen.vendor, settings, world)
+        return OfflineProvider(packaged("docs"))
+    return network_provider(resolved, resolved.vendor, settings, environment)
 
 
-def network_provider(chosen: Chosen, vendor: Vendor, settings: Settings, world: World) -> HttpProvider:
+def network_provider(
+    resolved: ResolvedModel, vendor: Vendor, settings: Settings, environment: Environment
+) -> HTTPProvider:
     """The provider of `chosen` on the network. Raises WrongUse if its address or key cannot be used."""
     from random import random
 
-    from llmrepl.providers.http_provider import open_provider
-    from llmrepl.providers.retry import Retries
+    from llmrepl.providers.http_provider import create_http_provider
+    from llmrepl.providers.retry import RetryPolicy
     from llmrepl.providers.transport.http import Network
 
     network = Network(
@@ -71,12 +75,12 @@ def network_provider(chosen: Chosen, vendor: Vendor, settings: Settings, world: 
         first_token_timeout=settings.number("first_token_timeout") or 300.0,
         idle_timeout=settings.number("idle_timeout") or 60.0,
         allow_http=settings.flag("allow_http"),
-        environ=world.environ,
+        environ=environment.environ,
     )
-    again = Retries(settings.count("max_retries") or 0, world.sleep, world.monotonic, random)
-    key = chosen.key
+    again = RetryPolicy(settings.count("max_retries") or 0, environment.sleep, environment.monotonic, random)
+    key = resolved.key
     value, origin = (key.value, key.origin) if key else (None, "")
-    return open_provider(vendor, chosen.base_url, value, origin, network, again)
+    return create_http_provider(vendor, resolved.base_url, value, origin, network, again)
 
 
 def options_of(settings: Settings) -> Options:

@@ -9,11 +9,11 @@ from urllib.parse import urlsplit
 
 from llmrepl.config.api_keys import Key, Keyring, read_env_file, run_key_command
 from llmrepl.config.settings import PROJECT_FILE, Settings
-from llmrepl.errors import WrongUse
-from llmrepl.formatting import likest, safe_name
+from llmrepl.errors import UsageError
+from llmrepl.formatting import closest_match, escape_name
 from llmrepl.providers.urls import check_url, is_loopback
 from llmrepl.providers.vendors import OFFLINE_MODELS, SERVERS, VENDORS, Vendor, base_url_of, compatible
-from llmrepl.system.paths import Places
+from llmrepl.system.paths import Paths
 
 OFFLINE = "offline"
 GUIDE = "offline/guide"
@@ -31,17 +31,30 @@ DEFAULT_MODELS = {
 }
 """What a person gets who has a vendor's key and says no more: a model that is quick, cheap and not the smallest."""
 
-FAMILIES = {"gpt-": "openai", "chatgpt-": "openai", "o1": "openai", "o3": "openai", "o4": "openai",
-            "claude-": "anthropic", "gemini-": "gemini"}
+FAMILIES = {
+    "gpt-": "openai",
+    "chatgpt-": "openai",
+    "o1": "openai",
+    "o3": "openai",
+    "o4": "openai",
+    "claude-": "anthropic",
+    "gemini-": "gemini",
+}
 """Whose a model is that is named without its provider, by how its name begins: `gpt-4` is `openai/gpt-4`."""
 
-_AT_OPENROUTER = {"openai": "openai", "anthropic": "anthropic", "gemini": "google", "mistral": "mistralai",
-                  "deepseek": "deepseek", "xai": "x-ai"}
+_AT_OPENROUTER = {
+    "openai": "openai",
+    "anthropic": "anthropic",
+    "gemini": "google",
+    "mistral": "mistralai",
+    "deepseek": "deepseek",
+    "xai": "x-ai",
+}
 _SAME = {theirs: ours for ours, theirs in _AT_OPENROUTER.items() if theirs != ours}
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class ResolvedModel:
     """What a name means: `shown` is how sessions and people call it, `model` the provider's own name for it.
 
     `vendor` is None for the built-in models. `url_from` says where `base_url` comes from, empty for the vendor's own.
@@ -60,7 +73,7 @@ class Chosen:
         return self.vendor.name if self.vendor else OFFLINE
 
 
-class Choice:
+class ModelResolver:
     """Reads names by the user's settings and keys, which are looked up anew each time.
 
     Of the files in the working directory only keys are taken, and only for a vendor's own address. `local` names a
@@ -72,7 +85,7 @@ class Choice:
         settings: Settings,
         environ: Mapping[str, str],
         cwd: Path,
-        places: Places,
+        paths: Paths,
         *,
         vendors: Mapping[str, Vendor] = VENDORS,
         local: Callable[[], str | None] = lambda: None,
@@ -81,8 +94,8 @@ class Choice:
         self._environ = environ
         self._env_file = cwd / ".env"
         self._project_file = cwd / PROJECT_FILE
-        self._places = places
-        self._keyring = Keyring(places.keys_file)
+        self._paths = paths
+        self._keyring = Keyring(paths.keys_file)
         self._vendors = vendors
         self._local = local
 
@@ -109,8 +122,8 @@ class Choice:
         configured = [name for name, said in self._settings.providers.items() if "base_url" in said]
         return [OFFLINE, *dict.fromkeys([*self._vendors, *configured])]
 
-    def resolve(self, name: str) -> Chosen:
-        """What `provider/model`, or an alias, means; the key is left out. Raises WrongUse for an unknown provider."""
+    def resolve(self, name: str) -> ResolvedModel:
+        """What `provider/model`, or an alias, means; the key is left out. Raises UsageError for an unknown provider."""
         shown = self._settings.aliases.get(name, name)
         if "/" not in shown and shown.startswith(tuple(FAMILIES)):
             shown = f"{next(maker for family, maker in FAMILIES.items() if shown.startswith(family))}/{shown}"
@@ -119,24 +132,24 @@ class Choice:
             model = model or GUIDE.partition("/")[2]
             if model not in OFFLINE_MODELS:
                 known = " or ".join(f"{OFFLINE}/{name}" for name in OFFLINE_MODELS)
-                raise WrongUse(f"{OFFLINE} has no model {safe_name(model)}", f"choose {known}")
-            return Chosen(f"{OFFLINE}/{model}", model, None)
+                raise UsageError(f"{OFFLINE} has no model {escape_name(model)}", f"choose {known}")
+            return ResolvedModel(f"{OFFLINE}/{model}", model, None)
         if not slash or not model:
             raise self._unknown(shown)
         vendor = self.vendor(head) or self.vendor(_SAME.get(head, ""))
         if vendor is None:
             raise self._unknown(shown)
-        chosen = self._at(vendor, shown, model)
+        resolved = self._at(vendor, shown, model)
         router = self._vendors.get("openrouter")
-        if router and vendor.name in _AT_OPENROUTER and not chosen.url_from and not self._has_key(vendor):
+        if router and vendor.name in _AT_OPENROUTER and not resolved.url_from and not self._has_key(vendor):
             detour = self._at(router, shown, f"{_AT_OPENROUTER[vendor.name]}/{model}")
-            return detour if self._has_key(router) else chosen
-        return chosen
+            return detour if self._has_key(router) else resolved
+        return resolved
 
-    def demand(self, name: str) -> Chosen:
+    def resolve_with_key(self, name: str) -> ResolvedModel:
         """What a name means, with the key, for a request that is about to be sent.
 
-        Raises WrongUse also for a missing key, an address that is not safe, and if a file in the working directory
+        Raises UsageError also for a missing key, an address that is not safe, and if a file in the working directory
         names another address for the provider: nothing may be sent then, neither there nor past the wish.
         """
         return self._with_key(self.resolve(name))
@@ -149,56 +162,62 @@ class Choice:
             return compatible(name, configured["base_url"], configured.get("api_key_env", ""))
         return vendor
 
-    def place(self, provider: str) -> Chosen:
-        """Where a provider is; the key is left out. Raises WrongUse for one that is not known."""
+    def place(self, provider: str) -> ResolvedModel:
+        """Where a provider is; the key is left out. Raises UsageError for one that is not known."""
         vendor = self.vendor(provider)
         if vendor is None:
             raise self._unknown(f"{provider}/MODEL")
         return self._at(vendor, provider, "")
 
-    def site(self, provider: str) -> Chosen:
-        """Where a provider is, with the key, to ask for its models. Raises WrongUse as `demand` does."""
+    def site(self, provider: str) -> ResolvedModel:
+        """Where a provider is, with the key, to ask for its models. Raises UsageError as `demand` does."""
         return self._with_key(self.place(provider))
 
     def listing(self) -> list[str]:
         """The providers that can be asked for their models: those with a key, or an address that the user gave."""
         rows = {name: self.vendor(name) for name in self.providers() if name != OFFLINE}
-        return [name for name, vendor in rows.items()
-                if vendor and (self._has_key(vendor) or self._at(vendor, name, "").url_from)]
+        return [
+            name
+            for name, vendor in rows.items()
+            if vendor and (self._has_key(vendor) or self._at(vendor, name, "").url_from)
+        ]
 
     def local_sites(self) -> dict[Vendor, str]:
         """The vendors whose servers run on this machine, and where they would be; none elsewhere."""
         if not self._settings.flag("local_servers"):
             return {}
         sites = {vendor: self._at(vendor, "", "").base_url for name in SERVERS if (vendor := self._vendors.get(name))}
-        return {vendor: url for vendor, url in sites.items()
-                if url.startswith("http://") and is_loopback(urlsplit(url).hostname or "")}
+        return {
+            vendor: url
+            for vendor, url in sites.items()
+            if url.startswith("http://") and is_loopback(urlsplit(url).hostname or "")
+        }
 
-    def _with_key(self, chosen: Chosen) -> Chosen:
-        vendor = chosen.vendor
+    def _with_key(self, resolved: ResolvedModel) -> ResolvedModel:
+        vendor = resolved.vendor
         if vendor is None:
-            return chosen
-        own_address = not chosen.url_from
+            return resolved
+        own_address = not resolved.url_from
         if own_address:
             self._refuse_redirection(vendor)
-        url = check_url(chosen.base_url, allow_http=self._settings.flag("allow_http"))
+        url = check_url(resolved.base_url, allow_http=self._settings.flag("allow_http"))
         key = self._key(vendor, own_address=own_address)
         if key is None and vendor.key_env and not is_loopback(urlsplit(url).hostname or ""):
             raise self._missing(vendor, own_address=own_address)
-        return replace(chosen, base_url=url, key=key)
+        return replace(resolved, base_url=url, key=key)
 
     def key_origin(self, provider: str) -> str:
         """Where the key of a provider would come from; empty if there is none. No command is run."""
         vendor = self.vendor(provider)
         return self._origin(vendor) if vendor else ""
 
-    def _at(self, vendor: Vendor, shown: str, model: str) -> Chosen:
+    def _at(self, vendor: Vendor, shown: str, model: str) -> ResolvedModel:
         """The vendor's address: the real environment before the user's configuration before the built-in one."""
         url, source = base_url_of(vendor, self._environ)
         configured = self._settings.providers.get(vendor.name, {}).get("base_url")
         if configured and not source:
             url, source = configured, f"providers.{vendor.name}.base_url"
-        return Chosen(shown, model, vendor, url, source)
+        return ResolvedModel(shown, model, vendor, url, source)
 
     def _variables(self, vendor: Vendor) -> tuple[str, ...]:
         """The environment variables that hold the key; the configuration's own comes in their place."""
@@ -211,7 +230,7 @@ class Choice:
     def _origin(self, vendor: Vendor) -> str:
         try:
             key = self._stored_key(vendor, own_address=not self._at(vendor, "", "").url_from)
-        except WrongUse:  # a keyring that cannot be read: said when the key is demanded
+        except UsageError:  # a keyring that cannot be read: said when the key is demanded
             key = None
         if key:
             return key.origin
@@ -224,7 +243,7 @@ class Choice:
         key = self._stored_key(vendor, own_address=own_address)
         command = self._command(vendor)
         if key is None and command:
-            return run_key_command(command, vendor.name, self._environ, self._places.home)
+            return run_key_command(command, vendor.name, self._environ, self._paths.home)
         return key
 
     def _stored_key(self, vendor: Vendor, *, own_address: bool) -> Key | None:
@@ -242,40 +261,46 @@ class Choice:
     def _in_env_file(self) -> dict[str, str]:
         try:
             return read_env_file(self._env_file)
-        except WrongUse:  # a file that cannot be trusted is as good as none, until a key is missing
+        except UsageError:  # a file that cannot be trusted is as good as none, until a key is missing
             return {}
 
-    def _missing(self, vendor: Vendor, *, own_address: bool) -> WrongUse:
+    def _missing(self, vendor: Vendor, *, own_address: bool) -> UsageError:
         if own_address:
             read_env_file(self._env_file)  # says why it was not read, if that is so
         page = f" (keys are made at {vendor.keys_page})" if vendor.keys_page else ""
-        return WrongUse(f"there is no key for {vendor.name}",
-                        f"set {self._variables(vendor)[0]}, or use 'llm keys set {vendor.name}'{page}")
+        return UsageError(
+            f"there is no key for {vendor.name}",
+            f"set {self._variables(vendor)[0]}, or use 'llm keys set {vendor.name}'{page}",
+        )
 
     def _refuse_redirection(self, vendor: Vendor) -> None:
         forbidden = {"base_url", f"providers.{vendor.name}.base_url", *vendor.base_url_env}
         wishes = [(self._env_file, name) for name in self._in_env_file() if name in vendor.base_url_env]
         wishes += [(self._project_file, name) for name in self._settings.refused if name in forbidden]
         for file, name in wishes:
-            raise WrongUse(
+            raise UsageError(
                 f"{file} sets {name}, but a file in the working directory may not say where your key goes; "
                 "nothing was sent",
-                f"remove it there, or set base_url for {vendor.name} in {self._places.config_file}",
+                f"remove it there, or set base_url for {vendor.name} in {self._paths.config_file}",
             )
 
-    def _unknown(self, name: str) -> WrongUse:
+    def _unknown(self, name: str) -> UsageError:
         head, slash, model = name.partition("/")
         if not slash:
-            near = likest(name.lower(), [*self._settings.aliases, *self.providers()])
+            near = closest_match(name.lower(), [*self._settings.aliases, *self.providers()])
             provider = near not in self._settings.aliases
-            advice = f"did you mean {near}{'/MODEL' if provider else ''}?" if near else (
-                "write it as provider/model, such as openai/gpt-4o-mini")
-            return WrongUse(f"'{name}' is neither provider/model nor an alias", advice)
+            advice = (
+                f"did you mean {near}{'/MODEL' if provider else ''}?"
+                if near
+                else ("write it as provider/model, such as openai/gpt-4o-mini")
+            )
+            return UsageError(f"'{name}' is neither provider/model nor an alias", advice)
         if not model:
-            return WrongUse(f"'{name}' names no model", "write it as provider/model, such as openai/gpt-4o-mini")
+            return UsageError(f"'{name}' names no model", "write it as provider/model, such as openai/gpt-4o-mini")
         if head in self._settings.providers:
-            return WrongUse(f"the provider '{head}' has no address",
-                            f"set providers.{head}.base_url in {self._places.config_file}")
-        near = likest(head.lower(), self.providers())
+            return UsageError(
+                f"the provider '{head}' has no address", f"set providers.{head}.base_url in {self._paths.config_file}"
+            )
+        near = closest_match(head.lower(), self.providers())
         advice = f"did you mean {near}/{model}?" if near else f"there are {', '.join(self.providers())}"
-        return WrongUse(f"there is no provider '{head}'", advice)
+        return UsageError(f"there is no provider '{head}'", advice)

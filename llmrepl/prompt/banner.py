@@ -3,40 +3,42 @@
 from __future__ import annotations
 
 from llmrepl.chat.workspace import Workspace
-from llmrepl.formatting import money, safe, safe_name, shown_path
+from llmrepl.formatting import display_path, escape_controls, escape_name, format_usd
 from llmrepl.models.resolver import GUIDE
 
 
 def banner(workspace: Workspace) -> str:
     """The banner for what is open now."""
-    keeper = workspace.current
-    model = safe_name(workspace.model)
+    open_session = workspace.chat.current
+    model = escape_name(workspace.chat.model)
     limit = _limit(workspace)
     hint = "Type ':help' for commands"
-    if keeper and keeper.session.turns:
+    if open_session and open_session.session.turns:
         return (
             f"🤖 Continuing chat with {model}\n"
-            f"💰 Budget: {limit} | Previous cost: {money(keeper.session.cost)} | {hint}\n"
+            f"💰 Budget: {limit} | Previous cost: {format_usd(open_session.session.cost)} | {hint}\n"
             "\n[Previous conversation context is loaded]"
         )
-    path = workspace.next_path()
-    where = f"Session will be saved to {shown_path(path, workspace.world.cwd)}" if path else "Nothing will be saved"
+    path = workspace.chat.next_path()
+    where = (
+        f"Session will be saved to {display_path(path, workspace.environment.cwd)}" if path else "Nothing will be saved"
+    )
     return f"🤖 Starting chat with {model}\n💾 {where}\n💰 Budget: {limit} | {hint}"
 
 
 def first_steps(workspace: Workspace) -> list[str]:
     """What to tell at the start where nothing but the built-in guide can answer."""
-    if workspace.model != GUIDE or not workspace.choice().nothing_set():
+    if workspace.chat.model != GUIDE or not workspace.resolver().nothing_set():
         return []
     return ["there is no key yet, so the guide answers; ':keys set openrouter' keeps one"]
 
 
 def _limit(workspace: Workspace) -> str:
     usd = workspace.session_budget()
-    return "Unlimited" if usd is None else money(usd)
+    return "Unlimited" if usd is None else format_usd(usd)
 
 
 def opening(workspace: Workspace) -> str:
     """What stands above the first prompt of a conversation: what is worth telling, the banner and a blank line."""
-    notes = [f"note: {' '.join(safe(text).split())}" for text in workspace.take_notes()]
+    notes = [f"note: {' '.join(escape_controls(text).split())}" for text in workspace.take_notes()]
     return "\n".join([*notes, banner(workspace), "", ""])

@@ -6,8 +6,8 @@ import base64
 import shutil
 import subprocess
 
-from llmrepl.errors import WrongUse
-from llmrepl.system.environment import World
+from llmrepl.errors import UsageError
+from llmrepl.system.environment import Environment
 
 _PROGRAMS = (
     ("WAYLAND_DISPLAY", ["wl-copy"]),
@@ -20,19 +20,19 @@ _MOST_OSC52 = 74_994
 """Bytes that xterm takes in one OSC 52 sequence."""
 
 
-def copy(text: str, world: World) -> None:
-    """Put `text` into the clipboard, byte for byte. Raises WrongUse if neither way takes it."""
+def copy(text: str, environment: Environment) -> None:
+    """Put `text` into the clipboard, byte for byte. Raises UsageError if neither way takes it."""
     data = text.encode("utf-8", "replace")
-    if "SSH_CONNECTION" not in world.environ:
+    if "SSH_CONNECTION" not in environment.environ:
         for variable, program in _PROGRAMS:
-            if (not variable or world.environ.get(variable)) and shutil.which(program[0]):
+            if (not variable or environment.environ.get(variable)) and shutil.which(program[0]):
                 done = subprocess.run(program, input=data, capture_output=True, check=False, timeout=5)
                 if done.returncode == 0:
                     return
     if len(data) > _MOST_OSC52:
-        raise WrongUse(f"{len(data):,} bytes are more than a terminal's clipboard takes", "use :export instead")
+        raise UsageError(f"{len(data):,} bytes are more than a terminal's clipboard takes", "use :export instead")
     sequence = f"\x1b]52;c;{base64.b64encode(data).decode()}\x07"
-    if world.environ.get("TMUX"):
+    if environment.environ.get("TMUX"):
         sequence = f"\x1bPtmux;{sequence.replace(chr(27), chr(27) * 2)}\x1b\\"
-    world.stdout.write(sequence)
-    world.stdout.flush()
+    environment.stdout.write(sequence)
+    environment.stdout.flush()

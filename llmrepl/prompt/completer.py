@@ -9,16 +9,16 @@ from prompt_toolkit.completion import CompleteEvent, Completer, Completion, Path
 from prompt_toolkit.document import Document
 
 from llmrepl.chat.workspace import Workspace
-from llmrepl.commands.registry import PROMPT, Argument, Command, Table
+from llmrepl.commands.registry import PROMPT, Argument, Command, CommandTable
 from llmrepl.commands.value_sources import SOURCES, Candidate, commands, fitting
-from llmrepl.errors import WrongUse
-from llmrepl.formatting import safe_name
+from llmrepl.errors import UsageError
+from llmrepl.formatting import escape_name
 
 
 class RegistryCompleter(Completer):
     """Completes a line that begins with a colon; in a prompt for the model Tab has nothing to say."""
 
-    def __init__(self, table: Table, workspace: Workspace) -> None:
+    def __init__(self, table: CommandTable, workspace: Workspace) -> None:
         self._table = table
         self._workspace = workspace
         self._files = PathCompleter(expanduser=True)
@@ -33,7 +33,7 @@ class RegistryCompleter(Completer):
         words = before.split()
         try:
             found, rest = self._table.find(words, PROMPT) if words else (None, [])
-        except WrongUse:
+        except UsageError:
             found, rest = None, []
         names = self._commands(before, word)
         if found is None:
@@ -45,8 +45,8 @@ class RegistryCompleter(Completer):
         typed = " ".join(before.split())
         lead = f"{typed} " if typed else ""
         found: dict[str, str] = {}
-        keeper = self._workspace.current
-        said = keeper is not None and bool(keeper.session.turns)
+        open_session = self._workspace.chat.current
+        said = open_session is not None and bool(open_session.session.turns)
         for name, c in sorted(self._table.spellings(PROMPT).items()):
             if name.startswith(lead + word) and (said or not c.after_turns):
                 next_word, _, more = name[len(lead) :].partition(" ")
@@ -116,5 +116,5 @@ def _positional(found: Command, rest: list[str], flags: dict[str, Argument]) -> 
 def _completion(word: str, candidate: Candidate, *, quote: bool = False) -> Completion:
     value = shlex.quote(candidate.value) if quote else candidate.value
     return Completion(
-        value, start_position=-len(word), display=safe_name(candidate.value), display_meta=safe_name(candidate.hint)
+        value, start_position=-len(word), display=escape_name(candidate.value), display_meta=escape_name(candidate.hint)
     )

@@ -9,11 +9,11 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from llmrepl.errors import WrongUse
+from llmrepl.errors import UsageError
 
 
 def edited(text: str, environ: Mapping[str, str]) -> str:
-    """`text` as it comes out of $VISUAL or $EDITOR, without a line end after it. Raises WrongUse if it cannot run."""
+    """`text` as it comes out of $VISUAL or $EDITOR, without a line end after it. Raises UsageError if it cannot run."""
     program = shlex.split(environ.get("VISUAL") or environ.get("EDITOR") or "vi")
     fd, name = tempfile.mkstemp(suffix=".md", prefix="llm-")
     path = Path(name)
@@ -22,9 +22,9 @@ def edited(text: str, environ: Mapping[str, str]) -> str:
             file.write(text)
         done = subprocess.run([*program, name], check=False)
         if done.returncode:
-            raise WrongUse(f"the editor {program[0]} ended with {done.returncode}", "nothing was changed")
+            raise UsageError(f"the editor {program[0]} ended with {done.returncode}", "nothing was changed")
         return path.read_text("utf-8").rstrip("\n")
     except FileNotFoundError as error:
-        raise WrongUse(f"there is no editor {program[0]}", "set VISUAL or EDITOR") from error
+        raise UsageError(f"there is no editor {program[0]}", "set VISUAL or EDITOR") from error
     finally:
         os.unlink(name)

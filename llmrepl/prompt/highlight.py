@@ -11,10 +11,10 @@ from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.lexers import Lexer
 from prompt_toolkit.styles import Style
 
-from llmrepl.errors import WrongUse
+from llmrepl.errors import UsageError
 
 if TYPE_CHECKING:
-    from llmrepl.commands.registry import Table
+    from llmrepl.commands.registry import CommandTable
 
 MOST = 20_000
 """Characters from which an input is left as it is: nobody reads the colours of a pasted file."""
@@ -22,13 +22,15 @@ MOST = 20_000
 COMMAND, OPTION, UNKNOWN, CODE, COMMENT = (
     f"class:input.{kind}" for kind in ("command", "option", "unknown", "code", "comment")
 )
-STYLE = Style.from_dict({
-    "input.command": "bold",
-    "input.option": "ansimagenta",
-    "input.unknown": "ansired underline",
-    "input.code": "ansicyan",
-    "input.comment": "italic",
-})
+STYLE = Style.from_dict(
+    {
+        "input.command": "bold",
+        "input.option": "ansimagenta",
+        "input.unknown": "ansired underline",
+        "input.code": "ansicyan",
+        "input.comment": "italic",
+    }
+)
 """Colours of the terminal's own palette, legible on light and on dark."""
 
 _WORDS = re.compile(r"\s+|\S+")
@@ -40,19 +42,19 @@ class InputLexer(Lexer):
     """Colours nothing until it is told the commands, which a shell that was just started has not loaded."""
 
     def __init__(self) -> None:
-        self._table: Table | None = None
-        self._face = ""
+        self._table: CommandTable | None = None
+        self._interface = ""
 
-    def learn(self, table: Table, face: str) -> None:
+    def learn(self, table: CommandTable, interface: str) -> None:
         """Colour from now on, by the commands that `face` has."""
-        self._table, self._face = table, face
+        self._table, self._interface = table, interface
 
     def invalidation_hash(self) -> bool:
         """Changes when what was drawn before is to be coloured anew."""
         return self._table is not None
 
     def lex_document(self, document: Document) -> Callable[[int], StyleAndTextTuples]:
-        """The styled text of each line, which is only worked out for lines that are shown."""
+        """The styled text of each line, which is only may_be_billed out for lines that are shown."""
         lines, table = document.lines, self._table
         if table is None or len(document.text) >= MOST:
             return lambda number: [("", lines[number])]
@@ -61,15 +63,15 @@ class InputLexer(Lexer):
         fenced = _fenced(lines)
         return lambda number: [(CODE, lines[number])] if number in fenced else list(_prompt(lines[number]))
 
-    def _command(self, line: str, table: Table) -> StyleAndTextTuples:
+    def _command(self, line: str, table: CommandTable) -> StyleAndTextTuples:
         if line.lstrip().startswith(":#"):
             return [(COMMENT, line)]
         words = line.replace(":", " ", 1).split()
         try:
-            found, rest = table.find(words, self._face) if words else (None, [])
-        except WrongUse:
+            found, rest = table.find(words, self._interface) if words else (None, [])
+        except UsageError:
             typed = " ".join(words)
-            begun = not line[-1].isspace() and any(name.startswith(typed) for name in table.spellings(self._face))
+            begun = not line[-1].isspace() and any(name.startswith(typed) for name in table.spellings(self._interface))
             return [("" if begun else UNKNOWN, line)]
         if found is None:
             return [("", line)]

@@ -6,7 +6,6 @@ import os
 
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 
-from llmrepl.chat.services_tmp import secrets_in
 from llmrepl.chat.workspace import Workspace
 from llmrepl.system.files import private_mkdir
 
@@ -20,7 +19,9 @@ class PrivateHistory(FileHistory):
 
     def store_string(self, string: str) -> None:
         """Append one input, but not incognito and none with a secret in it; a full disk does not stop the shell."""
-        if self._workspace.incognito or secrets_in(string):
+        from llmrepl.sessions import secrets
+
+        if self._workspace.chat.incognito or secrets.find(string):
             return
         try:
             super().store_string(string)
@@ -30,7 +31,7 @@ class PrivateHistory(FileHistory):
 
 def open_history(workspace: Workspace) -> History:
     """The history of this user; in memory only where it cannot be written."""
-    path = workspace.places.state_dir / "history"
+    path = workspace.paths.state_dir / "history"
     try:
         private_mkdir(path.parent)
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
@@ -39,4 +40,3 @@ def open_history(workspace: Workspace) -> History:
         workspace.notes.append(f"what you type is not kept for the next shell: {why} ({path})")
         return InMemoryHistory()
     return PrivateHistory(str(path), workspace)
-

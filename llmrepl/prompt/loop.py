@@ -14,16 +14,16 @@ from prompt_toolkit.enums import EditingMode
 from prompt_toolkit.input import Input
 from prompt_toolkit.output import Output as Screen
 
-from llmrepl.chat.services_tmp import context_share
+from llmrepl.chat.context import context_share
 from llmrepl.chat.workspace import Workspace
-from llmrepl.errors import Failure
+from llmrepl.errors import LLMError
 from llmrepl.prompt.banner import first_steps, opening
 from llmrepl.prompt.highlight import STYLE, InputLexer
 from llmrepl.prompt.hints import LEAVE, hint_for
 from llmrepl.prompt.history import open_history
 from llmrepl.prompt.keys import key_bindings, unquoted
 from llmrepl.prompt.preload import above, when_idle
-from llmrepl.prompt.terminal_interaction import AtTerminal
+from llmrepl.prompt.terminal_interaction import TerminalInteraction
 from llmrepl.prompt.toolbar import toolbar
 from llmrepl.prompt.typeahead import Typeahead
 
@@ -56,7 +56,7 @@ class Loop:
         self._warmed = False
         self._share: float | None = None
         self._lexer = InputLexer()
-        self._typeahead = Typeahead(workspace.world.stdin.fileno())
+        self._typeahead = Typeahead(workspace.environment.stdin.fileno())
         self._unsent = False
         self._prompt: PromptSession[str] = PromptSession(
             PROMPT,
@@ -64,7 +64,7 @@ class Loop:
             completer=DynamicCompleter(self._completer),
             complete_while_typing=False,
             complete_in_thread=True,
-            lexer=None if "NO_COLOR" in workspace.world.environ else self._lexer,
+            lexer=None if "NO_COLOR" in workspace.environment.environ else self._lexer,
             style=STYLE,
             enable_history_search=True,
             auto_suggest=AutoSuggestFromHistory(),
@@ -86,7 +86,7 @@ class Loop:
         with self._opening:
             if self._shell is None:
                 self._shell = self._open_shell()
-                self._shell.person = AtTerminal(self._workspace.world)
+                self._shell.interaction = TerminalInteraction(self._workspace.environment)
                 self._lexer.learn(self._shell.table, FACE)
             return self._shell
 
@@ -110,8 +110,8 @@ class Loop:
         greet = True
         while not (self._shell and self._shell.left):
             if greet:
-                self._workspace.world.stderr.write(opening(self._workspace))
-                self._workspace.world.stderr.flush()
+                self._workspace.environment.stderr.write(opening(self._workspace))
+                self._workspace.environment.stderr.flush()
             try:
                 text = self._read()
             except KeyboardInterrupt:
@@ -127,7 +127,7 @@ class Loop:
         self._prompt.editing_mode = EditingMode.VI if vi else EditingMode.EMACS
         draft, entered = self._typeahead.take(unsent=self._unsent)
         self._unsent = False
-        self._prompt.message = INCOGNITO if self._workspace.incognito else PROMPT
+        self._prompt.message = INCOGNITO if self._workspace.chat.incognito else PROMPT
         pre_run = None if self._warmed else lambda: when_idle(self._prompt.app, self._warm, self._tell)
         self._warmed = True
         return self._prompt.prompt(default=draft, accept_default=entered, pre_run=pre_run)
@@ -147,13 +147,13 @@ class Loop:
             shell.run(text)  # after Ctrl-C what had come is kept, and said to be cut off
             stopped = False
         self._share = None
-        with contextlib.suppress(Failure, KeyboardInterrupt):  # a session may name a model that is not there
+        with contextlib.suppress(LLMError, KeyboardInterrupt):  # a session may name a model that is not there
             self._share = context_share(self._workspace)
         self._unsent = stopped or shell.asked  # what is typed while a reply streams is never sent unasked
         return shell.greet
 
     def _ctrl_c(self) -> None:
-        now = self._workspace.world.monotonic()
+        now = self._workspace.environment.monotonic()
         if now - self._interrupted_at < 2:
             self.shell.output.note("':exit' or Ctrl-D leaves")
         self._interrupted_at = now

@@ -12,8 +12,8 @@ from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.layout import BufferControl, FormattedTextControl, HSplit, Layout, Window
 from prompt_toolkit.output import Output
 
-from llmrepl.commands.results import Choice
-from llmrepl.formatting import safe, safe_name
+from llmrepl.commands.results import PickItem
+from llmrepl.formatting import escape_controls, escape_name
 
 ROWS = 10
 PREVIEW_ROWS = 6
@@ -22,7 +22,7 @@ PREVIEW_ROWS = 6
 class Picker:
     """The state: all choices, those that fit what was typed, and which is selected."""
 
-    def __init__(self, choices: Sequence[Choice]) -> None:
+    def __init__(self, choices: Sequence[PickItem]) -> None:
         self._all = choices
         self.found = list(choices)
         self.selected = 0
@@ -38,7 +38,7 @@ class Picker:
         self.selected = max(0, min(len(self.found) - 1, self.selected + by))
 
     @property
-    def choice(self) -> Choice | None:
+    def choice(self) -> PickItem | None:
         """What is selected."""
         return self.found[self.selected] if self.found else None
 
@@ -50,15 +50,15 @@ class Picker:
         lines: StyleAndTextTuples = []
         for number, choice in enumerate(self.found[first : first + height], first):
             here = number == self.selected
-            lines.append(("reverse" if here else "", f"{'>' if here else ' '} {safe_name(choice.name)}"))
-            lines.append(("", f"  {safe_name(choice.hint)}\n"))
+            lines.append(("reverse" if here else "", f"{'>' if here else ' '} {escape_name(choice.name)}"))
+            lines.append(("", f"  {escape_name(choice.hint)}\n"))
         return lines
 
     def preview(self) -> StyleAndTextTuples:
         """The beginning of what is selected."""
         if self.choice is None:
             return []
-        lines = safe(self.choice.preview()).splitlines()[:PREVIEW_ROWS]
+        lines = escape_controls(self.choice.preview()).splitlines()[:PREVIEW_ROWS]
         return [("class:auto-suggestion", "\n".join(lines))]
 
 
@@ -69,7 +69,7 @@ def heights(screen: int) -> tuple[int, int]:
     return listed, min(PREVIEW_ROWS, room - listed)
 
 
-def pick(choices: Sequence[Choice], *, input: Input | None = None, screen: Output | None = None) -> str | None:
+def pick(choices: Sequence[PickItem], *, input: Input | None = None, screen: Output | None = None) -> str | None:
     """Let the user pick one of `choices`; its name, or None after Esc or Ctrl-C."""
     picker = Picker(choices)
     typed = Buffer(multiline=False, on_text_changed=lambda buffer: picker.narrow(buffer.text))
@@ -78,11 +78,13 @@ def pick(choices: Sequence[Choice], *, input: Input | None = None, screen: Outpu
         return heights(app.output.get_size().rows)
 
     layout = Layout(
-        HSplit([
-            Window(BufferControl(typed), height=1, get_line_prefix=lambda *_: [("bold", "Search: ")]),
-            Window(FormattedTextControl(lambda: picker.rows(room()[0])), height=lambda: room()[0]),
-            Window(FormattedTextControl(picker.preview), height=lambda: room()[1], wrap_lines=True),
-        ])
+        HSplit(
+            [
+                Window(BufferControl(typed), height=1, get_line_prefix=lambda *_: [("bold", "Search: ")]),
+                Window(FormattedTextControl(lambda: picker.rows(room()[0])), height=lambda: room()[0]),
+                Window(FormattedTextControl(picker.preview), height=lambda: room()[1], wrap_lines=True),
+            ]
+        )
     )
     app: Application[str | None] = Application(
         layout=layout, key_bindings=_keys(picker), erase_when_done=True, input=input, output=screen

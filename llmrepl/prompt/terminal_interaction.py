@@ -5,27 +5,27 @@ from __future__ import annotations
 from prompt_toolkit import PromptSession
 from prompt_toolkit.input.vt100 import cooked_mode
 
-from llmrepl.commands.results import Choose
+from llmrepl.commands.results import PickOne
 from llmrepl.prompt.clipboard import copy
 from llmrepl.prompt.editor import edited
 from llmrepl.prompt.picker import pick
-from llmrepl.system.environment import World
+from llmrepl.system.environment import Environment
 
 
-class AtTerminal:
+class TerminalInteraction:
     """The Person of the prompt."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(self, environment: Environment) -> None:
+        self._environment = environment
 
     def edit(self, text: str) -> str:
         """`text` as it comes out of $VISUAL or $EDITOR."""
-        with cooked_mode(self._world.stdin.fileno()):
-            return edited(text, self._world.environ)
+        with cooked_mode(self._environment.stdin.fileno()):
+            return edited(text, self._environment.environ)
 
     def copy(self, text: str) -> None:
         """Put `text` into the clipboard."""
-        copy(text, self._world)
+        copy(text, self._environment)
 
     def secret(self, prompt: str) -> str:
         """What is typed, shown as stars."""
@@ -38,6 +38,6 @@ class AtTerminal:
         except (KeyboardInterrupt, EOFError):
             return False
 
-    def choose(self, wish: Choose) -> str | None:
+    def choose(self, result: PickOne) -> str | None:
         """Let the user pick, with what is typed narrowing the list."""
-        return pick(wish.choices)
+        return pick(result.choices)

@@ -6,23 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-
-@dataclass(slots=True)
-class Attachment:
-    """A file that goes with a message: `media_type` such as `image/png` or `text/plain`, and its bytes."""
-
-    name: str
-    media_type: str
-    data: bytes
-
-
-@dataclass(slots=True)
-class Message:
-    """One message of the context; `role` is `user` or `assistant`."""
-
-    role: str
-    content: str
-    attachments: tuple[Attachment, ...] = ()
+from llmrepl.types import Message, Usage
 
 
 @dataclass(slots=True)
@@ -46,40 +30,17 @@ class Request:
 
 
 @dataclass(slots=True)
-class Text:
+class TextDelta:
     """A piece of the reply."""
 
     text: str
 
 
 @dataclass(slots=True)
-class Reasoning:
+class ReasoningDelta:
     """A piece of the model's thinking, which is not part of the reply."""
 
     text: str
-
-
-@dataclass(slots=True)
-class Usage:
-    """Tokens of one request. Of several in a stream the last one counts.
-
-    `prompt_tokens` is everything that was read, `cached_tokens` and `cache_write_tokens` the parts of it that came
-    from or went into the provider's cache; `reasoning_tokens` is part of `completion_tokens`. `cost` is in USD and
-    only there when the provider itself reported it.
-    """
-
-    prompt_tokens: int
-    completion_tokens: int
-    cached_tokens: int = 0
-    cache_write_tokens: int = 0
-    reasoning_tokens: int = 0
-    cost: float | None = None
-    estimated: bool = False
-
-    @property
-    def total_tokens(self) -> int:
-        """All tokens read and written."""
-        return self.prompt_tokens + self.completion_tokens
 
 
 @dataclass(slots=True)
@@ -97,19 +58,19 @@ class Notice:
 
 
 @dataclass(slots=True)
-class Waiting:
+class Retrying:
     """The request failed before any text and is tried again: about `seconds` are left of the wait, `why` says why.
 
-    Sent about once a second while waiting, so that a face can show a countdown; a new attempt begins at 0. `worked`:
+    Sent about once a second while waiting, so that a face can show a countdown; a new attempt begins at 0. `may_be_billed`:
     the server may ask money for the attempt that failed.
     """
 
     seconds: float
     why: str
-    worked: bool = False
+    may_be_billed: bool = False
 
 
-Event = Text | Reasoning | Usage | Finish | Notice | Waiting
+Event = TextDelta | ReasoningDelta | Usage | Finish | Notice | Retrying
 
 
 class Provider(Protocol):

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
 
-from llmrepl.errors import Failure
-from llmrepl.formatting import safe
+from llmrepl.errors import LLMError
+from llmrepl.formatting import escape_controls
 
 LONGEST_WAIT = 60.0
 """Seconds: a server that asks for a longer wait before a retry is not waited for."""
@@ -21,23 +21,29 @@ _MESSAGE_LIMIT = 600
 _DEPTH = 8
 
 
-class ProviderFailure(Failure):
+class ProviderError(LLMError):
     """A request that failed at the server or on the way; `retry`: it may be sent again if no text came.
 
     `after` is the wait in seconds that the server asked for.
     """
 
     def __init__(
-        self, what: str, next: str = "", *, retry: bool = False, after: float | None = None, worked: bool = False
+        self,
+        message: str,
+        hint: str = "",
+        *,
+        retry: bool = False,
+        after: float | None = None,
+        may_be_billed: bool = False,
     ) -> None:
-        super().__init__(what, next)
+        super().__init__(message, hint)
         self.retry = retry
         self.after = after
-        self.worked = worked
+        self.may_be_billed = may_be_billed
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
+class Endpoint:
     """Where requests go, and with whose key: what the sentences about failures need to know.
 
     `key_origin` names the variable or file that the key came from.
@@ -51,78 +57,100 @@ class Site:
     def said(self, payload: object) -> str:
         """The message in an error object of any shape, on one line, short, harmless, without the key; empty if there
         is none."""
-        return safe(self.hide(" ".join(_message(payload).split()))[:_MESSAGE_LIMIT])
+        return escape_controls(self.hide(" ".join(_message(payload).split()))[:_MESSAGE_LIMIT])
 
     def hide(self, text: str) -> str:
         """`text` without the key."""
         return text.replace(self.key, "[key]") if self.key else text
 
 
-class Rule(NamedTuple):
-    """One row of the table of statuses; `what` may use {vendor}, {key}, {model}, {base_url} and {status}."""
+class ErrorRule(NamedTuple):
+    """One row of the table of statuses; `message` may use {vendor}, {key}, {model}, {base_url} and {status}."""
 
     retry: bool
-    what: str
-    next: str
+    message: str
+    hint: str
 
 
 _LATER = "try again in a while, or another model with :model"
 _CHECK = "change the prompt or the options"
 RULES = {
-    400: Rule(False, "the server refused the request (400)", _CHECK),
-    401: Rule(False, "{vendor} does not accept {key} (401)", "check it, or set another with 'llm keys set {vendor}'"),
-    402: Rule(False, "{vendor} says that there is no credit left (402)", "add credit there, or use another model"),
-    403: Rule(False, "{vendor} does not allow this with {key} (403)", "check what that key may do"),
-    404: Rule(False, "{vendor} has no model '{model}' at {base_url} (404)",
-              "check the name, and base_url"),
-    408: Rule(True, "{vendor} gave up waiting for the request (408)", _LATER),
-    409: Rule(True, "{vendor} reports a conflict (409)", _LATER),
-    413: Rule(False, "the request is too large for {vendor} (413)", "shorten the context with :compact or :new"),
-    422: Rule(False, "the server refused the request (422)", _CHECK),
-    429: Rule(True, "{vendor} says that there were too many requests (429)", _LATER),
-    500: Rule(True, "{vendor} has an error of its own (500)", _LATER),
-    502: Rule(True, "{vendor} cannot be reached behind its gateway (502)", _LATER),
-    503: Rule(True, "{vendor} is not available (503)", _LATER),
-    504: Rule(True, "{vendor} did not answer its gateway in time (504)", _LATER),
-    529: Rule(True, "{vendor} is overloaded (529)", _LATER),
+    400: ErrorRule(False, "the server refused the request (400)", _CHECK),
+    401: ErrorRule(
+        False, "{vendor} does not accept {key} (401)", "check it, or set another with 'llm keys set {vendor}'"
+    ),
+    402: ErrorRule(False, "{vendor} says that there is no credit left (402)", "add credit there, or use another model"),
+    403: ErrorRule(False, "{vendor} does not allow this with {key} (403)", "check what that key may do"),
+    404: ErrorRule(False, "{vendor} has no model '{model}' at {base_url} (404)", "check the name, and base_url"),
+    408: ErrorRule(True, "{vendor} gave up waiting for the request (408)", _LATER),
+    409: ErrorRule(True, "{vendor} reports a conflict (409)", _LATER),
+    413: ErrorRule(False, "the request is too large for {vendor} (413)", "shorten the context with :compact or :new"),
+    422: ErrorRule(False, "the server refused the request (422)", _CHECK),
+    429: ErrorRule(True, "{vendor} says that there were too many requests (429)", _LATER),
+    500: ErrorRule(True, "{vendor} has an error of its own (500)", _LATER),
+    502: ErrorRule(True, "{vendor} cannot be reached behind its gateway (502)", _LATER),
+    503: ErrorRule(True, "{vendor} is not available (503)", _LATER),
+    504: ErrorRule(True, "{vendor} did not answer its gateway in time (504)", _LATER),
+    529: ErrorRule(True, "{vendor} is overloaded (529)", _LATER),
 }
-_OTHER = Rule(False, "{vendor} answered with status {status}", "check base_url, or try again later")
-_QUOTA = Rule(False, "{vendor} says that the quota of {key} is used up (429)", "check plan and billing there")
+_OTHER = ErrorRule(False, "{vendor} answered with status {status}", "check base_url, or try again later")
+_QUOTA = ErrorRule(False, "{vendor} says that the quota of {key} is used up (429)", "check plan and billing there")
 
 STATUS_OF = {
-    "overloaded_error": 529, "rate_limit_error": 429, "rate_limit_exceeded": 429, "RESOURCE_EXHAUSTED": 429,
-    "authentication_error": 401, "invalid_api_key": 401, "UNAUTHENTICATED": 401, "API_KEY_INVALID": 401,
-    "permission_error": 403, "PERMISSION_DENIED": 403, "billing_error": 402, "insufficient_quota": 429,
-    "not_found_error": 404, "model_not_found": 404, "NOT_FOUND": 404, "request_too_large": 413,
-    "invalid_request_error": 400, "INVALID_ARGUMENT": 400, "api_error": 500, "server_error": 500, "INTERNAL": 500,
-    "UNAVAILABLE": 503, "DEADLINE_EXCEEDED": 504, "timeout_error": 504,
+    "overloaded_error": 529,
+    "rate_limit_error": 429,
+    "rate_limit_exceeded": 429,
+    "RESOURCE_EXHAUSTED": 429,
+    "authentication_error": 401,
+    "invalid_api_key": 401,
+    "UNAUTHENTICATED": 401,
+    "API_KEY_INVALID": 401,
+    "permission_error": 403,
+    "PERMISSION_DENIED": 403,
+    "billing_error": 402,
+    "insufficient_quota": 429,
+    "not_found_error": 404,
+    "model_not_found": 404,
+    "NOT_FOUND": 404,
+    "request_too_large": 413,
+    "invalid_request_error": 400,
+    "INVALID_ARGUMENT": 400,
+    "api_error": 500,
+    "server_error": 500,
+    "INTERNAL": 500,
+    "UNAVAILABLE": 503,
+    "DEADLINE_EXCEEDED": 504,
+    "timeout_error": 504,
 }
 """The names that providers give to errors, and the status each stands for."""
 
 
-def refused(site: Site, model: str, status: int, headers: Mapping[str, str], body: bytes,
-            now: datetime) -> ProviderFailure:
+def error_from_response(
+    endpoint: Endpoint, model: str, status: int, headers: Mapping[str, str], body: bytes, now: datetime
+) -> ProviderError:
     """The failure for an answer that is not 200; `now` (with offset) is what a Retry-After date is compared with."""
     if 300 <= status < 400:
-        where = site.hide(headers.get("location", ""))[:200]
-        return ProviderFailure(f"{site.vendor} redirects to {where or 'nowhere'} ({status}), which is not followed",
-                               "if you trust that address, set it as base_url")
+        where = endpoint.hide(headers.get("location", ""))[:200]
+        return ProviderError(
+            f"{endpoint.vendor} redirects to {where or 'nowhere'} ({status}), which is not followed",
+            "if you trust that address, set it as base_url",
+        )
     payload = _json(body)
-    return _failure(site, model, status, payload, _wait(headers, payload, now))
+    return _failure(endpoint, model, status, payload, _wait(headers, payload, now))
 
 
-def reported(site: Site, model: str, payload: object, *, begun: bool) -> ProviderFailure:
+def error_from_event(endpoint: Endpoint, model: str, payload: object, *, begun: bool) -> ProviderError:
     """The failure for an error object inside a stream that began with 200; `begun`: text came before it."""
-    message = site.said(payload) or "it gave no reason"
+    message = endpoint.said(payload) or "it gave no reason"
     if begun:
-        return ProviderFailure(f"{site.vendor} broke the reply off: {message}", KEPT)
+        return ProviderError(f"{endpoint.vendor} broke the reply off: {message}", KEPT)
     status = _status(payload)
     if status is None:
-        return ProviderFailure(f"{site.vendor} reports an error: {message}", _LATER)
-    return _failure(site, model, status, payload, _wait({}, payload, datetime.now(UTC)))
+        return ProviderError(f"{endpoint.vendor} reports an error: {message}", _LATER)
+    return _failure(endpoint, model, status, payload, _wait({}, payload, datetime.now(UTC)))
 
 
-def _failure(site: Site, model: str, status: int, payload: object, after: float | None) -> ProviderFailure:
+def _failure(endpoint: Endpoint, model: str, status: int, payload: object, after: float | None) -> ProviderError:
     names = set(_names(payload))
     if status == 400 and "API_KEY_INVALID" in names:
         status = 401
@@ -130,15 +158,20 @@ def _failure(site: Site, model: str, status: int, payload: object, after: float 
     if status == 429 and "insufficient_quota" in names:
         rule = _QUOTA
     words = {
-        "vendor": site.vendor, "model": model, "base_url": site.base_url, "status": status,
-        "key": f"the key from {site.key_origin or 'the configuration'}" if site.key else "a request without a key",
+        "vendor": endpoint.vendor,
+        "model": model,
+        "base_url": endpoint.base_url,
+        "status": status,
+        "key": f"the key from {endpoint.key_origin or 'the configuration'}"
+        if endpoint.key
+        else "a request without a key",
     }
-    what, then = rule.what.format(**words), rule.next.format(**words)
-    message = site.said(payload)
+    what, then = rule.message.format(**words), rule.hint.format(**words)
+    message = endpoint.said(payload)
     what = f"{what}: {message}" if message else what
     if rule.retry and after is not None and after > LONGEST_WAIT:
-        return ProviderFailure(what, f"it asks to wait {_span(after)}")
-    return ProviderFailure(what, then, retry=rule.retry, after=after)
+        return ProviderError(what, f"it asks to wait {_span(after)}")
+    return ProviderError(what, then, retry=rule.retry, after=after)
 
 
 def _json(body: bytes) -> object:
@@ -171,8 +204,9 @@ def _names(payload: object, depth: int = _DEPTH) -> list[str]:
     """The words and numbers by which an error object, or the one inside it, says what kind it is."""
     if not isinstance(payload, dict) or depth == 0:
         return []
-    found = [str(payload[name]) for name in ("code", "type", "status", "reason")
-             if isinstance(payload.get(name), str | int)]
+    found = [
+        str(payload[name]) for name in ("code", "type", "status", "reason") if isinstance(payload.get(name), str | int)
+    ]
     inner: list[Any] = [payload.get("error")]
     if isinstance(payload.get("details"), list):
         inner += payload["details"][:20]

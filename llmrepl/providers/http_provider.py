@@ -9,40 +9,43 @@ from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from llmrepl.errors import WrongUse
+from llmrepl.errors import UsageError
 from llmrepl.providers.base import Event, Notice, Request
-from llmrepl.providers.errors import ProviderFailure, Site
+from llmrepl.providers.errors import Endpoint, ProviderError
 from llmrepl.providers.event_reader import read_reply
 from llmrepl.providers.protocols import anthropic, gemini, ollama
 from llmrepl.providers.protocols import openai_chat as openai
 from llmrepl.providers.protocols.base import ModelInfo, Protocol
-from llmrepl.providers.retry import Retries, retrying
-from llmrepl.providers.transport.http import Client, Network
+from llmrepl.providers.retry import RetryPolicy, retry
+from llmrepl.providers.transport.http import HTTPClient, Network
 from llmrepl.providers.urls import check_url
 from llmrepl.providers.vendors import Vendor
 
 PROTOCOLS: dict[str, Protocol] = {
-    "openai": openai.PROTOCOL, "anthropic": anthropic.PROTOCOL, "gemini": gemini.PROTOCOL, "ollama": ollama.PROTOCOL,
+    "openai": openai.PROTOCOL,
+    "anthropic": anthropic.PROTOCOL,
+    "gemini": gemini.PROTOCOL,
+    "ollama": ollama.PROTOCOL,
 }
 LIST_SECONDS = 10.0
 LIST_LIMIT = 32 * 1024 * 1024
 _MOST_PAGES = 20
 
 
-def retries(most: int = 2, sleep: Callable[[float], None] = time.sleep) -> Retries:
+def retries(most: int = 2, sleep: Callable[[float], None] = time.sleep) -> RetryPolicy:
     """Up to `most` further attempts, by the real clock; `sleep` takes seconds."""
-    return Retries(most, sleep, time.monotonic, random.random)
+    return RetryPolicy(most, sleep, time.monotonic, random.random)
 
 
 @dataclass(frozen=True, slots=True)
-class HttpProvider:
+class HTTPProvider:
     """Streams replies over HTTP in the protocol of its vendor."""
 
     vendor: Vendor
-    site: Site
+    endpoint: Endpoint
     protocol: Protocol
-    client: Client
-    retries: Retries
+    client: HTTPClient
+    retries: RetryPolicy
 
     @property
     def name(self) -> str:
@@ -58,12 +61,12 @@ class HttpProvider:
         for words in left_out:
             yield Notice(words)
         body = json.dumps(sent, ensure_ascii=False).encode("utf-8", "replace")
-        yield from retrying(lambda: self._attempt(request, body), self.retries)
+        yield from retry(lambda: self._attempt(request, body), self.retries)
 
     def _attempt(self, request: Request, body: bytes) -> Generator[Event, None, None]:
         path = self.protocol.path(request.model, request.options.stream)
-        with self.client.post(path, self.protocol.headers(self.site.key), body, request.model) as exchange:
-            yield from read_reply(exchange.chunks(), self.protocol, request, self.site, exchange.alive)
+        with self.client.post(path, self.protocol.headers(self.endpoint.key), body, request.model) as exchange:
+            yield from read_reply(exchange.chunks(), self.protocol, request, self.endpoint, exchange.alive)
 
     def list_models(self, *, seconds: float = LIST_SECONDS) -> list[ModelInfo]:
         """The provider's own list of models, in its order. Raises Failure; each page may take `seconds`."""
@@ -78,30 +81,32 @@ class HttpProvider:
         return found
 
     def _page(self, path: str, seconds: float) -> Any:
-        body = self.client.get(path, self.protocol.headers(self.site.key), seconds=seconds, limit=LIST_LIMIT)
+        body = self.client.get(path, self.protocol.headers(self.endpoint.key), seconds=seconds, limit=LIST_LIMIT)
         try:
             return json.loads(body)
         except (ValueError, RecursionError):
-            raise ProviderFailure(f"{self.site.base_url} did not answer with a list of models",
-                                  "check base_url") from None
+            raise ProviderError(
+                f"{self.endpoint.base_url} did not answer with a list of models", "check base_url"
+            ) from None
 
     def close(self) -> None:
         """Let go of the connection."""
         self.client.close()
 
 
-def open_provider(vendor: Vendor, base_url: str, key: str | None, key_origin: str, network: Network,
-                  again: Retries | None = None) -> HttpProvider:
+def create_http_provider(
+    vendor: Vendor, base_url: str, key: str | None, key_origin: str, network: Network, again: RetryPolicy | None = None
+) -> HTTPProvider:
     """The provider for a vendor at a base URL; `key_origin` names the variable or file that the key came from, `again`
     is how often a failure before any text is tried again (twice, if nothing is said).
 
-    Raises WrongUse if the URL or the key cannot be used; no connection is made.
+    Raises UsageError if the URL or the key cannot be used; no connection is made.
     """
     protocol = PROTOCOLS[vendor.dialect]
     base_url = check_url(base_url, allow_http=network.allow_http)
     if protocol.suffix:
         base_url = base_url.removesuffix(protocol.suffix)
     if key is not None and not (key.isascii() and key.isprintable() and " " not in key and key):
-        raise WrongUse(f"the key from {key_origin} has characters that no key has", "copy it again")
-    site = Site(vendor.name, base_url, key, key_origin)
-    return HttpProvider(vendor, site, protocol, Client(network, site), again or retries())
+        raise UsageError(f"the key from {key_origin} has characters that no key has", "copy it again")
+    endpoint = Endpoint(vendor.name, base_url, key, key_origin)
+    return HTTPProvider(vendor, endpoint, protocol, HTTPClient(network, endpoint), again or retries())

@@ -6,7 +6,7 @@ import urllib.request
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from llmrepl.errors import WrongUse
+from llmrepl.errors import UsageError
 from llmrepl.providers.urls import is_loopback
 
 
@@ -22,5 +22,7 @@ def proxy_for(url: str, environ: Mapping[str, str]) -> str | None:
         return proxy
     if "://" not in proxy:
         return f"http://{proxy}"
-    raise WrongUse(f"the proxy that the environment names is of a kind that is not supported: {urlsplit(proxy).scheme}",
-                   "set HTTPS_PROXY to an http:// proxy, or add the host to NO_PROXY")
+    raise UsageError(
+        f"the proxy that the environment names is of a kind that is not supported: {urlsplit(proxy).scheme}",
+        "set HTTPS_PROXY to an http:// proxy, or add the host to NO_PROXY",
+    )

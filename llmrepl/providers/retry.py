@@ -6,14 +6,14 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 
-from llmrepl.providers.base import Event, Reasoning, Text, Waiting
-from llmrepl.providers.errors import ProviderFailure
+from llmrepl.providers.base import Event, ReasoningDelta, Retrying, TextDelta
+from llmrepl.providers.errors import ProviderError
 
 _FIRST, _LONGEST, _JITTER = 0.5, 8.0, 0.25
 
 
 @dataclass(frozen=True, slots=True)
-class Retries:
+class RetryPolicy:
     """How often to try again, and the clock: `sleep` and `monotonic` in seconds, `random` in [0, 1)."""
 
     most: int
@@ -22,7 +22,7 @@ class Retries:
     random: Callable[[], float]
 
 
-def retrying(attempt: Callable[[], Generator[Event, None, None]], retries: Retries) -> Iterator[Event]:
+def retry(attempt: Callable[[], Generator[Event, None, None]], retries: RetryPolicy) -> Iterator[Event]:
     """The events of the first attempt that succeeds; between attempts Waiting about once a second.
 
     Once a Text or Reasoning came, a failure is final. Raises the last attempt's Failure.
@@ -33,18 +33,18 @@ def retrying(attempt: Callable[[], Generator[Event, None, None]], retries: Retri
         try:
             with closing(attempt()) as events:
                 for event in events:
-                    begun = begun or isinstance(event, Text | Reasoning)
+                    begun = begun or isinstance(event, TextDelta | ReasoningDelta)
                     yield event
             return
-        except ProviderFailure as failure:
+        except ProviderError as failure:
             tried += 1
             if begun or not failure.retry or tried > retries.most:
                 if tried > 1 and not begun:
-                    failure.next = f"{failure.next} (tried {tried} times)"
+                    failure.hint = f"{failure.hint} (tried {tried} times)"
                 raise
-            why, seconds, worked = failure.what, failure.after, failure.worked
+            why, seconds, may_be_billed = failure.message, failure.after, failure.may_be_billed
         yield from _countdown(seconds if seconds is not None else back_off(tried, retries.random()), why, retries)
-        yield Waiting(0, why, worked)
+        yield Retrying(0, why, may_be_billed)
 
 
 def back_off(tried: int, random: float) -> float:
@@ -52,8 +52,8 @@ def back_off(tried: int, random: float) -> float:
     return min(_LONGEST, _FIRST * 2.0 ** (tried - 1)) * (1 - _JITTER * random)
 
 
-def _countdown(seconds: float, why: str, retries: Retries) -> Iterator[Event]:
+def _countdown(seconds: float, why: str, retries: RetryPolicy) -> Iterator[Event]:
     until = retries.monotonic() + seconds
     while (left := until - retries.monotonic()) > 0:
-        yield Waiting(left, why)
+        yield Retrying(left, why)
         retries.sleep(min(1.0, left))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from llmrepl.providers.base import Request, Usage
+from llmrepl.providers.base import Request
+from llmrepl.types import Usage
 
 BYTES_A_TOKEN = 3
 _A_MESSAGE = 8

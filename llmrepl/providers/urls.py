@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from llmrepl.errors import WrongUse
+from llmrepl.errors import UsageError
 
 
 def check_url(base_url: str, *, allow_http: bool) -> str:
-    """`base_url` without a slash at its end. Raises WrongUse if it is no URL, holds a password, or would send a key
+    """`base_url` without a slash at its end. Raises UsageError if it is no URL, holds a password, or would send a key
     unencrypted to another machine without `allow_http`."""
     try:
         parts = urlsplit(base_url)
@@ -16,14 +16,16 @@ def check_url(base_url: str, *, allow_http: bool) -> str:
     except ValueError:
         host, parts = "", urlsplit("")
     if parts.scheme not in ("http", "https") or not host or any(ord(letter) <= 32 for letter in base_url):
-        raise WrongUse(f"base_url is not a URL: '{base_url[:200]}'", "write it like https://host/v1")
+        raise UsageError(f"base_url is not a URL: '{base_url[:200]}'", "write it like https://host/v1")
     if parts.username is not None or parts.password is not None:
-        raise WrongUse(f"base_url for {host} must not hold a name or a password", "set the key instead")
+        raise UsageError(f"base_url for {host} must not hold a name or a password", "set the key instead")
     if parts.query or parts.fragment:
-        raise WrongUse(f"base_url must end with the path: '{base_url[:200]}'", "leave out what follows '?' or '#'")
+        raise UsageError(f"base_url must end with the path: '{base_url[:200]}'", "leave out what follows '?' or '#'")
     if parts.scheme == "http" and not is_loopback(host) and not allow_http:
-        raise WrongUse(f"base_url {base_url[:200]} is not encrypted, and anyone on the way could read the key",
-                       "use https, or set allow_http = true in your configuration")
+        raise UsageError(
+            f"base_url {base_url[:200]} is not encrypted, and anyone on the way could read the key",
+            "use https, or set allow_http = true in your configuration",
+        )
     return base_url.rstrip("/")
 
 

@@ -6,15 +6,15 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from llmrepl.commands.registry import Call
-from llmrepl.commands.results import Reply
-from llmrepl.errors import Failure
-from llmrepl.formatting import safe
+from llmrepl.commands.results import Result
+from llmrepl.errors import LLMError
+from llmrepl.formatting import escape_controls
 from llmrepl.rendering import plain
 from llmrepl.rendering.base import told
-from llmrepl.system.environment import World
+from llmrepl.system.environment import Environment
 
 if TYPE_CHECKING:
-    from llmrepl.chat.turn import Outcome
+    from llmrepl.chat.turn import TurnResult
     from llmrepl.providers.base import Event
 
 REASONS = {1: "failed", 2: "wrong_use", 3: "damaged", 4: "not_saved", 5: "over_budget", 6: "in_use"}
@@ -24,9 +24,9 @@ REASONS = {1: "failed", 2: "wrong_use", 3: "damaged", 4: "not_saved", 5: "over_b
 class JsonOutput:
     """Events `prompt`, `reply`, `command` and `error`, each flushed at once."""
 
-    def __init__(self, world: World) -> None:
-        self._out = world.stdout
-        self._err = world.stderr
+    def __init__(self, environment: Environment) -> None:
+        self._out = environment.stdout
+        self._err = environment.stderr
 
     def question(self, text: str) -> None:
         """A `prompt` event."""
@@ -37,31 +37,31 @@ class JsonOutput:
         if text := told(event):
             self.note(text)
 
-    def outcome(self, outcome: Outcome) -> None:
+    def turn_result(self, turn_result: TurnResult) -> None:
         """A `reply` event if there is a reply that is on disk (or is not to be kept), and an `error` event."""
-        if not outcome.unsaved and (outcome.text or not outcome.failure):
-            self._emit(_reply(outcome))
-        for failure in (outcome.failure, outcome.unsaved):
+        if not turn_result.unsaved and (turn_result.text or not turn_result.failure):
+            self._emit(_reply(turn_result))
+        for failure in (turn_result.failure, turn_result.unsaved):
             if failure:
                 self.failure(failure)
 
-    def reply(self, call: Call, reply: Reply) -> None:
+    def reply(self, call: Call, reply: Result) -> None:
         """A `command` event with what it answered."""
         output, notes = plain.results(reply), plain.notices(reply)
         self._emit({"event": "command", "command": call.command.name, "output": output, "notes": notes})
 
-    def failure(self, failure: Failure) -> None:
+    def failure(self, failure: LLMError) -> None:
         """An `error` event, and the same on stderr."""
         reason = REASONS.get(failure.code, "failed")
         self._emit(
-            {"event": "error", "reason": reason, "what": failure.what, "next": failure.next, "code": failure.code}
+            {"event": "error", "reason": reason, "message": failure.message, "hint": failure.hint, "code": failure.code}
         )
-        self._err.write(f"error: {' '.join(safe(str(failure)).split())}\n")
+        self._err.write(f"error: {' '.join(escape_controls(str(failure)).split())}\n")
         self._err.flush()
 
     def note(self, text: str) -> None:
         """One line on stderr."""
-        self._err.write(f"note: {' '.join(safe(text).split())}\n")
+        self._err.write(f"note: {' '.join(escape_controls(text).split())}\n")
         self._err.flush()
 
     def say(self, text: str) -> None:
@@ -75,18 +75,18 @@ class JsonOutput:
         self._out.flush()
 
 
-def _reply(outcome: Outcome) -> dict[str, Any]:
-    usage = outcome.usage
+def _reply(turn_result: TurnResult) -> dict[str, Any]:
+    usage = turn_result.usage
     data: dict[str, Any] = {
         "event": "reply",
-        "text": outcome.text,
-        "model": outcome.model,
-        "finish_reason": outcome.finish_reason,
+        "text": turn_result.text,
+        "model": turn_result.model,
+        "finish_reason": turn_result.finish_reason,
         "usage": None,
-        "cost": outcome.cost,
-        "latency_ms": round(outcome.latency_ms, 1),
-        "session": outcome.session,
-        "turn": outcome.number,
+        "cost": turn_result.cost,
+        "latency_ms": round(turn_result.latency_ms, 1),
+        "session": turn_result.session,
+        "turn": turn_result.number,
     }
     if usage:
         data["usage"] = {

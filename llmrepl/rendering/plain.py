@@ -4,30 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from llmrepl.commands.results import Cell, Column, Document, Note, Panel, Reply, Several, Table
-from llmrepl.formatting import safe, safe_name
+from llmrepl.commands.results import Cell, Column, Document, Group, Note, Panel, Result, Table
+from llmrepl.formatting import escape_controls, escape_name
 
 
-def results(reply: Reply) -> str:
+def results(reply: Result) -> str:
     """What belongs on stdout, with its line end; empty if there is no result."""
     if isinstance(reply, Document):
-        return _line(safe(reply.text))
+        return _line(escape_controls(reply.text))
     if isinstance(reply, Table):
         return table(reply)
     if isinstance(reply, Panel):
-        return _line(f"{safe_name(reply.title)}\n{safe(reply.text)}") + "\n"
-    if isinstance(reply, Several):
+        return _line(f"{escape_name(reply.title)}\n{escape_controls(reply.text)}") + "\n"
+    if isinstance(reply, Group):
         return "".join(results(part) for part in reply.parts)
     return ""
 
 
-def notices(reply: Reply) -> str:
+def notices(reply: Result) -> str:
     """What belongs on stderr, with its line end."""
     if isinstance(reply, Note):
-        return _line(safe(reply.text))
+        return _line(escape_controls(reply.text))
     if isinstance(reply, Table) and not reply.rows and reply.empty:
-        return _line(safe(reply.empty))
-    if isinstance(reply, Several):
+        return _line(escape_controls(reply.empty))
+    if isinstance(reply, Group):
         return "".join(notices(part) for part in reply.parts)
     return ""
 
@@ -47,7 +47,7 @@ def cell(value: Cell, kind: str) -> str:
         return f"{value:.10f}".rstrip("0").rstrip(".") or "0" if isinstance(value, float) else str(value)
     if kind == "date":
         return str(value)[:16]
-    return safe_name(str(value))
+    return escape_name(str(value))
 
 
 def _cell(value: Cell, column: Column) -> str:

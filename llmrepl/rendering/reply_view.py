@@ -12,9 +12,9 @@ from typing import IO, Protocol
 from rich.console import Console
 
 from llmrepl.config.settings import Settings
-from llmrepl.formatting import safe
-from llmrepl.rendering.markdown.document import Document, drawable
-from llmrepl.system.environment import World
+from llmrepl.formatting import escape_controls
+from llmrepl.rendering.markdown.document import MarkdownStream, drawable
+from llmrepl.system.environment import Environment
 
 _FRAME = 1 / 30
 _SHARE = 8
@@ -27,16 +27,16 @@ _CODES = re.compile(r"(\x1b\[[\d;]*m)")
 _DIM, _PLAIN = "\x1b[2m", "\x1b[0m"
 
 
-def reply_view(world: World, settings: Settings) -> ReplyView:
+def reply_view(environment: Environment, settings: Settings) -> ReplyView:
     """The view of a reply for a person at the terminal of `world`, as the settings say."""
     # A COLUMNS or LINES that a shell exported knows nothing of a resize.
-    environ = {name: value for name, value in world.environ.items() if name not in ("COLUMNS", "LINES")}
-    console = Console(file=world.stdout, markup=False, emoji=False, highlight=False, _environ=environ)
+    environ = {name: value for name, value in environment.environ.items() if name not in ("COLUMNS", "LINES")}
+    console = Console(file=environment.stdout, markup=False, emoji=False, highlight=False, _environ=environ)
     return ReplyView(
         console,
-        markdown=settings.flag("markdown") and not world.environ.get("ACCESSIBLE"),
+        markdown=settings.flag("markdown") and not environment.environ.get("ACCESSIBLE"),
         reasoning=settings.text("reasoning") != "hide",
-        clock=world.monotonic,
+        clock=environment.monotonic,
     )
 
 
@@ -104,7 +104,7 @@ class _Part(Protocol):
         """End on a line of its own."""
 
 
-class _Harmless:
+class _Escaped:
     """Text made harmless piece by piece. `\\r\\n` is one line end, also where it is cut in two."""
 
     def __init__(self) -> None:
@@ -113,10 +113,10 @@ class _Harmless:
     def take(self, delta: str) -> str:
         text = self._held + delta
         self._held = "\r" if text.endswith("\r") else ""
-        return safe(text.removesuffix("\r").replace("\r\n", "\n"))
+        return escape_controls(text.removesuffix("\r").replace("\r\n", "\n"))
 
     def rest(self) -> str:
-        return safe(self._held)
+        return escape_controls(self._held)
 
 
 class _Written:
@@ -125,7 +125,7 @@ class _Written:
     def __init__(self, console: Console, style: str) -> None:
         self._file = console.file
         self._dim = style and console.color_system and not console.is_dumb_terminal
-        self._harmless = _Harmless()
+        self._harmless = _Escaped()
         self._in_line = False
 
     def add(self, delta: str) -> None:
@@ -150,9 +150,9 @@ class _Drawn:
     """
 
     def __init__(self, console: Console, style: str, clock: Callable[[], float], stall: float) -> None:
-        self._document = Document(console, style)
+        self._document = MarkdownStream(console, style)
         self._screen = Screen(console)
-        self._harmless = _Harmless()
+        self._harmless = _Escaped()
         self._clock = clock
         self._waiting: list[str] = []
         self._stall = stall

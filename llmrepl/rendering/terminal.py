@@ -7,17 +7,17 @@ import textwrap
 from typing import TYPE_CHECKING
 
 from llmrepl.commands.registry import Call
-from llmrepl.commands.results import Document, Note, Reply
+from llmrepl.commands.results import Document, Note, Result
 from llmrepl.config.settings import Settings
-from llmrepl.errors import Failure
-from llmrepl.formatting import safe
-from llmrepl.providers.base import Event, Notice, Reasoning, Text, Waiting
+from llmrepl.errors import LLMError
+from llmrepl.formatting import escape_controls
+from llmrepl.providers.base import Event, Notice, ReasoningDelta, Retrying, TextDelta
 from llmrepl.rendering import pager
 from llmrepl.rendering.base import PlainOutput, footer, remarks
-from llmrepl.system.environment import World
+from llmrepl.system.environment import Environment
 
 if TYPE_CHECKING:
-    from llmrepl.chat.turn import Outcome
+    from llmrepl.chat.turn import TurnResult
     from llmrepl.rendering.reply_view import ReplyView
 
 DIM, PLAIN = "\x1b[2m", "\x1b[0m"
@@ -26,10 +26,10 @@ DIM, PLAIN = "\x1b[2m", "\x1b[0m"
 class TerminalOutput:
     """An Output for a person at a terminal that can draw: Markdown, tables, colours, a countdown."""
 
-    def __init__(self, world: World, settings: Settings) -> None:
-        self._world = world
+    def __init__(self, environment: Environment, settings: Settings) -> None:
+        self._environment = environment
         self._settings = settings
-        self._plain = PlainOutput(world)
+        self._plain = PlainOutput(environment)
         self._view: ReplyView | None = None
         self._waiting = False
 
@@ -44,38 +44,38 @@ class TerminalOutput:
         """Begin to draw a reply."""
         from llmrepl.rendering import reply_view as stream
 
-        self._view = stream.reply_view(self._world, self._settings)
+        self._view = stream.reply_view(self._environment, self._settings)
 
     def event(self, event: Event) -> None:
         """Draw a piece of the reply, or the countdown of a wait."""
-        if self._waiting and not isinstance(event, Waiting):
+        if self._waiting and not isinstance(event, Retrying):
             self._countdown("")
-        if isinstance(event, Text) and self._view:
+        if isinstance(event, TextDelta) and self._view:
             self._view.text(event.text)
-        elif isinstance(event, Reasoning) and self._view:
+        elif isinstance(event, ReasoningDelta) and self._view:
             self._view.reasoning(event.text)
         elif isinstance(event, Notice):
             self.note(event.text)
-        elif isinstance(event, Waiting):
+        elif isinstance(event, Retrying):
             waiting = f"{event.why}; trying again in {event.seconds:.0f} s, Ctrl-C stops"
             self._countdown(waiting if event.seconds else "")
 
-    def outcome(self, outcome: Outcome) -> None:
+    def turn_result(self, turn_result: TurnResult) -> None:
         """Finish the reply, say what went wrong, and one dim line of figures."""
         if self._waiting:
             self._countdown("")
         if self._view:
             self._view.finish()
             self._view = None
-        for failure in (outcome.failure, outcome.unsaved):
+        for failure in (turn_result.failure, turn_result.unsaved):
             if failure:
                 self.failure(failure)
-        for text in remarks(outcome):
+        for text in remarks(turn_result):
             self.note(text)
-        if outcome.text and self._settings.get("show_costs"):
-            self._dim(footer(outcome))
+        if turn_result.text and self._settings.get("show_costs"):
+            self._dim(footer(turn_result))
 
-    def reply(self, call: Call, reply: Reply) -> None:
+    def reply(self, call: Call, reply: Result) -> None:
         """Draw what a command answered; long output goes through the pager."""
         if isinstance(reply, Note):
             self._plain.reply(call, reply)
@@ -83,15 +83,15 @@ class TerminalOutput:
         from llmrepl.rendering import widgets as drawing
 
         rows = shutil.get_terminal_size().lines
-        text = drawing.drawn(reply, self._world.stdout)
+        text = drawing.drawn(reply, self._environment.stdout)
         if text.count("\n") >= rows - 1 and isinstance(reply, Document) and reply.brief:
-            text = drawing.drawn(reply.brief, self._world.stdout)
-        if text.count("\n") < rows - 1 or not pager.page(text, self._world.environ):
-            self._world.stdout.write(text)
-            self._world.stdout.flush()
-        drawing.draw_notes(reply, self._world.stderr)
+            text = drawing.drawn(reply.brief, self._environment.stdout)
+        if text.count("\n") < rows - 1 or not pager.page(text, self._environment.environ):
+            self._environment.stdout.write(text)
+            self._environment.stdout.flush()
+        drawing.draw_notes(reply, self._environment.stderr)
 
-    def failure(self, failure: Failure) -> None:
+    def failure(self, failure: LLMError) -> None:
         """One sentence or two."""
         self._plain.say(self._fitted(f"error: {failure}"))
 
@@ -107,17 +107,17 @@ class TerminalOutput:
 
     def _fitted(self, text: str) -> str:
         """A sentence broken between its words where stderr is the screen."""
-        text = " ".join(safe(text).split())
-        if not self._world.stderr.isatty():
+        text = " ".join(escape_controls(text).split())
+        if not self._environment.stderr.isatty():
             return text
         columns = max(20, shutil.get_terminal_size().columns)
         return textwrap.fill(text, columns, break_long_words=False, break_on_hyphens=False)
 
     def _dim(self, text: str) -> None:
-        colour = "NO_COLOR" not in self._world.environ
-        self._plain.say(f"{DIM}{safe(text)}{PLAIN}" if colour else text, ours=True)
+        colour = "NO_COLOR" not in self._environment.environ
+        self._plain.say(f"{DIM}{escape_controls(text)}{PLAIN}" if colour else text, ours=True)
 
     def _countdown(self, text: str) -> None:
         self._waiting = bool(text)
-        self._world.stderr.write(f"\r\x1b[K{safe(text)}")
-        self._world.stderr.flush()
+        self._environment.stderr.write(f"\r\x1b[K{escape_controls(text)}")
+        self._environment.stderr.flush()

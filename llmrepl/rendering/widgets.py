@@ -11,8 +11,8 @@ from rich.panel import Panel as RichPanel
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from llmrepl.commands.results import Cell, Column, Document, Note, Panel, Reply, Several, Table
-from llmrepl.formatting import money, safe, safe_name
+from llmrepl.commands.results import Cell, Column, Document, Group, Note, Panel, Result, Table
+from llmrepl.formatting import escape_controls, escape_name, format_usd
 
 _RIGHT = ("count", "usd", "seconds")
 
@@ -22,7 +22,7 @@ def console(file: IO[str]) -> Console:
     return Console(file=file, markup=False, emoji=False, highlight=False)
 
 
-def drawn(reply: Reply, terminal: IO[str]) -> str:
+def drawn(reply: Result, terminal: IO[str]) -> str:
     """The results in a reply as they are written to `terminal`."""
     screen = console(terminal)
     with screen.capture() as capture:
@@ -30,30 +30,32 @@ def drawn(reply: Reply, terminal: IO[str]) -> str:
     return capture.get()
 
 
-def draw_notes(reply: Reply, terminal: IO[str]) -> None:
+def draw_notes(reply: Result, terminal: IO[str]) -> None:
     """Write what a reply says beside its results."""
     screen = console(terminal)
     for part in _parts(reply):
         if isinstance(part, Note):
-            screen.print(Text(safe(part.text)))
+            screen.print(Text(escape_controls(part.text)))
         elif isinstance(part, Table) and (part.caption if part.rows else part.empty):
-            screen.print(Text(safe(part.caption if part.rows else part.empty)))
+            screen.print(Text(escape_controls(part.caption if part.rows else part.empty)))
 
 
-def _parts(reply: Reply) -> Iterator[Reply]:
-    if isinstance(reply, Several):
+def _parts(reply: Result) -> Iterator[Result]:
+    if isinstance(reply, Group):
         for part in reply.parts:
             yield from _parts(part)
     else:
         yield reply
 
 
-def _results(reply: Reply, screen: Console) -> None:
+def _results(reply: Result, screen: Console) -> None:
     for part in _parts(reply):
         if isinstance(part, Document):
-            screen.print(Text(safe(part.text)))
+            screen.print(Text(escape_controls(part.text)))
         elif isinstance(part, Panel):
-            screen.print(RichPanel(Text(safe(part.text)), title=Text(safe_name(part.title)), box=box.ROUNDED))
+            screen.print(
+                RichPanel(Text(escape_controls(part.text)), title=Text(escape_name(part.title)), box=box.ROUNDED)
+            )
             screen.print()
         elif isinstance(part, Table) and part.rows:
             screen.print(_table(part))
@@ -64,18 +66,18 @@ def shown(value: Cell, kind: str) -> str:
     if value is None or value == "":
         return "unknown" if kind == "usd" else ""
     if kind == "usd" and isinstance(value, int | float):
-        return money(float(value))
+        return format_usd(float(value))
     if kind == "count" and isinstance(value, int):
         return f"{value:,}"
     if kind == "seconds" and isinstance(value, int | float):
         return f"{value:.2f}s"
     if kind == "date":
         return str(value)[:16].replace("T", " ")
-    return safe_name(str(value))
+    return escape_name(str(value))
 
 
 def _table(table: Table) -> RichTable:
-    grid = RichTable(title=Text(safe_name(table.title)) if table.title else None, box=box.HEAVY_HEAD)
+    grid = RichTable(title=Text(escape_name(table.title)) if table.title else None, box=box.HEAVY_HEAD)
     for column in table.columns:
         grid.add_column(column.title, justify=_side(column), no_wrap=_whole(column), overflow="fold")
     for row in table.rows:

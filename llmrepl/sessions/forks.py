@@ -12,7 +12,7 @@ from llmrepl.sessions.names import session_names
 
 
 @dataclass(frozen=True, slots=True)
-class Branch:
+class ForkNode:
     """A session by its file name. `after` is the turn of `parent` it goes on from, 0 if that is not known.
 
     `gone`: others say that it is their parent, but it is not in the directory.
@@ -26,27 +26,27 @@ class Branch:
     gone: bool = False
 
 
-def read(directory: Path) -> Iterator[Branch]:
+def read(directory: Path) -> Iterator[ForkNode]:
     """All sessions in `directory` that can be read. Reads every file once."""
     for name in session_names(directory):
         row, data = listing.read(directory / name)
         if data is not None:
             parent, after = _parent(data.get("meta"))
-            yield Branch(name, row.turns, row.title, parent, after)
+            yield ForkNode(name, row.turns, row.title, parent, after)
 
 
-def family(branches: Iterable[Branch], name: str) -> Iterator[tuple[int, Branch]]:
+def family(branches: Iterable[ForkNode], name: str) -> Iterator[tuple[int, ForkNode]]:
     """The tree that `name` is in, from its root: how deep each session is, and the session. A circle is cut open."""
     known = {branch.name: branch for branch in branches}
     root, seen = name, {name}
     while (known[root].parent if root in known else "") and known[root].parent not in seen:
         root = known[root].parent
         seen.add(root)
-    children: dict[str, list[Branch]] = {}
+    children: dict[str, list[ForkNode]] = {}
     for branch in sorted(known.values(), key=lambda one: (one.after, one.name), reverse=True):
         if branch.name != root:
             children.setdefault(branch.parent, []).append(branch)
-    waiting = [(0, known.get(root) or Branch(root, gone=True))]
+    waiting = [(0, known.get(root) or ForkNode(root, gone=True))]
     while waiting:
         depth, branch = waiting.pop()
         yield depth, branch

@@ -9,10 +9,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
-from llmrepl.providers.base import Attachment
-from llmrepl.providers.base import Message as ContextMessage
-from llmrepl.providers.base import Usage as UsageEvent
-from llmrepl.sessions.storage.completion import Reply
+from llmrepl.sessions.storage.completion import Completion
+from llmrepl.types import Attachment, Message, Usage
 
 SUMMARIZED = "A summary of our conversation so far:"
 """What stands above a summary that the model is shown in the place of older turns."""
@@ -25,7 +23,7 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="allow")
 
 
-class Kept(_Part):
+class AttachmentRecord(_Part):
     """An image that went with a message; `data` is base64."""
 
     name: str
@@ -33,17 +31,17 @@ class Kept(_Part):
     data: str
 
     @classmethod
-    def of(cls, image: Attachment) -> Kept:
+    def of(cls, image: Attachment) -> AttachmentRecord:
         """An attachment as it is kept."""
         return cls(name=image.name, media_type=image.media_type, data=base64.b64encode(image.data).decode("ascii"))
 
 
-class Message(_Part):
+class MessageRecord(_Part):
     """One message; `content` is text, or a list of parts as other programs write it."""
 
     role: str
     content: str | list[Any] | None = None
-    attachments: list[Kept] | None = None
+    attachments: list[AttachmentRecord] | None = None
 
     @property
     def text(self) -> str:
@@ -54,7 +52,7 @@ class Message(_Part):
         return self.content or ""
 
 
-class Usage(_Part):
+class UsageRecord(_Part):
     """Tokens of a turn or of the session; extra counts are absent rather than 0."""
 
     prompt_tokens: int | None = None
@@ -65,7 +63,7 @@ class Usage(_Part):
     estimated: bool | None = None
 
     @classmethod
-    def of(cls, event: UsageEvent) -> Usage:
+    def of(cls, event: Usage) -> UsageRecord:
         """The usage of a turn as a provider reported it."""
         usage = cls(
             prompt_tokens=event.prompt_tokens,
@@ -88,8 +86,8 @@ class Turn(_Part):
     the provider's, or `interrupted` or `error`; `undone` takes the turn out of the context.
     """
 
-    messages: list[Message]
-    usage: Usage | None = None
+    messages: list[MessageRecord]
+    usage: UsageRecord | None = None
     latency_ms: float | None = None
     cost_estimate: float | None = None
     created_at: str | None = None
@@ -102,27 +100,27 @@ class Turn(_Part):
         cls, question: str, created_at: str, answered_by: str | None = None, images: Sequence[Attachment] = ()
     ) -> Turn:
         """A turn whose reply is still to come."""
-        message = Message(role="user", content=question)
+        message = MessageRecord(role="user", content=question)
         if images:
-            message.attachments = [Kept.of(image) for image in images]
+            message.attachments = [AttachmentRecord.of(image) for image in images]
         turn = cls(messages=[message], created_at=created_at)
         if answered_by:
             turn.answered_by = answered_by
         return turn
 
-    def finished(self, reply: Reply) -> Turn:
+    def finished(self, reply: Completion) -> Turn:
         """This turn with its reply."""
         messages = [m for m in self.messages if m.role != "assistant"]
         if reply.text or reply.finish_reason != ERROR:
-            messages.append(Message(role="assistant", content=reply.text))
+            messages.append(MessageRecord(role="assistant", content=reply.text))
         update: dict[str, Any] = {"messages": messages, "latency_ms": round(reply.latency_ms, 1)}
         if reply.usage is not None:
-            update["usage"] = Usage.of(reply.usage)
+            update["usage"] = UsageRecord.of(reply.usage)
         if reply.cost is not None:
             update["cost_estimate"] = reply.cost
         return self.model_copy(update={**update, "finish_reason": reply.finish_reason})
 
-    def said(self, role: str) -> str:
+    def text_of(self, role: str) -> str:
         """The text of all messages of `role`, joined by blank lines."""
         return "\n\n".join(m.text for m in self.messages if m.role == role)
 
@@ -139,10 +137,10 @@ class Session(_Part):
     system: str | None = None
     created_at: str | None = None
     turns: list[Turn] = Field(default_factory=list)
-    usage_totals: Usage | None = None
+    usage_totals: UsageRecord | None = None
     meta: dict[str, Any] | None = None
 
-    _context: list[ContextMessage] | None = PrivateAttr(default=None)
+    _context: list[Message] | None = PrivateAttr(default=None)
 
     @classmethod
     def start(cls, model: str, system: str | None, now: datetime) -> Session:
@@ -152,7 +150,7 @@ class Session(_Part):
             system=system,
             created_at=now.replace(tzinfo=None).isoformat(timespec="microseconds"),
             turns=[],
-            usage_totals=Usage(prompt_tokens=0, completion_tokens=0, total_tokens=0),
+            usage_totals=UsageRecord(prompt_tokens=0, completion_tokens=0, total_tokens=0),
             meta={},
         )
 
@@ -179,11 +177,11 @@ class Session(_Part):
         if turn.in_context:
             self._context.extend(_for_context(turn))
 
-    def context(self) -> list[ContextMessage]:
+    def context(self) -> list[Message]:
         """What the model is shown, oldest first. Kept up to date turn by turn, so asking costs nothing."""
         if self._context is None:
             summary = (self.meta or {}).get("summary")
-            first = [ContextMessage("user", f"{SUMMARIZED}\n\n{summary}")] if isinstance(summary, str) else []
+            first = [Message("user", f"{SUMMARIZED}\n\n{summary}")] if isinstance(summary, str) else []
             turns = self.turns[self.context_start :]
             self._context = first + [m for turn in turns if turn.in_context for m in _for_context(turn)]
         return self._context
@@ -194,7 +192,7 @@ class Session(_Part):
         start = (self.meta or {}).get("context_start")
         return start if isinstance(start, int) and 0 <= start <= len(self.turns) else 0
 
-    def cut(self, number: int) -> None:
+    def truncate(self, number: int) -> None:
         """Keep only the turns up to `number`; what is said of the context after them is forgotten."""
         if self.context_start > number:
             self.meta = {key: value for key, value in (self.meta or {}).items() if key not in _OF_THE_CONTEXT}
@@ -202,10 +200,10 @@ class Session(_Part):
         self._context = None
         self.recount()
 
-    def branch(self, number: int, parent: str, now: datetime) -> Session:
+    def fork(self, number: int, parent: str, now: datetime) -> Session:
         """A new session, begun at the local time `now`, of the turns up to `number`; this one is called `parent`."""
         branch = self.model_copy(deep=True)
-        branch.cut(number)
+        branch.truncate(number)
         branch.created_at = Session.start(self.model, None, now).created_at
         branch.meta = {key: value for key, value in (branch.meta or {}).items() if key != "origin"}
         branch.set_meta("parent", {"session": parent, "turn": number})
@@ -229,7 +227,7 @@ class Session(_Part):
 
     def recount(self) -> None:
         """Compute the totals anew from the turns."""
-        self.usage_totals = Usage(prompt_tokens=0, completion_tokens=0, total_tokens=0)
+        self.usage_totals = UsageRecord(prompt_tokens=0, completion_tokens=0, total_tokens=0)
         for turn in self.turns:
             self._count(turn, +1)
 
@@ -280,15 +278,15 @@ def title_of(prompt: str, limit: int = 60) -> str:
     return line[:limit].rsplit(" ", 1)[0].rstrip(",.;:-") + "…"
 
 
-def _for_context(turn: Turn) -> list[ContextMessage]:
+def _for_context(turn: Turn) -> list[Message]:
     return [
-        ContextMessage(m.role, m.text, tuple(_attachment(kept) for kept in m.attachments or ()))
+        Message(m.role, m.text, tuple(_attachment(kept) for kept in m.attachments or ()))
         for m in turn.messages
         if (m.text or m.attachments) and m.role in ("user", "assistant")
     ]
 
 
-def _attachment(kept: Kept) -> Attachment:
+def _attachment(kept: AttachmentRecord) -> Attachment:
     try:
         data = base64.b64decode(kept.data, validate=True)
     except ValueError:

@@ -7,8 +7,8 @@ import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 
-from llmrepl.errors import WrongUse
-from llmrepl.formatting import safe_name
+from llmrepl.errors import UsageError
+from llmrepl.formatting import escape_name
 
 MAX_NAME_BYTES = 200
 """So that the names of temporary files, journals and archives made from it still fit into 255 bytes."""
@@ -22,12 +22,12 @@ _NOT_PORTABLE = set('<>:|?*"')
 def check_name(given: str) -> str:
     """The session name that `given` stands for: NFC, without `.json`.
 
-    Raises WrongUse for a name that would leave the directory, hide, or not travel to other systems.
+    Raises UsageError for a name that would leave the directory, hide, or not travel to other systems.
     """
     name = unicodedata.normalize("NFC", without_ending(given))
     reason = _refusal(name)
     if reason:
-        raise WrongUse(f"a session name {reason[0]}", reason[1])
+        raise UsageError(f"a session name {reason[0]}", reason[1])
     return name
 
 
@@ -54,15 +54,15 @@ def same_name(one: str, other: str) -> bool:
 def find_session(directory: Path, given: str, cwd: Path) -> Path:
     """The file that `given` means: a path, a file name, a name without `.json`, or an unambiguous prefix.
 
-    Raises WrongUse if there is none, or several (they are listed).
+    Raises UsageError if there is none, or several (they are listed).
     """
     if "\0" in given or not given.strip():
-        raise WrongUse("a session name cannot be empty", "give a name, or list them with 'llm sessions list'")
+        raise UsageError("a session name cannot be empty", "give a name, or list them with 'llm sessions list'")
     if "/" in given or given.startswith("~"):
         path = cwd / os.path.expanduser(given)
         hit = next((p for p in [*_spellings(path), path] if os.path.lexists(p)), None)
         if hit is None:
-            raise WrongUse(f"there is no session {safe_name(given)}", "check the path, or see 'llm sessions list'")
+            raise UsageError(f"there is no session {escape_name(given)}", "check the path, or see 'llm sessions list'")
         return hit
     for place in (directory, cwd):
         for path in _spellings(place / given):
@@ -105,12 +105,12 @@ def _by_prefix(directory: Path, given: str) -> Path:
     if len(found) == 1:
         return directory / found[0]
     if not found:
-        raise WrongUse(f"there is no session {safe_name(given)} in {directory}", "see 'llm sessions list'")
-    raise WrongUse(f"{safe_name(given)} may mean {_listed(found)}", "write more of the name")
+        raise UsageError(f"there is no session {escape_name(given)} in {directory}", "see 'llm sessions list'")
+    raise UsageError(f"{escape_name(given)} may mean {_listed(found)}", "write more of the name")
 
 
 def _listed(names: Iterable[str], most: int = 8) -> str:
-    names = sorted(safe_name(without_ending(n)) for n in names)
+    names = sorted(escape_name(without_ending(n)) for n in names)
     shown = ", ".join(names[:most])
     return shown if len(names) <= most else f"{shown} or {len(names) - most} more"
 
@@ -132,7 +132,7 @@ def _refusal(name: str) -> tuple[str, str] | None:
         return "cannot contain / or \\", "use :export FORMAT PATH to write elsewhere"
     if name.startswith("~"):
         return "cannot begin with ~", "use :export FORMAT PATH to write elsewhere"
-    if safe_name(name) != name:
+    if escape_name(name) != name:
         return "cannot contain control or invisible characters", other
     if name != name.strip() or name[0] == "." or name[-1] == ".":
         return "cannot begin with a dot or a blank, nor end with one", other

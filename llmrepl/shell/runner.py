@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
 
-from llmrepl.chat import services_tmp as rooms
 from llmrepl.chat.workspace import Workspace
 from llmrepl.commands import line
-from llmrepl.commands.registry import Call, Table
-from llmrepl.commands.results import Ask, Chat, Choose, Copy, Edit, Leave, Reply, RunScript, Secret, Several, Trouble
-from llmrepl.errors import FAILED, OK, Failure, WrongUse, gravest
-from llmrepl.formatting import count
+from llmrepl.commands.registry import Call, CommandTable
+from llmrepl.commands.results import (
+    CopyText,
+    EditText,
+    Exit,
+    Failed,
+    Group,
+    PickOne,
+    ReadSecret,
+    Result,
+    RunScript,
+    SendPrompt,
+    StartChat,
+)
+from llmrepl.errors import FAILED, OK, LLMError, UsageError, most_severe
+from llmrepl.formatting import pluralize
 from llmrepl.rendering.base import Output
 from llmrepl.rendering.json_lines import JsonOutput
-from llmrepl.shell.interaction import Nobody, Person
-
-if TYPE_CHECKING:
-    from llmrepl.chat.turn import Exchange
+from llmrepl.shell.interaction import Interaction, NonInteractive
 
 MOST_SCRIPTS = 20
 """How deep scripts may run one another."""
@@ -33,7 +40,7 @@ class Shell:
     `person` is who can be asked.
     """
 
-    def __init__(self, workspace: Workspace, table: Table, output: Output) -> None:
+    def __init__(self, workspace: Workspace, table: CommandTable, output: Output) -> None:
         self.workspace = workspace
         self.table = table
         self.output = output
@@ -41,7 +48,7 @@ class Shell:
         self.greet = False
         self.asked = False
         self._scripts = 0
-        self.person: Person = Nobody()
+        self.interaction: Interaction = NonInteractive()
 
     def run(self, text: str) -> int:
         """Run one input as typed; its exit code. A failure is drawn, not raised."""
@@ -50,7 +57,7 @@ class Shell:
     def _run(self, text: str) -> int:
         parsed = line.parse(text)
         if isinstance(parsed, line.Prompt):
-            return self.ask(Ask(parsed.text))
+            return self.ask(SendPrompt(parsed.text))
         if isinstance(parsed, line.CommandLine):
             return self.call(self.table.parse_line(parsed.text))
         return OK
@@ -59,9 +66,9 @@ class Shell:
         """Do some work; its exit code. A failure is drawn, not raised, and so is a mistake of this program."""
         try:
             return work()
-        except Failure as failure:
-            if self.workspace.world.debug:
-                self.output.say(rooms.traced(failure))
+        except LLMError as failure:
+            if self.workspace.environment.debug:
+                self.output.say(_traceback(failure))
             self.output.failure(failure)
             return failure.code
         except BrokenPipeError:
@@ -73,11 +80,11 @@ class Shell:
 
     def _unexpected(self, bug: Exception) -> int:
         """Say that this program has a mistake, without losing the conversation to it; the exit code."""
-        if self.workspace.world.debug:
-            self.output.say(rooms.traced(bug))
+        if self.workspace.environment.debug:
+            self.output.say(_traceback(bug))
         why = bug.strerror.lower() if isinstance(bug, OSError) and bug.strerror else f"{type(bug).__name__}: {bug}"
         self.output.failure(
-            Failure(
+            LLMError(
                 f"something went wrong inside llm ({why})",
                 "the conversation is safe; LLM_DEBUG=1 shows where, please report it",
             )
@@ -85,86 +92,96 @@ class Shell:
         return FAILED
 
     def call(self, call: Call) -> int:
-        """Run a command and follow what its reply wishes. Raises Failure."""
+        """Run a command and follow what its reply wishes. Raises LLMError."""
         return self.answer(call, call.run(self.workspace))
 
-    def answer(self, call: Call, reply: Reply) -> int:
-        """Draw a command's reply and do what it wishes; the exit code. Raises Failure."""
+    def answer(self, call: Call, reply: Result) -> int:
+        """Draw a command's reply and do what it wishes; the exit code. Raises LLMError."""
         self.tell()
-        if not isinstance(reply, Ask):  # which is drawn as it goes
+        if not isinstance(reply, SendPrompt):  # which is drawn as it goes
             self.output.reply(call, reply)
         return self._follow(call, reply)
 
-    def _follow(self, call: Call, reply: Reply) -> int:
+    def _follow(self, call: Call, reply: Result) -> int:
         """Do what a reply wishes, beyond being drawn."""
-        if isinstance(reply, Several):
-            return gravest(self._follow(call, part) for part in reply.parts)
-        if isinstance(reply, Trouble):
+        if isinstance(reply, Group):
+            return most_severe(self._follow(call, part) for part in reply.parts)
+        if isinstance(reply, Failed):
             self.output.failure(reply.failure)
             return reply.failure.code
-        if isinstance(reply, Leave):
+        if isinstance(reply, Exit):
             self.left = True
-        elif isinstance(reply, Ask):
+        elif isinstance(reply, SendPrompt):
             return self.ask(reply)
         elif isinstance(reply, RunScript):
             return self.script(reply)
-        elif isinstance(reply, Chat):
+        elif isinstance(reply, StartChat):
             self.greet = True
-        elif isinstance(reply, Copy):
-            self.person.copy(reply.text)
-            self.output.note(f"{reply.what} copied, {count(len(reply.text), 'character')}")
-        elif isinstance(reply, Edit):
-            return self.answer(call, reply.then(self.person.edit(reply.text)))
-        elif isinstance(reply, Secret):
-            return self.answer(call, reply.then(self.person.secret(reply.prompt)))
-        elif isinstance(reply, Choose):
-            chosen = self.person.choose(reply)
+        elif isinstance(reply, CopyText):
+            self.interaction.copy(reply.text)
+            self.output.note(f"{reply.what} copied, {pluralize(len(reply.text), 'character')}")
+        elif isinstance(reply, EditText):
+            return self.answer(call, reply.then(self.interaction.edit(reply.text)))
+        elif isinstance(reply, ReadSecret):
+            return self.answer(call, reply.then(self.interaction.secret(reply.prompt)))
+        elif isinstance(reply, PickOne):
+            chosen = self.interaction.choose(reply)
             return self.answer(call, reply.then(chosen)) if chosen is not None else OK
         return OK
 
-    def ask(self, wish: Ask) -> int:
-        """Ask the model and draw the reply; its exit code. Raises Failure if nothing could be sent."""
-        attached = self.workspace.attachments
-        if not self._may_be_sent(rooms.attaching().with_texts(wish.text, attached) if attached else wish.text):
+    def ask(self, result: SendPrompt) -> int:
+        """Ask the model and draw the reply; its exit code. Raises LLMError if nothing could be sent."""
+        attached = self.workspace.chat.attachments
+        from llmrepl.chat import turn
+        from llmrepl.chat.attachments import with_texts
+
+        if not self._may_be_sent(with_texts(result.text, attached) if attached else result.text):
             self.output.note("nothing was sent")
             return OK
         self.asked = True
-        exchange: Exchange = rooms.turn().ask(
-            self.workspace, wish.text, model=wish.model, system=wish.system, replaces=wish.replaces, keep=wish.keep
+        chat_turn = turn.ask(
+            self.workspace,
+            result.text,
+            model=result.model,
+            system=result.system,
+            replaces=result.replaces,
+            keep=result.keep,
         )
-        output = JsonOutput(self.workspace.world) if wish.json else self.output
+        output = JsonOutput(self.workspace.environment) if result.json else self.output
         read = True
         try:
-            with exchange:
-                output.question(wish.text)
+            with chat_turn:
+                output.question(result.text)
                 self.tell()
-                for event in exchange:
+                for event in chat_turn:
                     output.event(event)
         except BrokenPipeError:
             read = False  # by nobody, so there is nobody to tell how the reply ended
             raise
         finally:
-            if exchange.outcome and read:
-                output.outcome(exchange.outcome)
-        outcome = exchange.outcome
-        failures = [f.code for f in (outcome.failure, outcome.unsaved) if f] if outcome else [FAILED]
-        return gravest(failures)
+            if chat_turn.turn_result and read:
+                output.turn_result(chat_turn.turn_result)
+        turn_result = chat_turn.turn_result
+        failures = [f.code for f in (turn_result.failure, turn_result.unsaved) if f] if turn_result else [FAILED]
+        return most_severe(failures)
 
     def _may_be_sent(self, text: str) -> bool:
         """Whether a text goes out as it is: one with a key or a password in it only if the user is sure."""
-        if self.workspace.settings.flag("mask_secrets") or not (found := rooms.secrets_in(text[:LOOKED_AT])):
+        from llmrepl.sessions import secrets
+
+        if self.workspace.settings.flag("mask_secrets") or not (found := secrets.find(text[:LOOKED_AT])):
             return True
         what = " and ".join(dict.fromkeys(f"{secret.kind} ({secret.shown})" for secret in found[:3]))
         self.output.note(f"this holds what looks like a secret: {what}; 'llm config set mask_secrets true' masks them")
-        return self.person.agrees("Send and keep it all the same? [y/N] ")
+        return self.interaction.agrees("Send and keep it all the same? [y/N] ")
 
-    def script(self, wish: RunScript) -> int:
+    def script(self, result: RunScript) -> int:
         """Run the inputs of a file."""
         if self._scripts == MOST_SCRIPTS:
-            raise WrongUse(f"scripts run one another more than {MOST_SCRIPTS} deep", "see which of them runs itself")
+            raise UsageError(f"scripts run one another more than {MOST_SCRIPTS} deep", "see which of them runs itself")
         self._scripts += 1
         try:
-            return self.inputs(line.inputs(_filled(wish.lines, wish.arguments)), keep_going=False)
+            return self.inputs(line.inputs(_filled(result.lines, result.arguments)), keep_going=False)
         finally:
             self._scripts -= 1
 
@@ -175,13 +192,13 @@ class Shell:
             codes.append(self.run(text))
             if self.left or (codes[-1] != OK and not keep_going):
                 break
-        return gravest(codes)
+        return most_severe(codes)
 
     def close(self) -> int:
         """Save everything and say what could not be saved; the exit code."""
         try:
             self.workspace.close()
-        except Failure as failure:
+        except LLMError as failure:
             self.output.failure(failure)
             return failure.code
         finally:
@@ -192,6 +209,12 @@ class Shell:
         """Draw the notes that the workspace has collected."""
         for text in self.workspace.take_notes():
             self.output.note(text)
+
+
+def _traceback(error: BaseException) -> str:
+    import traceback
+
+    return "".join(traceback.format_exception(error))
 
 
 def _filled(lines: Iterable[str], arguments: Sequence[str]) -> Iterator[str]:

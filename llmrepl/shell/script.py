@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from llmrepl.commands import line
-from llmrepl.errors import gravest
+from llmrepl.errors import most_severe
 from llmrepl.shell.runner import Shell
 
 PIPED = "each line that is piped in is one input; 'llm ask' takes the whole text as one question"
@@ -12,9 +12,9 @@ PIPED = "each line that is piped in is one input; 'llm ask' takes the whole text
 
 def run(shell: Shell, *, keep_going: bool) -> int:
     """Run the inputs on stdin as they come; the exit code."""
-    world = shell.workspace.world
+    environment = shell.workspace.environment
     shell.workspace.stdin_is_input = True
-    if world.stderr.isatty() and not world.stdin.isatty():
+    if environment.stderr.isatty() and not environment.stdin.isatty():
         shell.output.note(PIPED)
-    code = shell.inputs(line.inputs(world.stdin), keep_going=keep_going)
-    return gravest((code, shell.close()))
+    code = shell.inputs(line.inputs(environment.stdin), keep_going=keep_going)
+    return most_severe((code, shell.close()))

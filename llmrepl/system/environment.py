@@ -12,11 +12,11 @@ from io import FileIO, TextIOWrapper
 from pathlib import Path
 from typing import TextIO
 
-from llmrepl.formatting import safe
+from llmrepl.formatting import escape_controls
 
 
 @dataclass
-class World:
+class Environment:
     """Everything that comes from outside; a test passes its own.
 
     `now` is local time without offset, `monotonic` seconds on a clock that never goes back, `sleep` takes seconds.
@@ -35,7 +35,7 @@ class World:
     started: float = field(default_factory=time.monotonic)
 
     @classmethod
-    def real(cls) -> World:
+    def real(cls) -> Environment:
         """The process's own world. Input is UTF-8; output that the locale cannot show is written as escapes.
 
         A stream that the process was started without is empty, and takes everything.
@@ -53,7 +53,7 @@ class World:
     def log(self, text: str) -> None:
         """With `debug`, a line on stderr with the ms since the start. Keys have no business here."""
         if self.debug:
-            self.stderr.write(f"debug: {(self.monotonic() - self.started) * 1000:8.1f} ms  {safe(text)}\n")
+            self.stderr.write(f"debug: {(self.monotonic() - self.started) * 1000:8.1f} ms  {escape_controls(text)}\n")
             self.stderr.flush()
 
     def talk_on_terminal(self) -> None:

@@ -8,16 +8,16 @@ import stat
 from collections.abc import Callable
 from pathlib import Path
 
-from llmrepl.errors import NotSaved, WrongUse
-from llmrepl.formatting import safe_name
+from llmrepl.errors import SaveError, UsageError
+from llmrepl.formatting import escape_name
 
-Seen = tuple[int, int, int, int]
+FileStamp = tuple[int, int, int, int]
 """What tells one state of a file from another without reading it: device, inode, size, mtime in ns."""
 
 _NO_SYNC = (errno.EINVAL, errno.ENOTSUP)
 
 
-class Changed(OSError):
+class ChangedError(OSError):
     """The file is not what it was when we last wrote or read it."""
 
 
@@ -78,7 +78,7 @@ def check_place(directory: Path) -> None:
 def write_new(path: Path, data: bytes, *, force: bool) -> None:
     """Write a file that the user named: a new one or (with `force`) in the place of a regular one; devices as they are.
 
-    Raises WrongUse if a file is there, NotSaved if it cannot be written, as through a link.
+    Raises UsageError if a file is there, SaveError if it cannot be written, as through a link.
     """
     try:
         if path.exists() and not path.is_file():
@@ -87,9 +87,11 @@ def write_new(path: Path, data: bytes, *, force: bool) -> None:
             return
         write_atomic(path, data, must_not_exist=not force)
     except FileExistsError:
-        raise WrongUse(f"{safe_name(str(path))} exists", "choose another file, or use --force") from None
+        raise UsageError(f"{escape_name(str(path))} exists", "choose another file, or use --force") from None
     except OSError as error:
-        raise NotSaved(f"{safe_name(str(path))} cannot be written: {reason(error)}", "choose another file") from error
+        raise SaveError(
+            f"{escape_name(str(path))} cannot be written: {reason(error)}", "choose another file"
+        ) from error
 
 
 def rename_new(old: Path, new: Path) -> None:
@@ -150,7 +152,7 @@ def fsync_dir(path: Path) -> None:
         os.close(fd)
 
 
-def seen(path: Path) -> Seen | None:
+def file_stamp(path: Path) -> FileStamp | None:
     """The state of a file as it is now, None if there is none."""
     try:
         status = os.stat(path, follow_symlinks=False)

@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from llmrepl.errors import WrongUse
+from llmrepl.errors import UsageError
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class Paths:
     """The program's own directories by the XDG base directory specification, none of them made yet.
 
     Without platformdirs: it reads the process's environment instead of one that is passed in, uses ~/Library on macOS
@@ -27,7 +27,7 @@ class Places:
     cache_dir: Path
 
     @classmethod
-    def find(cls, environ: Mapping[str, str]) -> Places:
+    def find(cls, environ: Mapping[str, str]) -> Paths:
         """The directories that `environ` says: LLM_CONFIG_DIR, XDG_*_HOME (if absolute), HOME."""
         home = Path(environ.get("HOME") or pwd.getpwuid(os.getuid()).pw_dir)
 
@@ -84,7 +84,7 @@ def why_unwritable(directory: Path) -> str | None:
 def read_own(path: Path, limit: int) -> str | None:
     """The text of a file that must be the user's own, as those that are found in a working directory; None if absent.
 
-    Raises WrongUse if it is a link, a fifo or the like, belongs to somebody else, can be written by others, is larger
+    Raises UsageError if it is a link, a fifo or the like, belongs to somebody else, can be written by others, is larger
     than `limit` bytes, or is not UTF-8.
     """
     try:
@@ -109,7 +109,7 @@ def read_own(path: Path, limit: int) -> str | None:
 
 
 def decode(path: Path, data: bytes, limit: int) -> str:
-    """The bytes of `path` as text. Raises WrongUse if they are more than `limit` or not UTF-8."""
+    """The bytes of `path` as text. Raises UsageError if they are more than `limit` or not UTF-8."""
     if len(data) > limit:
         raise _untrusted(path, f"it is larger than {limit >> 10} KiB", "make it smaller")
     try:
@@ -118,8 +118,8 @@ def decode(path: Path, data: bytes, limit: int) -> str:
         raise _untrusted(path, "it is not UTF-8 text", "write it again as UTF-8") from None
 
 
-def _untrusted(path: Path, why: str, next: str) -> WrongUse:
-    return WrongUse(f"{path} is not read: {why}", next)
+def _untrusted(path: Path, why: str, next: str) -> UsageError:
+    return UsageError(f"{path} is not read: {why}", next)
 
 
 def _why(error: OSError) -> str:

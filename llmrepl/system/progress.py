@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from llmrepl.system.environment import World
+from llmrepl.system.environment import Environment
 
 SILENT_SECONDS = 1.0
 TERMINAL_SECONDS = 0.1
@@ -13,27 +13,27 @@ LINE_SECONDS = 10.0
 class Progress:
     """Called with what is being done, how much of it is done and how much there is. On a terminal one line changes."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(self, environment: Environment) -> None:
+        self._environment = environment
         self._what = ""
         self._next = 0.0
         self._drawn = False
 
     def __call__(self, what: str, done: int, total: int) -> None:
         """Say it, if it is time to."""
-        now, screen = self._world.monotonic(), self._world.stderr.isatty()
+        now, screen = self._environment.monotonic(), self._environment.stderr.isatty()
         if what != self._what or done == total:
             self._what, self._next = what if done < total else "", now + SILENT_SECONDS
             self._wipe()
         elif now >= self._next:
             self._next = now + (TERMINAL_SECONDS if screen else LINE_SECONDS)
             line = f"{what}: {done:,} of {total:,}"
-            self._world.stderr.write(f"\r{line}" if screen else f"{line}\n")
-            self._world.stderr.flush()
+            self._environment.stderr.write(f"\r{line}" if screen else f"{line}\n")
+            self._environment.stderr.flush()
             self._drawn = screen
 
     def _wipe(self) -> None:
         if self._drawn:
-            self._world.stderr.write("\r\x1b[K")
-            self._world.stderr.flush()
+            self._environment.stderr.write("\r\x1b[K")
+            self._environment.stderr.flush()
             self._drawn = False

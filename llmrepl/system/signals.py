@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from llmrepl.errors import Stopped
+from llmrepl.errors import SignalExit
 
 
 class Signals:
@@ -63,4 +63,4 @@ def die_of(signum: int) -> int:
 def _raise(signum: int) -> None:
     if signum == signal.SIGINT:
         raise KeyboardInterrupt
-    raise Stopped(signum)
+    raise SignalExit(signum)

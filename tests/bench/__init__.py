@@ -33,7 +33,7 @@ def llm() -> list[str]:
     return [str(script)] if script.exists() else [sys.executable, "-c", "from llmrepl.cli import run; run()"]
 
 
-def newcomer() -> dict[str, str]:
+def cli() -> dict[str, str]:
     """The environment of somebody with an empty home and no settings."""
     ours = ("LLM_", "XDG_", "OPENAI_", "ANTHROPIC_", "GEMINI_", "OPENROUTER_", "OLLAMA_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}

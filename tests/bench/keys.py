@@ -13,7 +13,7 @@ from statistics import quantiles
 from tempfile import TemporaryDirectory
 
 from llmrepl.prompt.preload import IDLE_SECONDS
-from tests.bench import Figure, llm, newcomer
+from tests.bench import Figure, cli, llm
 from tests.bench.generate import generate
 from tests.bench.network import serving
 from tests.bench.startup import BARE
@@ -33,7 +33,7 @@ def measure() -> list[Figure]:
         cwd = Path(name)
         generate(cwd / "runs", number)
         bare = building(cwd, [sys.executable, "-c", BARE], os.environ)
-        ours = building(cwd, llm(), newcomer() | {"LLM_MODEL": "offline/echo"})
+        ours = building(cwd, llm(), cli() | {"LLM_MODEL": "offline/echo"})
         slowest = max(stops(cwd))
     detail = f"{ours * 1000:.1f} ms / {bare * 1000:.1f} ms"
     name = f"a key's echo, p99, while {number:,} sessions are indexed / bare"
@@ -46,7 +46,7 @@ def measure() -> list[Figure]:
 def building(cwd: Path, argv: Sequence[str], environ: Mapping[str, str]) -> float:
     """The echo of a program while another one makes the index of the sessions."""
     words = [*llm(), "search", "zebra"]
-    with subprocess.Popen(words, cwd=cwd, env=newcomer(), stdout=NOWHERE, stderr=NOWHERE) as index:
+    with subprocess.Popen(words, cwd=cwd, env=cli(), stdout=NOWHERE, stderr=NOWHERE) as index:
         try:
             return echo(argv, cwd, environ)
         finally:
@@ -72,7 +72,7 @@ def stops(cwd: Path) -> list[float]:
     """Seconds from Ctrl-C in the middle of a reply that comes as fast as it can until the prompt is there again."""
     took = []
     with serving() as url:
-        environ = newcomer() | {"OPENAI_BASE_URL": url, "OPENAI_API_KEY": "sk-bench"}
+        environ = cli() | {"OPENAI_BASE_URL": url, "OPENAI_API_KEY": "sk-bench"}
         command = [*llm(), "chat", "-m", "openai/200000-tokens", "--no-save"]
         for _ in range(STOPS):
             with Terminal(command, cwd=cwd, environ=environ, rows=40) as terminal:

@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from llmrepl.prompt.preload import IDLE_SECONDS
-from tests.bench import Figure, llm, newcomer
+from tests.bench import Figure, cli, llm
 from tests.bench.startup import BARE
 from tests.bench.turns import session
 from tests.terminal import Terminal
@@ -20,7 +20,7 @@ TURNS = 10_000
 def measure() -> list[Figure]:
     """The prompt at most 1.3 times a bare one; 10,000 turns at most twenty times what their file has in bytes."""
     with TemporaryDirectory(prefix="llmrepl-bench-") as name:
-        cwd, environ = Path(name), newcomer() | {"LLM_MODEL": "offline/echo"}
+        cwd, environ = Path(name), cli() | {"LLM_MODEL": "offline/echo"}
         (cwd / "runs").mkdir()
         file = cwd / "runs" / "long.json"
         file.write_text(json.dumps(session(TURNS), indent=2), encoding="utf-8")

@@ -19,7 +19,7 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
-from tests.bench import Figure, llm, newcomer
+from tests.bench import Figure, cli, llm
 from tests.bench.renderer import WHOLE, tokens
 
 ROUNDS = 11
@@ -53,7 +53,7 @@ with socket.create_connection((url.hostname, url.port)) as connection, connectio
 
 def measure() -> list[Figure]:
     """First token, one token from exec to exit, CPU for each token, and a long Markdown reply at a terminal."""
-    environ = newcomer()
+    environ = cli()
     with TemporaryDirectory(prefix="llmrepl-bench-") as cwd, serving() as url:
         environ |= {"OPENAI_BASE_URL": url, "OPENAI_API_KEY": "sk-bench", "URL": f"{url}/chat/completions"}
         sources = {"httpx": HTTPX, "socket": SOCKET}
@@ -142,7 +142,11 @@ class _Bench:
 
     def _process(self, command: list[str]) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
-            command, env=self._environ, cwd=self._cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            command,
+            env=self._environ,
+            cwd=self._cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
         )
 

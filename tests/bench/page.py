@@ -26,8 +26,14 @@ Every figure is a ratio to something that a reader can judge, measured in the sa
 def write(figures: Mapping[str, Sequence[Figure]]) -> None:
     """Measure what is not in `figures`, and write the page."""
     grown = {number: _at(number) for number in NUMBERS}
-    parts = [HEAD, f"This one was written on {date.today()}, on {os.cpu_count()} cores, {platform.system()}, Python "
-             f"{platform.python_version()}.\n", _figures(figures), _growth(grown), _others(peers.measure())]
+    parts = [
+        HEAD,
+        f"This one was written on {date.today()}, on {os.cpu_count()} cores, {platform.system()}, Python "
+        f"{platform.python_version()}.\n",
+        _figures(figures),
+        _growth(grown),
+        _others(peers.measure()),
+    ]
     PAGE.write_text("\n".join(parts), encoding="utf-8")
 
 
@@ -52,8 +58,11 @@ def _line(figure: Figure) -> str:
 
 
 def _growth(grown: Mapping[int, Sequence[Figure]]) -> str:
-    lines = ["## What grows with the number of sessions\n", f"| | {' | '.join(f'{number:,}' for number in grown)} |",
-             f"| --- |{' --- |' * len(grown)}"]
+    lines = [
+        "## What grows with the number of sessions\n",
+        f"| | {' | '.join(f'{number:,}' for number in grown)} |",
+        f"| --- |{' --- |' * len(grown)}",
+    ]
     for row in zip(*grown.values(), strict=True):
         name = row[0].name.replace(f"{NUMBERS[0]:,} ", "").replace("|", "\\|")
         marks = [

@@ -15,7 +15,7 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
-from tests.bench import llm, newcomer
+from tests.bench import cli, llm
 from tests.bench.network import serving
 from tests.bench.renderer import WHOLE
 from tests.bench.startup import until_ended, until_usable
@@ -49,12 +49,31 @@ _ROW = '- {{model_id: {0}, model_name: {0}, api_base: "{{url}}"}}\n'
 _MODELS = _ROW.format("1-tokens") + _ROW.format(f"{WHOLE}-tokens")
 
 PEERS = (
-    Peer("llm (simonw)", ("llm",), ("llm", "-m", "{model}", "hello"), ("llm", "chat", "-m", "{model}"), b"> ",
-         (("LLM_USER_PATH", "{home}/llm"),), (("llm/extra-openai-models.yaml", _MODELS),)),
-    Peer("shell-gpt", ("shell-gpt", "click<8.2"), ("sgpt", "--no-cache", "--model", "{model}", "hello"),
-         ("sgpt", "--repl", "temp"), b">>> ", (("API_BASE_URL", "{url}"), ("DEFAULT_MODEL", "{model}"))),
-    Peer("gptme", ("gptme",), ("gptme", "--non-interactive", "--no-confirm", "-m", "local/{model}", "hello"),
-         ("gptme", "-m", "local/{model}"), b"User", (("OPENAI_BASE_URL", "{url}"),)),
+    Peer(
+        "llm (simonw)",
+        ("llm",),
+        ("llm", "-m", "{model}", "hello"),
+        ("llm", "chat", "-m", "{model}"),
+        b"> ",
+        (("LLM_USER_PATH", "{home}/llm"),),
+        (("llm/extra-openai-models.yaml", _MODELS),),
+    ),
+    Peer(
+        "shell-gpt",
+        ("shell-gpt", "click<8.2"),
+        ("sgpt", "--no-cache", "--model", "{model}", "hello"),
+        ("sgpt", "--repl", "temp"),
+        b">>> ",
+        (("API_BASE_URL", "{url}"), ("DEFAULT_MODEL", "{model}")),
+    ),
+    Peer(
+        "gptme",
+        ("gptme",),
+        ("gptme", "--non-interactive", "--no-confirm", "-m", "local/{model}", "hello"),
+        ("gptme", "-m", "local/{model}"),
+        b"User",
+        (("OPENAI_BASE_URL", "{url}"),),
+    ),
     Peer("aider", ("aider-chat",), (*_AIDER, "--message", "hello"), _AIDER, b"> "),
 )
 
@@ -65,7 +84,7 @@ def measure() -> dict[str, list[float | None]]:
     """For each program the seconds of each piece of WORK; None where it does not do it, or not in a minute."""
     found: dict[str, list[float | None]] = {}
     with TemporaryDirectory(prefix="llmrepl-bench-") as cwd, serving() as url:
-        environ = newcomer() | {"OPENAI_BASE_URL": url, "OPENAI_API_KEY": "sk-bench", "LLM_LOCAL_SERVERS": "off"}
+        environ = cli() | {"OPENAI_BASE_URL": url, "OPENAI_API_KEY": "sk-bench", "LLM_LOCAL_SERVERS": "off"}
         ours = [*llm(), "ask", "-m", "openai/{model}", "hello"]
         chat = [*llm(), "chat", "-m", "offline/echo"]
         found["llmrepl"] = _row(environ, cwd, [*llm(), "--version"], ours, chat, b"You:")
@@ -77,7 +96,7 @@ def measure() -> dict[str, list[float | None]]:
 
 def _peer(peer: Peer, url: str, cwd: str) -> list[float | None]:
     place = _installed(peer)
-    environ = newcomer() | {"OPENAI_API_KEY": "sk-bench"}
+    environ = cli() | {"OPENAI_API_KEY": "sk-bench"}
     home = environ["HOME"]
 
     def filled(text: str) -> str:
@@ -92,8 +111,9 @@ def _peer(peer: Peer, url: str, cwd: str) -> list[float | None]:
     return _row(environ, cwd, [ask[0], "--version"], ask, chat, peer.prompt)
 
 
-def _row(environ: dict[str, str], cwd: str, version: list[str], ask: list[str], chat: list[str], prompt: bytes
-         ) -> list[float | None]:
+def _row(
+    environ: dict[str, str], cwd: str, version: list[str], ask: list[str], chat: list[str], prompt: bytes
+) -> list[float | None]:
     one = [word.replace("{model}", "1-tokens") for word in ask]
     many = [word.replace("{model}", f"{WHOLE}-tokens") for word in ask]
     return [

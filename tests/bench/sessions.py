@@ -25,10 +25,10 @@ from llmrepl.prompt.completer import RegistryCompleter
 from llmrepl.rendering.base import PlainOutput
 from llmrepl.sessions.index.query import Filters
 from llmrepl.shell.runner import Shell
-from llmrepl.system.environment import World
-from llmrepl.system.paths import Places
+from llmrepl.system.environment import Environment
+from llmrepl.system.paths import Paths
 from llmrepl.system.signals import Signals
-from tests.bench import Figure, llm, newcomer
+from tests.bench import Figure, cli, llm
 from tests.bench.generate import RARE, WORDS, generate
 from tests.bench.startup import until_ended, until_usable
 
@@ -40,7 +40,7 @@ FIND = "find runs -name '*.json' -printf '%s %T@\\n' | sort > /dev/null"
 def measure() -> list[Figure]:
     """What finding sessions costs among many of them."""
     number = int(os.environ.get("LLMREPL_BENCH_SESSIONS", "10000"))
-    environ = newcomer()
+    environ = cli()
     place = os.environ.get("TMPDIR", "/var/tmp")
     with TemporaryDirectory(prefix="llmrepl-bench-", dir=place) as cwd, TemporaryDirectory(dir=place) as cache:
         environ |= {"XDG_CACHE_HOME": cache, "LLM_MODEL": "offline/echo"}
@@ -82,11 +82,11 @@ def _processes(number: int, environ: dict[str, str], cwd: str) -> list[Figure]:
 
 def _inside(environ: dict[str, str], cwd: Path) -> list[Figure]:
     """What commands and Tab take in a shell that is open."""
-    world = World(environ, cwd, io.StringIO(), io.StringIO(), io.StringIO())
-    places = Places.find(environ)
-    workspace = Workspace(world, Settings.load(environ, cwd, places), places, Signals())
+    environment = Environment(environ, cwd, io.StringIO(), io.StringIO(), io.StringIO())
+    paths = Paths.find(environ)
+    workspace = Workspace(environment, Settings.load(environ, cwd, paths), paths, Signals())
     table = all_commands()
-    shell = Shell(workspace, table, PlainOutput(world))
+    shell = Shell(workspace, table, PlainOutput(environment))
     texts = _texts()
     began = time.perf_counter()
     shell.run(f":search {RARE}")
@@ -98,10 +98,18 @@ def _inside(environ: dict[str, str], cwd: Path) -> list[Figure]:
     shell.close()
     detail = f"median {median(searches) * 1000:.0f} ms; made searchable in {searchable:.1f} s"
     return [
-        Figure("search inside the shell, p95 / 100 ms", _at(searches, 95) / 0.1, 1.0,
-               f"{_at(searches, 95) * 1000:.0f} ms, {detail}"),
-        Figure("Tab on a session name, p99 / 30 ms", _at(tabs, 99) / 0.03, 1.0,
-               f"{_at(tabs, 99) * 1000:.1f} ms, median {median(tabs) * 1000:.1f} ms"),
+        Figure(
+            "search inside the shell, p95 / 100 ms",
+            _at(searches, 95) / 0.1,
+            1.0,
+            f"{_at(searches, 95) * 1000:.0f} ms, {detail}",
+        ),
+        Figure(
+            "Tab on a session name, p99 / 30 ms",
+            _at(tabs, 99) / 0.03,
+            1.0,
+            f"{_at(tabs, 99) * 1000:.1f} ms, median {median(tabs) * 1000:.1f} ms",
+        ),
         Figure("sessions on which search and grep do not agree", apart, 0.0, f"{len(texts)} texts searched"),
     ]
 
@@ -133,7 +141,7 @@ def _apart(workspace: Workspace, cwd: Path, text: str) -> int:
     """How many sessions only one of search and grep finds `text` in."""
     grep = subprocess.run(["grep", "-rliF", "--", text, "runs"], cwd=cwd, capture_output=True, text=True, check=False)
     theirs = {Path(line).name for line in grep.stdout.splitlines()}
-    hits = workspace.catalog().search(workspace.directory, text, Filters())
+    hits = workspace.finder().search(workspace.directory(), text, Filters())
     return len(theirs ^ {hit.name for hit in hits})
 
 

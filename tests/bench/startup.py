@@ -15,7 +15,7 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
-from tests.bench import Figure, llm, newcomer
+from tests.bench import Figure, cli, llm
 
 ROUNDS = 15
 
@@ -26,7 +26,7 @@ KEY = b"~"  # a character that nothing prints by itself
 
 def measure() -> list[Figure]:
     """The prompt at most 1.25 times a bare one, the version at most 2.5 times an idle Python."""
-    environ = newcomer()
+    environ = cli()
     with TemporaryDirectory(prefix="llmrepl-bench-") as cwd:
         bare = Path(cwd, "bare.py")
         bare.write_text(BARE, encoding="utf-8")

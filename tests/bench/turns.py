@@ -11,7 +11,7 @@ from statistics import mean
 from tempfile import TemporaryDirectory
 from typing import IO
 
-from tests.bench import Figure, llm, newcomer
+from tests.bench import Figure, cli, llm
 
 SAMPLE = 200
 LENGTHS = ((2_000, 3.0), (10_000, 4.0))
@@ -34,7 +34,7 @@ def seconds_a_turn(length: int) -> tuple[float, int]:
 
     It goes on until the last 200 contain a rewrite.
     """
-    environ = newcomer()
+    environ = cli()
     with TemporaryDirectory(prefix="llmrepl-bench-") as directory:
         file = Path(directory, "long.json")
         file.write_text(json.dumps(session(length), indent=2), encoding="utf-8")

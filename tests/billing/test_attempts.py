@@ -8,8 +8,8 @@ from http.server import BaseHTTPRequestHandler
 import pytest
 
 from llmrepl.billing.ledger import Ledger
-from llmrepl.billing.pricing import Entry
-from tests.cli_runner import Newcomer, Ran
+from llmrepl.billing.pricing import LedgerEntry
+from tests.cli_runner import CliRunner, Ran
 from tests.providers.loopback import KEY, hang_up, serving, sse, status, stream
 
 Answer = Callable[[BaseHTTPRequestHandler], None]
@@ -20,15 +20,15 @@ REPLY = stream(sse(HELLO, {"choices": [], "usage": COUNTS}, "[DONE]"))
 REFUSED = status(429, {"error": "slow down"}, Retry_After="0.01")
 
 
-def talk(newcomer: Newcomer, *answers: Answer, words: tuple[str, ...] = ()) -> tuple[Ran, list[Entry]]:
+def talk(cli: CliRunner, *answers: Answer, words: tuple[str, ...] = ()) -> tuple[Ran, list[LedgerEntry]]:
     """One prompt to a server with these answers; what came, and what the ledger says of it."""
-    config = newcomer.home / ".config" / "llm"
+    config = cli.home / ".config" / "llm"
     config.mkdir(parents=True)
     (config / "config.toml").write_text(PRICE)
     with serving(*answers) as server:
         environ = {"OPENAI_BASE_URL": f"{server.url}/v1", "OPENAI_API_KEY": KEY, "LLM_MAX_RETRIES": "1"}
-        ran = newcomer.llm("chat", "-m", "openai/m", *words, typed="hi there\n", **environ)
-    return ran, list(Ledger(newcomer.home / ".local/state/llm/ledger.db").entries())
+        ran = cli.llm("chat", "-m", "openai/m", *words, typed="hi there\n", **environ)
+    return ran, list(Ledger(cli.home / ".local/state/llm/ledger.db").entries())
 
 
 @pytest.mark.parametrize(
@@ -44,16 +44,16 @@ def talk(newcomer: Newcomer, *answers: Answer, words: tuple[str, ...] = ()) -> t
     ids=("refused", "dropped", "dropped twice", "refused twice", "not allowed", "empty"),
 )
 def test_each_attempt_is_a_row_and_costs_something_if_the_server_may_have_worked(
-    newcomer: Newcomer, answers: tuple[Answer, ...], kinds: list[str], paid: list[bool]
+    cli: CliRunner, answers: tuple[Answer, ...], kinds: list[str], paid: list[bool]
 ) -> None:
-    _, rows = talk(newcomer, *answers)
+    _, rows = talk(cli, *answers)
     assert [row.kind for row in rows] == kinds
     assert [bool(row.cost) for row in rows] == paid
     assert all(row.estimated for row in rows if row.kind != "reply" and row.cost)
 
 
-def test_a_budget_pays_for_no_second_try_that_it_cannot(newcomer: Newcomer) -> None:
-    ran, rows = talk(newcomer, hang_up, REPLY, words=("-b", "0.00015"))
+def test_a_budget_pays_for_no_second_try_that_it_cannot(cli: CliRunner) -> None:
+    ran, rows = talk(cli, hang_up, REPLY, words=("-b", "0.00015"))
     assert ran.code == 5
     assert "too little left for another try" in ran.err
     assert [row.kind for row in rows] == ["retried", "failed"]

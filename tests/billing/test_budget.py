@@ -6,7 +6,7 @@ import pytest
 
 from llmrepl.billing.limits import Admission, Limit, admit
 from llmrepl.billing.pricing import Price, flat
-from llmrepl.errors import OVER_BUDGET, OverBudget
+from llmrepl.errors import OVER_BUDGET, BudgetError
 
 PRICE = Price(flat(2.0), flat(10.0))
 WINDOW = Price(flat(2.0), flat(10.0), context_window=8000)
@@ -60,9 +60,9 @@ def test_no_more_is_set_apart_than_the_reply_that_the_user_wants_can_cost() -> N
 def test_of_two_limits_the_one_with_less_left_counts_and_is_named() -> None:
     daily = Limit("daily", 3.0, "raise the day")
     assert admit([(session(1.0), 0.0), (daily, 2.99)], 1000, PRICE).max_tokens == 800
-    with pytest.raises(OverBudget) as raised:
+    with pytest.raises(BudgetError) as raised:
         admit([(session(1.0), 0.0), (daily, 3.5)], 1000, PRICE)
-    assert (raised.value.what, raised.value.next) == ("the daily budget of $3.0000 is spent", "raise the day")
+    assert (raised.value.message, raised.value.hint) == ("the daily budget of $3.0000 is spent", "raise the day")
     assert raised.value.code == OVER_BUDGET
 
 
@@ -77,9 +77,9 @@ def test_of_two_limits_the_one_with_less_left_counts_and_is_named() -> None:
     ],
 )
 def test_a_refusal_says_why(usd: float, spent: float, why: str) -> None:
-    with pytest.raises(OverBudget) as raised:
+    with pytest.raises(BudgetError) as raised:
         admit([(session(usd), spent)], 1000, PRICE)
-    assert why in raised.value.what and "increase 0.50" in raised.value.next
+    assert why in raised.value.message and "increase 0.50" in raised.value.hint
 
 
 def test_a_limit_that_only_warns_lets_everything_through_and_says_so() -> None:
@@ -92,7 +92,7 @@ def test_a_limit_that_only_warns_lets_everything_through_and_says_so() -> None:
 
 def test_with_an_unknown_price_a_spent_limit_still_refuses() -> None:
     assert "cannot hold it" in admit([(session(), 0.5)], 1000, None).note
-    with pytest.raises(OverBudget):
+    with pytest.raises(BudgetError):
         admit([(session(), 1.0)], 1000, None)
 
 
@@ -100,8 +100,12 @@ def test_each_share_is_told_once_and_the_highest_of_several() -> None:
     limit = session(2.0)
     told = [limit.alert(spent) for spent in (0.0, 1.0, 1.5, 1.9, 1.95, 5.0)]
     assert told == [
-        None, "50% of the session budget is spent: $1.0000 of $2.0000", None,
-        "90% of the session budget is spent: $1.9000 of $2.0000", None, None,
+        None,
+        "50% of the session budget is spent: $1.0000 of $2.0000",
+        None,
+        "90% of the session budget is spent: $1.9000 of $2.0000",
+        None,
+        None,
     ]
     own = Limit("session", 2.0, "", warn_at=(0.7,))
     assert [bool(own.alert(spent)) for spent in (1.3, 1.4, 1.9)] == [False, True, False]

@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 
 from llmrepl.billing.cost import cost_of
-from llmrepl.billing.ledger import Ledger, Unusable
+from llmrepl.billing.ledger import Ledger, LedgerError
 from llmrepl.billing.limits import Limit, admit
-from llmrepl.billing.price_catalog import Prices
-from llmrepl.billing.pricing import Entry, Price, flat
+from llmrepl.billing.price_catalog import PriceCatalog
+from llmrepl.billing.pricing import LedgerEntry, Price, flat
 from llmrepl.billing.usage_report import bar, total, totals
-from llmrepl.errors import OverBudget
-from llmrepl.providers.base import Usage
+from llmrepl.errors import BudgetError
+from llmrepl.types import Usage
 
 NOW = datetime(2026, 3, 4, 12)
 PLAIN = Price(flat(2.0), flat(10.0))
@@ -51,7 +51,7 @@ def test_a_cost_is_what_a_hand_computes(usage: Usage, price: Price | None, cost:
 
 
 def test_prices_are_the_users_own_before_those_of_the_data_set() -> None:
-    prices = Prices({"openai/gpt-4o-mini": {"input": 7.0, "output": 9.0}})
+    prices = PriceCatalog({"openai/gpt-4o-mini": {"input": 7.0, "output": 9.0}})
     own = prices.find("openai", "gpt-4o-mini", NOW)
     assert own is not None and (own.input, own.output, own.source) == (flat(7.0), flat(9.0), "config")
     routed = prices.find("openrouter", "openai/gpt-4o-mini", NOW)  # the user's name for it
@@ -66,9 +66,9 @@ def test_prices_are_the_users_own_before_those_of_the_data_set() -> None:
 def test_a_budget_refuses_caps_and_tells_once() -> None:
     limit = Limit("session", 1.0, "raise it")
     assert admit([(limit, 0.0)], 1000, PLAIN).max_tokens == 99_800
-    with pytest.raises(OverBudget, match="is spent"):
+    with pytest.raises(BudgetError, match="is spent"):
         admit([(limit, 1.0)], 1, PLAIN)
-    with pytest.raises(OverBudget, match="question alone"):
+    with pytest.raises(BudgetError, match="question alone"):
         admit([(limit, 0.999)], 1000, PLAIN)
     assert "unknown" in admit([(limit, 0.0)], 1, None).note
     assert admit([(limit, 5.0)], 1, PLAIN, stop=False).max_tokens is None
@@ -76,8 +76,8 @@ def test_a_budget_refuses_caps_and_tells_once() -> None:
     assert told == [False, True, False, True, False]
 
 
-def entry(cost: float | None, model: str = "m") -> Entry:
-    return Entry(NOW.timestamp(), "2026-03-04", "openai", model, "s", "reply", 10, 5, 0, 0, cost, False)
+def entry(cost: float | None, model: str = "m") -> LedgerEntry:
+    return LedgerEntry(NOW.timestamp(), "2026-03-04", "openai", model, "s", "reply", 10, 5, 0, 0, cost, False)
 
 
 def test_random_conversations_of_three_shells_never_pass_the_day_by_more_than_one_question(tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_random_conversations_of_three_shells_never_pass_the_day_by_more_than_on
         prompt = rng.randrange(1, 3000)
         try:
             admission = admit([(Limit("daily", limit, ""), ledger.spent_today(NOW))], prompt, PLAIN)
-        except OverBudget:
+        except BudgetError:
             continue
         most = PLAIN.of(prompt, 0, 0, admission.max_tokens or 0)
         number, _amount = ledger.reserve_within(NOW, most, limit)
@@ -122,14 +122,15 @@ def test_a_ledger_that_is_damaged_is_moved_aside_and_one_that_cannot_be_opened_i
     assert Ledger(path).spent_today(NOW) == 0
     assert (tmp_path / "ledger.db.corrupt").read_bytes().startswith(b"junk")
     (tmp_path / "directory.db").mkdir()
-    with pytest.raises(Unusable):
+    with pytest.raises(LedgerError):
         Ledger(tmp_path / "directory.db").spent_today(NOW)
 
 
 def test_usage_adds_up_and_says_what_is_unpriced() -> None:
     entries = [entry(0.5, "a"), entry(None, "a"), entry(0.25, "b")]
     assert [(name, used.requests, used.cost, used.unpriced) for name, used in totals(entries, "model").items()] == [
-        ("a", 2, 0.5, 1), ("b", 1, 0.25, 0),
+        ("a", 2, 0.5, 1),
+        ("b", 1, 0.25, 0),
     ]
     assert (total(entries).total_tokens, total(entries).cost) == (45, 0.75)
     assert (bar(1, 4), bar(0.5, 4), bar(0, 4), bar(0.5, 4, ascii_only=True)) == ("████", "██", "", "##")

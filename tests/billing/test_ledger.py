@@ -15,25 +15,28 @@ from pathlib import Path
 
 import pytest
 
-from llmrepl.billing.ledger import Ledger, Unusable
-from llmrepl.billing.pricing import Entry
+from llmrepl.billing.ledger import Ledger, LedgerError
+from llmrepl.billing.pricing import LedgerEntry
 from llmrepl.billing.usage_report import first_day
 
 NOW = datetime(2026, 3, 4, 12)
-START = "import sys; from datetime import datetime; from pathlib import Path\n" \
-        "from llmrepl.billing.ledger import Ledger\nfrom llmrepl.billing.pricing import Entry\n" \
-        "NOW = datetime(2026, 3, 4, 12); ledger = Ledger(Path(sys.argv[1]))\n"
+START = (
+    "import sys; from datetime import datetime; from pathlib import Path\n"
+    "from llmrepl.billing.ledger import Ledger\nfrom llmrepl.billing.pricing import Entry\n"
+    "NOW = datetime(2026, 3, 4, 12); ledger = Ledger(Path(sys.argv[1]))\n"
+)
 
 
-def entry(cost: float | None, session: str = "s", day: datetime = NOW) -> Entry:
-    return Entry(day.timestamp(), f"{day:%Y-%m-%d}", "openai", "m", session, "reply", 10, 5, 0, 0, cost, False)
+def entry(cost: float | None, session: str = "s", day: datetime = NOW) -> LedgerEntry:
+    return LedgerEntry(day.timestamp(), f"{day:%Y-%m-%d}", "openai", "m", session, "reply", 10, 5, 0, 0, cost, False)
 
 
 @contextmanager
 def shell(path: Path, program: str) -> Iterator[subprocess.Popen[str]]:
     """Another process at the same ledger; it ends with the block at the latest."""
-    started = subprocess.Popen([sys.executable, "-c", START + program, str(path)], stdin=subprocess.PIPE,
-                               stdout=subprocess.PIPE, text=True)
+    started = subprocess.Popen(
+        [sys.executable, "-c", START + program, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
     with started:
         try:
             yield started
@@ -165,7 +168,7 @@ def test_a_locked_ledger_is_waited_for_a_second_and_works_again_afterwards(tmp_p
         db.execute("BEGIN EXCLUSIVE")
         for one in (ledger, Ledger(path)):
             begun = time.monotonic()
-            with pytest.raises(Unusable, match="locked"):
+            with pytest.raises(LedgerError, match="locked"):
                 one.add(entry(0.1))
             assert 0.9 < time.monotonic() - begun < 4
         db.execute("ROLLBACK")
@@ -199,7 +202,7 @@ def test_where_nothing_can_be_written_it_is_said_in_words(tmp_path: Path) -> Non
     target.write_bytes(b"")
     (tmp_path / "link.db").symlink_to(target)
     for path in (tmp_path / "link.db", Path("/sys/ledger.db"), tmp_path / "elsewhere.db" / "ledger.db"):
-        with pytest.raises(Unusable) as raised:
+        with pytest.raises(LedgerError) as raised:
             Ledger(path).add(entry(0.1))
         assert str(raised.value) and "Errno" not in str(raised.value)
     assert target.read_bytes() == b"", "nothing is written through a link"

@@ -20,22 +20,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llmrepl.billing.cost_tracker import Ticket, Till
+from llmrepl.billing.cost_tracker import CostTracker, Reservation
 from llmrepl.billing.ledger import Ledger
 from llmrepl.billing.limits import Limit, admit
-from llmrepl.billing.pricing import Entry, Price, flat
+from llmrepl.billing.pricing import LedgerEntry, Price, flat
 from llmrepl.config.settings import Settings
-from llmrepl.errors import OverBudget
-from llmrepl.models.resolver import Chosen
-from llmrepl.providers.base import Options, Usage
+from llmrepl.errors import BudgetError
+from llmrepl.models.resolver import ResolvedModel
+from llmrepl.providers.base import Options
 from llmrepl.providers.vendors import compatible
-from llmrepl.system.environment import World
-from llmrepl.system.paths import Places
+from llmrepl.system.environment import Environment
+from llmrepl.system.paths import Paths
+from llmrepl.types import Usage
 
 CONVERSATIONS = int(os.environ.get("LLMREPL_CONVERSATIONS", "200"))
 INPUT, CACHED, WRITTEN, OUTPUT = Fraction(3), Fraction(3, 10), Fraction(15, 4), Fraction(15)
 """The server's prices, USD per million tokens."""
-MODEL = Chosen("sim/m", "m", compatible("sim", "https://sim.test/v1"))
+MODEL = ResolvedModel("sim/m", "m", compatible("sim", "https://sim.test/v1"))
 
 
 class Server:
@@ -45,17 +46,17 @@ class Server:
         self.rng = rng
         self.owed = Fraction(0)
 
-    def answer(self, ticket: Ticket, most_prompt: int) -> Usage:
+    def answer(self, reservation: Reservation, most_prompt: int) -> Usage:
         """Read a prompt of at most so many tokens, reply until done, capped, or hung up on."""
         prompt = self.rng.randrange(most_prompt // 3, most_prompt + 1)
         cached = self.rng.choice((0, self.rng.randrange(prompt + 1)))
         written = self.rng.choice((0, self.rng.randrange(prompt - cached + 1)))
-        cap = ticket.capped(Options()).max_tokens
+        cap = reservation.capped(Options()).max_tokens
         wanted = self.rng.choice((5, 200, 4000, 60_000))
         replied = 0
         while replied < (wanted if cap is None else min(wanted, cap)):
             replied = min(replied + 50, wanted, cap or wanted)
-            if ticket.overrun(replied * self.rng.randrange(100, 130) // 100):  # the guess is never too low
+            if reservation.overrun(replied * self.rng.randrange(100, 130) // 100):  # the guess is never too low
                 break
         cost = (INPUT * (prompt - cached - written) + CACHED * cached + WRITTEN * written + OUTPUT * replied) / 10**6
         self.owed += cost
@@ -67,8 +68,8 @@ class Server:
 class Shell:
     """A shell with its own connection to the ledger that all share; `asked` while a request is under way."""
 
-    till: Till
-    asked: tuple[Ticket, int] | None = None
+    cost_tracker: CostTracker
+    asked: tuple[Reservation, int] | None = None
 
 
 @pytest.fixture
@@ -79,14 +80,14 @@ def state() -> Iterator[Path]:
         yield Path(stack.enter_context(tempfile.TemporaryDirectory(dir=memory)))
 
 
-def till(state: Path, now: list[datetime], **environ: str) -> Till:
+def cost_tracker(state: Path, now: list[datetime], **environ: str) -> CostTracker:
     nothing = io.StringIO()
-    world = World({"HOME": str(state), **environ}, state, nothing, nothing, nothing, now=lambda: now[0])
-    places = Places.find(world.environ)
-    found = Settings.load(world.environ, state, places)
+    environment = Environment({"HOME": str(state), **environ}, state, nothing, nothing, nothing, now=lambda: now[0])
+    paths = Paths.find(environment.environ)
+    found = Settings.load(environment.environ, state, paths)
     rates = {"input": INPUT, "output": OUTPUT, "cache_read": CACHED, "cache_write": WRITTEN}
     found.prices["sim/m"] = {key: float(usd) for key, usd in rates.items()}
-    return Till(world, found, places, lambda text: None)
+    return CostTracker(environment, found, paths, lambda text: None)
 
 
 def worst_question(tokens: int) -> Fraction:
@@ -97,7 +98,7 @@ def worst_question(tokens: int) -> Fraction:
 def test_one_shell_never_passes_its_sessions_limit(state: Path) -> None:
     rng, now = random.Random(4), [datetime(2026, 3, 4, 12)]
     server = Server(rng)
-    one = till(state, now)
+    one = cost_tracker(state, now)
     for _ in range(CONVERSATIONS):
         limit, before, largest = rng.choice((0.001, 0.02, 0.3, 1.5)), server.owed, Fraction(0)
         one.set_session(limit)
@@ -105,10 +106,10 @@ def test_one_shell_never_passes_its_sessions_limit(state: Path) -> None:
         for _ in range(8):
             tokens = rng.choice((20, 900, 30_000))
             try:
-                ticket = one.open(MODEL, lambda tokens=tokens: tokens)  # type: ignore[misc]
-            except OverBudget:
+                reservation = one.reserve(MODEL, lambda tokens=tokens: tokens)  # type: ignore[misc]
+            except BudgetError:
                 break
-            one.settle(ticket, MODEL, server.answer(ticket, tokens), kind="reply", session="s")
+            one.record(reservation, MODEL, server.answer(reservation, tokens), kind="reply", session="s")
             largest = max(largest, worst_question(tokens))
         assert server.owed - before <= Fraction(limit) + largest
     assert sum(entry.cost or 0.0 for entry in one.entries(None)) == pytest.approx(float(server.owed), abs=1e-9)
@@ -118,7 +119,7 @@ def test_one_shell_never_passes_its_sessions_limit(state: Path) -> None:
 def test_three_shells_at_once_never_pass_the_days_limit(state: Path) -> None:
     rng, now, limit = random.Random(8), [datetime(2026, 3, 1, 12)], 0.05
     server = Server(rng)
-    shells = [Shell(till(state, now, LLM_DAILY_BUDGET=str(limit))) for _ in range(3)]
+    shells = [Shell(cost_tracker(state, now, LLM_DAILY_BUDGET=str(limit))) for _ in range(3)]
     refused = 0
     for day in range(CONVERSATIONS // 10):
         now[0] = datetime(2026, 3, 1, 12) + timedelta(days=day)
@@ -126,25 +127,29 @@ def test_three_shells_at_once_never_pass_the_days_limit(state: Path) -> None:
         for _ in range(30):
             shell = rng.choice(shells)
             if shell.asked:
-                ticket, tokens = shell.asked
-                shell.till.settle(ticket, MODEL, server.answer(ticket, tokens), kind="reply", session="s")
+                reservation, tokens = shell.asked
+                shell.cost_tracker.record(
+                    reservation, MODEL, server.answer(reservation, tokens), kind="reply", session="s"
+                )
                 shell.asked = None
                 continue
             tokens = rng.choice((20, 300, 2000))
             try:
-                shell.asked = shell.till.open(MODEL, lambda tokens=tokens: tokens), tokens  # type: ignore[misc]
-            except OverBudget:
+                shell.asked = shell.cost_tracker.reserve(MODEL, lambda tokens=tokens: tokens), tokens  # type: ignore[misc]
+            except BudgetError:
                 refused += 1
             else:
                 largest = max(largest, worst_question(tokens))
         for shell in shells:
             if shell.asked:
-                ticket, tokens = shell.asked
-                shell.till.settle(ticket, MODEL, server.answer(ticket, tokens), kind="reply", session="s")
+                reservation, tokens = shell.asked
+                shell.cost_tracker.record(
+                    reservation, MODEL, server.answer(reservation, tokens), kind="reply", session="s"
+                )
                 shell.asked = None
         assert server.owed - before <= Fraction(limit) + largest
-        assert shells[0].till.spent_today() == pytest.approx(float(server.owed - before), abs=1e-9)
-    recorded = sum(entry.cost or 0.0 for entry in shells[1].till.entries(None))
+        assert shells[0].cost_tracker.spent_today() == pytest.approx(float(server.owed - before), abs=1e-9)
+    recorded = sum(entry.cost or 0.0 for entry in shells[1].cost_tracker.entries(None))
     assert recorded == pytest.approx(float(server.owed), abs=1e-9)
     assert refused > 0, "no conversation reached the limit"
 
@@ -177,7 +182,7 @@ def test_three_ledgers_hold_the_day_however_their_requests_overlap(state: Path) 
                 limits = [(Limit("daily", limit, "raise"), ledgers[0].spent_today(now))]
                 try:
                     admission = admit(limits, tokens, price)
-                except OverBudget:
+                except BudgetError:
                     continue
                 largest = max(largest, worst_question(tokens))
                 ledger = ledgers[len(open_requests)]
@@ -206,19 +211,29 @@ def test_three_ledgers_hold_the_day_however_their_requests_overlap(state: Path) 
     assert most_at_once == 3
 
 
-def entry(now: datetime, cost: float) -> Entry:
-    return Entry(now.timestamp(), f"{now:%Y-%m-%d}", "sim", "sim/m", "s", "reply", 1, 1, 0, 0, cost, False)
+def entry(now: datetime, cost: float) -> LedgerEntry:
+    return LedgerEntry(now.timestamp(), f"{now:%Y-%m-%d}", "sim", "sim/m", "s", "reply", 1, 1, 0, 0, cost, False)
 
 
 @settings(derandomize=True, max_examples=200, deadline=None)
 @given(
-    usd=st.floats(1e-6, 10), spent=st.floats(0, 10), daily=st.floats(1e-6, 10), today=st.floats(0, 10),
-    prompt=st.integers(0, 300_000), wanted=st.none() | st.integers(1, 100_000),
+    usd=st.floats(1e-6, 10),
+    spent=st.floats(0, 10),
+    daily=st.floats(1e-6, 10),
+    today=st.floats(0, 10),
+    prompt=st.integers(0, 300_000),
+    wanted=st.none() | st.integers(1, 100_000),
     window=st.sampled_from([None, 8192, 200_000]),
     rates=st.tuples(*[st.floats(0.01, 100)] * 4),
 )
 def test_what_is_admitted_fits_into_the_smaller_limit(
-    usd: float, spent: float, daily: float, today: float, prompt: int, wanted: int | None, window: int | None,
+    usd: float,
+    spent: float,
+    daily: float,
+    today: float,
+    prompt: int,
+    wanted: int | None,
+    window: int | None,
     rates: tuple[float, float, float, float],
 ) -> None:
     read, write, hit, kept = rates
@@ -228,7 +243,7 @@ def test_what_is_admitted_fits_into_the_smaller_limit(
     left = min(usd - spent, daily - today)
     try:
         admission = admit(limits, prompt, price, longest=wanted)
-    except OverBudget:
+    except BudgetError:
         one_more = price.worst_input(prompt) + price.of(prompt, 0, 0, 1) - price.of(prompt, 0, 0, 0)
         assert one_more > left * (1 - 1e-9) - 1e-15
         return

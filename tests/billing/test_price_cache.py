@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from llmrepl.billing.price_catalog import Prices
+from llmrepl.billing.price_catalog import PriceCatalog
 
 NOW = datetime(2026, 3, 4, 12)
 LOOK = """
@@ -41,22 +41,26 @@ def test_the_second_look_loads_nothing_and_finds_the_same(tmp_path: Path) -> Non
 
 def test_what_was_kept_is_not_believed_on_another_day_or_of_another_data_set(tmp_path: Path) -> None:
     cache = tmp_path / "prices.json"
-    right = Prices({}, cache).find("openai", "gpt-4o-mini", NOW)
+    right = PriceCatalog({}, cache).find("openai", "gpt-4o-mini", NOW)
     kept = json.loads(cache.read_text())
     kept["prices"]["openai/gpt-4o-mini"]["input"] = [[0, 99.0]]
     cache.write_text(json.dumps(kept))
-    wrong = Prices({}, cache).find("openai", "gpt-4o-mini", NOW)
+    wrong = PriceCatalog({}, cache).find("openai", "gpt-4o-mini", NOW)
     assert right and wrong and wrong.input == ((0, 99.0),)
-    assert Prices({}, cache).find("openai", "gpt-4o-mini", NOW + timedelta(days=1)) == right
+    assert PriceCatalog({}, cache).find("openai", "gpt-4o-mini", NOW + timedelta(days=1)) == right
     cache.write_text(json.dumps(kept | {"of": [kept["of"][0], kept["of"][1], 1]}))
-    assert Prices({}, cache).find("openai", "gpt-4o-mini", NOW) == right
+    assert PriceCatalog({}, cache).find("openai", "gpt-4o-mini", NOW) == right
 
 
 RATES = {"input": [[0, 1.0]], "output": [[0, 1.0]], "cache_read": [], "cache_write": [], "context_window": None}
 
 
 WRONG: tuple[dict[str, object], ...] = (
-    {"input": []}, {"input": [[0, -1.0]]}, {"input": [[0, float("nan")]]}, {"input": [[5, 1.0]]}, {"input": 7},
+    {"input": []},
+    {"input": [[0, -1.0]]},
+    {"input": [[0, float("nan")]]},
+    {"input": [[5, 1.0]]},
+    {"input": 7},
     {"context_window": []},
 )
 
@@ -66,19 +70,19 @@ WRONG: tuple[dict[str, object], ...] = (
 )
 def test_a_damaged_file_is_as_good_as_none(tmp_path: Path, prices: object) -> None:
     cache = tmp_path / "prices.json"
-    right = Prices({}, cache).find("openai", "gpt-4o-mini", NOW)
+    right = PriceCatalog({}, cache).find("openai", "gpt-4o-mini", NOW)
     of = json.loads(cache.read_text())["of"]
     cache.write_text(prices if isinstance(prices, str) else json.dumps({"of": of, "prices": prices}))
-    assert Prices({}, cache).find("openai", "gpt-4o-mini", NOW) == right
+    assert PriceCatalog({}, cache).find("openai", "gpt-4o-mini", NOW) == right
 
 
 def test_what_changes_with_the_hour_is_looked_up_each_time(tmp_path: Path) -> None:
     cache = tmp_path / "prices.json"
-    Prices({}, cache).find("deepseek", "deepseek-chat", NOW)
+    PriceCatalog({}, cache).find("deepseek", "deepseek-chat", NOW)
     assert not cache.exists() or "deepseek/deepseek-chat" not in json.loads(cache.read_text())["prices"]
 
 
 def test_incognito_leaves_no_name_of_a_model(tmp_path: Path) -> None:
     cache = tmp_path / "prices.json"
-    assert Prices({}, cache).find("openai", "gpt-4o-mini", NOW, keep=False)
+    assert PriceCatalog({}, cache).find("openai", "gpt-4o-mini", NOW, keep=False)
     assert not cache.exists()

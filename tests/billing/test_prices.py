@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 import pytest
 
 from llmrepl.billing.cost import cost_of
-from llmrepl.billing.price_catalog import Prices
+from llmrepl.billing.price_catalog import PriceCatalog
 from llmrepl.billing.pricing import Price, flat
-from llmrepl.providers.base import Usage
+from llmrepl.types import Usage
 
 NOW = datetime(2026, 11, 23, 12)
 OWN = {"input": 7.0, "output": 9.0}
@@ -29,7 +29,7 @@ OWN = {"input": 7.0, "output": 9.0}
     ],
 )
 def test_the_vendors_models_have_prices(provider: str, model: str) -> None:
-    price = Prices({}).find(provider, model, NOW)
+    price = PriceCatalog({}).find(provider, model, NOW)
     assert price and price.source == "dataset" and not price.free and price.output[0][1] >= price.input[0][1] > 0
 
 
@@ -46,35 +46,38 @@ def test_the_vendors_models_have_prices(provider: str, model: str) -> None:
     ],
 )
 def test_what_is_not_known_exactly_is_unknown(provider: str, model: str) -> None:
-    assert Prices({}).find(provider, model, NOW) is None
+    assert PriceCatalog({}).find(provider, model, NOW) is None
 
 
 @pytest.mark.parametrize("provider", ["offline", "ollama", "lmstudio", "llamacpp", "vllm"])
 def test_your_own_machine_sends_no_bill_unless_you_say_so(provider: str) -> None:
-    free = Prices({"m": OWN}).find(provider, "m", NOW)
+    free = PriceCatalog({"m": OWN}).find(provider, "m", NOW)
     assert free and free.free and cost_of(Usage(10**6, 10**6), free) == 0.0
-    said = Prices({f"{provider}/m": OWN}).find(provider, "m", NOW)
+    said = PriceCatalog({f"{provider}/m": OWN}).find(provider, "m", NOW)
     assert said and (said.input, said.source) == (flat(7.0), "config")
 
 
 def test_free_models_of_openrouter_are_free() -> None:
-    price = Prices({}).find("openrouter", "google/gemma-3-27b-it:free", NOW)
+    price = PriceCatalog({}).find("openrouter", "google/gemma-3-27b-it:free", NOW)
     assert price and price.free
 
 
 def test_a_price_of_which_you_say_a_part_keeps_the_rest() -> None:
-    listed = Prices({}).find("openai", "gpt-4o-mini", NOW)
-    mixed = Prices({"openai/gpt-4o-mini": {"input": 7.0}}).find("openai", "gpt-4o-mini", NOW)
+    listed = PriceCatalog({}).find("openai", "gpt-4o-mini", NOW)
+    mixed = PriceCatalog({"openai/gpt-4o-mini": {"input": 7.0}}).find("openai", "gpt-4o-mini", NOW)
     assert listed and mixed
     assert (mixed.input, mixed.output, mixed.cache_read, mixed.source) == (
-        flat(7.0), listed.output, listed.cache_read, "config",
+        flat(7.0),
+        listed.output,
+        listed.cache_read,
+        "config",
     )
-    assert Prices({"mine/m": {"input": 7.0}}).find("mine", "m", NOW) is None, "half a price is no price"
-    assert Prices({"mine/m": OWN}).find("mine", "m", NOW) == Price(flat(7.0), flat(9.0), source="config")
+    assert PriceCatalog({"mine/m": {"input": 7.0}}).find("mine", "m", NOW) is None, "half a price is no price"
+    assert PriceCatalog({"mine/m": OWN}).find("mine", "m", NOW) == Price(flat(7.0), flat(9.0), source="config")
 
 
 def test_long_contexts_have_their_tier() -> None:
-    price = Prices({}).find("anthropic", "claude-sonnet-4-5", NOW)
+    price = PriceCatalog({}).find("anthropic", "claude-sonnet-4-5", NOW)
     assert price and len(price.input) == 2
     start, dearer = price.input[1]
     below, above = cost_of(Usage(start, 0), price), cost_of(Usage(start + 1, 0), price)
@@ -91,7 +94,7 @@ def test_long_contexts_have_their_tier() -> None:
 def test_a_price_that_changes_while_the_shell_runs_changes_in_it(
     provider: str, model: str, before: datetime, after: datetime
 ) -> None:
-    prices = Prices({})
+    prices = PriceCatalog({})
     dear, cheap = (prices.find(provider, model, at.astimezone().replace(tzinfo=None)) for at in (before, after))
     assert dear and cheap and dear.input > cheap.input
 

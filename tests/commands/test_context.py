@@ -7,51 +7,51 @@ import json
 import pytest
 
 from llmrepl.commands.context import code_blocks
-from tests.cli_runner import CHAT, Newcomer
+from tests.cli_runner import CHAT, CliRunner
 
 
-def test_a_file_and_a_commands_output_go_with_the_next_prompt_only(newcomer: Newcomer) -> None:
-    (newcomer.cwd / "notes.txt").write_text("a ``` b\n")
-    ran = newcomer.script(":attach notes.txt", ":attach !echo from the shell", "look", "next", ":save talk")
+def test_a_file_and_a_commands_output_go_with_the_next_prompt_only(cli: CliRunner) -> None:
+    (cli.cwd / "notes.txt").write_text("a ``` b\n")
+    ran = cli.script(":attach notes.txt", ":attach !echo from the shell", "look", "next", ":save talk")
     assert ran.code == 0
-    first, second = (turn[0] for turn in newcomer.said("talk"))
+    first, second = (turn[0] for turn in cli.said("talk"))
     assert first == "look\n\nnotes.txt:\n````\na ``` b\n````\n\n$ echo from the shell:\n```\nfrom the shell\n```"
     assert second == "next"
 
 
-def test_an_image_is_kept_beside_the_text_and_still_there_after_a_load(newcomer: Newcomer) -> None:
-    (newcomer.cwd / "dot.png").write_bytes(b"\x89PNG\r\n\x1a\n")
-    newcomer.script(":attach dot.png", "look", ":save talk")
-    newcomer.script("again", words=("chat", "-r", "talk"))
-    message = json.loads((newcomer.cwd / "runs" / "talk.json").read_text())["turns"][0]["messages"][0]
+def test_an_image_is_kept_beside_the_text_and_still_there_after_a_load(cli: CliRunner) -> None:
+    (cli.cwd / "dot.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    cli.script(":attach dot.png", "look", ":save talk")
+    cli.script("again", words=("chat", "-r", "talk"))
+    message = json.loads((cli.cwd / "runs" / "talk.json").read_text())["turns"][0]["messages"][0]
     assert message["content"] == "look"
     assert message["attachments"] == [{"name": "dot.png", "media_type": "image/png", "data": "iVBORw0KGgo="}]
 
 
 @pytest.mark.parametrize("what", ["nowhere.txt", ".", "raw.bin", "!exit 3"])
-def test_what_cannot_be_attached_is_said(newcomer: Newcomer, what: str) -> None:
-    (newcomer.cwd / "raw.bin").write_bytes(b"\xff\xfe\x00")
-    ran = newcomer.script(f":attach {what}")
+def test_what_cannot_be_attached_is_said(cli: CliRunner, what: str) -> None:
+    (cli.cwd / "raw.bin").write_bytes(b"\xff\xfe\x00")
+    ran = cli.script(f":attach {what}")
     assert ran.code == 2 and ran.err.startswith("error: ")
 
 
-def test_incognito_leaves_no_trace_but_amounts(newcomer: Newcomer) -> None:
-    newcomer.script("open", ":incognito on", "hidden words", ":incognito off", "open again")
-    texts = [p.read_bytes() for p in newcomer.cwd.parent.rglob("*") if p.is_file()]
+def test_incognito_leaves_no_trace_but_amounts(cli: CliRunner) -> None:
+    cli.script("open", ":incognito on", "hidden words", ":incognito off", "open again")
+    texts = [p.read_bytes() for p in cli.cwd.parent.rglob("*") if p.is_file()]
     assert texts and not any(b"hidden words" in text for text in texts)
-    rows = json.loads(newcomer.llm("usage", "--breakdown-by", "session", "--json").out)
+    rows = json.loads(cli.llm("usage", "--breakdown-by", "session", "--json").out)
     assert sum(row["requests"] for row in rows) == 3
     assert next(row for row in rows if not row["session"])["requests"] == 1
 
 
-def test_save_leaves_incognito_on_purpose(newcomer: Newcomer) -> None:
-    newcomer.script(":incognito on", "said", ":save kept", "more")
-    assert [turn[0] for turn in newcomer.said("kept")] == ["said", "more"]
+def test_save_leaves_incognito_on_purpose(cli: CliRunner) -> None:
+    cli.script(":incognito on", "said", ":save kept", "more")
+    assert [turn[0] for turn in cli.said("kept")] == ["said", "more"]
 
 
-def test_a_summary_takes_the_place_of_what_it_sums_up_and_the_turns_stay(newcomer: Newcomer) -> None:
-    newcomer.script("one", "two", ":compact", ":save talk", "three", words=CHAT)
-    session = json.loads((newcomer.cwd / "runs" / "talk.json").read_text())
+def test_a_summary_takes_the_place_of_what_it_sums_up_and_the_turns_stay(cli: CliRunner) -> None:
+    cli.script("one", "two", ":compact", ":save talk", "three", words=CHAT)
+    session = json.loads((cli.cwd / "runs" / "talk.json").read_text())
     assert [turn["messages"][0]["content"] for turn in session["turns"]] == ["one", "two", "three"]
     assert session["meta"]["context_start"] == 2 and session["meta"]["summary"].startswith("Summarize")
 

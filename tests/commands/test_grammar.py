@@ -15,8 +15,8 @@ from llmrepl.commands.registry import BOTH, PROMPT, TERMINAL, Command
 from llmrepl.commands.table import GROUPS, all_commands
 from llmrepl.commands.value_sources import SOURCES
 from llmrepl.completion.generated_files import generated
-from llmrepl.errors import WrongUse
-from tests.cli_runner import CHAT, Newcomer
+from llmrepl.errors import UsageError
+from tests.cli_runner import CHAT, CliRunner
 
 TABLE = all_commands()
 NAMES = [command.name for command in TABLE.commands]
@@ -66,29 +66,29 @@ def rows(*where: str) -> list[Command]:
 
 
 @pytest.fixture
-def sessions(newcomer: Newcomer) -> Newcomer:
+def sessions(cli: CliRunner) -> CliRunner:
     """Somebody with two sessions and a damaged one."""
-    newcomer.script("hello", "and\u00a0again", words=(*CHAT, "--name", "first"))
-    newcomer.script("one", words=(*CHAT, "--name", "second one"))
-    (newcomer.runs / "bad.json").write_text('{"model": ')
-    return newcomer
+    cli.script("hello", "and\u00a0again", words=(*CHAT, "--name", "first"))
+    cli.script("one", words=(*CHAT, "--name", "second one"))
+    (cli.runs / "bad.json").write_text('{"model": ')
+    return cli
 
 
-def moved(newcomer: Newcomer, place: Path) -> Newcomer:
+def moved(cli: CliRunner, place: Path) -> CliRunner:
     """The same person with the same files at `place`."""
-    shutil.copytree(newcomer.cwd.parent, place, copy_function=shutil.copy2)
-    copy = Newcomer(place / "home", place / "work", newcomer.environ | {"HOME": str(place / "home")})
+    shutil.copytree(cli.cwd.parent, place, copy_function=shutil.copy2)
+    copy = CliRunner(place / "home", place / "work", cli.environ | {"HOME": str(place / "home")})
     return copy
 
 
-def plain(text: str, newcomer: Newcomer) -> str:
+def plain(text: str, cli: CliRunner) -> str:
     """Output without what differs from run to run."""
-    return TIMES.sub("TIME", text.replace(str(newcomer.cwd.parent), "PLACE"))
+    return TIMES.sub("TIME", text.replace(str(cli.cwd.parent), "PLACE"))
 
 
 @pytest.mark.parametrize("name", [command.name for command in rows(BOTH)])
 def test_the_same_words_do_the_same_at_the_prompt_and_in_a_terminal(
-    sessions: Newcomer, tmp_path_factory: pytest.TempPathFactory, name: str
+    sessions: CliRunner, tmp_path_factory: pytest.TempPathFactory, name: str
 ) -> None:
     assert name in CALLS, f"give '{name}' arguments to try"
     for number, arguments in enumerate(CALLS[name]):
@@ -140,7 +140,7 @@ def test_a_command_that_works_in_one_place_says_where(name: str) -> None:
         if command.where in (BOTH, face):
             assert "Example: " in _help(command, face)
         else:
-            with pytest.raises(WrongUse, match=rf"does not work here; use '(llm |:){name}'"):
+            with pytest.raises(UsageError, match=rf"does not work here; use '(llm |:){name}'"):
                 TABLE.parse(command.words, face)
 
 
@@ -166,12 +166,12 @@ def test_a_name_means_one_command() -> None:
         (":system :help", ":help"),
     ],
 )
-def test_a_last_argument_that_is_text_takes_the_line_as_it_stands(newcomer: Newcomer, line: str, text: str) -> None:
-    ran = newcomer.script(line, ":system")
+def test_a_last_argument_that_is_text_takes_the_line_as_it_stands(cli: CliRunner, line: str, text: str) -> None:
+    ran = cli.script(line, ":system")
     assert (ran.code, ran.out) == (0, f"{text}\n")
 
 
-def test_names_with_blanks_are_quoted_as_in_a_shell(sessions: Newcomer) -> None:
+def test_names_with_blanks_are_quoted_as_in_a_shell(sessions: CliRunner) -> None:
     for line in (":show 'second one'", ':show "second one"', r":show second\ one", ":show second"):
         ran = sessions.script(line)
         assert ran.out.startswith("Session: second one.json\n"), ran.err
@@ -185,11 +185,11 @@ def test_what_is_made_from_the_table_is_current(name: str) -> None:
     assert (ROOT / name).read_text("utf-8") == generated()[name], "run: python -m llmrepl.completion"
 
 
-def test_two_dashes_are_no_name(sessions: Newcomer) -> None:
-    with pytest.raises(WrongUse, match="new cannot be '--'"):
+def test_two_dashes_are_no_name(sessions: CliRunner) -> None:
+    with pytest.raises(UsageError, match="new cannot be '--'"):
         all_commands().parse(["sessions", "rename", "--", "a", "--"], TERMINAL)
 
 
-def test_two_dashes_may_be_what_an_option_looks_for(sessions: Newcomer) -> None:
+def test_two_dashes_may_be_what_an_option_looks_for(sessions: CliRunner) -> None:
     assert all_commands().parse(["sessions", "list", "--contains=--"], TERMINAL).values["contains"] == "--"
     assert sessions.llm("sessions", "list", "--contains=--").code == 0

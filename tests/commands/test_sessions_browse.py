@@ -21,9 +21,9 @@ from llmrepl.commands.table import all_commands
 from llmrepl.prompt.completer import RegistryCompleter
 from llmrepl.sessions.index.name_index import MOST, Names
 from llmrepl.sessions.names import without_ending
-from llmrepl.system.environment import World
+from llmrepl.system.environment import Environment
 from llmrepl.system.signals import Signals
-from tests.cli_runner import LLM, Newcomer
+from tests.cli_runner import LLM, CliRunner
 
 
 def said(question: str, answer: str, cost: float | None = None) -> dict[str, Any]:
@@ -36,21 +36,35 @@ def keep(directory: Path, name: str, day: int, model: str, *turns: dict[str, Any
     """A session file."""
     directory.mkdir(exist_ok=True)
     path = directory / f"{name}.json"
-    data = {"model": model, "system": "You help", "created_at": f"2024-01-{day:02}T10:00:00.000001",
-            "turns": list(turns), "usage_totals": {"total_tokens": 100 * len(turns)}, "meta": meta}
+    data = {
+        "model": model,
+        "system": "You help",
+        "created_at": f"2024-01-{day:02}T10:00:00.000001",
+        "turns": list(turns),
+        "usage_totals": {"total_tokens": 100 * len(turns)},
+        "meta": meta,
+    }
     path.write_text(json.dumps(data))
     return path
 
 
 @pytest.fixture
-def reader(newcomer: Newcomer) -> Newcomer:
+def reader(cli: CliRunner) -> CliRunner:
     """Somebody with three sessions and a damaged one."""
-    keep(newcomer.runs, "loops", 1, "openai/gpt-4o", said("for loops?", "A loop repeats", 0.01),
-         said("and while?", "Until it is false", 0.02), title="Loops", tags=["python"])
-    keep(newcomer.runs, "rust", 2, "openai/gpt-4o", said("what is a borrow?", "No for loop here", 0.5), tags=["Rust"])
-    keep(newcomer.runs, "free", 3, "ollama/llama3", said("hello\tthere", "hi"))
-    (newcomer.runs / "bad.json").write_text("{")
-    return newcomer
+    keep(
+        cli.runs,
+        "loops",
+        1,
+        "openai/gpt-4o",
+        said("for loops?", "A loop repeats", 0.01),
+        said("and while?", "Until it is false", 0.02),
+        title="Loops",
+        tags=["python"],
+    )
+    keep(cli.runs, "rust", 2, "openai/gpt-4o", said("what is a borrow?", "No for loop here", 0.5), tags=["Rust"])
+    keep(cli.runs, "free", 3, "ollama/llama3", said("hello\tthere", "hi"))
+    (cli.runs / "bad.json").write_text("{")
+    return cli
 
 
 def column(out: str, number: int = 0) -> list[str]:
@@ -73,14 +87,14 @@ def column(out: str, number: int = 0) -> list[str]:
         ("--min-turns 2 --system-contains HELP", "loops"),
     ],
 )
-def test_a_list_is_narrowed_and_ordered(reader: Newcomer, options: str, names: str) -> None:
+def test_a_list_is_narrowed_and_ordered(reader: CliRunner, options: str, names: str) -> None:
     for _ in range(2):
         ran = reader.llm("sessions", "list", *options.split())
         assert (column(ran.out), ran.code) == ([f"{name}.json" for name in names.split()], 0)
         assert "1 file cannot be read and is left out: bad.json" in ran.err
 
 
-def test_every_format_says_the_same(reader: Newcomer) -> None:
+def test_every_format_says_the_same(reader: CliRunner) -> None:
     as_json = json.loads(reader.llm("sessions", "list", "--format", "json").out)
     as_csv = list(csv.DictReader(reader.llm("sessions", "list", "--format", "csv").out.splitlines()))
     as_list = reader.llm("sessions", "list", "--format", "list").out.splitlines()
@@ -96,13 +110,13 @@ def test_every_format_says_the_same(reader: Newcomer) -> None:
     ]
 
 
-def test_the_list_shows_what_the_open_session_says_now(reader: Newcomer) -> None:
+def test_the_list_shows_what_the_open_session_says_now(reader: CliRunner) -> None:
     out = reader.script("one", ":sessions list --format json --limit 1", "two", ":search two").out
     assert '"turns": 1' in out
     assert [line.split()[1:3] for line in out.splitlines() if ".json 2 " in line] == [["2", "user"], ["2", "assistant"]]
 
 
-def test_a_hit_is_its_session_turn_and_text(reader: Newcomer) -> None:
+def test_a_hit_is_its_session_turn_and_text(reader: CliRunner) -> None:
     ran = reader.llm("sessions", "search", "LOOP")
     assert [line.split(maxsplit=3) for line in ran.out.splitlines()] == [
         ["rust.json", "1", "assistant", "No for loop here"],
@@ -117,7 +131,7 @@ def test_a_hit_is_its_session_turn_and_text(reader: Newcomer) -> None:
 
 
 @pytest.mark.parametrize("text", ['"', "*", "NEAR(", "-x", "a AND", "'", "%", "_", "\\", "^", "(", "{text}:", "…"])
-def test_any_text_can_be_searched_for(reader: Newcomer, text: str) -> None:
+def test_any_text_can_be_searched_for(reader: CliRunner, text: str) -> None:
     for wanted in (text, f"no {text} where"):
         ran = reader.llm("search", "--", wanted)
         assert (ran.code, ran.out) == (0, "")
@@ -127,12 +141,12 @@ def test_any_text_can_be_searched_for(reader: Newcomer, text: str) -> None:
 
 
 @pytest.mark.parametrize("words", ["", " ", "--limit -1 x", "--limit x"])
-def test_a_search_that_cannot_be_is_refused(reader: Newcomer, words: str) -> None:
+def test_a_search_that_cannot_be_is_refused(reader: CliRunner, words: str) -> None:
     ran = reader.llm("search", *words.split())
     assert (ran.code, ran.out) == (2, "") and "went wrong" not in ran.err
 
 
-def test_stats_are_the_guides_analysis(reader: Newcomer) -> None:
+def test_stats_are_the_guides_analysis(reader: CliRunner) -> None:
     ran = reader.llm("sessions", "stats")
     assert [line.split() for line in ran.out.splitlines()] == [
         ["openai/gpt-4o", "2", "300", "0.53", "3", "150"],
@@ -141,31 +155,37 @@ def test_stats_are_the_guides_analysis(reader: Newcomer) -> None:
     for line in ("📊 Session Analysis Summary", "Total Cost: $0.5300 + 1 turn unpriced", "Total Tokens: 400"):
         assert line in ran.err
     facts = json.loads(reader.llm("sessions", "stats", "--json").out)
-    assert facts[0] == {"model": "openai/gpt-4o", "sessions": 2, "tokens": 300, "cost": 0.53, "turns": 3,
-                        "tokens_per_session": 150}
+    assert facts[0] == {
+        "model": "openai/gpt-4o",
+        "sessions": 2,
+        "tokens": 300,
+        "cost": 0.53,
+        "turns": 3,
+        "tokens_per_session": 150,
+    }
     assert column(reader.llm("sessions", "stats", "--tag", "python").out, 1) == ["1"]
     assert json.loads(reader.llm("sessions", "stats", "--json", "--model", "none").out) == []
     assert "no sessions found in ./runs" in reader.llm("sessions", "stats", "--model", "none").err
 
 
-def test_every_directory_ever_used_is_remembered(newcomer: Newcomer) -> None:
+def test_every_directory_ever_used_is_remembered(cli: CliRunner) -> None:
     for place in ("one", "two", "one"):
         words = ("chat", "-m", "offline/echo", "--save-dir", place, "--name", f"in_{place}")
-        newcomer.llm(*words, typed=f"the word is {place}\n")
-    newcomer.llm("sessions", "list", "--dir", "three")
-    memory = newcomer.home / ".local/state/llm/directories"
-    assert memory.read_text().split() == [str(newcomer.cwd / place) for place in ("one", "two")]
+        cli.llm(*words, typed=f"the word is {place}\n")
+    cli.llm("sessions", "list", "--dir", "three")
+    memory = cli.home / ".local/state/llm/directories"
+    assert memory.read_text().split() == [str(cli.cwd / place) for place in ("one", "two")]
     assert memory.stat().st_mode & 0o777 == 0o600
-    paths = [str(newcomer.cwd / f"{place}/in_{place}.json") for place in ("one", "two")]
-    assert sorted(column(newcomer.llm("sessions", "list", "--all").out)) == paths
-    assert column(newcomer.llm("sessions", "list", "--all", "--sort", "name", "--limit", "1").out) == paths[:1]
-    assert sorted(set(column(newcomer.llm("search", "--all", "word").out))) == paths
-    assert len(newcomer.llm("search", "--all", "--limit", "3", "word").out.splitlines()) == 3
-    assert column(newcomer.llm("sessions", "stats", "--all").out, 1) == ["2"]
-    assert newcomer.llm("sessions", "list").err.strip() == "no sessions found in ./runs"
+    paths = [str(cli.cwd / f"{place}/in_{place}.json") for place in ("one", "two")]
+    assert sorted(column(cli.llm("sessions", "list", "--all").out)) == paths
+    assert column(cli.llm("sessions", "list", "--all", "--sort", "name", "--limit", "1").out) == paths[:1]
+    assert sorted(set(column(cli.llm("search", "--all", "word").out))) == paths
+    assert len(cli.llm("search", "--all", "--limit", "3", "word").out.splitlines()) == 3
+    assert column(cli.llm("sessions", "stats", "--all").out, 1) == ["2"]
+    assert cli.llm("sessions", "list").err.strip() == "no sessions found in ./runs"
 
 
-def test_a_look_into_another_directory_does_not_move_the_shell_there(reader: Newcomer) -> None:
+def test_a_look_into_another_directory_does_not_move_the_shell_there(reader: CliRunner) -> None:
     keep(reader.cwd / "other", "elsewhere", 1, "m", said("a", "b"))
     looks = (":sessions list --dir other", ":search --dir other b", ":sessions stats --dir other")
     out = reader.script(*looks, "hello").out
@@ -173,30 +193,32 @@ def test_a_look_into_another_directory_does_not_move_the_shell_there(reader: New
     assert [path.name for path in (reader.cwd / "other").iterdir()] == ["elsewhere.json"]
 
 
-def test_looking_writes_nothing_into_the_directory(reader: Newcomer) -> None:
+def test_looking_writes_nothing_into_the_directory(reader: CliRunner) -> None:
     before = reader.files()
     for words in ("sessions list", "search loop", "sessions stats --all", "sessions list --dir none"):
         reader.llm(*words.split())
     assert reader.files() == before
 
 
-def test_a_list_off_a_terminal_loads_neither_pydantic_nor_rich(reader: Newcomer) -> None:
-    code = ("import sys; from llmrepl.cli import main; from llmrepl.system.environment import World\n"
-            "main(sys.argv[1:], World.real())\n"
-            "print(sorted({'pydantic', 'rich', 'httpx', 'prompt_toolkit'} & set(sys.modules)))")
+def test_a_list_off_a_terminal_loads_neither_pydantic_nor_rich(reader: CliRunner) -> None:
+    code = (
+        "import sys; from llmrepl.cli import main; from llmrepl.system.environment import World\n"
+        "main(sys.argv[1:], World.real())\n"
+        "print(sorted({'pydantic', 'rich', 'httpx', 'prompt_toolkit'} & set(sys.modules)))"
+    )
     for words in (("sessions", "list"), ("search", "loop"), ("sessions", "stats")):
         done = subprocess.run([LLM[0], "-c", code, *words], cwd=reader.cwd, env=reader.environ, capture_output=True)
         assert done.stdout.splitlines()[-1] == b"[]", words
 
 
-def tab(person: Newcomer, line: str) -> list[Completion]:
+def tab(interaction: CliRunner, line: str) -> list[Completion]:
     """What Tab offers after `line`."""
-    world = World(person.environ, person.cwd, io.StringIO(), io.StringIO(), io.StringIO())
-    completer = RegistryCompleter(all_commands(), _workspace(world, Signals()))
+    environment = Environment(interaction.environ, interaction.cwd, io.StringIO(), io.StringIO(), io.StringIO())
+    completer = RegistryCompleter(all_commands(), _workspace(environment, Signals()))
     return list(completer.get_completions(Document(line), CompleteEvent(completion_requested=True)))
 
 
-def test_tab_describes_the_sessions(reader: Newcomer) -> None:
+def test_tab_describes_the_sessions(reader: CliRunner) -> None:
     offered = {completion.text: completion.display_meta_text for completion in tab(reader, ":load ")}
     assert offered == {
         "loops": "2024-01-01 10:00  openai/gpt-4o  2 turns  Loops",
@@ -207,7 +229,8 @@ def test_tab_describes_the_sessions(reader: Newcomer) -> None:
     assert [completion.text for completion in tab(reader, ":sessions show ru")] == ["rust"]
     assert [completion.text for completion in tab(reader, ":load 'lo")] == ["loops"]
     assert {completion.text: completion.display_meta_text for completion in tab(reader, ":sessions list --tag ")} == {
-        "Rust": "1 session", "python": "1 session",
+        "Rust": "1 session",
+        "python": "1 session",
     }
 
 

@@ -18,10 +18,10 @@ from llmrepl.chat.workspace import Workspace
 from llmrepl.commands.table import all_commands
 from llmrepl.config.settings import Settings
 from llmrepl.prompt.completer import RegistryCompleter
-from llmrepl.system.environment import World
-from llmrepl.system.paths import Places
+from llmrepl.system.environment import Environment
+from llmrepl.system.paths import Paths
 from llmrepl.system.signals import Signals
-from tests.cli_runner import Newcomer
+from tests.cli_runner import CliRunner
 from tests.faults.scenarios import sessions
 from tests.terminal import Terminal
 
@@ -38,29 +38,29 @@ START = {
 
 
 @pytest.fixture
-def keeper(newcomer: Newcomer) -> Newcomer:
+def open_session(cli: CliRunner) -> CliRunner:
     """Somebody with sessions, one of them with a blank and a quote in its name, and tags."""
-    sessions(newcomer)
-    (newcomer.runs / "one.json").rename(newcomer.runs / "it's mine.json")
-    tagged = json.loads((newcomer.runs / "two.json").read_text()) | {"meta": {"tags": ["seabirds"]}}
-    (newcomer.runs / "two.json").write_text(json.dumps(tagged))
-    (newcomer.home / "bin").mkdir()
-    program = newcomer.home / "bin" / "llm"
+    sessions(cli)
+    (cli.runs / "one.json").rename(cli.runs / "it's mine.json")
+    tagged = json.loads((cli.runs / "two.json").read_text()) | {"meta": {"tags": ["seabirds"]}}
+    (cli.runs / "two.json").write_text(json.dumps(tagged))
+    (cli.home / "bin").mkdir()
+    program = cli.home / "bin" / "llm"
     program.write_text(f'#!/bin/sh\nexec {sys.executable} -m llmrepl "$@"\n')
     program.chmod(0o755)
-    newcomer.environ["PATH"] = f"{newcomer.home}/bin:{newcomer.environ['PATH']}"
-    newcomer.environ["LLM_DEFAULT_MODEL"] = "offline/echo"
-    return newcomer
+    cli.environ["PATH"] = f"{cli.home}/bin:{cli.environ['PATH']}"
+    cli.environ["LLM_DEFAULT_MODEL"] = "offline/echo"
+    return cli
 
 
 @contextmanager
-def started(shell: str, keeper: Newcomer) -> Iterator[Terminal]:
+def started(shell: str, open_session: CliRunner) -> Iterator[Terminal]:
     """A shell at its prompt, with our completions."""
-    if shutil.which(shell, path=keeper.environ["PATH"]) is None:
+    if shutil.which(shell, path=open_session.environ["PATH"]) is None:
         pytest.skip(f"needs {shell}")
     words, setup = START[shell]
-    environ = keeper.environ | {"TERM": "xterm", "fish_features": "no-query-term"}
-    with Terminal(words, cwd=keeper.cwd, environ=environ, columns=160) as terminal:
+    environ = open_session.environ | {"TERM": "xterm", "fish_features": "no-query-term"}
+    with Terminal(words, cwd=open_session.cwd, environ=environ, columns=160) as terminal:
         terminal.send(f"{setup}\r")
         terminal.wait_for(f"\n{PROMPT}")
         yield terminal
@@ -82,8 +82,8 @@ TABBED = (
 
 
 @pytest.mark.parametrize("shell", START)
-def test_tab_completes_in_a_real_shell(keeper: Newcomer, shell: str) -> None:
-    with started(shell, keeper) as terminal:
+def test_tab_completes_in_a_real_shell(open_session: CliRunner, shell: str) -> None:
+    with started(shell, open_session) as terminal:
         for typed, line in TABBED:
             terminal.send(typed + "\t")
             terminal.wait_until(lambda screen, line=line: line in last(screen), f"{line} after {typed}")  # type: ignore[misc]
@@ -97,8 +97,8 @@ def last(screen: str) -> str:
 
 
 @pytest.mark.parametrize("shell", START)
-def test_a_second_tab_lists_what_there_is(keeper: Newcomer, shell: str) -> None:
-    with started(shell, keeper) as terminal:
+def test_a_second_tab_lists_what_there_is(open_session: CliRunner, shell: str) -> None:
+    with started(shell, open_session) as terminal:
         terminal.send("llm show \t\t")
         screen = terminal.wait_for("old", "two")
         assert "mine" in screen
@@ -119,19 +119,21 @@ def test_a_second_tab_lists_what_there_is(keeper: Newcomer, shell: str) -> None:
     ],
 )
 def test_what_the_scripts_are_told_is_what_tab_offers_at_our_prompt(
-    keeper: Newcomer, line: str, source: str, word: str
+    open_session: CliRunner, line: str, source: str, word: str
 ) -> None:
-    ran = keeper.llm("--complete", source, word)
+    ran = open_session.llm("--complete", source, word)
     assert (ran.code, ran.err) == (0, "")
-    assert ran.out.splitlines() == [f"{one.display_text}\t{one.display_meta_text}" for one in tab(opened(keeper), line)]
+    assert ran.out.splitlines() == [
+        f"{one.display_text}\t{one.display_meta_text}" for one in tab(opened(open_session), line)
+    ]
     assert ran.out
 
 
-def opened(keeper: Newcomer) -> Workspace:
+def opened(open_session: CliRunner) -> Workspace:
     """A workspace as the prompt has it."""
-    world = World(keeper.environ, keeper.cwd, sys.stdin, sys.stdout, sys.stderr)
-    places = Places.find(keeper.environ)
-    return Workspace(world, Settings.load(world.environ, world.cwd, places), places, Signals())
+    environment = Environment(open_session.environ, open_session.cwd, sys.stdin, sys.stdout, sys.stderr)
+    paths = Paths.find(open_session.environ)
+    return Workspace(environment, Settings.load(environment.environ, environment.cwd, paths), paths, Signals())
 
 
 def tab(workspace: Workspace, line: str) -> list[Completion]:
@@ -139,32 +141,32 @@ def tab(workspace: Workspace, line: str) -> list[Completion]:
     return list(RegistryCompleter(all_commands(), workspace).get_completions(Document(line), CompleteEvent()))
 
 
-def test_an_option_is_offered_once_and_its_value_behind_an_equals_sign_too(keeper: Newcomer) -> None:
-    workspace = opened(keeper)
+def test_an_option_is_offered_once_and_its_value_behind_an_equals_sign_too(open_session: CliRunner) -> None:
+    workspace = opened(open_session)
     assert "--tag" in [one.text for one in tab(workspace, ":sessions list --")]
     assert "--tag" not in [one.text for one in tab(workspace, ":sessions list --tag sea --")]
     assert [(one.text, one.start_position) for one in tab(workspace, ":sessions list --tag=sea")] == [("seabirds", -3)]
     assert not tab(workspace, ":sessions list --nothing=")
 
 
-def test_what_needs_a_conversation_is_offered_once_there_is_one(keeper: Newcomer) -> None:
-    workspace = opened(keeper)
+def test_what_needs_a_conversation_is_offered_once_there_is_one(open_session: CliRunner) -> None:
+    workspace = opened(open_session)
     needy = {"reset", "retry", "undo", "edit", "compact", "copy", "fork"}
     assert not needy & {one.text for one in tab(workspace, ":")}
-    workspace.switch(workspace.store().open(workspace.store().path_for("two"), beside=False))
+    workspace.chat.switch(workspace.store().open(workspace.store().path_for("two"), beside=False))
     assert needy <= {one.text for one in tab(workspace, ":")}
     workspace.close()
 
 
 @pytest.mark.parametrize("words", [(), ("nothing",), ("sessions",), ("sessions", "\x1b[2J"), ("models", "x" * 5000)])
-def test_whatever_is_asked_the_answer_is_quiet(keeper: Newcomer, words: tuple[str, ...]) -> None:
-    before = keeper.files()
-    ran = keeper.llm("--complete", *words, LLM_SESSIONS_DIR="runs")
+def test_whatever_is_asked_the_answer_is_quiet(open_session: CliRunner, words: tuple[str, ...]) -> None:
+    before = open_session.files()
+    ran = open_session.llm("--complete", *words, LLM_SESSIONS_DIR="runs")
     assert (ran.code, ran.err) == (0, "")
-    assert keeper.files() == before
+    assert open_session.files() == before
 
 
-def test_a_name_that_a_terminal_obeys_is_not_offered(keeper: Newcomer) -> None:
-    (keeper.runs / "two\x1b[2J.json").write_bytes((keeper.runs / "two.json").read_bytes())
-    assert keeper.llm("--complete", "sessions", "two").out.splitlines()[0].startswith("two\t")
-    assert "\x1b" not in keeper.llm("--complete", "sessions", "").out
+def test_a_name_that_a_terminal_obeys_is_not_offered(open_session: CliRunner) -> None:
+    (open_session.runs / "two\x1b[2J.json").write_bytes((open_session.runs / "two.json").read_bytes())
+    assert open_session.llm("--complete", "sessions", "two").out.splitlines()[0].startswith("two\t")
+    assert "\x1b" not in open_session.llm("--complete", "sessions", "").out

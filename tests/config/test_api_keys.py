@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmrepl.config.api_keys import Key, Keyring, read_env_file, redact, run_key_command
-from llmrepl.errors import NotSaved, WrongUse
+from llmrepl.errors import SaveError, UsageError
 
 SECRET = "sk-test-1234567890"
 
@@ -50,7 +50,10 @@ def test_redacted_text_holds_no_key(values: list[str], text: str) -> None:
 
 
 def test_the_lines_of_an_env_file(tmp_path: Path) -> None:
-    found = read_env_file(env_file(tmp_path, """\ufeff# a comment
+    found = read_env_file(
+        env_file(
+            tmp_path,
+            """\ufeff# a comment
 PLAIN=one
 export EXPORTED = two
 DOUBLE="three # not a comment"  # a comment
@@ -64,10 +67,20 @@ LATER=new
 not an assignment
 1BAD=x
 EXPANDED=$PLAIN\r
-"""))
+""",
+        )
+    )
     assert found == {
-        "PLAIN": "one", "EXPORTED": "two", "DOUBLE": "three # not a comment", "SINGLE": '$HOME "four"',
-        "TRAILING": "five", "HASH": "fi#ve", "EMPTY": "", "COMMENTED": "", "LATER": "new", "EXPANDED": "$PLAIN",
+        "PLAIN": "one",
+        "EXPORTED": "two",
+        "DOUBLE": "three # not a comment",
+        "SINGLE": '$HOME "four"',
+        "TRAILING": "five",
+        "HASH": "fi#ve",
+        "EMPTY": "",
+        "COMMENTED": "",
+        "LATER": "new",
+        "EXPANDED": "$PLAIN",
     }
 
 
@@ -79,8 +92,8 @@ def test_any_bytes_are_variables_or_a_refusal(data: bytes, tmp_path_factory: pyt
     file.chmod(0o600)
     try:
         assert all(name.isidentifier() for name in read_env_file(file))
-    except WrongUse as refused:
-        assert str(file) in refused.what
+    except UsageError as refused:
+        assert str(file) in refused.message
 
 
 @pytest.mark.parametrize("plant", ["link", "fifo", "directory", "writable by others", "huge"])
@@ -96,7 +109,7 @@ def test_an_env_file_that_is_not_ours_is_refused(plant: str, tmp_path: Path) -> 
     else:
         env_file(tmp_path, f"OPENAI_API_KEY={SECRET}\n" + "x" * (plant == "huge") * 100_000)
         file.chmod(0o602 if plant == "writable by others" else 0o600)
-    with pytest.raises(WrongUse, match="is not read") as refused:
+    with pytest.raises(UsageError, match="is not read") as refused:
         read_env_file(file)
     assert SECRET not in str(refused.value)
 
@@ -120,13 +133,13 @@ def test_the_keyring_keeps_keys_in_a_private_file(tmp_path: Path) -> None:
     ring.remove("openai")
     assert json.loads(file.read_text()) == {"groq": "gsk-2"}
     assert os.listdir(file.parent) == ["keys.json"]
-    with pytest.raises(WrongUse, match="no key for 'openai'"):
+    with pytest.raises(UsageError, match="no key for 'openai'"):
         ring.remove("openai")
 
 
 @pytest.mark.parametrize("value", ["", "   ", "two words", "k\x1b[31m", "schlüssel", "a\nb"])
 def test_what_cannot_be_a_key_is_not_kept(value: str, tmp_path: Path) -> None:
-    with pytest.raises(WrongUse) as refused:
+    with pytest.raises(UsageError) as refused:
         Keyring(tmp_path / "keys.json").set("openai", value)
     assert not (tmp_path / "keys.json").exists()
     assert not value.strip() or value not in str(refused.value)
@@ -137,25 +150,26 @@ def test_a_damaged_keyring_is_said_and_not_overwritten(text: str, tmp_path: Path
     file = tmp_path / "keys.json"
     file.write_text(text)
     file.chmod(0o600)
-    with pytest.raises(WrongUse, match="is damaged"):
+    with pytest.raises(UsageError, match="is damaged"):
         Keyring(file).set("openai", SECRET)
     assert file.read_text() == text
 
 
 def test_a_keyring_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "config").write_text("a file where the directory should be")
-    with pytest.raises(NotSaved) as failed:
+    with pytest.raises(SaveError) as failed:
         Keyring(tmp_path / "config" / "keys.json").set("openai", SECRET)
     assert SECRET not in str(failed.value)
 
 
 def program(text: str) -> str:
-    return f"{sys.executable} -c \"{text}\""
+    return f'{sys.executable} -c "{text}"'
 
 
 def test_a_command_prints_the_key(tmp_path: Path) -> None:
-    key = run_key_command(program("import os; print(os.environ['V'], os.getcwd(), sep='|')"), "openai", {"V": "x"},
-                          tmp_path)
+    key = run_key_command(
+        program("import os; print(os.environ['V'], os.getcwd(), sep='|')"), "openai", {"V": "x"}, tmp_path
+    )
     assert key == Key(f"x|{tmp_path}", "api_key_cmd of openai")
 
 
@@ -167,18 +181,22 @@ def test_a_command_is_not_read_by_a_shell(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("command", "said"),
-    [("", "cannot be run"), ("'unclosed", "cannot be run"), ("/no/such/program", "cannot be run"),
-     (program("print('sk-leak'); raise SystemExit(3)"), "failed with exit code 3"),
-     (program("pass"), "printed nothing")],
+    [
+        ("", "cannot be run"),
+        ("'unclosed", "cannot be run"),
+        ("/no/such/program", "cannot be run"),
+        (program("print('sk-leak'); raise SystemExit(3)"), "failed with exit code 3"),
+        (program("pass"), "printed nothing"),
+    ],
 )
 def test_a_command_that_fails_is_said_without_what_it_printed(command: str, said: str, tmp_path: Path) -> None:
-    with pytest.raises(WrongUse, match=said) as failed:
+    with pytest.raises(UsageError, match=said) as failed:
         run_key_command(command, "openai", {}, tmp_path)
-    assert "sk-leak" not in str(failed.value) and "openai" in failed.value.what
+    assert "sk-leak" not in str(failed.value) and "openai" in failed.value.message
 
 
 def test_a_command_may_not_take_for_ever(tmp_path: Path) -> None:
     start = time.monotonic()
-    with pytest.raises(WrongUse, match="did not end within"):
+    with pytest.raises(UsageError, match="did not end within"):
         run_key_command(program("import time; time.sleep(30)"), "openai", {}, tmp_path, seconds=0.3)
     assert time.monotonic() - start < 5

@@ -35,12 +35,12 @@ def _tried(part: str, stride: int) -> tuple[str | int, ...]:
     """The row of a part: its name, how many faults, how often each promise broke, seconds."""
     run: Callable[[int], Iterator[Outcome]] = importlib.import_module(f"tests.faults.{part}").run
     began, injected, broken = time.monotonic(), 0, dict.fromkeys(PROMISES, 0)
-    for outcome in run(stride):
+    for turn_result in run(stride):
         injected += 1
-        for promise in outcome.broken:
+        for promise in turn_result.broken:
             broken[promise] += 1
-        if outcome.broken:
-            _say(f"{part}: {outcome.case}: {', '.join(outcome.broken)}: {outcome.said}")
+        if turn_result.broken:
+            _say(f"{part}: {turn_result.case}: {', '.join(turn_result.broken)}: {turn_result.said}")
     return part, injected, *broken.values(), round(time.monotonic() - began)
 
 

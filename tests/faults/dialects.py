@@ -131,8 +131,15 @@ class Dialect:
             usage = {"promptTokenCount": PROMPT, "candidatesTokenCount": COMPLETION, "totalTokenCount": 20}
             candidate = {"content": {"parts": [{"text": text}], "role": "model"}, "finishReason": "STOP"}
             return json.dumps({"candidates": [candidate], "usageMetadata": usage}).encode()
-        return json.dumps({"message": {"role": "assistant", "content": text}, "done": True, "done_reason": "stop",
-                           "prompt_eval_count": PROMPT, "eval_count": COMPLETION}).encode()
+        return json.dumps(
+            {
+                "message": {"role": "assistant", "content": text},
+                "done": True,
+                "done_reason": "stop",
+                "prompt_eval_count": PROMPT,
+                "eval_count": COMPLETION,
+            }
+        ).encode()
 
 
 DIALECTS = tuple(Dialect(name) for name in ENVIRON)

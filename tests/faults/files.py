@@ -21,7 +21,7 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
-from tests.cli_runner import Newcomer, Ran
+from tests.cli_runner import CliRunner, Ran
 from tests.faults.hostile import Hostile, every, session, written
 from tests.faults.hostile_names import GIVEN, LYING, REFUSED, odd_things
 from tests.faults.report import Outcome
@@ -106,13 +106,13 @@ class Place:
     """A newcomer's place with a sound session in it, and all that is there besides: nothing of it may change."""
 
     def __init__(self, top: Path) -> None:
-        self.newcomer = Newcomer.at(top)
-        self.runs = self.newcomer.runs
+        self.cli = CliRunner.at(top)
+        self.runs = self.cli.runs
         self.outside = top / "outside"
         self.complaints: list[Complaint] = []
         self.runs.mkdir()
         self.outside.mkdir()
-        (self.newcomer.cwd / "exports").mkdir()
+        (self.cli.cwd / "exports").mkdir()
         (self.outside / "sound.json").write_bytes(written(session()))
         (self.outside / "bad.json").write_bytes(written(session())[:-20])
         (self.runs / f"{NEIGHBOUR}.json").write_bytes(_SOUND)
@@ -125,7 +125,7 @@ class Place:
     def llm(self, case: str, codes: tuple[int, ...], *words: str, typed: str = "") -> Ran:
         """Run `llm WORDS`: it must end with one of these exit codes, and show nothing that a terminal obeys."""
         try:
-            ran = self.newcomer.llm(*words, typed=typed)
+            ran = self.cli.llm(*words, typed=typed)
         except Exception as bug:  # noqa: BLE001 - whatever comes out of it is the finding
             self.complain(case, "damaged", f"{words!a}: {type(bug).__name__}: {bug}")
             return Ran(-1, "", "")
@@ -154,7 +154,7 @@ class Place:
         """All files outside of the sessions directory but for exports and the program's own state."""
         top = self.outside.parent
         files = (Path(place) / name for place, _, names in os.walk(top) for name in names)
-        own = (self.runs, self.newcomer.home / ".local", self.newcomer.home / ".cache", self.newcomer.cwd / "exports")
+        own = (self.runs, self.cli.home / ".local", self.cli.home / ".cache", self.cli.cwd / "exports")
         return {(str(f), f.read_bytes()) for f in files if not any(f.is_relative_to(place) for place in own)}
 
 

@@ -45,7 +45,7 @@ def _turn(number: int) -> dict[str, Any]:
     return {
         "messages": [
             {"role": "user", "content": question(number)},
-            {"role": "assistant", "content": f"answer {number}: \u65e5\u672c \N{PARTY POPPER} \" \\ \n```py\nx\n```"},
+            {"role": "assistant", "content": f'answer {number}: \u65e5\u672c \N{PARTY POPPER} " \\ \n```py\nx\n```'},
         ],
         "usage": {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5},
         "latency_ms": 12.5,
@@ -86,7 +86,7 @@ def _cut() -> Iterator[Hostile]:
 
 def _ends_of_turns(raw: bytes) -> Iterator[int]:
     at = -1
-    while (at := raw.find(b'\n    }', at + 1)) >= 0:
+    while (at := raw.find(b"\n    }", at + 1)) >= 0:
         yield at + 5
 
 
@@ -149,12 +149,31 @@ def _encoded() -> Iterator[Hostile]:
 
 
 _RAW = {
-    "NaN": "NaN", "Infinity": "Infinity", "-Infinity": "-Infinity", "1e999": "1e999", "huge digits": "9" * 6000,
-    "huge negative": "-" + "9" * 400, "tiny": "1e-999", "negative": "-5", "null": "null", "true": "true",
-    "empty text": '""', "list": "[]", "lists": "[[[]]]", "object": "{}", "half pair": r'"\udc80"', "number": "7",
-    "year 1": '"0001-01-01T00:00:00"', "year 2999": '"2999-12-31T23:59:59Z"', "offset": '"2024-01-08T14:30:22+14:00"',
-    "junk": '"yesterday"', "controls": json.dumps(CONTROL[:-1]), "parts": '[{"type": "text", "text": "part"}, 7]',
-    "nested": "[" * 150 + "]" * 150, "deep": "[" * 5000 + "]" * 5000, "long": '"' + "x" * 70_000 + '"',
+    "NaN": "NaN",
+    "Infinity": "Infinity",
+    "-Infinity": "-Infinity",
+    "1e999": "1e999",
+    "huge digits": "9" * 6000,
+    "huge negative": "-" + "9" * 400,
+    "tiny": "1e-999",
+    "negative": "-5",
+    "null": "null",
+    "true": "true",
+    "empty text": '""',
+    "list": "[]",
+    "lists": "[[[]]]",
+    "object": "{}",
+    "half pair": r'"\udc80"',
+    "number": "7",
+    "year 1": '"0001-01-01T00:00:00"',
+    "year 2999": '"2999-12-31T23:59:59Z"',
+    "offset": '"2024-01-08T14:30:22+14:00"',
+    "junk": '"yesterday"',
+    "controls": json.dumps(CONTROL[:-1]),
+    "parts": '[{"type": "text", "text": "part"}, 7]',
+    "nested": "[" * 150 + "]" * 150,
+    "deep": "[" * 5000 + "]" * 5000,
+    "long": '"' + "x" * 70_000 + '"',
 }
 _PLACE = "@here@"
 

@@ -20,8 +20,8 @@ from typing import Any
 
 from llmrepl.cli import main
 from llmrepl.providers import http_provider as remote
-from llmrepl.system.environment import World
-from tests.cli_runner import Newcomer, Ran
+from llmrepl.system.environment import Environment
+from tests.cli_runner import CliRunner, Ran
 from tests.faults.dialects import DIALECTS, ENVIRON, Dialect
 from tests.faults.files import apart
 from tests.faults.network_rows import ANY, KEY, Row, rows
@@ -69,13 +69,13 @@ def attempt(dialect: Dialect, row: Row) -> Outcome:
 
 def _complaints(dialect: Dialect, row: Row) -> Iterator[tuple[str, str]]:
     with tempfile.TemporaryDirectory() as top, listening(row.answers) as server:
-        newcomer = Newcomer.at(Path(top))
+        cli = CliRunner.at(Path(top))
         server.serve()
-        ran = _chat(newcomer, dialect, row, server)
+        ran = _chat(cli, dialect, row, server)
         files = [path.read_bytes() for path in Path(top).rglob("*") if path.is_file()]
-        path = newcomer.runs / "talk.json"
+        path = cli.runs / "talk.json"
         session = json.loads(path.read_text("utf-8")) if path.exists() else {"turns": []}
-        over = [file.name for file in newcomer.runs.glob(".*")]
+        over = [file.name for file in cli.runs.glob(".*")]
     said = ran.out + ran.err
     if len(server.requests) not in row.requests:
         yield "damaged", f"{len(server.requests)} requests, right are {row.requests}"
@@ -124,16 +124,16 @@ class _Clock:
         return time.monotonic() + self._slept
 
 
-def _chat(newcomer: Newcomer, dialect: Dialect, row: Row, server: Server) -> Ran:
+def _chat(cli: CliRunner, dialect: Dialect, row: Row, server: Server) -> Ran:
     """Ask the prompts, one after the other, in a session called talk."""
     place, ending, key = ENVIRON[dialect.name]
     base = row.base_url.format(port=server.port) or f"http://127.0.0.1:{server.port}"
-    environ = newcomer.environ | {place: base + ending, "LLM_CONNECT_TIMEOUT": "3"}
+    environ = cli.environ | {place: base + ending, "LLM_CONNECT_TIMEOUT": "3"}
     environ |= {"LLM_IDLE_TIMEOUT": "2", "LLM_FIRST_TOKEN_TIMEOUT": "2"} | row.environ | ({key: KEY} if key else {})
     out, err, clock = io.StringIO(), io.StringIO(), _Clock()
     typed = io.StringIO("".join(f"{prompt}\n" for prompt in row.prompts))
-    world = World(environ, newcomer.cwd, typed, out, err, sleep=clock.sleep, monotonic=clock.monotonic)
+    environment = Environment(environ, cli.cwd, typed, out, err, sleep=clock.sleep, monotonic=clock.monotonic)
     code = -1
     with contextlib.suppress(SystemExit):
-        code = main(["chat", "-m", f"{dialect.name}/good", "--name", "talk"], world)
+        code = main(["chat", "-m", f"{dialect.name}/good", "--name", "talk"], environment)
     return Ran(code, out.getvalue(), err.getvalue())

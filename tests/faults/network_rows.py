@@ -267,7 +267,7 @@ def _texts(d: Dialect) -> Iterator[Row]:
     again: dict[str, Any] = {"prompts": ("hello", "again"), "requests": (2,), "text": ANY}
     fine = streamed(d.reply())
     yield Row("C22 no UTF-8", (streamed(data.replace(b" and", b" \xff\xfe")), fine), **again)
-    halves = data.replace("😀".encode(), b'\\ud83d')
+    halves = data.replace("😀".encode(), b"\\ud83d")
     yield Row("C22 half a pair", (streamed(halves), fine), **again)
     split = d.start() + d.delta("x").replace(b'"x"', b'"\\ud83d"') + d.delta("x").replace(b'"x"', b'"\\ude00"')
     yield Row("C22 a pair in two events", (streamed(split + d.end() + d.done), fine), **again)
@@ -300,5 +300,3 @@ def _ends(d: Dialect) -> Iterator[Row]:
     if d.name in ("openai", "gemini"):
         second = d.delta("never", index=1)
         yield Row("C25 two choices", (streamed(d.start(), *(d.delta(p) + second for p in PIECES), d.end() + d.done),))
-
-

@@ -121,9 +121,9 @@ def cases() -> Iterator[State]:
 
 
 def _states(scenario: Scenario) -> Iterator[State]:
-    with storage.place(scenario) as newcomer:
-        disk = _disk(newcomer.cwd.parent)
-        ended, operations = storage.faulty(newcomer, scenario, Plan())
+    with storage.place(scenario) as cli:
+        disk = _disk(cli.cwd.parent)
+        ended, operations = storage.faulty(cli, scenario, Plan())
     seen: set[object] = set()
     out = ended.out.encode()
     for number, one in enumerate([*operations, None]):
@@ -150,9 +150,9 @@ def _disk(top: Path) -> _Disk:
 
 def attempt(state: State) -> Outcome:
     """Start the program on such a disk, and look at what it finds."""
-    with storage.place(state.scenario) as newcomer:
-        before = storage.Kept.of(newcomer)
-        top = newcomer.cwd.parent
+    with storage.place(state.scenario) as cli:
+        before = storage.Kept.of(cli)
+        top = cli.cwd.parent
         for path in top.iterdir():
             shutil.rmtree(path)
         for name in state.directories:
@@ -161,4 +161,4 @@ def attempt(state: State) -> Outcome:
             (top / name).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             (top / name).write_bytes(data)
         ended = storage.Ended(-signal.SIGKILL, state.out, "")
-        return storage.judged(state.scenario, state.case, newcomer, before, ended, (-signal.SIGKILL,), 1)
+        return storage.judged(state.scenario, state.case, cli, before, ended, (-signal.SIGKILL,), 1)

@@ -36,11 +36,9 @@ def _race(number: int) -> Outcome:
     """Three shells go on with one session at the same time; in every third round one of them is killed."""
     way = WAYS[number % len(WAYS)]
     scenario = Scenario("race", (), "", sessions)
-    with storage.place(scenario) as newcomer:
-        before = storage.Kept.of(newcomer)
-        shells = [
-            newcomer.start(*CHATTING, *way.split()) for _ in range(SHELLS)
-        ]
+    with storage.place(scenario) as cli:
+        before = storage.Kept.of(cli)
+        shells = [cli.start(*CHATTING, *way.split()) for _ in range(SHELLS)]
         for shell, process in enumerate(shells):
             assert process.stdin
             process.stdin.write("".join(f"shell {shell} asks {turn}\n" for turn in range(4)).encode())
@@ -62,7 +60,7 @@ def _race(number: int) -> Outcome:
         whole = [out if out.endswith("\n") or not out else out[: out.rfind("\n") + 1] for out in outs]
         ended = storage.Ended(None if hung else -signal.SIGKILL, "".join(whole), err)
         case = f"round {number}, {way}"
-        return storage.judged(scenario, case, newcomer, before, ended, (-signal.SIGKILL,), SHELLS)
+        return storage.judged(scenario, case, cli, before, ended, (-signal.SIGKILL,), SHELLS)
 
 
 ENDS = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, None)
@@ -73,9 +71,9 @@ def _left_alone(number: int) -> Outcome:
     """A coprocess whose other side is gone, or that is ended, after some acknowledgements."""
     end, turns = ENDS[number % len(ENDS)], 1 + number // len(ENDS)
     scenario = Scenario("coprocess", (), "", sessions)
-    with storage.place(scenario) as newcomer:
-        before = storage.Kept.of(newcomer)
-        process = newcomer.start(*CHATTING, "-r", "one")
+    with storage.place(scenario) as cli:
+        before = storage.Kept.of(cli)
+        process = cli.start(*CHATTING, "-r", "one")
         assert process.stdin and process.stdout and process.stderr
         out = b""
         for turn in range(turns):
@@ -100,7 +98,7 @@ def _left_alone(number: int) -> Outcome:
         late = time.monotonic() - began > 2
         ended = storage.Ended(None if late else code, out.decode(), err)
         right = (-end,) if end else (0, 141, -signal.SIGPIPE)
-        return storage.judged(scenario, f"{end or 'reader gone'} after {turns}", newcomer, before, ended, right, 1)
+        return storage.judged(scenario, f"{end or 'reader gone'} after {turns}", cli, before, ended, right, 1)
 
 
 CLOSED = 4
@@ -110,10 +108,10 @@ CLOSED = 4
 def _closed(number: int) -> Outcome:
     """The window is closed after some turns: the shell saves and is gone soon."""
     scenario = Scenario("terminal", (), "", sessions)
-    with storage.place(scenario) as newcomer:
-        before = storage.Kept.of(newcomer)
-        environ = newcomer.environ | {"TERM": "xterm-256color"}
-        shell = Terminal([*LLM, "chat", "-m", "offline/echo", "-r", "one"], cwd=newcomer.cwd, environ=environ)
+    with storage.place(scenario) as cli:
+        before = storage.Kept.of(cli)
+        environ = cli.environ | {"TERM": "xterm-256color"}
+        shell = Terminal([*LLM, "chat", "-m", "offline/echo", "-r", "one"], cwd=cli.cwd, environ=environ)
         for turn in range(number + 1):
             shell.wait_until(lambda screen, turn=turn: screen.count("You:") > turn, "the prompt")  # type: ignore[misc]
             shell.send(f"window {turn}\r")
@@ -125,4 +123,4 @@ def _closed(number: int) -> Outcome:
         events = [{"event": "prompt", "text": f"window {turn}"} for turn in range(number)]
         out = "".join(json.dumps(event) + "\n" + json.dumps(event | {"event": "reply"}) + "\n" for event in events)
         ended = storage.Ended(None if late else code, out, "")
-        return storage.judged(scenario, f"closed after {number + 1}", newcomer, before, ended, (-signal.SIGHUP, 129), 0)
+        return storage.judged(scenario, f"closed after {number + 1}", cli, before, ended, (-signal.SIGHUP, 129), 0)

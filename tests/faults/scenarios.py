@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.cli_runner import Newcomer
+from tests.cli_runner import CliRunner
 
 QUESTIONS = ("the first falcon", "the second heron", "the third owl", "the fourth stork")
 CHATTING = ("chat", "-m", "offline/echo", "--json")
@@ -18,7 +18,7 @@ OLD_CONFIG = '# mine\ndefault_model = "offline/echo"\n'
 OLD_KEYS = '{"openai": "sk-old-0123456789abcdef"}\n'
 
 
-def empty(newcomer: Newcomer) -> None:
+def empty(cli: CliRunner) -> None:
     """Nothing is there."""
 
 
@@ -29,47 +29,55 @@ class Scenario:
     name: str
     words: tuple[str, ...]
     typed: str = ""
-    prepare: Callable[[Newcomer], None] = empty
+    prepare: Callable[[CliRunner], None] = empty
 
 
-def sessions(newcomer: Newcomer) -> None:
+def sessions(cli: CliRunner) -> None:
     """Three sessions, of which one is old, and a configuration."""
-    newcomer.runs.mkdir(mode=0o700)
+    cli.runs.mkdir(mode=0o700)
     for number, name in enumerate(("one", "two", "old")):
         turns = [_turn(f"{name} asks {n}", f"{name} answers {n}") for n in range(3)]
         usage = {"prompt_tokens": 9, "completion_tokens": 9, "total_tokens": 18}
         created = "2020-01-01T10:00:00.000000" if name == "old" else f"2026-01-0{number + 1}T10:00:00.000000"
-        session = {"model": "offline/echo", "system": None, "created_at": created, "turns": turns,
-                   "usage_totals": usage, "meta": {}}
-        (newcomer.runs / f"{name}.json").write_text(json.dumps(session, indent=2))
-    _write(newcomer.home / CONFIG, OLD_CONFIG)
-    _write(newcomer.home / KEYS, OLD_KEYS)
+        session = {
+            "model": "offline/echo",
+            "system": None,
+            "created_at": created,
+            "turns": turns,
+            "usage_totals": usage,
+            "meta": {},
+        }
+        (cli.runs / f"{name}.json").write_text(json.dumps(session, indent=2))
+    _write(cli.home / CONFIG, OLD_CONFIG)
+    _write(cli.home / KEYS, OLD_KEYS)
 
 
-def removed(newcomer: Newcomer) -> None:
+def removed(cli: CliRunner) -> None:
     """The same, and one in the trash and one in the archive, compressed."""
-    sessions(newcomer)
+    sessions(cli)
     for folder, name, ending in ((".trash", "two", ""), ("archive", "old", ".gz")):
-        (newcomer.runs / folder).mkdir(mode=0o700)
-        source = newcomer.runs / f"{name}.json"
+        (cli.runs / folder).mkdir(mode=0o700)
+        source = cli.runs / f"{name}.json"
         data = source.read_bytes()
-        (newcomer.runs / folder / f"{name}.json{ending}").write_bytes(gzip.compress(data, mtime=0) if ending else data)
+        (cli.runs / folder / f"{name}.json{ending}").write_bytes(gzip.compress(data, mtime=0) if ending else data)
         source.unlink()
 
 
-def damaged(newcomer: Newcomer) -> None:
+def damaged(cli: CliRunner) -> None:
     """A session whose end is missing."""
-    sessions(newcomer)
-    path = newcomer.runs / "one.json"
+    sessions(cli)
+    path = cli.runs / "one.json"
     path.write_bytes(path.read_bytes()[:-200])
 
 
-def foreign(newcomer: Newcomer) -> None:
+def foreign(cli: CliRunner) -> None:
     """Two conversations as other programs keep them."""
-    sessions(newcomer)
-    lines = [{"messages": [{"role": "user", "content": f"asked {n}"}, {"role": "assistant", "content": f"told {n}"}]}
-             for n in range(2)]
-    (newcomer.cwd / "theirs.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    sessions(cli)
+    lines = [
+        {"messages": [{"role": "user", "content": f"asked {n}"}, {"role": "assistant", "content": f"told {n}"}]}
+        for n in range(2)
+    ]
+    (cli.cwd / "theirs.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
 
 
 def _turn(question: str, answer: str) -> dict[str, object]:

@@ -24,8 +24,8 @@ from itertools import islice
 from pathlib import Path
 
 from llmrepl.cli import main
-from llmrepl.system.environment import World
-from tests.cli_runner import Newcomer
+from llmrepl.system.environment import Environment
+from tests.cli_runner import CliRunner
 from tests.faults.injected import ERRORS, KILLS, SHORT, SIGNALS, Injector, Operation, Plan
 from tests.faults.report import Outcome
 from tests.faults.scenarios import CONFIG, KEYS, SCENARIOS, Scenario
@@ -92,8 +92,8 @@ def plans(scenario: Scenario) -> Iterator[Plan]:
 
 def operations(scenario: Scenario) -> list[Operation]:
     """The calls of a run in which nothing goes wrong."""
-    with place(scenario) as newcomer:
-        _, made = faulty(newcomer, scenario, Plan())
+    with place(scenario) as cli:
+        _, made = faulty(cli, scenario, Plan())
         return made
 
 
@@ -104,10 +104,10 @@ class place:
         self._scenario = scenario
         self._top = Path(tempfile.mkdtemp(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None))
 
-    def __enter__(self) -> Newcomer:
-        newcomer = Newcomer.at(self._top)
-        self._scenario.prepare(newcomer)
-        return newcomer
+    def __enter__(self) -> CliRunner:
+        cli = CliRunner.at(self._top)
+        self._scenario.prepare(cli)
+        return cli
 
     def __exit__(self, *error: object) -> None:
         shutil.rmtree(self._top, ignore_errors=True)
@@ -116,11 +116,11 @@ class place:
 def attempt(case: tuple[Scenario, Plan]) -> Outcome:
     """Run one case, and look at what it left."""
     scenario, plan = case
-    with place(scenario) as newcomer:
-        before = Kept.of(newcomer)
-        ended, _ = faulty(newcomer, scenario, plan)
+    with place(scenario) as cli:
+        before = Kept.of(cli)
+        ended, _ = faulty(cli, scenario, plan)
         litter = 1 if plan.fault in (*KILLS, "EIO", "EROFS") else 0  # nobody could remove it
-        return judged(scenario, str(plan), newcomer, before, ended, allowed(plan), litter)
+        return judged(scenario, str(plan), cli, before, ended, allowed(plan), litter)
 
 
 def allowed(plan: Plan) -> tuple[int, ...]:
@@ -130,34 +130,37 @@ def allowed(plan: Plan) -> tuple[int, ...]:
     return (-getattr(signal, plan.fault),) if plan.fault in SIGNALS else CODES
 
 
-def faulty(newcomer: Newcomer, scenario: Scenario, plan: Plan) -> tuple[Ended, list[Operation]]:
+def faulty(cli: CliRunner, scenario: Scenario, plan: Plan) -> tuple[Ended, list[Operation]]:
     """Run a scenario in a process of its own in which `plan` happens; how it ended, and its calls if it got so far."""
-    top = newcomer.cwd.parent
+    top = cli.cwd.parent
     names = [top / name for name in ("in", "out", "err", "calls")]
     names[0].write_text(scenario.typed)
     if (child := os.fork()) == 0:
-        _be(newcomer, scenario, plan, names)
+        _be(cli, scenario, plan, names)
     code = _wait(child, SECONDS)
-    made = [Operation(**one | {"data": bytes.fromhex(one["data"])}) for one in json.loads(names[3].read_text())] if (
-        names[3].exists()) else []
+    made = (
+        [Operation(**one | {"data": bytes.fromhex(one["data"])}) for one in json.loads(names[3].read_text())]
+        if (names[3].exists())
+        else []
+    )
     return Ended(code, names[1].read_text("utf-8", "replace"), names[2].read_text("utf-8", "replace")), made
 
 
-def _be(newcomer: Newcomer, scenario: Scenario, plan: Plan, names: list[Path]) -> None:
+def _be(cli: CliRunner, scenario: Scenario, plan: Plan, names: list[Path]) -> None:
     """Become the program; does not return."""
     code = 70
     try:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
-        os.chdir(newcomer.cwd)
+        os.chdir(cli.cwd)
         for fd, (name, mode) in enumerate(zip(names, ("r", "w", "w"), strict=False)):
             with open(name, mode) as file:
                 os.dup2(file.fileno(), fd)
         sys.stdin = open(0, closefd=False)  # noqa: SIM115
         sys.stdout, sys.stderr = (open(fd, "w", closefd=False) for fd in (1, 2))  # noqa: SIM115
-        world = World(newcomer.environ, newcomer.cwd, sys.stdin, sys.stdout, sys.stderr)
-        injector = Injector(newcomer.cwd.parent, plan, lambda: os.fstat(1).st_size)
-        code = main(list(scenario.words), world)
+        environment = Environment(cli.environ, cli.cwd, sys.stdin, sys.stdout, sys.stderr)
+        injector = Injector(cli.cwd.parent, plan, lambda: os.fstat(1).st_size)
+        code = main(list(scenario.words), environment)
         done = [vars(one) | {"data": one.data.hex()} for one in injector.operations]
         names[3].write_text(json.dumps(done))
     finally:
@@ -189,10 +192,10 @@ class Kept:
     keys: str
 
     @classmethod
-    def of(cls, newcomer: Newcomer) -> Kept:
+    def of(cls, cli: CliRunner) -> Kept:
         """Look at everything below the working directory, and at the user's two files."""
-        found = cls(Counter(), [], [], _text(newcomer.home / CONFIG), _text(newcomer.home / KEYS))
-        for path in newcomer.cwd.rglob("*"):
+        found = cls(Counter(), [], [], _text(cli.home / CONFIG), _text(cli.home / KEYS))
+        for path in cli.cwd.rglob("*"):
             if not path.is_file():
                 continue
             if path.name.endswith(".tmp"):
@@ -213,11 +216,11 @@ class Kept:
 
 
 def judged(
-    scenario: Scenario, case: str, newcomer: Newcomer, before: Kept, ended: Ended, codes: tuple[int, ...], litter: int
+    scenario: Scenario, case: str, cli: CliRunner, before: Kept, ended: Ended, codes: tuple[int, ...], litter: int
 ) -> Outcome:
     """Which promises a run broke."""
     said: list[str] = []
-    after, listed = _fresh(newcomer)
+    after, listed = _fresh(cli)
     missing = set(before.turns) - set(after.turns)
     silent = ended.acknowledged - set(after.turns)
     unsaid = ended.unanswered if ended.code == 0 else set()
@@ -248,11 +251,11 @@ def judged(
     )
 
 
-def _fresh(newcomer: Newcomer) -> tuple[Kept, str]:
+def _fresh(cli: CliRunner) -> tuple[Kept, str]:
     """Start the program anew, which mends what can be; what is kept then, and a complaint if it cannot list."""
-    ended, _ = faulty(newcomer, Scenario("list", ("sessions", "list")), Plan())
+    ended, _ = faulty(cli, Scenario("list", ("sessions", "list")), Plan())
     complaint = "" if ended.code in (0, 3) and not _MISHAP.search(ended.err) else f"list: {ended.code} {ended.err!a}"
-    return Kept.of(newcomer), complaint
+    return Kept.of(cli), complaint
 
 
 def _sound(scenario: Scenario, before: Kept, after: Kept) -> bool:

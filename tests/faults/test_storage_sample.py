@@ -57,15 +57,15 @@ def test_a_disk_that_flushes_nothing_is_seen(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_what_is_lost_damaged_or_hung_is_seen() -> None:
     scenario = Scenario("none", (), "", sessions)
-    with storage.place(scenario) as newcomer:
-        before = storage.Kept.of(newcomer)
+    with storage.place(scenario) as cli:
+        before = storage.Kept.of(cli)
         said = '{"event": "prompt", "text": "never"}\n{"event": "reply", "text": "kept"}\n'
         fine, promised = storage.Ended(0, "", ""), storage.Ended(0, said, "")
-        assert not storage.judged(scenario, "", newcomer, before, fine, (0,), 0).broken
-        assert storage.judged(scenario, "", newcomer, before, promised, (0,), 0).broken == ("lost",)
+        assert not storage.judged(scenario, "", cli, before, fine, (0,), 0).broken
+        assert storage.judged(scenario, "", cli, before, promised, (0,), 0).broken == ("lost",)
         stopped = storage.Ended(None, "", "")
-        assert storage.judged(scenario, "", newcomer, before, stopped, (0,), 0).broken == ("hung",)
+        assert storage.judged(scenario, "", cli, before, stopped, (0,), 0).broken == ("hung",)
         killed = storage.Ended(-signal.SIGKILL, "", "Traceback (most recent call last)")
-        assert storage.judged(scenario, "", newcomer, before, killed, (0,), 0).broken == ("damaged",)
-        (newcomer.runs / "one.json").write_text('{"turns": [')
-        assert storage.judged(scenario, "", newcomer, before, fine, (0,), 0).broken == ("lost", "damaged")
+        assert storage.judged(scenario, "", cli, before, killed, (0,), 0).broken == ("damaged",)
+        (cli.runs / "one.json").write_text('{"turns": [')
+        assert storage.judged(scenario, "", cli, before, fine, (0,), 0).broken == ("lost", "damaged")

@@ -15,12 +15,12 @@ REPLIES = {name: raw for name, (dialect, raw, _) in recorded.REPLIES.items() if 
 
 WHOLE = {
     "openai": b'{"choices": [{"message": {"content": "Hello"}, "finish_reason": "stop"}], "usage": '
-              b'{"prompt_tokens": 3, "completion_tokens": 2, "cost": 0.1}}',
+    b'{"prompt_tokens": 3, "completion_tokens": 2, "cost": 0.1}}',
     "anthropic": b'event: message_start\ndata: {"type": "message_start", "message": {"usage": {"input_tokens": 3}}}\n\n'
-                 b'data: {"type": "content_block_delta", "delta": {"type": "text_delta", "text": "\\ud83d"}}\n\n'
-                 b'event: error\ndata: {"type": "error", "error": {"message": "overloaded"}}\n\n',
+    b'data: {"type": "content_block_delta", "delta": {"type": "text_delta", "text": "\\ud83d"}}\n\n'
+    b'event: error\ndata: {"type": "error", "error": {"message": "overloaded"}}\n\n',
     "gemini": b'[{"candidates": [{"content": {"parts": [{"text": "Hi", "thought": true}, {"text": "!"}]}, '
-              b'"finishReason": "MAX_TOKENS"}], "usageMetadata": {"promptTokenCount": 3}}]',
+    b'"finishReason": "MAX_TOKENS"}], "usageMetadata": {"promptTokenCount": 3}}]',
     "ollama": b'{"message": {"content": "Hi", "thinking": "hm"}, "done": false}\n{"done": true, "eval_count": -1}\n',
 }
 """A reply in each protocol that came another way: whole, cut off, with counts that make no sense."""
@@ -76,16 +76,25 @@ def _node(parent: str | None, role: str, text: str) -> dict[str, object]:
     return {"parent": parent, "children": [], "message": {"author": {"role": role}, "content": content}}
 
 
-_CHATGPT = json.dumps([{
-    "title": "T", "id": "1", "create_time": 1704724222.5, "current_node": "b",
-    "mapping": {"a": _node(None, "user", "question"), "b": _node("a", "assistant", "answer")},
-}]).encode()
+_CHATGPT = json.dumps(
+    [
+        {
+            "title": "T",
+            "id": "1",
+            "create_time": 1704724222.5,
+            "current_node": "b",
+            "mapping": {"a": _node(None, "user", "question"), "b": _node("a", "assistant", "answer")},
+        }
+    ]
+).encode()
 
 EXPORTS = {
     "llm": (_database(),),
     "chatgpt": (_CHATGPT, _zip(_CHATGPT)),
-    "openai": (b'{"messages": [{"role": "system", "content": "s"}, {"role": "user", "content": "q"}, '
-               b'{"role": "assistant", "content": [{"type": "text", "text": "a"}]}], "model": "m"}\n{"x": []}\n',),
+    "openai": (
+        b'{"messages": [{"role": "system", "content": "s"}, {"role": "user", "content": "q"}, '
+        b'{"role": "assistant", "content": [{"type": "text", "text": "a"}]}], "model": "m"}\n{"x": []}\n',
+    ),
     "llmrepl": (
         b"# Chat Session: a.json\n\n**Model:** m\n\n## Turn 1\n\n### User\n\nq\n\n### Assistant\n\na\n",
         b"Session: a.json\nModel: m\nSystem: s\n\n[1]\nUSER: q\nASSISTANT: a\n",

@@ -18,21 +18,22 @@ from llmrepl.commands.line import CommandLine, Prompt, as_prompt, inputs, parse
 from llmrepl.commands.table import all_commands
 from llmrepl.config.config_file import write_setting
 from llmrepl.config.settings import Settings
-from llmrepl.errors import Failure
-from llmrepl.formatting import safe
-from llmrepl.providers.base import Finish, Reasoning, Text, Usage
-from llmrepl.providers.errors import ProviderFailure, Site
+from llmrepl.errors import LLMError
+from llmrepl.formatting import escape_controls
+from llmrepl.providers.base import Finish, ReasoningDelta, TextDelta
+from llmrepl.providers.errors import Endpoint, ProviderError
 from llmrepl.providers.event_reader import read_reply
 from llmrepl.providers.http_provider import PROTOCOLS
 from llmrepl.providers.transport import frames as wire
 from llmrepl.rendering.markdown.document import render
 from llmrepl.rendering.reply_view import ReplyView
 from llmrepl.sessions import importing
-from llmrepl.sessions.importing.found import Found
+from llmrepl.sessions.importing.found import FoundConversation
 from llmrepl.sessions.repair.recover import recover
 from llmrepl.sessions.storage import session_file as codec
 from llmrepl.sessions.storage.journal_records import read_records, replay
-from llmrepl.system.paths import Places
+from llmrepl.system.paths import Paths
+from llmrepl.types import Usage
 from tests.faults.hostile import session, written
 from tests.fuzz import seeds
 from tests.providers.loopback import question
@@ -63,10 +64,10 @@ def frames(data: bytes) -> None:
         whole = list(cut([data]))
         assert all(list(cut(pieces(data, size))) == whole for size in (1, 2, 7))
         assert sum(len(frame.data) for frame in whole) <= len(data)
-    assert data.endswith(b"".join(wire.opening(pieces(data, 1))[1]))
+    assert data.endswith(b"".join(wire.peek_start(pieces(data, 1))[1]))
     try:
         assert sum(map(len, wire.gunzip(pieces(data, 3), 1000))) <= 1000
-    except ProviderFailure:
+    except ProviderError:
         pass
 
 
@@ -75,14 +76,14 @@ def dialect(name: str) -> Check:
 
     def events(data: bytes, size: int) -> tuple[str, str, list[Usage], bool, str]:
         said, thought, usage, finished, failed = "", "", [], False, ""
-        site = Site("vendor", "https://127.0.0.1/v1", "sk-secret-key", "")
+        endpoint = Endpoint("vendor", "https://127.0.0.1/v1", "sk-secret-key", "")
         try:
-            for event in read_reply(pieces(data, size), PROTOCOLS[name], question(), site, lambda: None):
-                said += event.text if isinstance(event, Text) else ""
-                thought += event.text if isinstance(event, Reasoning) else ""
+            for event in read_reply(pieces(data, size), PROTOCOLS[name], question(), endpoint, lambda: None):
+                said += event.text if isinstance(event, TextDelta) else ""
+                thought += event.text if isinstance(event, ReasoningDelta) else ""
                 usage += [event] if isinstance(event, Usage) else []
                 finished = finished or isinstance(event, Finish)
-        except ProviderFailure as failure:
+        except ProviderError as failure:
             failed = str(failure)
         return said, thought, usage, finished, failed
 
@@ -94,7 +95,7 @@ def dialect(name: str) -> Check:
         assert len(usage) == 1 if said or thought else len(usage) < 2, "tokens are told once"
         assert all(u.prompt_tokens >= 0 and u.completion_tokens >= 0 and not (u.cost or 0) < 0 for u in usage)
         assert len((said + thought).encode()) <= 3 * len(data), "more came out than went in"
-        assert safe(failed) == failed and "sk-secret-key" not in failed
+        assert escape_controls(failed) == failed and "sk-secret-key" not in failed
 
     return check
 
@@ -109,9 +110,9 @@ def sessions(data: bytes) -> None:
             codec.load(codec.dump(mended.session))
         return
     assert codec.load(codec.dump(found)) == found
-    asked = [turn.said("user") for turn in found.turns]
+    asked = [turn.text_of("user") for turn in found.turns]
     back = recover(codec.dump(found) + b"}")
-    kept = [turn.said("user") for turn in back.session.turns] if back else []
+    kept = [turn.text_of("user") for turn in back.session.turns] if back else []
     assert [text for text in kept if text] == [text for text in asked if text]
 
 
@@ -141,8 +142,8 @@ def scripts(data: bytes) -> None:
         if isinstance(found, CommandLine):
             try:
                 _TABLE.parse_line(found.text)
-            except Failure as failure:
-                assert safe(str(failure)) == str(failure)
+            except LLMError as failure:
+                assert escape_controls(str(failure)) == str(failure)
         elif found is None:
             assert not line.strip() or line.strip().startswith(":#")
         again = parse(as_prompt(line))
@@ -154,19 +155,19 @@ def configuration(data: bytes) -> None:
     """A configuration of any bytes is read, what is wrong with it told, and setting one value keeps the others."""
     with tempfile.TemporaryDirectory() as top:
         environ = {"HOME": top, "LLM_CONFIG_DIR": top}
-        places = Places.find(environ)
-        places.config_file.write_bytes(data)
+        paths = Paths.find(environ)
+        paths.config_file.write_bytes(data)
         (Path(top) / ".llm.toml").write_bytes(data)
-        before = Settings.load(environ, Path(top), places)
-        assert all(safe(problem) == problem for problem in before.problems)
+        before = Settings.load(environ, Path(top), paths)
+        assert all(escape_controls(problem) == problem for problem in before.problems)
         (Path(top) / ".llm.toml").unlink()
-        old = Settings.load(environ, Path(top), places)
+        old = Settings.load(environ, Path(top), paths)
         try:
-            write_setting(places.config_file, "temperature", "0.5")
-        except Failure:
-            assert places.config_file.read_bytes() == data, "it was refused, and yet changed"
+            write_setting(paths.config_file, "temperature", "0.5")
+        except LLMError:
+            assert paths.config_file.read_bytes() == data, "it was refused, and yet changed"
             return
-        after = Settings.load(environ, Path(top), places)
+        after = Settings.load(environ, Path(top), paths)
         assert after.number("temperature") == 0.5
         others = [row.key for row in after.rows() if row.key != "temperature"]
         assert [after.get(key) for key in others] == [old.get(key) for key in others]
@@ -179,14 +180,14 @@ def rendering(data: bytes) -> None:
     for width in (20, 80):
         output = streamed(cut, console(width))
         left = STEPS.sub("", CODES.sub("", output))
-        assert safe(left) == left
+        assert escape_controls(left) == left
         assert screen(output, width) == screen(render(text, console(width)), width)
 
 
 def plain(data: bytes) -> None:
     """Off a terminal a text is written as it is but for what a terminal obeys, however it comes."""
     text = data.decode("utf-8", "replace")
-    whole = safe(text.replace("\r\n", "\n"))
+    whole = escape_controls(text.replace("\r\n", "\n"))
     for size in (1, 5):
         file = io.StringIO()
         view = ReplyView(Console(file=file), markdown=True)
@@ -205,11 +206,11 @@ def importer(source: str) -> Check:
             path.write_bytes(data)
             try:
                 for item in importing.read(path, datetime(2024, 1, 8, 14, 30), source):
-                    if isinstance(item, Found):
+                    if isinstance(item, FoundConversation):
                         assert codec.load(codec.dump(item.session)) == item.session
                         json.dumps(item.title, ensure_ascii=False).encode()
-            except Failure as failure:
-                assert safe(str(failure)) == str(failure)
+            except LLMError as failure:
+                assert escape_controls(str(failure)) == str(failure)
             assert path.read_bytes() == data
 
     return check

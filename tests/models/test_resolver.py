@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from llmrepl.config.api_keys import Keyring
 from llmrepl.config.settings import Settings
-from llmrepl.errors import WRONG, WrongUse
-from llmrepl.models.resolver import DEFAULT_MODELS, Choice
+from llmrepl.errors import WRONG, UsageError
+from llmrepl.models.resolver import DEFAULT_MODELS, ModelResolver
 from llmrepl.providers.vendors import VENDORS
 from llmrepl.system.files import write_private
-from llmrepl.system.paths import Places
+from llmrepl.system.paths import Paths
 
 MINE, THEIRS = "sk-mine", "sk-from-env-file"
 EVIL = "http://127.0.0.1:9/evil"
@@ -30,24 +30,22 @@ class Home:
     environ: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.places = Places.find({"HOME": str(self.root / "home")})
+        self.paths = Paths.find({"HOME": str(self.root / "home")})
         self.cwd = self.root / "project"
         self.cwd.mkdir()
         self.env_file, self.project_file = self.cwd / ".env", self.cwd / ".llm.toml"
 
     def has(self, *, config: str = "", env_file: str = "", project: str = "", **environ: str) -> Home:
         """The same user with these files and variables."""
-        for file, text in (
-            (self.places.config_file, config), (self.env_file, env_file), (self.project_file, project)
-        ):
+        for file, text in ((self.paths.config_file, config), (self.env_file, env_file), (self.project_file, project)):
             if text:
                 write_private(file, text.encode())
         self.environ |= environ
         return self
 
-    def choice(self, local: str | None = None) -> Choice:
-        found = Settings.load(self.environ, self.cwd, self.places)
-        return Choice(found, self.environ, self.cwd, self.places, local=lambda: local)
+    def resolver(self, local: str | None = None) -> ModelResolver:
+        found = Settings.load(self.environ, self.cwd, self.paths)
+        return ModelResolver(found, self.environ, self.cwd, self.paths, local=lambda: local)
 
 
 @pytest.fixture
@@ -56,114 +54,134 @@ def home(tmp_path: Path) -> Home:
 
 
 def test_a_vendor_with_a_key_is_asked_itself(home: Home) -> None:
-    chosen = home.has(OPENAI_API_KEY=MINE, OPENROUTER_API_KEY="sk-or").choice().demand("openai/gpt-4o-mini")
-    assert (chosen.provider, chosen.model, chosen.shown) == ("openai", "gpt-4o-mini", "openai/gpt-4o-mini")
-    assert (chosen.base_url, chosen.url_from) == ("https://api.openai.com/v1", "")
-    assert chosen.key and (chosen.key.value, chosen.key.origin) == (MINE, "OPENAI_API_KEY")
-    assert MINE not in repr(chosen)
+    resolved = (
+        home.has(OPENAI_API_KEY=MINE, OPENROUTER_API_KEY="sk-or").resolver().resolve_with_key("openai/gpt-4o-mini")
+    )
+    assert (resolved.provider, resolved.model, resolved.shown) == ("openai", "gpt-4o-mini", "openai/gpt-4o-mini")
+    assert (resolved.base_url, resolved.url_from) == ("https://api.openai.com/v1", "")
+    assert resolved.key and (resolved.key.value, resolved.key.origin) == (MINE, "OPENAI_API_KEY")
+    assert MINE not in repr(resolved)
 
 
 @pytest.mark.parametrize(
     ("name", "model"),
-    [("openai/gpt-4o-mini", "openai/gpt-4o-mini"), ("gemini/gemini-2.5-flash", "google/gemini-2.5-flash"),
-     ("google/gemini-2.5-flash", "google/gemini-2.5-flash"), ("x-ai/grok-4", "x-ai/grok-4"),
-     ("openrouter/meta-llama/llama-4", "meta-llama/llama-4")],
+    [
+        ("openai/gpt-4o-mini", "openai/gpt-4o-mini"),
+        ("gemini/gemini-2.5-flash", "google/gemini-2.5-flash"),
+        ("google/gemini-2.5-flash", "google/gemini-2.5-flash"),
+        ("x-ai/grok-4", "x-ai/grok-4"),
+        ("openrouter/meta-llama/llama-4", "meta-llama/llama-4"),
+    ],
 )
 def test_without_a_vendor_key_openrouter_is_asked(name: str, model: str, home: Home) -> None:
-    chosen = home.has(OPENROUTER_API_KEY="sk-or").choice().demand(name)
-    assert (chosen.provider, chosen.model, chosen.shown) == ("openrouter", model, name)
-    assert chosen.key and chosen.key.value == "sk-or"
+    resolved = home.has(OPENROUTER_API_KEY="sk-or").resolver().resolve_with_key(name)
+    assert (resolved.provider, resolved.model, resolved.shown) == ("openrouter", model, name)
+    assert resolved.key and resolved.key.value == "sk-or"
 
 
 def test_a_vendor_at_an_address_of_the_users_is_not_left_for_openrouter(home: Home) -> None:
     home.has(OPENROUTER_API_KEY="sk-or", OPENAI_BASE_URL="http://127.0.0.1:8080/v1")
-    assert home.choice().demand("openai/gpt-4o-mini").provider == "openai"
+    assert home.resolver().resolve_with_key("openai/gpt-4o-mini").provider == "openai"
 
 
 def test_openrouter_is_openrouter_even_with_the_vendors_key(home: Home) -> None:
-    chosen = home.has(OPENAI_API_KEY=MINE, OPENROUTER_API_KEY="sk-or").choice().demand("openrouter/openai/gpt-4o")
-    assert (chosen.provider, chosen.model) == ("openrouter", "openai/gpt-4o")
-    assert chosen.key and chosen.key.value == "sk-or"
+    resolved = (
+        home.has(OPENAI_API_KEY=MINE, OPENROUTER_API_KEY="sk-or")
+        .resolver()
+        .resolve_with_key("openrouter/openai/gpt-4o")
+    )
+    assert (resolved.provider, resolved.model) == ("openrouter", "openai/gpt-4o")
+    assert resolved.key and resolved.key.value == "sk-or"
 
 
 def test_a_missing_key_matters_only_when_a_prompt_is_sent(home: Home) -> None:
-    choice = home.choice()
-    assert choice.resolve("openai/gpt-4o-mini").provider == "openai"
-    with pytest.raises(WrongUse) as missing:
-        choice.demand("openai/gpt-4o-mini")
+    resolver = home.resolver()
+    assert resolver.resolve("openai/gpt-4o-mini").provider == "openai"
+    with pytest.raises(UsageError) as missing:
+        resolver.resolve_with_key("openai/gpt-4o-mini")
     assert missing.value.code == WRONG
-    assert "OPENAI_API_KEY" in missing.value.next and "llm keys set openai" in missing.value.next
+    assert "OPENAI_API_KEY" in missing.value.hint and "llm keys set openai" in missing.value.hint
 
 
 def test_a_local_server_needs_no_key(home: Home) -> None:
-    assert home.choice().demand("ollama/llama3").key is None
-    local = home.has(OPENAI_BASE_URL="http://127.0.0.1:8080/v1").choice().demand("openai/gpt-4o-mini")
+    assert home.resolver().resolve_with_key("ollama/llama3").key is None
+    local = home.has(OPENAI_BASE_URL="http://127.0.0.1:8080/v1").resolver().resolve_with_key("openai/gpt-4o-mini")
     assert (local.base_url, local.url_from, local.key) == ("http://127.0.0.1:8080/v1", "OPENAI_BASE_URL", None)
 
 
 def test_the_built_in_models(home: Home) -> None:
-    choice = home.choice()
-    assert (choice.demand("offline").shown, choice.demand("offline/").model) == ("offline/guide", "guide")
-    echo = choice.demand("offline/echo")
+    resolver = home.resolver()
+    assert (resolver.resolve_with_key("offline").shown, resolver.resolve_with_key("offline/").model) == (
+        "offline/guide",
+        "guide",
+    )
+    echo = resolver.resolve_with_key("offline/echo")
     assert (echo.provider, echo.model, echo.vendor, echo.key) == ("offline", "echo", None, None)
 
 
 def test_an_alias_is_the_name_it_stands_for(home: Home) -> None:
-    choice = home.has(config='[aliases]\nfast = "openai/gpt-4o-mini"\n"a/b" = "offline/echo"').choice()
-    assert (choice.resolve("fast").shown, choice.resolve("fast").model) == ("openai/gpt-4o-mini", "gpt-4o-mini")
-    assert choice.resolve("a/b").shown == "offline/echo"
+    resolver = home.has(config='[aliases]\nfast = "openai/gpt-4o-mini"\n"a/b" = "offline/echo"').resolver()
+    assert (resolver.resolve("fast").shown, resolver.resolve("fast").model) == ("openai/gpt-4o-mini", "gpt-4o-mini")
+    assert resolver.resolve("a/b").shown == "offline/echo"
 
 
 def test_a_server_of_the_users_own(home: Home) -> None:
     config = '[providers.mine]\nbase_url = "https://llm.example/v1/"\napi_key_env = "MY_KEY"'
-    chosen = home.has(config=config, MY_KEY=MINE).choice().demand("mine/team/model")
-    assert (chosen.provider, chosen.model, chosen.base_url) == ("mine", "team/model", "https://llm.example/v1")
-    assert chosen.key and chosen.key.origin == "MY_KEY"
+    resolved = home.has(config=config, MY_KEY=MINE).resolver().resolve_with_key("mine/team/model")
+    assert (resolved.provider, resolved.model, resolved.base_url) == ("mine", "team/model", "https://llm.example/v1")
+    assert resolved.key and resolved.key.origin == "MY_KEY"
 
 
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("opnai/gpt-4o", "did you mean openai/gpt-4o?"), ("OpenAI/gpt-4o", "did you mean openai/gpt-4o?"),
-     ("nobody/x", "there are offline"), ("openai/", "such as openai/gpt-4o-mini"), ("", "such as openai/gpt-4o-mini"),
-     ("fats", "did you mean fast?"), ("opnai", "did you mean openai/MODEL?"), ("/x", "there are offline"),
-     ("nourl/x", "set providers.nourl.base_url")],
+    [
+        ("opnai/gpt-4o", "did you mean openai/gpt-4o?"),
+        ("OpenAI/gpt-4o", "did you mean openai/gpt-4o?"),
+        ("nobody/x", "there are offline"),
+        ("openai/", "such as openai/gpt-4o-mini"),
+        ("", "such as openai/gpt-4o-mini"),
+        ("fats", "did you mean fast?"),
+        ("opnai", "did you mean openai/MODEL?"),
+        ("/x", "there are offline"),
+        ("nourl/x", "set providers.nourl.base_url"),
+    ],
 )
 def test_an_unknown_name_is_answered_with_the_nearest(name: str, said: str, home: Home) -> None:
-    choice = home.has(config='[aliases]\nfast = "openai/x"\n[providers.nourl]\napi_key_env = "K"').choice()
-    with pytest.raises(WrongUse) as unknown:
-        choice.resolve(name)
-    assert said in unknown.value.next
+    resolver = home.has(config='[aliases]\nfast = "openai/x"\n[providers.nourl]\napi_key_env = "K"').resolver()
+    with pytest.raises(UsageError) as unknown:
+        resolver.resolve(name)
+    assert said in unknown.value.hint
 
 
 def test_the_default_model(home: Home) -> None:
-    assert home.choice().default_model() == "offline/guide"
-    assert home.choice(local="ollama/llama3").default_model() == "ollama/llama3"
+    assert home.resolver().default_model() == "offline/guide"
+    assert home.resolver(local="ollama/llama3").default_model() == "ollama/llama3"
     home.has(GEMINI_API_KEY=MINE)
-    assert home.choice(local="ollama/llama3").default_model() == "gemini/gemini-2.5-flash"
+    assert home.resolver(local="ollama/llama3").default_model() == "gemini/gemini-2.5-flash"
     home.has(OPENROUTER_API_KEY=MINE)
-    assert home.choice().default_model() == "openrouter/openai/gpt-4o-mini"
+    assert home.resolver().default_model() == "openrouter/openai/gpt-4o-mini"
     home.has(config='default_model = "fast"\n[aliases]\nfast = "offline/echo"')
-    assert home.choice().default_model() == "offline/echo"
-    assert home.has(LLM_MODEL="mistral/x").choice().default_model() == "mistral/x"
+    assert home.resolver().default_model() == "offline/echo"
+    assert home.has(LLM_MODEL="mistral/x").resolver().default_model() == "mistral/x"
 
 
 @pytest.mark.parametrize("vendor", DEFAULT_MODELS)
 def test_each_vendor_with_a_key_has_a_default_model(vendor: str, home: Home) -> None:
-    choice = home.has(**{VENDORS[vendor].key_env[0]: MINE}).choice()
-    chosen = choice.demand(choice.default_model())
-    assert (chosen.provider, chosen.model) == (vendor, DEFAULT_MODELS[vendor])
+    resolver = home.has(**{VENDORS[vendor].key_env[0]: MINE}).resolver()
+    resolved = resolver.resolve_with_key(resolver.default_model())
+    assert (resolved.provider, resolved.model) == (vendor, DEFAULT_MODELS[vendor])
 
 
 def test_where_a_key_comes_from_and_in_which_order(home: Home) -> None:
     def origin() -> str:
-        key = home.choice().demand("gemini/x").key
-        assert key and home.choice().key_origin("gemini") == key.origin
+        key = home.resolver().resolve_with_key("gemini/x").key
+        assert key and home.resolver().key_origin("gemini") == key.origin
         return key.origin
 
     home.has(config='[providers.gemini]\napi_key_cmd = "/bin/echo sk-cmd"')
     assert origin() == "api_key_cmd of gemini"
-    Keyring(home.places.keys_file).set("gemini", MINE)
-    assert origin() == str(home.places.keys_file)
+    Keyring(home.paths.keys_file).set("gemini", MINE)
+    assert origin() == str(home.paths.keys_file)
     home.has(env_file=f"GOOGLE_API_KEY={THEIRS}")
     assert origin() == f"GOOGLE_API_KEY in {home.env_file}"
     home.has(GOOGLE_API_KEY=MINE)
@@ -175,25 +193,25 @@ def test_where_a_key_comes_from_and_in_which_order(home: Home) -> None:
 
 
 def test_asking_where_a_key_is_runs_no_command(home: Home) -> None:
-    choice = home.has(config=f'[providers.openai]\napi_key_cmd = "touch {home.root}/ran"').choice()
-    assert choice.key_origin("openai") and choice.default_model() == "openai/gpt-4o-mini"
-    choice.resolve("openai/x")
+    resolver = home.has(config=f'[providers.openai]\napi_key_cmd = "touch {home.root}/ran"').resolver()
+    assert resolver.key_origin("openai") and resolver.default_model() == "openai/gpt-4o-mini"
+    resolver.resolve("openai/x")
     assert not (home.root / "ran").exists()
 
 
 def test_the_environment_names_the_address_before_the_configuration(home: Home) -> None:
     home.has(config='[providers.openai]\nbase_url = "https://config/v1"', OPENAI_API_KEY=MINE)
-    assert home.choice().demand("openai/x").base_url == "https://config/v1"
-    chosen = home.has(OPENAI_BASE_URL="https://environment/v1").choice().demand("openai/x")
-    assert (chosen.base_url, chosen.url_from) == ("https://environment/v1", "OPENAI_BASE_URL")
-    assert chosen.key and chosen.key.value == MINE
+    assert home.resolver().resolve_with_key("openai/x").base_url == "https://config/v1"
+    resolved = home.has(OPENAI_BASE_URL="https://environment/v1").resolver().resolve_with_key("openai/x")
+    assert (resolved.base_url, resolved.url_from) == ("https://environment/v1", "OPENAI_BASE_URL")
+    assert resolved.key and resolved.key.value == MINE
 
 
 @pytest.mark.parametrize("url", ["http://192.0.2.1/v1", "ftp://x", "nonsense", "https://u:p@x", "http://[", ""])
 def test_an_unsafe_address_is_refused_before_anything_is_sent(url: str, home: Home) -> None:
     config = f'[providers.mine]\nbase_url = "{url}"\napi_key_cmd = "touch {home.root}/ran"'
-    with pytest.raises(WrongUse, match="base_url"):
-        home.has(config=config).choice().demand("mine/x")
+    with pytest.raises(UsageError, match="base_url"):
+        home.has(config=config).resolver().resolve_with_key("mine/x")
     assert not (home.root / "ran").exists()
 
 
@@ -203,36 +221,42 @@ BASE_URLS = [(name, vendor.name) for vendor in VENDORS.values() for name in vend
 @pytest.mark.parametrize(("variable", "vendor"), BASE_URLS)
 def test_an_address_in_the_env_file_stops_the_request_and_is_named(variable: str, vendor: str, home: Home) -> None:
     home.has(env_file=f"export {variable}={EVIL}", **dict.fromkeys(VENDORS[vendor].key_env, MINE))
-    with pytest.raises(WrongUse) as refused:
-        home.choice().demand(f"{vendor}/x")
-    assert str(home.env_file) in refused.value.what and variable in refused.value.what
-    assert EVIL not in home.choice().resolve(f"{vendor}/x").base_url
+    with pytest.raises(UsageError) as refused:
+        home.resolver().resolve_with_key(f"{vendor}/x")
+    assert str(home.env_file) in refused.value.message and variable in refused.value.message
+    assert EVIL not in home.resolver().resolve(f"{vendor}/x").base_url
 
 
 @pytest.mark.parametrize(
     ("project", "named"),
-    [(f'[providers.openai]\nbase_url = "{EVIL}"', "providers.openai.base_url"), (f'base_url = "{EVIL}"', "base_url"),
-     (f'OPENAI_BASE_URL = "{EVIL}"', "OPENAI_BASE_URL"),
-     (f'providers = {{openai = {{base_url = "{EVIL}"}}}}', "providers.openai.base_url")],
+    [
+        (f'[providers.openai]\nbase_url = "{EVIL}"', "providers.openai.base_url"),
+        (f'base_url = "{EVIL}"', "base_url"),
+        (f'OPENAI_BASE_URL = "{EVIL}"', "OPENAI_BASE_URL"),
+        (f'providers = {{openai = {{base_url = "{EVIL}"}}}}', "providers.openai.base_url"),
+    ],
 )
 def test_an_address_in_the_project_file_stops_the_request_and_is_named(project: str, named: str, home: Home) -> None:
-    choice = home.has(project=project, OPENAI_API_KEY=MINE).choice()
-    with pytest.raises(WrongUse) as refused:
-        choice.demand("openai/x")
-    assert str(home.project_file) in refused.value.what and named in refused.value.what
+    resolver = home.has(project=project, OPENAI_API_KEY=MINE).resolver()
+    with pytest.raises(UsageError) as refused:
+        resolver.resolve_with_key("openai/x")
+    assert str(home.project_file) in refused.value.message and named in refused.value.message
 
 
 def test_a_project_cannot_bring_a_provider_of_its_own(home: Home) -> None:
     project = f'default_model = "evil/x"\n[providers.evil]\nbase_url = "{EVIL}"\napi_key_env = "OPENAI_API_KEY"'
-    choice = home.has(project=project, OPENAI_API_KEY=MINE).choice()
-    with pytest.raises(WrongUse, match="there is no provider 'evil'"):
-        choice.demand(choice.default_model())
+    resolver = home.has(project=project, OPENAI_API_KEY=MINE).resolver()
+    with pytest.raises(UsageError, match="there is no provider 'evil'"):
+        resolver.resolve_with_key(resolver.default_model())
 
 
 def test_an_address_that_the_user_chose_is_not_stopped(home: Home) -> None:
     home.has(env_file=f"OPENAI_BASE_URL={EVIL}", OPENAI_BASE_URL="https://mine/v1", OPENAI_API_KEY=MINE)
-    assert home.choice().demand("openai/x").base_url == "https://mine/v1"
-    assert home.has(ANTHROPIC_API_KEY=MINE).choice().demand("anthropic/x").base_url == "https://api.anthropic.com"
+    assert home.resolver().resolve_with_key("openai/x").base_url == "https://mine/v1"
+    assert (
+        home.has(ANTHROPIC_API_KEY=MINE).resolver().resolve_with_key("anthropic/x").base_url
+        == "https://api.anthropic.com"
+    )
 
 
 some = st.none() | st.sampled_from(["https://mine.example/v1", EVIL])
@@ -255,63 +279,71 @@ def test_a_key_goes_only_where_it_may(
         **({"OPENAI_API_KEY": MINE} if keys[0] else {}),
     )
     if keys[2]:
-        Keyring(home.places.keys_file).set("openai", "sk-ring")
+        Keyring(home.paths.keys_file).set("openai", "sk-ring")
     theirs = VENDORS["openai"].base_url
     wanted = environment or config or theirs
     values = [MINE] * keys[0] + [THEIRS] * (keys[1] and wanted == theirs) + ["sk-ring"] * keys[2]
     try:
-        chosen = home.choice().demand("openai/x")
-    except WrongUse as refused:
+        resolved = home.resolver().resolve_with_key("openai/x")
+    except UsageError as refused:
         redirected = wanted == theirs and (in_env_file or project)
         assert redirected or not values, refused
         return
-    assert chosen.base_url == wanted
-    assert (chosen.key.value if chosen.key else None) == next(iter(values), None)
+    assert resolved.base_url == wanted
+    assert (resolved.key.value if resolved.key else None) == next(iter(values), None)
 
 
 SPEND_OR_RUN = [
-    "LLM_MODEL=openai/x", "LLM_SESSION_BUDGET=1000", "LLM_ALLOW_HTTP=1", "LLM_SESSIONS_DIR=/tmp", "EDITOR=evil",
-    f"HTTPS_PROXY={EVIL}", "SSL_CERT_FILE=evil", "PYTHONPATH=evil", "LD_PRELOAD=evil", "XDG_CONFIG_HOME=/x",
+    "LLM_MODEL=openai/x",
+    "LLM_SESSION_BUDGET=1000",
+    "LLM_ALLOW_HTTP=1",
+    "LLM_SESSIONS_DIR=/tmp",
+    "EDITOR=evil",
+    f"HTTPS_PROXY={EVIL}",
+    "SSL_CERT_FILE=evil",
+    "PYTHONPATH=evil",
+    "LD_PRELOAD=evil",
+    "XDG_CONFIG_HOME=/x",
 ]
 
 
 def test_an_env_file_gives_keys_and_nothing_else(home: Home) -> None:
     before = dict(home.has(OPENAI_API_KEY=MINE).environ)
-    plain = Settings.load(home.environ, home.cwd, home.places)
+    plain = Settings.load(home.environ, home.cwd, home.paths)
     home.has(env_file="\n".join(SPEND_OR_RUN))
-    after = Settings.load(home.environ, home.cwd, home.places)
+    after = Settings.load(home.environ, home.cwd, home.paths)
     assert [after.get(row.key) for row in after.rows()] == [plain.get(row.key) for row in plain.rows()]
-    assert home.choice().demand("openai/x").base_url == VENDORS["openai"].base_url
+    assert home.resolver().resolve_with_key("openai/x").base_url == VENDORS["openai"].base_url
     assert home.environ == before
 
 
 def test_an_env_file_that_others_can_write_gives_no_key_and_takes_none(home: Home) -> None:
     home.has(env_file=f"OPENAI_API_KEY={THEIRS}\nOPENAI_BASE_URL={EVIL}")
     home.env_file.chmod(0o666)
-    with pytest.raises(WrongUse, match="others can write to it"):
-        home.choice().demand("openai/x")
-    Keyring(home.places.keys_file).set("openai", MINE)
-    chosen = home.choice().demand("openai/x")
-    assert chosen.base_url == VENDORS["openai"].base_url and chosen.key and chosen.key.value == MINE
+    with pytest.raises(UsageError, match="others can write to it"):
+        home.resolver().resolve_with_key("openai/x")
+    Keyring(home.paths.keys_file).set("openai", MINE)
+    resolved = home.resolver().resolve_with_key("openai/x")
+    assert resolved.base_url == VENDORS["openai"].base_url and resolved.key and resolved.key.value == MINE
 
 
 def test_an_env_file_gives_only_variables_that_are_known_to_hold_keys(home: Home) -> None:
     home.has(config='[providers.openai]\napi_key_env = "WORK_KEY"', env_file=f"WORK_KEY={THEIRS}\nOPENAI_API_KEY=x")
-    with pytest.raises(WrongUse, match="there is no key for openai; set WORK_KEY"):
-        home.choice().demand("openai/x")
+    with pytest.raises(UsageError, match="there is no key for openai; set WORK_KEY"):
+        home.resolver().resolve_with_key("openai/x")
 
 
 def test_parents_are_not_searched_for_keys(home: Home) -> None:
     home.has(env_file=f"OPENAI_API_KEY={THEIRS}")
     home.cwd = home.cwd / "below"
     home.cwd.mkdir()
-    with pytest.raises(WrongUse, match="there is no key for openai"):
-        home.choice().demand("openai/x")
+    with pytest.raises(UsageError, match="there is no key for openai"):
+        home.resolver().resolve_with_key("openai/x")
 
 
 def test_a_key_of_one_vendor_is_not_sent_to_another(home: Home) -> None:
     variables = {name: f"sk-{vendor.name}" for vendor in VENDORS.values() for name in vendor.key_env}
-    choice = home.has(**variables).choice()
+    resolver = home.has(**variables).resolver()
     for vendor, model in product(VENDORS, ("x", "openai/x")):
-        key = choice.demand(f"{vendor}/{model}").key
+        key = resolver.resolve_with_key(f"{vendor}/{model}").key
         assert (key.value if key else None) == (f"sk-{vendor}" if VENDORS[vendor].key_env else None)

@@ -20,10 +20,10 @@ from llmrepl.config.settings import Settings
 from llmrepl.prompt.loop import Loop
 from llmrepl.rendering.base import PlainOutput
 from llmrepl.shell.runner import Shell
-from llmrepl.system.environment import World
-from llmrepl.system.paths import Places
+from llmrepl.system.environment import Environment
+from llmrepl.system.paths import Paths
 from llmrepl.system.signals import Signals
-from tests.cli_runner import CHAT, Newcomer
+from tests.cli_runner import CHAT, CliRunner
 
 ENTER, ALT_ENTER, CTRL_C, CTRL_D, CTRL_J, CTRL_R, ESCAPE = "\r", "\x1b\r", "\x03", "\x04", "\n", "\x12", "\x1b"
 UP, DOWN, TAB, PASTE, PASTED = "\x1b[A", "\x1b[B", "\t", "\x1b[200~", "\x1b[201~"
@@ -51,7 +51,7 @@ class Watched(DummyOutput):
 class Typist:
     """Types into the prompt of a newcomer who talks to the echo."""
 
-    newcomer: Newcomer
+    cli: CliRunner
     out: str = ""
     err: str = ""
 
@@ -59,11 +59,11 @@ class Typist:
         """Type the keys and Ctrl-D at the end; at leisure, each when what came of the last is seen. The exit code."""
         out, err, screen = io.StringIO(), io.StringIO(), Watched()
         with open(os.devnull) as nothing, create_pipe_input() as pipe:
-            environ = self.newcomer.environ | {"LLM_MODEL": "offline/echo"}
-            world = World(environ, self.newcomer.cwd, nothing, out, err)
-            places = Places.find(environ)
-            workspace = Workspace(world, Settings.load(environ, world.cwd, places), places, Signals())
-            shell = Shell(workspace, all_commands(), PlainOutput(world))
+            environ = self.cli.environ | {"LLM_MODEL": "offline/echo"}
+            environment = Environment(environ, self.cli.cwd, nothing, out, err)
+            paths = Paths.find(environ)
+            workspace = Workspace(environment, Settings.load(environ, environment.cwd, paths), paths, Signals())
+            shell = Shell(workspace, all_commands(), PlainOutput(environment))
 
             def type_all() -> None:
                 last = ""
@@ -87,14 +87,14 @@ class Typist:
     @property
     def asked(self) -> list[str]:
         """The prompts in the one session there is."""
-        names = [name.removesuffix(".json") for name in self.newcomer.files("runs") if name.endswith(".json")]
-        return [question for name in names for question, _ in self.newcomer.said(name)]
+        names = [name.removesuffix(".json") for name in self.cli.files("runs") if name.endswith(".json")]
+        return [question for name in names for question, _ in self.cli.said(name)]
 
 
 @pytest.fixture
-def typist(newcomer: Newcomer) -> Iterator[Typist]:
-    newcomer.runs.mkdir()
-    yield Typist(newcomer)
+def typist(cli: CliRunner) -> Iterator[Typist]:
+    cli.runs.mkdir()
+    yield Typist(cli)
 
 
 INPUTS = {
@@ -142,7 +142,7 @@ def test_keys(typist: Typist, case: str) -> None:
 def test_ctrl_d_leaves_and_saves(typist: Typist) -> None:
     assert typist.types("one", ENTER) == 0
     assert typist.asked == ["one"]
-    assert [name for name in typist.newcomer.files("runs") if name.startswith(".")] == []
+    assert [name for name in typist.cli.files("runs") if name.startswith(".")] == []
 
 
 def test_ctrl_c_twice_says_how_to_leave(typist: Typist) -> None:
@@ -167,7 +167,7 @@ def test_a_failed_command_does_not_end_the_prompt(typist: Typist) -> None:
 
 
 def test_loading_shows_what_the_guide_shows(typist: Typist) -> None:
-    typist.newcomer.script("one", words=(*CHAT, "--name", "talk"))
+    typist.cli.script("one", words=(*CHAT, "--name", "talk"))
     typist.types(":load talk", ENTER, "two", ENTER)
     assert "🔄 Resuming session: talk.json\nModel: offline/echo\nPrevious turns: 1\n" in typist.err
     assert "🤖 Continuing chat with offline/echo\n💰 Budget: Unlimited | Previous cost: $0.0000 |" in typist.err
@@ -179,13 +179,13 @@ def test_history_is_kept_for_the_next_shell_and_private(typist: Typist) -> None:
     typist.types("from before", ENTER)
     typist.types("", UP, ENTER, at_leisure=True)
     assert typist.asked == ["from before", "from before"]
-    history = typist.newcomer.home / ".local" / "state" / "llm" / "history"
+    history = typist.cli.home / ".local" / "state" / "llm" / "history"
     assert history.stat().st_mode & 0o777 == 0o600
     assert history.parent.stat().st_mode & 0o777 == 0o700
 
 
 def test_a_history_that_cannot_be_written_is_said_and_the_shell_works(typist: Typist) -> None:
-    (typist.newcomer.home / ".local").write_text("in the way")
+    (typist.cli.home / ".local").write_text("in the way")
     assert typist.types("one", ENTER, UP, ENTER, at_leisure=True) == 0
     assert typist.asked == ["one", "one"]
     assert "what you type is not kept for the next shell" in typist.err
@@ -209,7 +209,7 @@ def test_a_history_that_cannot_be_written_is_said_and_the_shell_works(typist: Ty
 )
 def test_tab_completes(typist: Typist, typed: str, completed: str) -> None:
     for name in ("first", "second one"):
-        typist.newcomer.script("hello", words=(*CHAT, "--name", name))
+        typist.cli.script("hello", words=(*CHAT, "--name", name))
     # the space and Ctrl-A put "::" before what was completed, so that it becomes a prompt that can be seen
     typist.types(typed, TAB, " \x01:", ENTER, at_leisure=True)
     assert typist.asked[-1] == completed
@@ -224,14 +224,14 @@ def test_an_editor_writes_the_system_prompt(typist: Typist, tmp_path: Path) -> N
     editor = tmp_path / "editor"
     editor.write_text('#!/bin/sh\nprintf \'Be brief.\\nAnd "kind".\\n\' > "$1"\n')
     editor.chmod(0o755)
-    typist.newcomer.environ["VISUAL"] = str(editor)
+    typist.cli.environ["VISUAL"] = str(editor)
     typist.types(":system --edit", ENTER, "one", ENTER)
-    [name] = typist.newcomer.files("runs")
-    assert typist.newcomer.session(name.removesuffix(".json"))["system"] == 'Be brief.\nAnd "kind".'
+    [name] = typist.cli.files("runs")
+    assert typist.cli.session(name.removesuffix(".json"))["system"] == 'Be brief.\nAnd "kind".'
 
 
 def test_an_editor_that_fails_changes_nothing(typist: Typist) -> None:
     for editor, said in (("/no/such/editor", "there is no editor /no/such/editor"), ("false", "ended with 1")):
-        typist.newcomer.environ["VISUAL"] = editor
+        typist.cli.environ["VISUAL"] = editor
         assert typist.types(":system --edit", ENTER) == 0
         assert said in typist.err

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmrepl.prompt.typeahead import first, typed
-from tests.cli_runner import LLM, Newcomer
+from tests.cli_runner import LLM, CliRunner
 from tests.terminal import Terminal
 from tests.test_journeys import shell
 
@@ -78,30 +78,30 @@ def test_nothing_that_was_typed_is_lost(keys: str) -> None:
     assert "".join(shown.split()) == "".join(keys.split())
 
 
-def test_enter_is_enter_whenever_it_is_pressed(newcomer: Newcomer) -> None:
+def test_enter_is_enter_whenever_it_is_pressed(cli: CliRunner) -> None:
     """Each input is typed as soon as what the one before says is seen, so some come before the prompt is there."""
-    with shell(newcomer) as terminal:
+    with shell(cli) as terminal:
         for number in range(30):
             terminal.send(f":save s{number}\r")
             terminal.wait_for(f"saved to ./runs/s{number}.json")
         assert "\n:save" not in terminal.text
 
 
-def test_what_is_entered_before_the_program_is_there_is_run(newcomer: Newcomer) -> None:
-    with Terminal(LLM, cwd=newcomer.cwd, environ=newcomer.environ) as terminal:
+def test_what_is_entered_before_the_program_is_there_is_run(cli: CliRunner) -> None:
+    with Terminal(LLM, cwd=cli.cwd, environ=cli.environ) as terminal:
         terminal.send(":save early\r")
         terminal.wait_for("saved to ./runs/early.json")
 
 
-def test_commands_entered_before_there_is_a_prompt_are_run_in_their_order(newcomer: Newcomer) -> None:
-    with Terminal(LLM, cwd=newcomer.cwd, environ=newcomer.environ) as terminal:
+def test_commands_entered_before_there_is_a_prompt_are_run_in_their_order(cli: CliRunner) -> None:
+    with Terminal(LLM, cwd=cli.cwd, environ=cli.environ) as terminal:
         terminal.send(":save early\r:model offline/echo\r:system Be brief.\r:exit\r")
         assert terminal.ends() == 0
         assert terminal.text.index("./runs/early.json") < terminal.text.index("You: :system Be brief.")
 
 
-def test_the_terminal_is_left_as_it_was(newcomer: Newcomer) -> None:
-    with Terminal(["sh", "-c", f"{' '.join(LLM)}; stty -a"], cwd=newcomer.cwd, environ=newcomer.environ) as terminal:
+def test_the_terminal_is_left_as_it_was(cli: CliRunner) -> None:
+    with Terminal(["sh", "-c", f"{' '.join(LLM)}; stty -a"], cwd=cli.cwd, environ=cli.environ) as terminal:
         terminal.wait_for("You:")
         terminal.send(":exit\r")
         terminal.ends()

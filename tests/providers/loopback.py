@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from llmrepl.providers.base import Message, Options, Request
-from llmrepl.providers.http_provider import HttpProvider, open_provider
-from llmrepl.providers.retry import Retries
+from llmrepl.providers.base import Options, Request
+from llmrepl.providers.http_provider import HTTPProvider, create_http_provider
+from llmrepl.providers.retry import RetryPolicy
 from llmrepl.providers.transport.http import Network
 from llmrepl.providers.vendors import VENDORS
+from llmrepl.types import Message
 
 KEY = "sk-test-0123456789abcdef"
 
@@ -119,8 +120,9 @@ def hang_up(handler: BaseHTTPRequestHandler) -> None:
 
 def sse(*events: object) -> bytes:
     """Events as a server sends them; text goes out as it is."""
-    return b"".join(b"data: %s\n\n" % (event if isinstance(event, str) else json.dumps(event)).encode()
-                    for event in events)
+    return b"".join(
+        b"data: %s\n\n" % (event if isinstance(event, str) else json.dumps(event)).encode() for event in events
+    )
 
 
 def ndjson(*events: object) -> bytes:
@@ -128,7 +130,7 @@ def ndjson(*events: object) -> bytes:
     return b"".join(json.dumps(event).encode() + b"\n" for event in events)
 
 
-def retries(most: int = 2) -> tuple[Retries, list[float]]:
+def retries(most: int = 2) -> tuple[RetryPolicy, list[float]]:
     """Retries by a clock that only sleeping moves, and the list of its sleeps."""
     now, slept = [0.0], list[float]()
 
@@ -136,16 +138,23 @@ def retries(most: int = 2) -> tuple[Retries, list[float]]:
         slept.append(seconds)
         now[0] += seconds
 
-    return Retries(most, sleep, lambda: now[0], lambda: 0.0), slept
+    return RetryPolicy(most, sleep, lambda: now[0], lambda: 0.0), slept
 
 
-def provider(url: str, dialect: str = "openai", *, key: str | None = KEY, network: Network | None = None,
-             most: int = 0) -> HttpProvider:
+def provider(
+    url: str, dialect: str = "openai", *, key: str | None = KEY, network: Network | None = None, most: int = 0
+) -> HTTPProvider:
     """A provider at a test server."""
-    return open_provider(VENDORS[dialect], url, key, "$TEST_KEY", network or Network(), retries(most)[0])
+    return create_http_provider(VENDORS[dialect], url, key, "$TEST_KEY", network or Network(), retries(most)[0])
 
 
-def question(text: str = "hello", *, system: str | None = None, options: Options | None = None, model: str = "m",
-             earlier: Sequence[Message] = ()) -> Request:
+def question(
+    text: str = "hello",
+    *,
+    system: str | None = None,
+    options: Options | None = None,
+    model: str = "m",
+    earlier: Sequence[Message] = (),
+) -> Request:
     """A request with one question at its end."""
     return Request(model, [*earlier, Message("user", text)], system, options or Options())

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from llmrepl.providers.base import Event, Finish, Reasoning, Text, Usage
+from llmrepl.providers.base import Event, Finish, ReasoningDelta, TextDelta
+from llmrepl.types import Usage
 from tests.providers.loopback import ndjson, sse
 
 TEXT = "Grüße, 漢字 and 😀.\nDone"
@@ -10,9 +11,16 @@ PIECES = ("Grüße, ", "漢字 and ", "😀.\n", "Done")
 
 
 def _chunk(delta: dict[str, object], finish: str | None = None, **extra: object) -> dict[str, object]:
-    return {"id": "chatcmpl-9", "object": "chat.completion.chunk", "created": 1760000000, "model": "gpt-4o-mini",
-            "service_tier": "default", "system_fingerprint": "fp_1",
-            "choices": [{"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}], **extra}
+    return {
+        "id": "chatcmpl-9",
+        "object": "chat.completion.chunk",
+        "created": 1760000000,
+        "model": "gpt-4o-mini",
+        "service_tier": "default",
+        "system_fingerprint": "fp_1",
+        "choices": [{"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}],
+        **extra,
+    }
 
 
 OPENAI = sse(
@@ -20,23 +28,46 @@ OPENAI = sse(
     _chunk({"reasoning_content": "hm", "content": None}),
     *(_chunk({"content": piece}) for piece in PIECES),
     _chunk({}, "stop"),
-    {"id": "chatcmpl-9", "object": "chat.completion.chunk", "choices": [], "usage": {
-        "prompt_tokens": 1200, "completion_tokens": 31, "total_tokens": 1231,
-        "prompt_tokens_details": {"cached_tokens": 1024, "audio_tokens": 0},
-        "completion_tokens_details": {"reasoning_tokens": 20}}},
+    {
+        "id": "chatcmpl-9",
+        "object": "chat.completion.chunk",
+        "choices": [],
+        "usage": {
+            "prompt_tokens": 1200,
+            "completion_tokens": 31,
+            "total_tokens": 1231,
+            "prompt_tokens_details": {"cached_tokens": 1024, "audio_tokens": 0},
+            "completion_tokens_details": {"reasoning_tokens": 20},
+        },
+    },
     "[DONE]",
 )
 
-OPENROUTER = b": OPENROUTER PROCESSING\n\n" + sse(
-    _chunk({"role": "assistant", "content": "", "reasoning": "hm"}, provider="Novita"),
-    *(_chunk({"role": "assistant", "content": piece}, provider="Novita") for piece in PIECES[:2]),
-) + b": OPENROUTER PROCESSING\n\n" + sse(
-    *(_chunk({"role": "assistant", "content": piece}) for piece in PIECES[2:]),
-    _chunk({"role": "assistant", "content": ""}, "stop"),
-    _chunk({"role": "assistant", "content": ""}, None, usage={
-        "prompt_tokens": 14, "completion_tokens": 9, "total_tokens": 23, "cost": 0.000123, "is_byok": False,
-        "prompt_tokens_details": {"cached_tokens": 0}, "completion_tokens_details": {"reasoning_tokens": 0}}),
-    "[DONE]",
+OPENROUTER = (
+    b": OPENROUTER PROCESSING\n\n"
+    + sse(
+        _chunk({"role": "assistant", "content": "", "reasoning": "hm"}, provider="Novita"),
+        *(_chunk({"role": "assistant", "content": piece}, provider="Novita") for piece in PIECES[:2]),
+    )
+    + b": OPENROUTER PROCESSING\n\n"
+    + sse(
+        *(_chunk({"role": "assistant", "content": piece}) for piece in PIECES[2:]),
+        _chunk({"role": "assistant", "content": ""}, "stop"),
+        _chunk(
+            {"role": "assistant", "content": ""},
+            None,
+            usage={
+                "prompt_tokens": 14,
+                "completion_tokens": 9,
+                "total_tokens": 23,
+                "cost": 0.000123,
+                "is_byok": False,
+                "prompt_tokens_details": {"cached_tokens": 0},
+                "completion_tokens_details": {"reasoning_tokens": 0},
+            },
+        ),
+        "[DONE]",
+    )
 )
 
 
@@ -45,10 +76,24 @@ def _named(*events: dict[str, object]) -> bytes:
 
 
 ANTHROPIC = _named(
-    {"type": "message_start", "message": {
-        "id": "msg_1", "type": "message", "role": "assistant", "model": "claude", "content": [], "stop_reason": None,
-        "usage": {"input_tokens": 3, "cache_creation_input_tokens": 100, "cache_read_input_tokens": 900,
-                  "output_tokens": 1, "service_tier": "standard"}}},
+    {
+        "type": "message_start",
+        "message": {
+            "id": "msg_1",
+            "type": "message",
+            "role": "assistant",
+            "model": "claude",
+            "content": [],
+            "stop_reason": None,
+            "usage": {
+                "input_tokens": 3,
+                "cache_creation_input_tokens": 100,
+                "cache_read_input_tokens": 900,
+                "output_tokens": 1,
+                "service_tier": "standard",
+            },
+        },
+    },
     {"type": "content_block_start", "index": 0, "content_block": {"type": "thinking", "thinking": "", "signature": ""}},
     {"type": "ping"},
     {"type": "content_block_delta", "index": 0, "delta": {"type": "thinking_delta", "thinking": "hm"}},
@@ -57,17 +102,28 @@ ANTHROPIC = _named(
     {"type": "content_block_start", "index": 1, "content_block": {"type": "text", "text": ""}},
     *({"type": "content_block_delta", "index": 1, "delta": {"type": "text_delta", "text": piece}} for piece in PIECES),
     {"type": "content_block_stop", "index": 1},
-    {"type": "message_delta", "delta": {"stop_reason": "end_turn", "stop_sequence": None},
-     "usage": {"output_tokens": 31}},
+    {
+        "type": "message_delta",
+        "delta": {"stop_reason": "end_turn", "stop_sequence": None},
+        "usage": {"output_tokens": 31},
+    },
     {"type": "message_stop"},
 )
 
 
 def _candidate(part: dict[str, object], **extra: object) -> dict[str, object]:
-    return {"candidates": [{"content": {"parts": [part], "role": "model"}, "index": 0, **extra}],
-            "usageMetadata": {"promptTokenCount": 50, "candidatesTokenCount": 11, "thoughtsTokenCount": 20,
-                              "cachedContentTokenCount": 32, "totalTokenCount": 81},
-            "modelVersion": "gemini-2.5-flash", "responseId": "r"}
+    return {
+        "candidates": [{"content": {"parts": [part], "role": "model"}, "index": 0, **extra}],
+        "usageMetadata": {
+            "promptTokenCount": 50,
+            "candidatesTokenCount": 11,
+            "thoughtsTokenCount": 20,
+            "cachedContentTokenCount": 32,
+            "totalTokenCount": 81,
+        },
+        "modelVersion": "gemini-2.5-flash",
+        "responseId": "r",
+    }
 
 
 GEMINI = sse(
@@ -78,8 +134,12 @@ GEMINI = sse(
 
 
 def _line(message: dict[str, object], **extra: object) -> dict[str, object]:
-    return {"model": "llama3.2", "created_at": "2025-01-01T00:00:00Z",
-            "message": {"role": "assistant", **message}, "done": False} | extra
+    return {
+        "model": "llama3.2",
+        "created_at": "2025-01-01T00:00:00Z",
+        "message": {"role": "assistant", **message},
+        "done": False,
+    } | extra
 
 
 OLLAMA = ndjson(
@@ -88,7 +148,7 @@ OLLAMA = ndjson(
     _line({"content": ""}, done=True, done_reason="stop", total_duration=1, prompt_eval_count=26, eval_count=31),
 )
 
-_SAID: tuple[Event, ...] = (Reasoning("hm"), *(Text(piece) for piece in PIECES))
+_SAID: tuple[Event, ...] = (ReasoningDelta("hm"), *(TextDelta(piece) for piece in PIECES))
 
 REPLIES: dict[str, tuple[str, bytes, tuple[Event, ...]]] = {
     "openai": ("openai", OPENAI, (*_SAID, Usage(1200, 31, 1024, 0, 20), Finish("stop"))),

@@ -21,13 +21,14 @@ from typing import cast
 import httpx
 import pytest
 
-from llmrepl.errors import Failure, WrongUse
-from llmrepl.providers.base import Event, Finish, Options, Reasoning, Text, Usage, Waiting
-from llmrepl.providers.errors import ProviderFailure
-from llmrepl.providers.http_provider import open_provider
+from llmrepl.errors import LLMError, UsageError
+from llmrepl.providers.base import Event, Finish, Options, ReasoningDelta, Retrying, TextDelta
+from llmrepl.providers.errors import ProviderError
+from llmrepl.providers.http_provider import create_http_provider
 from llmrepl.providers.retry import back_off
 from llmrepl.providers.transport.http import Network
 from llmrepl.providers.vendors import VENDORS
+from llmrepl.types import Usage
 from tests.providers.loopback import (
     KEY,
     Answer,
@@ -47,15 +48,21 @@ GOOD = stream(REPLIES["openai"][1])
 HELLO = sse({"choices": [{"index": 0, "delta": {"content": "Hello"}}]})
 
 
-def ask(server: Server, dialect: str = "openai", *, most: int = 2, network: Network | None = None,
-        options: Options | None = None) -> tuple[list[Event], Failure | None, list[float]]:
+def ask(
+    server: Server,
+    dialect: str = "openai",
+    *,
+    most: int = 2,
+    network: Network | None = None,
+    options: Options | None = None,
+) -> tuple[list[Event], LLMError | None, list[float]]:
     """The events of one question, the failure at the end, and how long it slept."""
     clock, slept = retries(most)
-    asked = open_provider(VENDORS[dialect], server.url, KEY, "$TEST_KEY", network or Network(), clock)
+    asked = create_http_provider(VENDORS[dialect], server.url, KEY, "$TEST_KEY", network or Network(), clock)
     events: list[Event] = []
     try:
         events.extend(asked.stream(question(options=options)))
-    except Failure as failure:
+    except LLMError as failure:
         return events, failure, slept
     finally:
         asked.close()
@@ -63,29 +70,39 @@ def ask(server: Server, dialect: str = "openai", *, most: int = 2, network: Netw
 
 
 def text_of(events: list[Event]) -> str:
-    return "".join(event.text for event in events if isinstance(event, Text))
+    return "".join(event.text for event in events if isinstance(event, TextDelta))
 
 
 @pytest.mark.parametrize("name", REPLIES)
 def test_a_reply_comes_whole_through_the_network(name: str) -> None:
     dialect, body, expected = REPLIES[name]
-    with serving(stream(*(body[place:place + 37] for place in range(0, len(body), 37)))) as server:
+    with serving(stream(*(body[place : place + 37] for place in range(0, len(body), 37)))) as server:
         assert ask(server, dialect) == (list(expected), None, [])
     [seen] = server.seen
     assert seen.method == "POST"
-    assert seen.path == {"openai": "/chat/completions", "anthropic": "/v1/messages", "ollama": "/api/chat",
-                         "gemini": "/v1beta/models/m:streamGenerateContent?alt=sse"}[dialect]
+    assert (
+        seen.path
+        == {
+            "openai": "/chat/completions",
+            "anthropic": "/v1/messages",
+            "ollama": "/api/chat",
+            "gemini": "/v1beta/models/m:streamGenerateContent?alt=sse",
+        }[dialect]
+    )
     assert seen.headers["accept-encoding"] == "identity"
     assert KEY not in seen.path
     assert sum(KEY in value for value in seen.headers.values()) == 1
     assert "cookie" not in seen.headers
 
 
-@pytest.mark.parametrize("answer", [
-    stream(gzip.compress(REPLIES["openai"][1]), content_encoding="gzip"),
-    stream(REPLIES["openai"][1], content_type="text/plain", set_cookie="a=b"),
-    stream(REPLIES["openai"][1] * 2),
-])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        stream(gzip.compress(REPLIES["openai"][1]), content_encoding="gzip"),
+        stream(REPLIES["openai"][1], content_type="text/plain", set_cookie="a=b"),
+        stream(REPLIES["openai"][1] * 2),
+    ],
+)
 def test_odd_but_harmless_answers_are_read(answer: Answer) -> None:
     with serving(answer) as server:
         events, failure, _ = ask(server)
@@ -101,35 +118,65 @@ def test_what_may_pass_is_tried_again_and_then_answered(code: int) -> None:
     assert text_of(events) == TEXT
     assert len(server.seen) == 3
     assert slept == [0.5, 1.0]
-    assert [event.seconds for event in events if isinstance(event, Waiting)] == [0.5, 0, 1.0, 0]
+    assert [event.seconds for event in events if isinstance(event, Retrying)] == [0.5, 0, 1.0, 0]
 
 
-@pytest.mark.parametrize(("code", "body", "sentence"), [
-    (400, {"error": {"message": "bad\nprompt", "code": 400}}, "the server refused the request (400): bad prompt"),
-    (400, {"error": "text"}, "(400): text"),
-    (422, {"detail": [{"loc": ["body"], "msg": "Extra inputs"}]}, "(422): Extra inputs"),
-    (422, {"object": "error", "message": {"detail": [{"msg": "Extra inputs"}]}}, "(422): Extra inputs"),
-    (400, {"error": {"message": "Provider returned error", "code": 400, "metadata": {
-        "raw": '{"error":{"message":"too long"}}', "provider_name": "X"}}}, "Provider returned error: too long"),
-    (400, {"error": {"code": 400, "message": "API key not valid.", "status": "INVALID_ARGUMENT", "details": [
-        {"reason": "API_KEY_INVALID"}]}}, "does not accept the key from $TEST_KEY (401)"),
-    (401, {"error": {"message": f"Incorrect API key provided: Bearer {KEY}."}}, "the key from $TEST_KEY (401): Incorr"),
-    (402, {"error": {"message": "Insufficient credits"}}, "no credit left (402): Insufficient credits"),
-    (403, {"message": "region"}, "openai does not allow this with the key from $TEST_KEY (403): region"),
-    (404, {"error": {"message": "no"}}, "openai has no model 'm' at http://127.0.0.1"),
-    (400, {"error": {"message": "ov\0er\u202eloaded"}}, r"(400): ov\x00er\u202eloaded"),
-    (400, {"error": {"message": "x" * 590 + KEY}}, "x[key]"),
-    (413, "", "the request is too large for openai (413)"),
-    (418, "<html><body>teapot</body></html>", "openai answered with status 418; "),
-    (429, {"error": {"code": "insufficient_quota", "message": "plan"}}, "quota of the key from $TEST_KEY is used up"),
-])
+@pytest.mark.parametrize(
+    ("code", "body", "sentence"),
+    [
+        (400, {"error": {"message": "bad\nprompt", "code": 400}}, "the server refused the request (400): bad prompt"),
+        (400, {"error": "text"}, "(400): text"),
+        (422, {"detail": [{"loc": ["body"], "msg": "Extra inputs"}]}, "(422): Extra inputs"),
+        (422, {"object": "error", "message": {"detail": [{"msg": "Extra inputs"}]}}, "(422): Extra inputs"),
+        (
+            400,
+            {
+                "error": {
+                    "message": "Provider returned error",
+                    "code": 400,
+                    "metadata": {"raw": '{"error":{"message":"too long"}}', "provider_name": "X"},
+                }
+            },
+            "Provider returned error: too long",
+        ),
+        (
+            400,
+            {
+                "error": {
+                    "code": 400,
+                    "message": "API key not valid.",
+                    "status": "INVALID_ARGUMENT",
+                    "details": [{"reason": "API_KEY_INVALID"}],
+                }
+            },
+            "does not accept the key from $TEST_KEY (401)",
+        ),
+        (
+            401,
+            {"error": {"message": f"Incorrect API key provided: Bearer {KEY}."}},
+            "the key from $TEST_KEY (401): Incorr",
+        ),
+        (402, {"error": {"message": "Insufficient credits"}}, "no credit left (402): Insufficient credits"),
+        (403, {"message": "region"}, "openai does not allow this with the key from $TEST_KEY (403): region"),
+        (404, {"error": {"message": "no"}}, "openai has no model 'm' at http://127.0.0.1"),
+        (400, {"error": {"message": "ov\0er\u202eloaded"}}, r"(400): ov\x00er\u202eloaded"),
+        (400, {"error": {"message": "x" * 590 + KEY}}, "x[key]"),
+        (413, "", "the request is too large for openai (413)"),
+        (418, "<html><body>teapot</body></html>", "openai answered with status 418; "),
+        (
+            429,
+            {"error": {"code": "insufficient_quota", "message": "plan"}},
+            "quota of the key from $TEST_KEY is used up",
+        ),
+    ],
+)
 def test_what_cannot_pass_is_said_at_once(code: int, body: object, sentence: str) -> None:
     with serving(status(code, body)) as server:
         events, failure, slept = ask(server)
-    assert isinstance(failure, ProviderFailure)
+    assert isinstance(failure, ProviderError)
     assert (events, slept, len(server.seen)) == ([], [], 1)
     assert sentence in str(failure)
-    assert failure.next
+    assert failure.hint
     assert KEY not in str(failure) + repr(failure)
     assert "<" not in str(failure)
 
@@ -148,21 +195,30 @@ def test_back_off_doubles_to_eight_seconds_and_spreads_downward() -> None:
     assert back_off(1, 0.999) == pytest.approx(0.375, abs=0.001)
 
 
-@pytest.mark.parametrize(("headers", "least", "most"), [
-    ({"Retry_After": "7"}, 7, 7), ({"retry_after_ms": "1500"}, 1.5, 1.5), ({"Retry_After": "0.25"}, 0.25, 0.25),
-    ({"Retry_After": "junk"}, 0.5, 0.5), ({"Retry_After": "-5"}, 0.5, 0.5), ({"Retry_After": "nan"}, 0.5, 0.5),
-    ({"Retry_After": "inf"}, 0.5, 0.5), ({"Retry_After": "0"}, 0.5, 0.5),
-    ({"Retry_After": "Wed, 21 Oct 2015 07:28:00 GMT"}, 0.5, 0.5),
-    ({"Retry_After": "Wed, 99 Oct 99999 07:28:00 GMT"}, 0.5, 0.5),
-])
-def test_the_wait_is_what_the_server_asks_for_if_that_is_sane(headers: dict[str, str], least: float,
-                                                              most: float) -> None:
+@pytest.mark.parametrize(
+    ("headers", "least", "most"),
+    [
+        ({"Retry_After": "7"}, 7, 7),
+        ({"retry_after_ms": "1500"}, 1.5, 1.5),
+        ({"Retry_After": "0.25"}, 0.25, 0.25),
+        ({"Retry_After": "junk"}, 0.5, 0.5),
+        ({"Retry_After": "-5"}, 0.5, 0.5),
+        ({"Retry_After": "nan"}, 0.5, 0.5),
+        ({"Retry_After": "inf"}, 0.5, 0.5),
+        ({"Retry_After": "0"}, 0.5, 0.5),
+        ({"Retry_After": "Wed, 21 Oct 2015 07:28:00 GMT"}, 0.5, 0.5),
+        ({"Retry_After": "Wed, 99 Oct 99999 07:28:00 GMT"}, 0.5, 0.5),
+    ],
+)
+def test_the_wait_is_what_the_server_asks_for_if_that_is_sane(
+    headers: dict[str, str], least: float, most: float
+) -> None:
     with serving(status(429, {"error": {"message": "slow down"}}, **headers), GOOD) as server:
         events, failure, slept = ask(server)
     assert failure is None
     assert least <= sum(slept) <= most
     assert all(seconds <= 1 for seconds in slept)
-    waits = [event for event in events if isinstance(event, Waiting)]
+    waits = [event for event in events if isinstance(event, Retrying)]
     assert waits[-1].seconds == 0
     assert all("slow down" in event.why for event in waits)
 
@@ -240,14 +296,17 @@ EMPTY = sse({"choices": [{"index": 0, "delta": {"content": ""}}]})
 SILENT = threading.Event()
 
 
-@pytest.mark.parametrize(("answer", "text", "sentence"), [
-    (lambda handler: SILENT.wait(5), "", "sent no text within 0.3 s"),
-    (stream(HELLO, EMPTY, wait=lambda: SILENT.wait(5)), "Hello", "sent no text for 0.3 s"),
-    (for_ever(b": ping\n\n"), "", "sent no text within 0.3 s"),
-    (for_ever(b": ping\n\n", HELLO), "Hello", "sent no text for 0.3 s"),
-    (for_ever(EMPTY, HELLO), "Hello", "sent no text for 0.3 s"),
-    (for_ever(b"d"), "", "sent no text within 0.3 s"),
-])
+@pytest.mark.parametrize(
+    ("answer", "text", "sentence"),
+    [
+        (lambda handler: SILENT.wait(5), "", "sent no text within 0.3 s"),
+        (stream(HELLO, EMPTY, wait=lambda: SILENT.wait(5)), "Hello", "sent no text for 0.3 s"),
+        (for_ever(b": ping\n\n"), "", "sent no text within 0.3 s"),
+        (for_ever(b": ping\n\n", HELLO), "Hello", "sent no text for 0.3 s"),
+        (for_ever(EMPTY, HELLO), "Hello", "sent no text for 0.3 s"),
+        (for_ever(b"d"), "", "sent no text within 0.3 s"),
+    ],
+)
 def test_the_time_limit_counts_text_and_not_bytes(answer: Answer, text: str, sentence: str) -> None:
     with serving(answer) as server:
         begun = time.monotonic()
@@ -272,7 +331,7 @@ def test_text_and_reasoning_keep_a_slow_reply_alive() -> None:
         events, failure, _ = ask(server, network=quick(0.4))
     assert failure is None
     assert text_of(events) == "Hello" * 4
-    assert sum(isinstance(event, Reasoning) for event in events) == 8
+    assert sum(isinstance(event, ReasoningDelta) for event in events) == 8
 
 
 def test_a_trickle_of_headers_is_ended() -> None:
@@ -292,7 +351,7 @@ def test_a_trickle_of_headers_is_ended() -> None:
 def test_closing_the_iterator_closes_the_connection() -> None:
     with serving(for_ever(HELLO)) as server:
         events = provider(server.url).stream(question())
-        assert next(events) == Text("Hello")
+        assert next(events) == TextDelta("Hello")
         events.close()  # type: ignore[attr-defined]  # streams are generators
         assert server.left.wait(2)
 
@@ -303,8 +362,14 @@ def test_ctrl_c_in_a_wait_ends_it() -> None:
 
     clock, _ = retries()
     with serving(status(503)) as server, pytest.raises(KeyboardInterrupt):
-        asked = open_provider(VENDORS["openai"], server.url, KEY, "$K", Network(),
-                              type(clock)(2, interrupted, time.monotonic, lambda: 0.0))
+        asked = create_http_provider(
+            VENDORS["openai"],
+            server.url,
+            KEY,
+            "$K",
+            Network(),
+            type(clock)(2, interrupted, time.monotonic, lambda: 0.0),
+        )
         list(asked.stream(question()))
     assert len(server.seen) == 1
 
@@ -316,7 +381,7 @@ def test_a_connection_that_is_refused_is_tried_again_and_named() -> None:
         events, failure, slept = ask(server)
     assert slept == [0.5, 1.0]
     assert f"nothing answers at 127.0.0.1:{server.url[-5:].lstrip(':')}" in str(failure)
-    assert all(isinstance(event, Waiting) for event in events)
+    assert all(isinstance(event, Retrying) for event in events)
 
 
 def test_a_certificate_that_nobody_vouches_for_ends_it(certificate: Path) -> None:
@@ -344,9 +409,28 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if not (openssl := shutil.which("openssl")):
         pytest.skip("openssl is needed to make a certificate")
     made = tmp_path_factory.mktemp("tls")
-    subprocess.run([openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", made / "key.pem", "-out",
-                    made / "cert.pem", "-days", "2", "-subj", "/CN=localhost", "-addext",
-                    "subjectAltName=DNS:localhost,DNS:llm.example"], check=True, capture_output=True)
+    subprocess.run(
+        [
+            openssl,
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-keyout",
+            made / "key.pem",
+            "-out",
+            made / "cert.pem",
+            "-days",
+            "2",
+            "-subj",
+            "/CN=localhost",
+            "-addext",
+            "subjectAltName=DNS:localhost,DNS:llm.example",
+        ],
+        check=True,
+        capture_output=True,
+    )
     (made / "both.pem").write_bytes((made / "key.pem").read_bytes() + (made / "cert.pem").read_bytes())
     return made / "both.pem"
 
@@ -407,7 +491,11 @@ def test_the_time_limit_holds_over_tls(certificate: Path) -> None:
 def test_netrc_and_proxies_of_the_process_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / ".netrc").write_text("machine 127.0.0.1 login eve password evil\n")
     (tmp_path / ".netrc").chmod(0o600)
-    for name, value in {"HOME": str(tmp_path), "HTTP_PROXY": "http://127.0.0.1:9", "ALL_PROXY": "http://127.0.0.1:9"}.items():
+    for name, value in {
+        "HOME": str(tmp_path),
+        "HTTP_PROXY": "http://127.0.0.1:9",
+        "ALL_PROXY": "http://127.0.0.1:9",
+    }.items():
         monkeypatch.setenv(name, value)
     with serving(GOOD) as server:
         _, failure, _ = ask(server)
@@ -455,27 +543,29 @@ def test_through_a_proxy_the_key_stays_in_the_tunnel_and_the_time_limit_holds(ce
 
 
 def test_a_whole_answer_comes_when_no_stream_is_wanted() -> None:
-    answer = {"choices": [{"message": {"content": "Hello"}, "finish_reason": "stop"}],
-              "usage": {"prompt_tokens": 3, "completion_tokens": 1}}
+    answer = {
+        "choices": [{"message": {"content": "Hello"}, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 3, "completion_tokens": 1},
+    }
     with serving(status(200, answer)) as server:
         events, failure, _ = ask(server, options=Options(stream=False))
     assert failure is None
-    assert events == [Text("Hello"), Usage(3, 1), Finish("stop")]
+    assert events == [TextDelta("Hello"), Usage(3, 1), Finish("stop")]
     assert server.seen[0].body["stream"] is False
     assert "stream_options" not in server.seen[0].body
 
 
 def test_a_key_that_no_header_can_hold_is_refused_before_anything_is_sent() -> None:
     for key in ("sk-\n", "sk ü", "", "a b"):
-        with pytest.raises(WrongUse) as caught:
-            open_provider(VENDORS["openai"], "https://api.openai.com/v1", key, "$K", Network())
+        with pytest.raises(UsageError) as caught:
+            create_http_provider(VENDORS["openai"], "https://api.openai.com/v1", key, "$K", Network())
         assert "$K" in str(caught.value)
         assert not key or key not in str(caught.value)
 
 
 def test_the_key_is_in_no_representation() -> None:
     made = provider("http://127.0.0.1:1/v1")
-    assert KEY not in repr(made) + str(made) + repr(made.site) + repr(vars(made.client) | {"_client": None})
+    assert KEY not in repr(made) + str(made) + repr(made.endpoint) + repr(vars(made.client) | {"_client": None})
 
 
 def test_a_replaced_transport_stands_for_the_network() -> None:
@@ -483,5 +573,5 @@ def test_a_replaced_transport_stands_for_the_network() -> None:
         return httpx.Response(200, content=iter([REPLIES["openai"][1]]))
 
     network = Network(transport=httpx.MockTransport(answer))
-    made = open_provider(VENDORS["openai"], "https://api.openai.com/v1", KEY, "$K", network, retries()[0])
+    made = create_http_provider(VENDORS["openai"], "https://api.openai.com/v1", KEY, "$K", network, retries()[0])
     assert text_of(list(made.stream(question()))) == TEXT

@@ -13,11 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llmrepl.errors import WrongUse
-from llmrepl.providers.base import Event, Finish, Message, Options, Request, Text, Usage
-from llmrepl.providers.offline.docs_search import Handbook, sections
-from llmrepl.providers.offline.provider import Offline, count
+from llmrepl.errors import UsageError
+from llmrepl.providers.base import Event, Finish, Options, Request, TextDelta
+from llmrepl.providers.offline.docs_search import DocsSearch, sections
+from llmrepl.providers.offline.provider import OfflineProvider, count_tokens
 from llmrepl.system.resources import packaged
+from llmrepl.types import Message, Usage
 
 PAGES = {
     "sessions.md": """# Sessions
@@ -77,7 +78,7 @@ def run(docs: Path, model: str, *prompts: str, options: Options | None = None) -
     messages = [Message("user", prompts[0])]
     for prompt in prompts[1:]:
         messages += [Message("assistant", "an answer"), Message("user", prompt)]
-    return list(Offline(docs).stream(Request(model, messages, options=options or Options())))
+    return list(OfflineProvider(docs).stream(Request(model, messages, options=options or Options())))
 
 
 def ask(docs: Path, *prompts: str) -> str:
@@ -85,7 +86,7 @@ def ask(docs: Path, *prompts: str) -> str:
 
 
 def text_of(events: list[Event]) -> str:
-    return "".join(event.text for event in events if isinstance(event, Text))
+    return "".join(event.text for event in events if isinstance(event, TextDelta))
 
 
 @settings(max_examples=200, derandomize=True)
@@ -93,11 +94,11 @@ def text_of(events: list[Event]) -> str:
 def test_echo_repeats_any_text_exactly_and_ends(prompt: str) -> None:
     events = run(Path(), "echo", prompt)
     assert text_of(events) == prompt
-    assert events[-2:] == [Usage(count(prompt), count(prompt), cost=0.0), Finish("stop")]
+    assert events[-2:] == [Usage(count_tokens(prompt), count_tokens(prompt), cost=0.0), Finish("stop")]
 
 
 def test_echo_streams_words() -> None:
-    pieces = [event.text for event in run(Path(), "echo", "one two,\n three") if isinstance(event, Text)]
+    pieces = [event.text for event in run(Path(), "echo", "one two,\n three") if isinstance(event, TextDelta)]
     assert pieces == ["one", " two", ",", "\n three"]
 
 
@@ -120,7 +121,7 @@ def test_max_tokens_cuts_the_reply(stream: bool) -> None:
 
 def test_without_streaming_the_reply_is_one_piece() -> None:
     events = run(Path(), "echo", "one two three", options=Options(stream=False))
-    assert events[0] == Text("one two three")
+    assert events[0] == TextDelta("one two three")
 
 
 def test_a_turn_costs_the_same_however_long_the_conversation() -> None:
@@ -141,12 +142,12 @@ def test_a_turn_costs_the_same_however_long_the_conversation() -> None:
 
     for model in ("echo", "guide"):
         conversation = Long()
-        list(Offline(packaged("docs")).stream(Request(model, conversation)))
+        list(OfflineProvider(packaged("docs")).stream(Request(model, conversation)))
         assert 1 <= conversation.reads <= 20
 
 
 def test_an_unknown_model_is_refused_with_what_to_do() -> None:
-    with pytest.raises(WrongUse, match="offline/guide or offline/echo"):
+    with pytest.raises(UsageError, match="offline/guide or offline/echo"):
         run(Path(), "gpt-4o", "hello")
 
 
@@ -208,9 +209,9 @@ def test_more_goes_on_to_the_next_best_section_until_there_is_none(docs: Path) -
 
 def test_the_guide_streams_in_small_pieces_and_costs_nothing(docs: Path) -> None:
     events = run(docs, "guide", "how do I export a session?")
-    pieces = [event.text for event in events if isinstance(event, Text)]
+    pieces = [event.text for event in events if isinstance(event, TextDelta)]
     assert max(map(len, pieces)) < 40
-    assert events[-2] == Usage(7, count("".join(pieces)), cost=0.0)
+    assert events[-2] == Usage(7, count_tokens("".join(pieces)), cost=0.0)
     assert events[-1] == Finish("stop")
 
 
@@ -246,7 +247,7 @@ def test_the_documentation_is_found_and_opens_quickly() -> None:
     took = []
     for _ in range(3):
         began = time.perf_counter()
-        Handbook(packaged("docs")).search("how do I export a session to markdown?")
+        DocsSearch(packaged("docs")).search("how do I export a session to markdown?")
         took.append(time.perf_counter() - began)
     assert min(took) < 0.05
 

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from llmrepl.errors import Failure
-from llmrepl.providers.base import Text, Usage
+from llmrepl.errors import LLMError
+from llmrepl.providers.base import TextDelta
+from llmrepl.types import Usage
 from tests.providers.loopback import KEY, ndjson, provider, question, serving, sse, stream
 from tests.providers.recorded import REPLIES
 
@@ -28,11 +29,11 @@ def ours(url: str, dialect: str) -> Told | None:
     text, usage = "", Usage(0, 0)
     try:
         for event in provider(url, dialect).stream(question()):
-            if isinstance(event, Text):
+            if isinstance(event, TextDelta):
                 text += event.text
             elif isinstance(event, Usage):
                 usage = event
-    except Failure:
+    except LLMError:
         return None
     assert not usage.estimated
     return Told(text, usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens)
@@ -99,7 +100,10 @@ def by_ollama(url: str) -> Told | None:
 
 
 SDKS: dict[str, Callable[[str], Told | None]] = {
-    "openai": by_openai, "anthropic": by_anthropic, "gemini": by_gemini, "ollama": by_ollama,
+    "openai": by_openai,
+    "anthropic": by_anthropic,
+    "gemini": by_gemini,
+    "ollama": by_ollama,
 }
 
 Events = list[Any]
@@ -107,8 +111,13 @@ UNICODE = ["naïve ", "漢字 😀", " \u2028\u2029\u0085\x0b\x0c e\u0301"]
 
 
 def chunk(delta: dict[str, Any], finish: str | None = None, index: int = 0) -> dict[str, Any]:
-    return {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m",
-            "choices": [{"index": index, "delta": delta, "finish_reason": finish}]}
+    return {
+        "id": "c",
+        "object": "chat.completion.chunk",
+        "created": 1,
+        "model": "m",
+        "choices": [{"index": index, "delta": delta, "finish_reason": finish}],
+    }
 
 
 def tokens(prompt: int = 9, completion: int = 4, **more: Any) -> dict[str, Any]:
@@ -140,16 +149,28 @@ OPENAI: dict[str, Events] = {
 
 def begin(**usage: Any) -> dict[str, Any]:
     used = {"input_tokens": 9, "output_tokens": 1, **usage}
-    return {"type": "message_start", "message": {
-        "id": "m", "type": "message", "role": "assistant", "model": "m", "content": [], "stop_reason": None,
-        "stop_sequence": None, "usage": used}}
+    return {
+        "type": "message_start",
+        "message": {
+            "id": "m",
+            "type": "message",
+            "role": "assistant",
+            "model": "m",
+            "content": [],
+            "stop_reason": None,
+            "stop_sequence": None,
+            "usage": used,
+        },
+    }
 
 
 def block(*deltas: dict[str, Any], index: int = 0, **kind: Any) -> Events:
     opened = kind or {"type": "text", "text": ""}
-    return [{"type": "content_block_start", "index": index, "content_block": opened},
-            *({"type": "content_block_delta", "index": index, "delta": delta} for delta in deltas),
-            {"type": "content_block_stop", "index": index}]
+    return [
+        {"type": "content_block_start", "index": index, "content_block": opened},
+        *({"type": "content_block_delta", "index": index, "delta": delta} for delta in deltas),
+        {"type": "content_block_stop", "index": index},
+    ]
 
 
 def say(text: str) -> dict[str, Any]:
@@ -157,12 +178,23 @@ def say(text: str) -> dict[str, Any]:
 
 
 def end(reason: str = "end_turn", **usage: Any) -> Events:
-    return [{"type": "message_delta", "delta": {"stop_reason": reason, "stop_sequence": None},
-             "usage": {"output_tokens": 7, **usage}}, {"type": "message_stop"}]
+    return [
+        {
+            "type": "message_delta",
+            "delta": {"stop_reason": reason, "stop_sequence": None},
+            "usage": {"output_tokens": 7, **usage},
+        },
+        {"type": "message_stop"},
+    ]
 
 
-THOUGHT = block({"type": "thinking_delta", "thinking": "hm"}, {"type": "signature_delta", "signature": "x"},
-                type="thinking", thinking="", signature="")
+THOUGHT = block(
+    {"type": "thinking_delta", "thinking": "hm"},
+    {"type": "signature_delta", "signature": "x"},
+    type="thinking",
+    thinking="",
+    signature="",
+)
 TOOL = block({"type": "input_json_delta", "partial_json": "{}"}, index=1, type="tool_use", id="t", name="f", input={})
 ANTHROPIC: dict[str, Events] = {
     "text": [begin(), *block(say("Hi "), say("you")), *end()],
@@ -174,8 +206,11 @@ ANTHROPIC: dict[str, Events] = {
     "length": [begin(), *block(say("Hi")), *end("max_tokens")],
     "stop sequence": [begin(), *block(say("Hi")), *end("stop_sequence")],
     "refusal after text": [begin(), *block(say("Hi")), *end("refusal")],
-    "error event": [begin(), *block(say("Hi"))[:2],
-                    {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}],
+    "error event": [
+        begin(),
+        *block(say("Hi"))[:2],
+        {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}},
+    ],
     "error first": [{"type": "error", "error": {"type": "api_error", "message": "broken"}}],
     "tool call": [begin(), *block(say("Hi")), *TOOL, *end("tool_use")],
     "two blocks": [begin(), *block(say("Hi ")), *block(say("you"), index=1), *end()],
@@ -210,8 +245,13 @@ GEMINI: dict[str, Events] = {
 
 
 def line(content: str = "", **more: Any) -> dict[str, Any]:
-    return {"model": "m", "created_at": "2025-01-01T00:00:00Z", "message": {"role": "assistant", "content": content},
-            "done": False, **more}
+    return {
+        "model": "m",
+        "created_at": "2025-01-01T00:00:00Z",
+        "message": {"role": "assistant", "content": content},
+        "done": False,
+        **more,
+    }
 
 
 LAST = line(done=True, done_reason="stop", total_duration=5, prompt_eval_count=9, eval_count=4)
@@ -224,8 +264,13 @@ OLLAMA: dict[str, Events] = {
     "one line": [{**LAST, "message": {"role": "assistant", "content": "Hi"}}],
     "no reason": [line("Hi"), {name: value for name, value in LAST.items() if name != "done_reason"}],
     "empty lines between": [line("Hi"), line(""), line(""), LAST],
-    "tool call": [line("Hi"), line(message={"role": "assistant", "content": "", "tool_calls": [
-        {"function": {"name": "f", "arguments": {}}}]}), LAST],
+    "tool call": [
+        line("Hi"),
+        line(
+            message={"role": "assistant", "content": "", "tool_calls": [{"function": {"name": "f", "arguments": {}}}]}
+        ),
+        LAST,
+    ],
     "error first": [{"error": "model not found"}],
     "error event": [line("Hi"), {"error": "an error was encountered while running the model"}],
     "unknown keys": [line("Hi", new={"a": 1}), {**LAST, "context": [1, 2]}],

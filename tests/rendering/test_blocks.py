@@ -12,7 +12,7 @@ from markdown_it.token import Token
 
 from llmrepl.rendering.markdown.block_starts import table_cells
 from llmrepl.rendering.markdown.blocks import Scanner
-from llmrepl.rendering.markdown.tokens import Item, Piece
+from llmrepl.rendering.markdown.tokens import BlockToken, Item
 from tests.rendering.corpus import documents
 
 Block = tuple[tuple[str, ...], str, str]
@@ -55,7 +55,7 @@ def scanned(text: str) -> list[Block]:
     return numbered(blocks)
 
 
-def content(piece: Piece) -> str:
+def content(piece: BlockToken) -> str:
     if piece.kind == "table":
         head, _, *rows = piece.text.split("\n")
         width = len(table_cells(head))

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from llmrepl.config.settings import Settings
-from llmrepl.formatting import safe
-from llmrepl.rendering.markdown.document import Document, render
+from llmrepl.formatting import escape_controls
+from llmrepl.rendering.markdown.document import MarkdownStream, render
 from llmrepl.rendering.reply_view import ReplyView, reply_view
-from llmrepl.system.environment import World
+from llmrepl.system.environment import Environment
 from tests.rendering.corpus import commonmark, documents, replies
 from tests.rendering.terminals import CODES, Rows, console, cut, lines, screen, streamed, written
 from tests.rendering.test_blocks import LINES
@@ -47,7 +47,7 @@ def test_the_screen_is_that_of_the_whole_reply(name: str, width: int) -> None:
 @pytest.mark.parametrize("name", [*replies(), *(commonmark() if WHOLE else ())])
 def test_a_finished_row_is_never_touched(name: str) -> None:
     text = documents()[name]
-    out, done, rows = console(60, 16), Document(console(60, 16)), Rows(16)
+    out, done, rows = console(60, 16), MarkdownStream(console(60, 16)), Rows(16)
     view = ReplyView(out, clock=lambda: 0.0)
     finished = seen = 0
     for piece in cut(text, Random(name)):
@@ -55,7 +55,7 @@ def test_a_finished_row_is_never_touched(name: str) -> None:
         rows.take(written(out)[seen:])
         seen = len(written(out))
         assert rows.touched >= finished
-        finished += len(done.feed(safe(piece)))
+        finished += len(done.feed(escape_controls(piece)))
     view.finish()
     rows.take(written(out)[seen:])
     assert rows.touched >= finished
@@ -285,11 +285,11 @@ def test_the_settings_and_the_environment_choose(
             return True
 
     out = Terminal()
-    world = World({"TERM": "xterm-256color", **environ}, tmp_path, io.StringIO(), out, io.StringIO())
+    environment = Environment({"TERM": "xterm-256color", **environ}, tmp_path, io.StringIO(), out, io.StringIO())
     own = Settings()
     for name, value in chosen.items():
         own.set(name, value)
-    view = reply_view(world, own)
+    view = reply_view(environment, own)
     view.reasoning("hm")
     view.text("**hi**")
     view.finish()

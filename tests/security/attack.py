@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.cli_runner import Newcomer, Ran
+from tests.cli_runner import CliRunner, Ran
 
 INSTALLED = Path(sys.executable).with_name("llm")
 """The command that pip makes."""
@@ -48,11 +48,17 @@ def evil_server() -> Iterator[Evil]:
         yield Evil(listener)
 
 
-def installed(person: Newcomer, *words: str, typed: str = "", **environ: str) -> Ran:
+def installed(interaction: CliRunner, *words: str, typed: str = "", **environ: str) -> Ran:
     """Run the installed `llm WORDS` where the person is."""
-    ours = {name: value for name, value in person.environ.items() if name != "PYTHONPATH"}
-    done = subprocess.run([INSTALLED, *words], input=typed.encode(), capture_output=True, cwd=person.cwd,
-                          env=ours | environ, timeout=30)
+    ours = {name: value for name, value in interaction.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(
+        [INSTALLED, *words],
+        input=typed.encode(),
+        capture_output=True,
+        cwd=interaction.cwd,
+        env=ours | environ,
+        timeout=30,
+    )
     return Ran(done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace"))
 
 

@@ -11,8 +11,11 @@ TOP = Path(__file__).resolve().parent.parent.parent
 def test_every_test_that_the_document_names_is_there() -> None:
     named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", (TOP / "docs" / "security.md").read_text("utf-8"))
     assert len(named) > 40
-    missing = [f"{file}::{test}" for file, test in named
-               if not (TOP / file).exists() or f"def {test}" not in (TOP / file).read_text("utf-8")]
+    missing = [
+        f"{file}::{test}"
+        for file, test in named
+        if not (TOP / file).exists() or f"def {test}" not in (TOP / file).read_text("utf-8")
+    ]
     assert not missing
 
 

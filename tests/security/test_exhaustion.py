@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler
 
 import pytest
 
-from tests.cli_runner import LLM, Newcomer
+from tests.cli_runner import LLM, CliRunner
 from tests.providers.loopback import serving
 from tests.security.attack import KEY
 
@@ -57,31 +57,42 @@ ANSWERS: dict[str, Answer] = {
 
 
 @pytest.mark.parametrize("case", ANSWERS)
-def test_a_server_without_end_is_left(newcomer: Newcomer, case: str) -> None:
+def test_a_server_without_end_is_left(cli: CliRunner, case: str) -> None:
     words = ("chat", "-m", "openai/x", "--name", "talk")
     with serving(ANSWERS[case]) as server:
-        environ = {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": server.url, "LLM_MAX_RETRIES": "0",
-                   "LLM_FIRST_TOKEN_TIMEOUT": "0.4", "LLM_IDLE_TIMEOUT": "0.4"}
-        code, most, seconds = measured(newcomer, *words, **environ)
+        environ = {
+            "OPENAI_API_KEY": KEY,
+            "OPENAI_BASE_URL": server.url,
+            "LLM_MAX_RETRIES": "0",
+            "LLM_FIRST_TOKEN_TIMEOUT": "0.4",
+            "LLM_IDLE_TIMEOUT": "0.4",
+        }
+        code, most, seconds = measured(cli, *words, **environ)
     assert code == 1
     assert most < MEMORY, f"{most / MIB:.0f} MiB"
     assert seconds < SECONDS
-    assert newcomer.said("talk")[0][0] == "hello"
+    assert cli.said("talk")[0][0] == "hello"
 
 
-def test_a_list_of_models_without_end_is_left(newcomer: Newcomer) -> None:
+def test_a_list_of_models_without_end_is_left(cli: CliRunner) -> None:
     with serving(without_end(200, b'{"data": [', b'{"id": "m"},' * 100_000)) as server:
         words = ("models", "list", "--provider", "openai", "--refresh")
-        _, most, seconds = measured(newcomer, *words, OPENAI_API_KEY=KEY, OPENAI_BASE_URL=server.url)
+        _, most, seconds = measured(cli, *words, OPENAI_API_KEY=KEY, OPENAI_BASE_URL=server.url)
     assert most < MEMORY, f"{most / MIB:.0f} MiB"
     assert seconds < SECONDS
 
 
-def measured(newcomer: Newcomer, *words: str, **environ: str) -> tuple[int, int, float]:
+def measured(cli: CliRunner, *words: str, **environ: str) -> tuple[int, int, float]:
     """Run `llm WORDS` with a question piped in: its exit code, the most memory it had in bytes, and the seconds."""
     begun = time.monotonic()
-    with subprocess.Popen([*LLM, *words], cwd=newcomer.cwd, env=newcomer.environ | environ, stdin=subprocess.PIPE,
-                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen(
+        [*LLM, *words],
+        cwd=cli.cwd,
+        env=cli.environ | environ,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as process:
         assert process.stdin
         process.stdin.write(b"hello\n")
         process.stdin.close()
@@ -91,17 +102,18 @@ def measured(newcomer: Newcomer, *words: str, **environ: str) -> tuple[int, int,
 
 
 @pytest.mark.parametrize("cost", [-1000.0, -1e308, -0.0])
-def test_a_session_cannot_give_money_back(newcomer: Newcomer, cost: float) -> None:
-    newcomer.runs.mkdir()
+def test_a_session_cannot_give_money_back(cli: CliRunner, cost: float) -> None:
+    cli.runs.mkdir()
     turns = [{"messages": [{"role": "user", "content": "x"}], "cost_estimate": each} for each in (0.05, cost)]
     data = {"model": "mine/x", "turns": turns, "usage_totals": {"total_tokens": -(10**9)}, "budget": 1e9}
-    (newcomer.runs / "talk.json").write_text(json.dumps(data))
-    config = newcomer.home / ".config" / "llm" / "config.toml"
+    (cli.runs / "talk.json").write_text(json.dumps(data))
+    config = cli.home / ".config" / "llm" / "config.toml"
     config.parent.mkdir(parents=True)
     with serving(without_end(200, b"", TEXT)) as server:
-        config.write_text(f'prices = {{"mine/x" = {{input = 1.0, output = 1.0}}}}\n'
-                          f'[providers.mine]\nbase_url = "{server.url}"\n')
-        ran = newcomer.script(":load talk", "more", words=("chat", "-b", "0.05"))
+        config.write_text(
+            f'prices = {{"mine/x" = {{input = 1.0, output = 1.0}}}}\n[providers.mine]\nbase_url = "{server.url}"\n'
+        )
+        ran = cli.script(":load talk", "more", words=("chat", "-b", "0.05"))
         assert server.seen == []
     assert ran.code == 5
     assert "the session budget of $0.0500 is spent" in ran.err

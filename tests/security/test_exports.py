@@ -9,27 +9,27 @@ import json
 import pytest
 
 from llmrepl.sessions.export.csv_safe import original
-from tests.cli_runner import Newcomer
+from tests.cli_runner import CliRunner
 
 FORMULAS = ("=cmd|'/c calc'!A1", "+1", "-2+3", "@SUM(A1)", "\t=1", " =1", "'=1", "\uff1d1", "\u200b=1")
 
 
 @pytest.mark.parametrize("formula", FORMULAS)
-def test_a_listing_for_a_spreadsheet_runs_nothing(newcomer: Newcomer, formula: str) -> None:
-    newcomer.runs.mkdir()
+def test_a_listing_for_a_spreadsheet_runs_nothing(cli: CliRunner, formula: str) -> None:
+    cli.runs.mkdir()
     name = f"{formula.replace('/', '')}.json"
     data = {"model": formula, "created_at": formula, "turns": [], "meta": {"title": formula, "tags": [formula]}}
-    (newcomer.runs / name).write_text(json.dumps(data))
-    row = only_row(newcomer.llm("sessions", "list", "--format", "csv").out)
+    (cli.runs / name).write_text(json.dumps(data))
+    row = only_row(cli.llm("sessions", "list", "--format", "csv").out)
     assert all(not begins_a_formula(cell) for cell in row.values())
     assert (original(row["filename"]), original(row["model"])) == (name, formula)
     assert original(row["title"]) == formula
 
 
 @pytest.mark.parametrize("name", ["=1+1", "+1", "-2", "@SUM(A1)"])
-def test_usage_for_a_spreadsheet_runs_nothing(newcomer: Newcomer, name: str) -> None:
-    newcomer.script("hello", words=("chat", "-m", "offline/echo", f"--name={name}"))
-    row = only_row(newcomer.llm("usage", "--breakdown-by", "session", "--format", "csv").out)
+def test_usage_for_a_spreadsheet_runs_nothing(cli: CliRunner, name: str) -> None:
+    cli.script("hello", words=("chat", "-m", "offline/echo", f"--name={name}"))
+    row = only_row(cli.llm("usage", "--breakdown-by", "session", "--format", "csv").out)
     assert all(not begins_a_formula(cell) for cell in row.values())
     assert original(row["session"]) == f"{name}.json"
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from llmrepl.errors import Failure
+from llmrepl.errors import LLMError
 from llmrepl.providers.vendors import VENDORS
-from tests.cli_runner import Newcomer
+from tests.cli_runner import CliRunner
 from tests.providers.loopback import hang_up, provider, question, serving, sse, status, stream
 from tests.security.attack import KEY, evil_server
 
 DIALECTS = sorted({vendor.dialect for vendor in VENDORS.values()})
-ANSWER = stream(sse({"choices": [{"index": 0, "delta": {"content": "ok"}, "finish_reason": "stop"}]}, "[DONE]"),
-                Set_Cookie="who=you; Path=/")
+ANSWER = stream(
+    sse({"choices": [{"index": 0, "delta": {"content": "ok"}, "finish_reason": "stop"}]}, "[DONE]"),
+    Set_Cookie="who=you; Path=/",
+)
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
@@ -21,9 +23,9 @@ def test_a_redirect_leads_nowhere(dialect: str, code: int) -> None:
     vendor = next(name for name, vendor in VENDORS.items() if vendor.dialect == dialect)
     with evil_server() as evil, serving(status(code, Location=f"{evil.url}/v1")) as server:
         made = provider(server.url, vendor, key=KEY, most=2)
-        with pytest.raises(Failure) as failed:
+        with pytest.raises(LLMError) as failed:
             list(made.stream(question()))
-        with pytest.raises(Failure):
+        with pytest.raises(LLMError):
             made.list_models()
         assert not evil.visited
     assert len(server.seen) == 2
@@ -53,7 +55,7 @@ def test_a_key_stands_in_a_header_and_in_no_address(dialect: str) -> None:
     with serving(hang_up) as server:
         made = provider(server.url, vendor, key=KEY)
         for work in (lambda: list(made.stream(question())), made.list_models):
-            with pytest.raises(Failure):
+            with pytest.raises(LLMError):
                 work()
     assert len(server.seen) == 2
     for seen in server.seen:
@@ -62,17 +64,17 @@ def test_a_key_stands_in_a_header_and_in_no_address(dialect: str) -> None:
 
 
 @pytest.mark.parametrize("allowed", ["", "project", ".env", "user"])
-def test_only_the_user_can_let_a_key_go_unencrypted(newcomer: Newcomer, allowed: str) -> None:
+def test_only_the_user_can_let_a_key_go_unencrypted(cli: CliRunner, allowed: str) -> None:
     """0.0.0.0 is no address of this machine to whoever reads it, and yet leads to it."""
     for name, text in (("project", "allow_http = true"), (".env", "LLM_ALLOW_HTTP=1")):
         if allowed == name:
-            file = newcomer.cwd / (".llm.toml" if name == "project" else name)
+            file = cli.cwd / (".llm.toml" if name == "project" else name)
             file.write_text(text)
             file.chmod(0o600)
     with serving(status(401)) as server:
         environ = {"LLM_ALLOW_HTTP": "1"} if allowed == "user" else {}
         url = server.url.replace("127.0.0.1", "0.0.0.0")
-        ran = newcomer.llm("ask", "-m", "openai/x", "hello", OPENAI_API_KEY=KEY, OPENAI_BASE_URL=url, **environ)
+        ran = cli.llm("ask", "-m", "openai/x", "hello", OPENAI_API_KEY=KEY, OPENAI_BASE_URL=url, **environ)
     assert bool(server.seen) == (allowed == "user")
     assert ran.code == (1 if allowed == "user" else 2)
     assert allowed == "user" or "is not encrypted" in ran.err

@@ -13,7 +13,7 @@ import pytest
 from llmrepl.prompt.editor import edited
 from llmrepl.rendering.pager import page
 from llmrepl.system import files
-from tests.cli_runner import CHAT, LLM, Newcomer
+from tests.cli_runner import CHAT, LLM, CliRunner
 from tests.faults.hostile_names import REFUSED
 from tests.security.attack import KEY, tree
 from tests.terminal import Terminal
@@ -25,17 +25,17 @@ __all__ = ["slow"]
 TYPED = [name for name in REFUSED if name.strip() and name.isprintable() and name.isascii() and len(name) < 300]
 
 
-def test_no_name_writes_outside_of_the_directory(newcomer: Newcomer) -> None:
+def test_no_name_writes_outside_of_the_directory(cli: CliRunner) -> None:
     """Each refused name, wherever a name is given; the faults give all of them in every spelling."""
-    (newcomer.home / "x").write_text("precious")
-    before = tree(newcomer.home.parent)
+    (cli.home / "x").write_text("precious")
+    before = tree(cli.home.parent)
     lines = [f":{command} -- '{name}'" for name in TYPED for command in ("save", "fork")]
-    ran = newcomer.script("hello", *lines, words=(*CHAT, "--keep-going"))
+    ran = cli.script("hello", *lines, words=(*CHAT, "--keep-going"))
     assert ran.err.count("\nerror: ") + 1 == len(lines)
     for name in TYPED:
-        assert newcomer.llm(*CHAT, f"--name={name}", typed="hello\n").code == 2, name
+        assert cli.llm(*CHAT, f"--name={name}", typed="hello\n").code == 2, name
     own = ("home/.", "work/runs")
-    assert {name: held for name, held in tree(newcomer.home.parent).items() if not name.startswith(own)} == before
+    assert {name: held for name, held in tree(cli.home.parent).items() if not name.startswith(own)} == before
 
 
 def test_a_planted_temporary_file_is_not_used(tmp_path: Path) -> None:
@@ -65,51 +65,57 @@ def test_a_directory_that_becomes_a_link_during_a_write_gets_nothing(tmp_path: P
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a link away")
-def test_a_directory_that_is_a_link_of_another_user_is_not_written_to(newcomer: Newcomer, tmp_path: Path) -> None:
+def test_a_directory_that_is_a_link_of_another_user_is_not_written_to(cli: CliRunner, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    newcomer.runs.symlink_to(elsewhere)
-    ran = newcomer.script("hello")
+    cli.runs.symlink_to(elsewhere)
+    ran = cli.script("hello")
     assert ran.code == 0 and len(list(elsewhere.iterdir())) == 1, "a link of one's own is as good as the directory"
-    os.chown(newcomer.runs, 12345, 12345, follow_symlinks=False)
+    os.chown(cli.runs, 12345, 12345, follow_symlinks=False)
     before = tree(elsewhere)
     name = next(elsewhere.iterdir()).stem
     for words in (CHAT, (*CHAT, "-r", name), (*CHAT, "--name", "talk")):
-        ran = newcomer.llm(*words, typed="hello\n")
+        ran = cli.llm(*words, typed="hello\n")
         assert (ran.code, ran.out) == (4, "")
         assert "is a link of another user" in ran.err
     for command in (f"delete {name}", f"rename {name} other", "archive --older-than 0d", f"recover {name}"):
-        newcomer.llm("sessions", *command.split())
+        cli.llm("sessions", *command.split())
     with pytest.raises(OSError, match="is a link of another user"):
-        files.write_atomic(newcomer.runs / "talk.json", b"{}")
+        files.write_atomic(cli.runs / "talk.json", b"{}")
     assert tree(elsewhere) == before
 
 
-def test_everything_is_private_at_every_moment(newcomer: Newcomer, slow: SlowServer) -> None:
+def test_everything_is_private_at_every_moment(cli: CliRunner, slow: SlowServer) -> None:
     """Without a umask, in the middle of a reply and after it; nothing calls chmod, so it was so from the start."""
     llm = " ".join(LLM)
     script = f"umask 0; {llm} keys set openai < key; exec {llm} chat -m openai/slow --name talk"
-    (newcomer.home / "key").write_text(KEY)
-    (newcomer.cwd / "key").symlink_to(newcomer.home / "key")
-    environ = newcomer.environ | slow.environ | {"LLM_DAILY_BUDGET": "5"}
-    with Terminal(["sh", "-c", script], cwd=newcomer.cwd, environ=environ) as terminal:
+    (cli.home / "key").write_text(KEY)
+    (cli.cwd / "key").symlink_to(cli.home / "key")
+    environ = cli.environ | slow.environ | {"LLM_DAILY_BUDGET": "5"}
+    with Terminal(["sh", "-c", script], cwd=cli.cwd, environ=environ) as terminal:
         terminal.wait_for("You:")
         terminal.send("go on" + ENTER)
         terminal.wait_for("word2")
-        during = modes(newcomer)
+        during = modes(cli)
         terminal.process.kill()
         terminal.process.wait()
     before = os.umask(0)
     try:
         lines = (":load talk", ":model offline/echo", "more", ":export html out.html", ":fork other", "and more")
-        ran = [newcomer.script(*lines)]
-        for command in ("sessions list", "sessions search word", "sessions backup copy", "sessions delete other",
-                        "sessions archive --older-than 0d", "config set default_model offline/echo"):
-            ran.append(newcomer.llm(*command.split()))
+        ran = [cli.script(*lines)]
+        for command in (
+            "sessions list",
+            "sessions search word",
+            "sessions backup copy",
+            "sessions delete other",
+            "sessions archive --older-than 0d",
+            "config set default_model offline/echo",
+        ):
+            ran.append(cli.llm(*command.split()))
     finally:
         os.umask(before)
     assert [one.err for one in ran if one.code] == []
-    after = modes(newcomer)
+    after = modes(cli)
     made = [{Path(name).name for name in found} for found in (during, after)]
     assert {".talk.journal", "history", "keys.json"} <= made[0]
     assert {"index.db", "ledger.db", "config.toml", "out.html", "archive", "copy", ".trash"} <= made[1]
@@ -118,19 +124,21 @@ def test_everything_is_private_at_every_moment(newcomer: Newcomer, slow: SlowSer
     assert not [source for source in ROOT.rglob("*.py") if re.search(r"\bf?l?chmod\(", source.read_text("utf-8"))]
 
 
-def modes(newcomer: Newcomer) -> dict[str, int]:
+def modes(cli: CliRunner) -> dict[str, int]:
     """The permissions of all that the program made; of a directory with 0o40000."""
-    tops = (newcomer.home / ".config", newcomer.home / ".local", newcomer.home / ".cache", newcomer.cwd)
+    tops = (cli.home / ".config", cli.home / ".local", cli.home / ".cache", cli.cwd)
     paths = [path for top in tops for path in top.rglob("*") if not path.is_symlink()]
     return {str(path): stat.S_IMODE(path.stat().st_mode) | path.is_dir() * 0o40000 for path in paths}
 
 
 def test_an_editor_and_a_pager_are_run_without_a_shell(tmp_path: Path) -> None:
     program, said = tmp_path / "program.py", tmp_path / "said"
-    program.write_text("import os, stat, sys\n"
-                       f"file = open({str(said)!r}, 'a')\n"
-                       "mode = stat.S_IMODE(os.stat(sys.argv[-1]).st_mode) if os.path.exists(sys.argv[-1]) else 0\n"
-                       "print(sys.argv[1:-1], oct(mode), file=file)\n")
+    program.write_text(
+        "import os, stat, sys\n"
+        f"file = open({str(said)!r}, 'a')\n"
+        "mode = stat.S_IMODE(os.stat(sys.argv[-1]).st_mode) if os.path.exists(sys.argv[-1]) else 0\n"
+        "print(sys.argv[1:-1], oct(mode), file=file)\n"
+    )
     command = f"{sys.executable} {program} $(touch planted) `touch planted` ; touch planted > planted"
     environ = {"EDITOR": command, "PAGER": f"{command} end"}
     assert edited("text", environ) == "text"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli_runner import CHAT, Newcomer
+from tests.cli_runner import CHAT, CliRunner
 from tests.providers.loopback import hang_up, serving, sse, status, stream
 from tests.security.attack import KEY, tree
 from tests.test_journeys import CTRL_C, CTRL_D, ENTER, shell
@@ -29,26 +29,26 @@ ECHOES: dict[str, Answer] = {
 
 
 @pytest.mark.parametrize("case", ECHOES)
-def test_a_key_that_the_server_repeats_is_shown_and_kept_nowhere(newcomer: Newcomer, case: str) -> None:
+def test_a_key_that_the_server_repeats_is_shown_and_kept_nowhere(cli: CliRunner, case: str) -> None:
     with serving(ECHOES[case]) as server:
         environ = {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": server.url, "LLM_DEBUG": "1", "LLM_MAX_RETRIES": "0"}
         words = ("chat", "-m", "openai/x", "--keep-going")
         lines = ("hello", ":retry", ":info", ":usage", ":models openai", ":export md", ":sessions list", ":config list")
-        ran = newcomer.script(*lines, words=words, **environ)
-        more = [newcomer.llm(*words, **environ) for words in (("keys", "list"), ("models", "list", "--refresh"))]
+        ran = cli.script(*lines, words=words, **environ)
+        more = [cli.llm(*words, **environ) for words in (("keys", "list"), ("models", "list", "--refresh"))]
     assert server.seen and server.seen[0].headers["authorization"] == f"Bearer {KEY}"
     for one in (ran, *more):
         assert KEY not in one.out + one.err
-    assert_nowhere(newcomer, KEY)
+    assert_nowhere(cli, KEY)
 
 
-def test_a_key_is_in_no_list_of_processes(newcomer: Newcomer) -> None:
+def test_a_key_is_in_no_list_of_processes(cli: CliRunner) -> None:
     """No option takes a key, so none can be asked for by habit either."""
     for words in (("ask", "--api-key", KEY, "x"), ("chat", "--key", KEY), ("keys", "set", "openai", KEY)):
-        ran = newcomer.llm(*words)
+        ran = cli.llm(*words)
         assert ran.code == 2
-    newcomer.llm("keys", "set", "openai", typed=f"{KEY}\n")
-    with newcomer.start(*CHAT) as running:
+    cli.llm("keys", "set", "openai", typed=f"{KEY}\n")
+    with cli.start(*CHAT) as running:
         assert running.stdin
         running.stdin.write(b"hello\n")
         running.stdin.flush()
@@ -58,20 +58,20 @@ def test_a_key_is_in_no_list_of_processes(newcomer: Newcomer) -> None:
         running.communicate(timeout=20)
 
 
-def test_a_key_of_a_command_is_kept_nowhere(newcomer: Newcomer) -> None:
-    config = newcomer.home / ".config" / "llm" / "config.toml"
+def test_a_key_of_a_command_is_kept_nowhere(cli: CliRunner) -> None:
+    config = cli.home / ".config" / "llm" / "config.toml"
     config.parent.mkdir(parents=True)
     with serving(status(401, {"error": {"message": KEY}})) as server:
-        config.write_text(f'[providers.mine]\nbase_url = "{server.url}"\napi_key_cmd = "rev {newcomer.home}/vault"\n')
-        (newcomer.home / "vault").write_text(f"{KEY[::-1]}\n")
-        ran = newcomer.script("hello", words=("chat", "-m", "mine/x"), LLM_DEBUG="1")
+        config.write_text(f'[providers.mine]\nbase_url = "{server.url}"\napi_key_cmd = "rev {cli.home}/vault"\n')
+        (cli.home / "vault").write_text(f"{KEY[::-1]}\n")
+        ran = cli.script("hello", words=("chat", "-m", "mine/x"), LLM_DEBUG="1")
     assert server.seen[0].headers["authorization"] == f"Bearer {KEY}"
     assert "mine" in ran.err and KEY not in ran.out + ran.err
-    assert_nowhere(newcomer, KEY)
+    assert_nowhere(cli, KEY)
 
 
-def test_a_key_is_typed_unseen_and_kept_privately(newcomer: Newcomer) -> None:
-    with shell(newcomer, LLM_MODEL="offline/echo") as terminal:
+def test_a_key_is_typed_unseen_and_kept_privately(cli: CliRunner) -> None:
+    with shell(cli, LLM_MODEL="offline/echo") as terminal:
         terminal.send(":keys set openai" + ENTER)
         terminal.wait_for("Key for openai:")
         terminal.send(KEY + ENTER)
@@ -79,62 +79,61 @@ def test_a_key_is_typed_unseen_and_kept_privately(newcomer: Newcomer) -> None:
         terminal.send(CTRL_D)
         assert terminal.ends() == 0
         assert KEY.encode() not in terminal.raw
-    kept = newcomer.home / ".config" / "llm" / "keys.json"
+    kept = cli.home / ".config" / "llm" / "keys.json"
     assert KEY in kept.read_text() and stat.S_IMODE(kept.stat().st_mode) == 0o600
     kept.unlink()
-    assert_nowhere(newcomer, KEY)
+    assert_nowhere(cli, KEY)
 
 
-def test_a_secret_in_a_prompt_is_asked_about(newcomer: Newcomer) -> None:
-    with shell(newcomer, "chat", "-m", "offline/echo", "--name", "talk") as terminal:
+def test_a_secret_in_a_prompt_is_asked_about(cli: CliRunner) -> None:
+    with shell(cli, "chat", "-m", "offline/echo", "--name", "talk") as terminal:
         for number, answer in enumerate((f"n{ENTER}", ENTER, CTRL_C, CTRL_D), 1):
             terminal.send(f"my key is {KEY}" + ENTER)
             terminal.wait_until(lambda screen, n=number: screen.count("[y/N]") == n)  # type: ignore[misc]
             assert "looks like a secret: OpenAI key (sk-p…efME)" in terminal.text
             terminal.send(answer)
             terminal.wait_until(lambda screen, n=number: screen.count("You:") > n)  # type: ignore[misc]
-        assert_nowhere(newcomer, KEY)
+        assert_nowhere(cli, KEY)
         terminal.send(f"it is {KEY}" + ENTER)
         terminal.wait_until(lambda screen: screen.count("[y/N]") == 5)
         terminal.send("y" + ENTER)
         terminal.wait_until(lambda screen: screen.count("You:") == 6)
         terminal.send(":exit" + ENTER)
         assert terminal.ends() == 0
-    assert [question for question, _ in newcomer.said("talk")] == [f"it is {KEY}"]
-    assert KEY not in (newcomer.home / ".local" / "state" / "llm" / "history").read_text()
+    assert [question for question, _ in cli.said("talk")] == [f"it is {KEY}"]
+    assert KEY not in (cli.home / ".local" / "state" / "llm" / "history").read_text()
 
 
-def test_a_script_is_told_of_a_secret_and_goes_on(newcomer: Newcomer) -> None:
-    ran = newcomer.script(f"my key is {KEY}")
+def test_a_script_is_told_of_a_secret_and_goes_on(cli: CliRunner) -> None:
+    ran = cli.script(f"my key is {KEY}")
     assert (ran.code, ran.out) == (0, f"my key is {KEY}\n")
     assert "looks like a secret: OpenAI key (sk-p…efME)" in ran.err and KEY not in ran.err
-    (newcomer.cwd / "deploy.sh").write_text(f"export OPENAI_API_KEY={KEY}\n")
-    assert "looks like a secret" in newcomer.script(":attach deploy.sh", "what is this?").err
-    assert "looks like" not in newcomer.script("my key is lost").err
+    (cli.cwd / "deploy.sh").write_text(f"export OPENAI_API_KEY={KEY}\n")
+    assert "looks like a secret" in cli.script(":attach deploy.sh", "what is this?").err
+    assert "looks like" not in cli.script("my key is lost").err
 
 
-def test_a_mistake_of_ours_shows_no_key(newcomer: Newcomer, tmp_path: Path) -> None:
+def test_a_mistake_of_ours_shows_no_key(cli: CliRunner, tmp_path: Path) -> None:
     """Even a crash with the log turned on: what is printed is where, and not with what."""
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "sitecustomize.py").write_text(
-        "import llmrepl.chat.turn\nllmrepl.turn.Exchange.__iter__ = lambda self: iter([1 / 0])\n")
-    path = f"{tmp_path / 'broken'}:{newcomer.environ['PYTHONPATH']}"
+        "import llmrepl.chat.turn\nllmrepl.turn.Exchange.__iter__ = lambda self: iter([1 / 0])\n"
+    )
+    path = f"{tmp_path / 'broken'}:{cli.environ['PYTHONPATH']}"
     with serving(status(500)) as server:
         environ = {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": server.url, "LLM_DEBUG": "1", "PYTHONPATH": path}
-        ran = newcomer.process("chat", "-m", "openai/x", typed=b"hello\n", **environ)
+        ran = cli.process("chat", "-m", "openai/x", typed=b"hello\n", **environ)
     assert "ZeroDivisionError" in ran.err
     assert KEY not in ran.out + ran.err
-    assert_nowhere(newcomer, KEY)
+    assert_nowhere(cli, KEY)
 
 
-def assert_nowhere(newcomer: Newcomer, key: str) -> None:
+def assert_nowhere(cli: CliRunner, key: str) -> None:
     """The key is in no file of the person's, and in no name of one."""
-    for place in (newcomer.home, newcomer.cwd):
+    for place in (cli.home, cli.cwd):
         held = {name: text for name, text in tree(place).items() if key in name or key.encode() in _raw(text)}
         assert not held
 
 
 def _raw(held: str | bytes) -> bytes:
     return held if isinstance(held, bytes) else held.encode()
-
-

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from llmrepl.errors import Damaged, InUse, NotSaved, WrongUse
+from llmrepl.errors import DamagedError, SaveError, SessionInUseError, UsageError
 from llmrepl.sessions.archive.archive import Archive
 from llmrepl.sessions.storage.store import Store
 
@@ -44,11 +44,14 @@ def files(directory: Path) -> dict[str, bytes]:
     return {str(p.relative_to(directory)): p.read_bytes() for p in directory.rglob("*") if p.is_file()}
 
 
-@pytest.mark.parametrize("put_away", [
-    lambda store, archive, path: store.delete(path),
-    lambda store, archive, path: archive.archive(path, compress=False),
-    lambda store, archive, path: archive.archive(path, compress=True),
-])
+@pytest.mark.parametrize(
+    "put_away",
+    [
+        lambda store, archive, path: store.delete(path),
+        lambda store, archive, path: archive.archive(path, compress=False),
+        lambda store, archive, path: archive.archive(path, compress=True),
+    ],
+)
 def test_what_is_put_away_comes_back_byte_for_byte_with_its_date(
     store: Store, archive: Archive, tmp_path: Path, put_away: Callable[[Store, Archive, Path], Path]
 ) -> None:
@@ -68,11 +71,11 @@ def test_a_session_is_archived_by_its_date_or_that_of_its_file(archive: Archive,
     write(tmp_path, "undated", None)
     write(tmp_path, "open")
     (tmp_path / "damaged.json").write_text("{")
-    keeper = store.open(tmp_path / "open.json", beside=False)
+    open_session = store.open(tmp_path / "open.json", beside=False)
     assert [path.stem for path in archive.older_than("1d", NOON)] == ["old", "undated"]
-    keeper.release()
+    open_session.close()
     assert [path.stem for path in archive.older_than("1d", NOON)] == ["old", "open", "undated"]
-    with pytest.raises(WrongUse, match="is not a date"):
+    with pytest.raises(UsageError, match="is not a date"):
         archive.older_than("soon", NOON)
 
 
@@ -97,7 +100,7 @@ def test_a_session_that_has_the_name_is_never_overwritten(archive: Archive, tmp_
     write(tmp_path, taken, None)
     before = files(tmp_path)
     for attempt in (archive.home, archive.restore):
-        with pytest.raises(WrongUse, match=f"a session {taken}.json exists"):
+        with pytest.raises(UsageError, match=f"a session {taken}.json exists"):
             attempt(archive.find("talk"))
     assert files(tmp_path) == before
 
@@ -109,12 +112,12 @@ def test_one_name_for_several_files_lists_them_and_a_path_is_one_of_them(
     archive.archive(tmp_path / "talk.json", compress=True)
     deleted = write(tmp_path, "talk", None)
     store.delete(tmp_path / "talk.json")
-    with pytest.raises(WrongUse, match=r"may mean \.trash/talk\.json, archive/talk\.json\.gz"):
+    with pytest.raises(UsageError, match=r"may mean \.trash/talk\.json, archive/talk\.json\.gz"):
         archive.find("ta")
     archive.restore(archive.find(".trash/talk.json"))
     assert (tmp_path / "talk.json").read_bytes() == deleted
     for name in ("", "nowhere", "../talk", "/etc/passwd"):
-        with pytest.raises(WrongUse):
+        with pytest.raises(UsageError):
             archive.find(name)
 
 
@@ -131,20 +134,20 @@ def test_a_damaged_archive_is_refused_and_stays(archive: Archive, tmp_path: Path
     packed = archive.archive(tmp_path / "talk.json", compress=True)
     packed.write_bytes(packed.read_bytes()[:-9])
     before = files(tmp_path)
-    with pytest.raises(Damaged, match="the gzip data is cut off"):
+    with pytest.raises(DamagedError, match="the gzip data is cut off"):
         archive.restore(packed)
     assert files(tmp_path) == before
 
 
 def test_a_session_that_a_shell_has_open_is_not_moved(archive: Archive, store: Store, tmp_path: Path) -> None:
     write(tmp_path, "talk")
-    keeper = store.open(tmp_path / "talk.json", beside=False)
+    open_session = store.open(tmp_path / "talk.json", beside=False)
     before = files(tmp_path)
     for move in (store.delete, store.make_room, lambda path: archive.archive(path, compress=True)):
-        with pytest.raises(InUse):
+        with pytest.raises(SessionInUseError):
             move(tmp_path / "talk.json")
     assert files(tmp_path) == before
-    keeper.release()
+    open_session.close()
 
 
 def test_what_a_dead_shell_left_moves_along(store: Store, archive: Archive, tmp_path: Path) -> None:
@@ -152,7 +155,7 @@ def test_what_a_dead_shell_left_moves_along(store: Store, archive: Archive, tmp_
     _die(store, tmp_path)
     store.delete(tmp_path / "talk.json")
     archive.restore(archive.find("talk"))
-    assert store.read(tmp_path / "talk.json").turns[-1].said("user") == "the last words"
+    assert store.read(tmp_path / "talk.json").turns[-1].text_of("user") == "the last words"
 
 
 def test_a_damaged_session_stays_while_its_journal_holds_more(store: Store, archive: Archive, tmp_path: Path) -> None:
@@ -161,18 +164,18 @@ def test_a_damaged_session_stays_while_its_journal_holds_more(store: Store, arch
     (tmp_path / "talk.json").write_bytes(b'{"model": ')
     before = files(tmp_path)
     for move in (store.delete, lambda path: archive.archive(path, compress=False)):
-        with pytest.raises(Damaged):
+        with pytest.raises(DamagedError):
             move(tmp_path / "talk.json")
     assert files(tmp_path) == before
 
 
 def _die(store: Store, directory: Path) -> None:
     """What a shell leaves that is killed in mid-reply."""
-    keeper = store.open(directory / "talk.json", beside=False)
-    keeper.begin("the last words", "2025-01-01T12:00:00.000000")
+    open_session = store.open(directory / "talk.json", beside=False)
+    open_session.begin_turn("the last words", "2025-01-01T12:00:00.000000")
     journal = (directory / ".talk.journal").read_bytes()
-    keeper.abandon(2)
-    keeper.release()
+    open_session.abandon_turn(2)
+    open_session.close()
     write(directory, "talk")
     (directory / ".talk.journal").write_bytes(journal)
 
@@ -192,7 +195,7 @@ def test_only_session_files_are_moved(store: Store, tmp_path: Path) -> None:
     (tmp_path / "link.json").symlink_to(target / "talk.json")
     before = files(tmp_path)
     for name in ("notes.txt", "folder.json", "link.json", "else"):
-        with pytest.raises(WrongUse, match="is not a session file"):
+        with pytest.raises(UsageError, match="is not a session file"):
             store.delete(tmp_path / name)
     assert files(tmp_path) == before
 
@@ -202,7 +205,7 @@ def test_nothing_is_moved_through_a_link(store: Store, archive: Archive, tmp_pat
     data = write(tmp_path, "talk")
     for where in ("elsewhere", "."):
         (tmp_path / folder).symlink_to(where)
-        with pytest.raises(NotSaved, match="is a symbolic link"):
+        with pytest.raises(SaveError, match="is a symbolic link"):
             store.delete(tmp_path / "talk.json") if folder == ".trash" else archive.archive(
                 tmp_path / "talk.json", compress=True
             )

@@ -7,14 +7,14 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmrepl.sessions.forks import Branch, family
-from tests.cli_runner import CHAT, Newcomer
+from llmrepl.sessions.forks import ForkNode, family
+from tests.cli_runner import CHAT, CliRunner
 
 NAMES = st.sampled_from("abcdefg")
 
 
-@given(st.lists(st.builds(Branch, NAMES, parent=NAMES | st.just("")), unique_by=lambda one: one.name), NAMES)
-def test_each_session_stands_at_most_once_below_its_parent(branches: list[Branch], name: str) -> None:
+@given(st.lists(st.builds(ForkNode, NAMES, parent=NAMES | st.just("")), unique_by=lambda one: one.name), NAMES)
+def test_each_session_stands_at_most_once_below_its_parent(branches: list[ForkNode], name: str) -> None:
     tree = list(family(branches, name))
     names = [branch.name for _, branch in tree]
     assert name in names
@@ -25,7 +25,7 @@ def test_each_session_stands_at_most_once_below_its_parent(branches: list[Branch
 
 
 def test_a_chain_of_thousands_is_no_trouble() -> None:
-    chain = [Branch(str(number), parent=str(number - 1)) for number in range(1, 5000)]
+    chain = [ForkNode(str(number), parent=str(number - 1)) for number in range(1, 5000)]
     assert [depth for depth, _ in family(chain, "4999")] == list(range(5000))
 
 
@@ -37,28 +37,28 @@ TREE = """\
 """
 
 
-def test_the_tree_with_the_open_session_marked(newcomer: Newcomer) -> None:
-    newcomer.script("one", "two", "three", words=(*CHAT, "--name", "talk"))
-    newcomer.script(":load talk", ":fork late --at 2", ":load talk", ":fork early --at 1", "new", ":fork later")
-    newcomer.script("alone", words=(*CHAT, "--name", "other"))
-    assert newcomer.script(":load later", ":history --tree").out == TREE
-    assert newcomer.script(":load other", ":history --tree").out == "* other.json, 1 turn: alone\n"
+def test_the_tree_with_the_open_session_marked(cli: CliRunner) -> None:
+    cli.script("one", "two", "three", words=(*CHAT, "--name", "talk"))
+    cli.script(":load talk", ":fork late --at 2", ":load talk", ":fork early --at 1", "new", ":fork later")
+    cli.script("alone", words=(*CHAT, "--name", "other"))
+    assert cli.script(":load later", ":history --tree").out == TREE
+    assert cli.script(":load other", ":history --tree").out == "* other.json, 1 turn: alone\n"
 
 
-def test_a_parent_that_is_gone(newcomer: Newcomer) -> None:
-    newcomer.script("one", ":fork branch", words=(*CHAT, "--name", "talk"))
-    (newcomer.runs / "talk.json").unlink()
+def test_a_parent_that_is_gone(cli: CliRunner) -> None:
+    cli.script("one", ":fork branch", words=(*CHAT, "--name", "talk"))
+    (cli.runs / "talk.json").unlink()
     tree = "  talk.json, not here any more\n*   after turn 1: branch.json, 1 turn: one\n"
-    assert newcomer.script(":load branch", ":history --tree").out == tree
+    assert cli.script(":load branch", ":history --tree").out == tree
 
 
-def test_hostile_titles_and_parents_do_nothing(newcomer: Newcomer) -> None:
-    newcomer.script("one", ":fork branch", words=(*CHAT, "--name", "talk"))
-    file = newcomer.runs / "branch.json"
+def test_hostile_titles_and_parents_do_nothing(cli: CliRunner) -> None:
+    cli.script("one", ":fork branch", words=(*CHAT, "--name", "talk"))
+    file = cli.runs / "branch.json"
     data = json.loads(file.read_text())
     for parent in ({"session": "x\x1b[2J\n", "turn": "1"}, {"session": 1}, ["talk"], {"session": "branch.json"}):
         file.write_text(json.dumps(data | {"meta": {"title": "\x1b[2J\nevil", "parent": parent}}))
-        ran = newcomer.script(":load branch", ":history --tree")
+        ran = cli.script(":load branch", ":history --tree")
         assert ran.code == 0
         assert "\x1b" not in ran.out
         assert "branch.json, 1 turn: " in ran.out.splitlines()[-1]

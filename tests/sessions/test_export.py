@@ -12,13 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from llmrepl.errors import Failure, WrongUse
+from llmrepl.errors import LLMError, UsageError
 from llmrepl.sessions.export import FORMATS, export
 from llmrepl.sessions.export.csv_safe import original
 from llmrepl.sessions.export.csv_table import COLUMNS
 from llmrepl.sessions.export.markdown import LABELS
 from llmrepl.sessions.importing.transcript import read_markdown, read_text
-from llmrepl.sessions.model import Message, Session, Turn, Usage
+from llmrepl.sessions.model import MessageRecord, Session, Turn, UsageRecord
 from llmrepl.sessions.storage import session_file as codec
 
 QUICK = settings(max_examples=150, deadline=None, derandomize=True)
@@ -81,9 +81,9 @@ said = st.lists(st.tuples(st.sampled_from(["user", "assistant", "system", "tool"
 
 
 def turn(question: str, answer: str | None, **more: object) -> Turn:
-    messages = [Message(role="user", content=question)]
+    messages = [MessageRecord(role="user", content=question)]
     if answer is not None:
-        messages.append(Message(role="assistant", content=answer))
+        messages.append(MessageRecord(role="assistant", content=answer))
     return Turn.model_validate({"messages": messages, **more})
 
 
@@ -97,7 +97,7 @@ def session(*turns: Turn, **more: object) -> Session:
 
 
 def of_messages(turns: list[list[tuple[str, str]]], system: str = "") -> Session:
-    made = [Turn(messages=[Message(role=role, content=text) for role, text in messages]) for messages in turns]
+    made = [Turn(messages=[MessageRecord(role=role, content=text) for role, text in messages]) for messages in turns]
     return session(*made, system=system or None)
 
 
@@ -113,7 +113,7 @@ PLAIN = session(
     turn(
         "How do I create a Python class?",
         "To create a Python class, use the `class` keyword...",
-        usage=Usage(prompt_tokens=25, completion_tokens=187, total_tokens=212),
+        usage=UsageRecord(prompt_tokens=25, completion_tokens=187, total_tokens=212),
         latency_ms=1450.2,
         cost_estimate=0.0034,
     ),
@@ -171,7 +171,7 @@ def test_ordinary_text_is_left_byte_for_byte(format: str) -> None:
 
 @pytest.mark.parametrize("format", ["txt", "md", "html"])
 def test_what_is_not_known_is_unknown(format: str) -> None:
-    usage = Usage(prompt_tokens=1, completion_tokens=2, total_tokens=3)
+    usage = UsageRecord(prompt_tokens=1, completion_tokens=2, total_tokens=3)
     exported = export(session(turn("a", "b", usage=usage)), format, name="x")
     assert "unknown" in exported
     assert "$0" not in exported
@@ -199,7 +199,9 @@ def test_our_reader_gets_figures_and_marks_back(format: str, read: object) -> No
     whole = session(
         *PLAIN.turns,
         turn("no", None, finish_reason="error"),
-        turn("x", "y", usage=Usage(total_tokens=3, estimated=True), cost_estimate=0.5, latency_ms=2.0, undone=True),
+        turn(
+            "x", "y", usage=UsageRecord(total_tokens=3, estimated=True), cost_estimate=0.5, latency_ms=2.0, undone=True
+        ),
         turn("m", "n", finish_reason="interrupted", answered_by="a, taken back</summary> b"),
     )
     assert callable(read)
@@ -208,7 +210,7 @@ def test_our_reader_gets_figures_and_marks_back(format: str, read: object) -> No
     assert [t.finish_reason for t in back.turns] == [None, "error", None, "interrupted"]
     assert [t.undone for t in back.turns] == [None, None, True, None]
     assert [t.answered_by for t in back.turns] == [None, None, None, "a, taken back</summary> b"]
-    assert back.turns[2].usage == Usage(total_tokens=3, estimated=True)
+    assert back.turns[2].usage == UsageRecord(total_tokens=3, estimated=True)
     assert (back.model, back.created_at) == (whole.model, whole.created_at)
     assert messages_of(back) == messages_of(whole)
 
@@ -247,9 +249,9 @@ def test_markdown_of_a_reply_that_begins_with_code_shows_code() -> None:
 
 
 def test_another_text_is_refused() -> None:
-    with pytest.raises(Failure):
+    with pytest.raises(LLMError):
         read_text("hello")
-    with pytest.raises(Failure):
+    with pytest.raises(LLMError):
         read_markdown("# Chat Session\n")
 
 
@@ -360,7 +362,9 @@ def test_html_with_everything_hostile_at_once() -> None:
 
 def test_html_shows_what_was_said_with_colours_links_and_figures() -> None:
     reply = 'See [it](https://docs.python.org/3/).\n\n```python\nprint("hi")\n```\n\n| a | b |\n|---|--:|\n| 1 | 2 |\n'
-    whole = session(turn("Why <b>?", reply, usage=Usage(prompt_tokens=1200, completion_tokens=30, total_tokens=1230)))
+    whole = session(
+        turn("Why <b>?", reply, usage=UsageRecord(prompt_tokens=1200, completion_tokens=30, total_tokens=1230))
+    )
     text = export(whole, "html", name="my_session.json")
     page = Page(text)
     words = "".join(page.words)
@@ -376,6 +380,6 @@ def test_html_shows_what_was_said_with_colours_links_and_figures() -> None:
 
 
 def test_a_format_that_is_not_there_is_named() -> None:
-    with pytest.raises(WrongUse, match="pdf"):
+    with pytest.raises(UsageError, match="pdf"):
         export(PLAIN, "pdf", name="x")
     assert set(FORMATS) == {"txt", "md", "csv", "json", "html", "jsonl"}

@@ -18,10 +18,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from llmrepl.errors import Failure, WrongUse
+from llmrepl.errors import LLMError, UsageError
 from llmrepl.sessions.export import export
 from llmrepl.sessions.importing import SOURCES, read
-from llmrepl.sessions.importing.found import Found, Skipped, only_new, origin_of
+from llmrepl.sessions.importing.found import FoundConversation, Skipped, only_new, origin_of
 from llmrepl.sessions.model import Session
 from llmrepl.sessions.storage import session_file as codec
 
@@ -31,11 +31,11 @@ QUICK = settings(
 )
 
 
-def found(path: Path, source: str | None = None) -> list[Found]:
+def found(path: Path, source: str | None = None) -> list[FoundConversation]:
     """All conversations of a file in which everything fits."""
     items = list(read(path, NOW, source))
     assert not [item for item in items if isinstance(item, Skipped)]
-    return [item for item in items if isinstance(item, Found)]
+    return [item for item in items if isinstance(item, FoundConversation)]
 
 
 def said(session: Session) -> list[list[tuple[str, str]]]:
@@ -183,7 +183,7 @@ def test_a_thread_stands_for_the_older_conversation_that_it_goes_on_with(logs: P
     ],
 )
 def test_another_database_is_refused(tmp_path: Path, script: str) -> None:
-    with pytest.raises(Failure):
+    with pytest.raises(LLMError):
         list(read(database(tmp_path / "logs.db", script), NOW))
 
 
@@ -207,7 +207,7 @@ def test_a_chain_that_bites_its_tail_and_values_of_wrong_types_end(tmp_path: Pat
     """
     items = list(read(database(tmp_path / "logs.db", script), NOW))
     assert isinstance(items[0], Skipped)
-    assert isinstance(items[1], Found)
+    assert isinstance(items[1], FoundConversation)
     assert said(items[1].session) == [[("user", "hello"), ("assistant", "\ufffdA")]]
     assert items[1].session.turns[0].usage is None
 
@@ -220,7 +220,7 @@ def test_few_fragments_cannot_make_a_text_without_end(tmp_path: Path) -> None:
     INSERT INTO fragments VALUES (1, printf('%.*c', 1000000, 'x'));
     INSERT INTO parts VALUES ('a', 0, 'text', NULL, '{refs}');
     """
-    with pytest.raises(Failure):
+    with pytest.raises(LLMError):
         list(read(database(tmp_path / "logs.db", script), NOW))
 
 
@@ -267,7 +267,7 @@ TALK = conversation(
 )
 
 
-def check_talk(item: Found) -> None:
+def check_talk(item: FoundConversation) -> None:
     assert said(item.session) == [
         [("user", "How?"), ("assistant", "Like so.")],
         [("user", "And 😀 now\ufffd?"), ("assistant", "Part one."), ("assistant", "Part two.")],
@@ -305,8 +305,8 @@ def test_conversations_that_do_not_fit_are_told_and_hide_no_other(tmp_path: Path
     empty = conversation(node("a", None, "system", "x"), current="a")
     path = written(tmp_path / "c.json", [1, {}, {"mapping": []}, empty, loop, odd, TALK])
     items = list(read(path, NOW))
-    assert [type(item).__name__ for item in items] == ["Skipped"] * 4 + ["Found"] * 3
-    assert isinstance(items[4], Found)
+    assert [type(item).__name__ for item in items] == ["Skipped"] * 4 + ["FoundConversation"] * 3
+    assert isinstance(items[4], FoundConversation)
     assert said(items[4].session) == [[("assistant", "y")], [("user", "x")]]
 
 
@@ -326,7 +326,7 @@ def test_conversations_that_do_not_fit_are_told_and_hide_no_other(tmp_path: Path
 def test_a_file_that_cannot_be_read_is_a_failure_with_a_reason(tmp_path: Path, raw: bytes) -> None:
     path = tmp_path / "c.json"
     path.write_bytes(raw)
-    with pytest.raises(Failure, match="nothing was imported"):
+    with pytest.raises(LLMError, match="nothing was imported"):
         list(read(path, NOW, "chatgpt"))
 
 
@@ -335,7 +335,7 @@ def test_an_archive_with_a_name_that_is_no_text_is_a_failure(tmp_path: Path) -> 
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("conversations.json ü", "[]")  # a name that says that it is UTF-8
     path.write_bytes(path.read_bytes().replace("ü".encode(), b"\xb7\xb7"))
-    with pytest.raises(Failure, match="nothing was imported"):
+    with pytest.raises(LLMError, match="nothing was imported"):
         list(read(path, NOW, "chatgpt"))
 
 
@@ -351,7 +351,7 @@ def test_a_damaged_archive_is_a_failure(tmp_path: Path, data: st.DataObject) -> 
     path.write_bytes(raw)
     try:
         list(read(path, NOW, "chatgpt"))
-    except Failure:
+    except LLMError:
         pass
 
 
@@ -366,7 +366,7 @@ def test_a_damaged_database_is_a_failure(tmp_path: Path, data: st.DataObject) ->
     path.write_bytes(raw)
     try:
         list(read(path, NOW, "llm"))
-    except Failure:
+    except LLMError:
         pass
 
 
@@ -395,10 +395,10 @@ def test_an_export_of_any_shape_is_found_skipped_or_a_failure(tmp_path: Path, do
     path = written(tmp_path / "c.json", document)
     try:
         items = list(read(path, NOW, "chatgpt"))
-    except Failure:
+    except LLMError:
         return
     for item in items:
-        if isinstance(item, Found):
+        if isinstance(item, FoundConversation):
             codec.load(codec.dump(item.session))
 
 
@@ -441,7 +441,7 @@ def test_bad_lines_are_told_and_hide_no_other(tmp_path: Path) -> None:
     lines = [b"{", b"[]", b'{"messages": 5}', b'{"messages": []}', b"\xff", b"[" * 100_000, json.dumps(LINE).encode()]
     path.write_bytes(b"\n".join(lines))
     items = list(read(path, NOW))
-    assert [type(item).__name__ for item in items] == ["Skipped"] * 6 + ["Found"]
+    assert [type(item).__name__ for item in items] == ["Skipped"] * 6 + ["FoundConversation"]
     assert [item.where for item in items if isinstance(item, Skipped)] == [f"line {n}" for n in range(1, 7)]
 
 
@@ -449,7 +449,7 @@ def test_bad_lines_are_told_and_hide_no_other(tmp_path: Path) -> None:
 @given(twisted(LINE))
 def test_a_line_of_any_shape_is_found_or_skipped(tmp_path: Path, document: object) -> None:
     (item,) = read(written(tmp_path / "data.jsonl", document), NOW, "openai")
-    if isinstance(item, Found):
+    if isinstance(item, FoundConversation):
         codec.load(codec.dump(item.session))
 
 
@@ -473,7 +473,7 @@ def test_nothing_is_imported_twice(tmp_path: Path) -> None:
     known = [origin_of(item.session) for item in found(path)[:1]]
     assert known == [("chatgpt", "abc-1")]
     items = list(only_new(read(path, NOW), [origin for origin in known if origin]))
-    assert [item.origin[1] if isinstance(item, Found) else item.why for item in items] == [
+    assert [item.origin[1] if isinstance(item, FoundConversation) else item.why for item in items] == [
         "it was imported before",
         "abc-2",
         "it was imported before",
@@ -502,14 +502,14 @@ def not_files(directory: Path) -> Iterator[Path]:
 @pytest.mark.parametrize("source", [None, *SOURCES])
 def test_what_is_no_file_is_refused_at_once(tmp_path: Path, source: str | None) -> None:
     for path in not_files(tmp_path):
-        with pytest.raises(Failure):
+        with pytest.raises(LLMError):
             list(read(path, NOW, source))
 
 
 def test_a_source_that_is_not_there_or_cannot_be_told_is_wrong_use(tmp_path: Path) -> None:
     path = tmp_path / "x"
     path.write_bytes(b"hello")
-    with pytest.raises(WrongUse, match="logseq"):
+    with pytest.raises(UsageError, match="logseq"):
         list(read(path, NOW, "logseq"))
-    with pytest.raises(WrongUse):
+    with pytest.raises(UsageError):
         list(read(path, NOW))

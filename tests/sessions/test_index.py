@@ -20,16 +20,38 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmrepl.sessions.index import scan as listing
-from llmrepl.sessions.index.finder import Catalog
+from llmrepl.sessions.index.finder import SessionFinder
 from llmrepl.sessions.index.index import Index
-from llmrepl.sessions.index.query import SORTS, Filters, Found, Row, arranged
+from llmrepl.sessions.index.query import SORTS, Filters, FoundSessions, Row, arranged
 from llmrepl.sessions.index.search import Hit, hits
 from llmrepl.sessions.stats import by_model
 
 MODELS = ("openai/gpt-4o", "anthropic/claude", "", "ключ", "\ud800 half")
 DATES = ("2024-01-08T14:30:22.123456", "2024-01-08T14:30:22Z", "0001-01-01", "2999-01-01T00:00:00", "junk", 7, None)
-WORDS = ("Straße", "İstanbul", "ΟΔΟΣ", "naïve", "日本語", "xy", "NEAR", '"', "*", "-x", "x AND y", "a",
-         "\0", "\ufffd", "\ud800", "\uffff", "'", "(", "%", "_", "\n", "ﬀ")
+WORDS = (
+    "Straße",
+    "İstanbul",
+    "ΟΔΟΣ",
+    "naïve",
+    "日本語",
+    "xy",
+    "NEAR",
+    '"',
+    "*",
+    "-x",
+    "x AND y",
+    "a",
+    "\0",
+    "\ufffd",
+    "\ud800",
+    "\uffff",
+    "'",
+    "(",
+    "%",
+    "_",
+    "\n",
+    "ﬀ",
+)
 NAMES = ("one", "two", "three", "ünïcode", "with blank", "-rf")
 
 
@@ -46,16 +68,18 @@ def always() -> float:
 
 
 @contextmanager
-def catalog(place: Path) -> Iterator[Catalog]:
+def catalog(place: Path) -> Iterator[SessionFinder]:
     """A catalog with its index below `place`, closed at the end as a shell does it."""
-    known = Catalog(Index(place / "cache" / "index.db", time.time_ns), quiet, always)
+    known = SessionFinder(Index(place / "cache" / "index.db", time.time_ns), quiet, always)
     try:
         yield known
     finally:
         known.close()
 
 
-def listed(place: Path, filters: Filters = NO_FILTERS, sort: str = "name", contains: str | None = None) -> Found:
+def listed(
+    place: Path, filters: Filters = NO_FILTERS, sort: str = "name", contains: str | None = None
+) -> FoundSessions:
     """What a shell of its own says of `place / "runs"`."""
     with catalog(place) as known:
         return known.find(place / "runs", filters, sort, None, contains)
@@ -80,10 +104,15 @@ def names(rows: list[Row]) -> list[str]:
 
 texts = st.lists(st.sampled_from(WORDS), max_size=6).map(" ".join) | st.text(max_size=8)
 turns = st.fixed_dictionaries(
-    {"messages": st.lists(st.fixed_dictionaries({"role": st.sampled_from(("user", "assistant")), "content": texts}),
-                          max_size=3)},
-    optional={"cost_estimate": st.sampled_from((0, 0.5, 1, -1, None, "1", True)),
-              "finish_reason": st.sampled_from(("stop", "error"))},
+    {
+        "messages": st.lists(
+            st.fixed_dictionaries({"role": st.sampled_from(("user", "assistant")), "content": texts}), max_size=3
+        )
+    },
+    optional={
+        "cost_estimate": st.sampled_from((0, 0.5, 1, -1, None, "1", True)),
+        "finish_reason": st.sampled_from(("stop", "error")),
+    },
 )
 whole = st.fixed_dictionaries(
     {"model": st.sampled_from(MODELS), "turns": st.lists(turns, max_size=3)},
@@ -113,8 +142,13 @@ steps = st.lists(
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)
-@given(rounds=st.lists(steps, min_size=1, max_size=3), filters=filters, sort=st.sampled_from(SORTS),
-       limit=st.none() | st.integers(0, 3), contains=st.none() | texts)
+@given(
+    rounds=st.lists(steps, min_size=1, max_size=3),
+    filters=filters,
+    sort=st.sampled_from(SORTS),
+    limit=st.none() | st.integers(0, 3),
+    contains=st.none() | texts,
+)
 def test_every_listing_is_what_reading_the_files_gives(
     rounds: list[list[tuple[str, str, str]]], filters: Filters, sort: str, limit: int | None, contains: str | None
 ) -> None:
@@ -211,7 +245,7 @@ def runs(tmp_path: Path) -> Path:
     return tmp_path / "runs"
 
 
-def assert_right(place: Path, known: Catalog | None = None) -> None:
+def assert_right(place: Path, known: SessionFinder | None = None) -> None:
     """What is listed, found and damaged below `place` is what is there."""
     if known is None:
         with catalog(place) as known:
@@ -276,7 +310,7 @@ def test_where_no_index_can_be_the_files_are_read(tmp_path: Path, runs: Path, pl
     (tmp_path / "file").write_text("")
     (tmp_path / "link").mkdir()
     (tmp_path / "link" / "index.db").symlink_to(tmp_path / "target")
-    known = Catalog(Index(tmp_path / place / "index.db", time.time_ns), quiet, always)
+    known = SessionFinder(Index(tmp_path / place / "index.db", time.time_ns), quiet, always)
     assert_right(tmp_path, known)
     assert not (tmp_path / "target").exists()
 
@@ -315,7 +349,7 @@ def test_an_interrupted_update_goes_on_where_it_was(runs: Path, monkeypatch: pyt
         if next(told) % 5 == 3:
             raise KeyboardInterrupt
 
-    known = Catalog(Index(runs.parent / "cache" / "index.db", time.time_ns), interrupting, always)
+    known = SessionFinder(Index(runs.parent / "cache" / "index.db", time.time_ns), interrupting, always)
     interrupted = 0
     while True:
         try:
@@ -362,7 +396,7 @@ def test_texts_of_rows_that_are_gone_do_not_pile_up(tmp_path: Path, monkeypatch:
 
 def test_a_large_directory_is_not_checked_before_every_search(tmp_path: Path) -> None:
     clock = itertools.count(step=1)  # each look at the clock takes a second
-    known = Catalog(Index(tmp_path / "index.db", time.time_ns), quiet, lambda: float(next(clock)))
+    known = SessionFinder(Index(tmp_path / "index.db", time.time_ns), quiet, lambda: float(next(clock)))
     runs, path = tmp_path / "runs", write(tmp_path / "runs", "one", session("first"))
     assert len(known.search(runs, "first", Filters())) == 2
     path.write_text(json.dumps(session("second")))
@@ -382,7 +416,7 @@ def test_a_directory_that_vanishes_is_empty(runs: Path) -> None:
         path.unlink()
     runs.rmdir()
     with catalog(runs.parent) as known:
-        assert known.find(runs, Filters()) == Found([], [])
+        assert known.find(runs, Filters()) == FoundSessions([], [])
         assert known.search(runs, "needle", Filters()) == []
 
 

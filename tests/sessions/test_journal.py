@@ -15,16 +15,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llmrepl.errors import InUse
-from llmrepl.providers.base import Usage
+from llmrepl.errors import SessionInUseError
 from llmrepl.sessions.model import Session
 from llmrepl.sessions.storage import journal as journals
 from llmrepl.sessions.storage import session_file as codec
-from llmrepl.sessions.storage.completion import Reply
+from llmrepl.sessions.storage.completion import Completion
 from llmrepl.sessions.storage.journal import Journal, journal_of, session_of
 from llmrepl.sessions.storage.journal_records import encode_record, fingerprint, read_records, replay
-from llmrepl.sessions.storage.open_session import Keeper
+from llmrepl.sessions.storage.open_session import OpenSession
 from llmrepl.sessions.storage.store import Store
+from llmrepl.types import Usage
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
 BULK = "x" * (300 << 10)
@@ -50,7 +50,7 @@ class Shell:
     """A shell at work in `directory`, and what it was told is on disk."""
 
     directory: Path
-    keeper: Keeper
+    open_session: OpenSession
     turns: list[Said] = field(default_factory=list)
     system: str | None = None
 
@@ -60,32 +60,32 @@ class Shell:
         if bulk:
             session.set_meta("bulk", BULK)
         path = directory / "talk.json"
-        return cls(directory, Keeper(session, path, nullcontext))
+        return cls(directory, OpenSession(session, path, nullcontext))
 
     def do(self, step: tuple[str, Any]) -> None:
         """One step of the program of a hypothetical shell."""
         what, value = step
         open_turn = bool(self.turns) and not self.turns[-1].finished
         if what == "begin" and not open_turn:
-            self.keeper.begin(value, "2025-01-01T12:00:00.000000")
+            self.open_session.begin_turn(value, "2025-01-01T12:00:00.000000")
             self.turns.append(Said(value))
         elif what == "grow" and open_turn:
             self.turns[-1].text += value
-            self.keeper.grow(value)
+            self.open_session.append_text(value)
         elif what == "finish" and open_turn:
             turn = self.turns[-1]
-            self.keeper.finish(len(self.turns), Reply(turn.text, "stop", 12.5, Usage(1, 2), 0.5))
+            self.open_session.complete(len(self.turns), Completion(turn.text, "stop", 12.5, Usage(1, 2), 0.5))
             turn.finished = True
         elif what == "change" and self.turns and not open_turn:
             at = value % len(self.turns)
-            self.keeper.change(at + 1, undone=True)
+            self.open_session.update_turn(at + 1, undone=True)
             self.turns[at].undone = True
         elif what == "head" and not open_turn:
-            self.keeper.head(system=value)
+            self.open_session.set_header(system=value)
             self.system = value
         elif what == "rename" and not open_turn:
-            assert self.keeper.path
-            self.keeper.rename(self.directory / f"{self.keeper.path.stem}-again.json")
+            assert self.open_session.path
+            self.open_session.rename(self.directory / f"{self.open_session.path.stem}-again.json")
 
 
 STEPS = st.lists(
@@ -111,7 +111,7 @@ def killed(directory: Path, shell: Shell) -> None:
     if shell.turns and not shell.turns[-1].finished and shell.turns[-1].text:
         _await_text(shell)
     left = {path: path.read_bytes() for path in directory.iterdir()}
-    shell.keeper.release()
+    shell.open_session.close()
     for path in directory.iterdir():
         path.unlink()
     for path, raw in left.items():
@@ -119,9 +119,9 @@ def killed(directory: Path, shell: Shell) -> None:
 
 
 def _await_text(shell: Shell) -> None:
-    assert shell.keeper.path
+    assert shell.open_session.path
     for _ in range(2000):
-        records, _torn = read_records(journal_of(shell.keeper.path).read_bytes())
+        records, _torn = read_records(journal_of(shell.open_session.path).read_bytes())
         tail = records[max((n for n, r in enumerate(records) if "turn" in r), default=0) :]
         if "".join(r.get("text", "") for r in tail) == shell.turns[-1].text:
             return
@@ -142,12 +142,12 @@ def test_a_shell_killed_after_any_steps_loses_nothing(steps: list[tuple[str, Any
         shell = Shell.started(directory, bulk)
         for step in steps:
             shell.do(step)
-        name = shell.keeper.path
+        name = shell.open_session.path
         killed(directory, shell)
 
-        store_in(directory).fold()
+        store_in(directory).recover_journals()
         once = snapshot(directory)
-        store_in(directory).fold()
+        store_in(directory).recover_journals()
         assert snapshot(directory) == once
 
         if not shell.turns:
@@ -159,7 +159,7 @@ def test_a_shell_killed_after_any_steps_loses_nothing(steps: list[tuple[str, Any
         assert session.system == shell.system
         assert len(session.turns) == len(shell.turns)
         for turn, said in zip(session.turns, shell.turns, strict=True):
-            assert (turn.said("user"), turn.said("assistant")) == (said.question, said.text)
+            assert (turn.text_of("user"), turn.text_of("assistant")) == (said.question, said.text)
             assert bool(turn.undone) == said.undone
             if said.finished:
                 assert (turn.finish_reason, turn.cost_estimate) == ("stop", 0.5)
@@ -202,17 +202,17 @@ def test_of_a_journal_cut_at_any_byte_every_whole_record_counts(replies: list[st
         path = directory / "cut.json"
         path.write_bytes(base)
         journal_of(path).write_bytes(raw[:cut])
-        store_in(directory).fold()
+        store_in(directory).recover_journals()
         assert list(snapshot(directory)) == ["cut.json"]
         session = codec.load(path.read_bytes())
     begun = sum("open" in record for record in records[:whole])
     finished = sum("turn" in record and "open" not in record for record in records[:whole])
     assert len(session.turns) == begun
-    assert [t.said("assistant") for t in session.turns[:finished]] == replies[:finished]
+    assert [t.text_of("assistant") for t in session.turns[:finished]] == replies[:finished]
     assert session.model_dump()["meta"] == {"kept": True}
     if begun > finished:
         pieces = (whole - 1) % 4 - 1
-        assert session.turns[-1].said("assistant") == ("", replies[finished][:1], replies[finished])[pieces]
+        assert session.turns[-1].text_of("assistant") == ("", replies[finished][:1], replies[finished])[pieces]
         assert session.turns[-1].finish_reason in ("interrupted", "error")
 
 
@@ -243,14 +243,14 @@ def test_a_crash_between_replacing_the_json_and_emptying_the_journal_changes_not
     _await_text(shell)
     before = journal.read_bytes()
     if written:
-        data = shell.keeper.session.turns[-1].finished(Reply("an answer", "stop", 12.5, Usage(1, 2), 0.5))
+        data = shell.open_session.session.turns[-1].finished(Completion("an answer", "stop", 12.5, Usage(1, 2), 0.5))
         before += encode_record({"turn": 2, "is": data.model_dump(mode="json", exclude_unset=True)})
     shell.do(("finish", ""))
     killed(tmp_path, shell)
     json_after = (tmp_path / "talk.json").read_bytes()
     journal.write_bytes(before)
 
-    assert store_in(tmp_path).fold() == []
+    assert store_in(tmp_path).recover_journals() == []
     assert snapshot(tmp_path) == {"talk.json": json_after}
 
 
@@ -260,9 +260,9 @@ def test_a_journal_damaged_inside_is_kept_beside_what_was_read_of_it(tmp_path: P
     ]
     lines[2] = lines[2].replace(b"two", b"tvo")
     (tmp_path / ".x.journal").write_bytes(b"".join(lines))
-    store_in(tmp_path).fold()
+    store_in(tmp_path).recover_journals()
     assert sorted(snapshot(tmp_path)) == [".x.journal.corrupt", "x.json"]
-    assert [t.said("assistant") for t in codec.load((tmp_path / "x.json").read_bytes()).turns] == ["one"]
+    assert [t.text_of("assistant") for t in codec.load((tmp_path / "x.json").read_bytes()).turns] == ["one"]
 
 
 JSON = st.recursive(
@@ -284,7 +284,7 @@ def test_a_journal_that_somebody_made_up_is_never_obeyed_nor_fatal(records: list
         (directory / ".x.journal").write_bytes(raw)
         if beside:
             (directory / "x.json").write_bytes(b'{"model": "m", "turns": []}')
-        store_in(directory).fold()
+        store_in(directory).recover_journals()
         for path in directory.glob("*.json"):
             codec.load(path.read_bytes())
 
@@ -294,17 +294,17 @@ def test_a_journal_that_somebody_made_up_is_never_obeyed_nor_fatal(records: list
 )
 def test_a_made_up_record_with_the_right_checksum_is_a_damaged_one(tmp_path: Path, line: bytes) -> None:
     (tmp_path / ".x.journal").write_bytes(b"%08x %s\n" % (zlib.crc32(line), line))
-    store_in(tmp_path).fold()
+    store_in(tmp_path).recover_journals()
     assert not (tmp_path / "x.json").exists()
 
 
 def test_a_locked_journal_is_left_alone_and_names_its_owner(tmp_path: Path) -> None:
     shell = Shell.started(tmp_path, bulk=False)
     shell.do(("begin", "still open"))
-    assert store_in(tmp_path).fold() == []
-    with pytest.raises(InUse, match=rf"talk.json is open in another shell \(pid {os.getpid()}\)"):
+    assert store_in(tmp_path).recover_journals() == []
+    with pytest.raises(SessionInUseError, match=rf"talk.json is open in another shell \(pid {os.getpid()}\)"):
         Journal.claim(tmp_path / ".talk.journal")
-    shell.keeper.release()
+    shell.open_session.close()
 
 
 def test_a_link_in_the_place_of_a_journal_is_never_followed(tmp_path: Path) -> None:
@@ -313,7 +313,7 @@ def test_a_link_in_the_place_of_a_journal_is_never_followed(tmp_path: Path) -> N
     (tmp_path / ".x.journal").symlink_to(victim)
     with pytest.raises(OSError, match=r"symbolic links"):
         Journal.claim(tmp_path / ".x.journal")
-    assert store_in(tmp_path).fold() == []
+    assert store_in(tmp_path).recover_journals() == []
     assert victim.read_text() == "precious"
 
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmrepl.errors import WrongUse
-from llmrepl.formatting import safe_name
+from llmrepl.errors import UsageError
+from llmrepl.formatting import escape_name
 from llmrepl.sessions.names import MAX_NAME_BYTES, check_name, find_session, same_name, session_names
 
 REFUSED = {
@@ -30,12 +30,12 @@ REFUSED = {
 
 @pytest.mark.parametrize(("reason", "name"), [(r, n) for r, names in REFUSED.items() for n in names])
 def test_refused(reason: str, name: str) -> None:
-    with pytest.raises(WrongUse) as refused:
+    with pytest.raises(UsageError) as refused:
         check_name(name)
     if name != "Prn ":
-        assert reason in refused.value.what
-    assert refused.value.next
-    assert safe_name(str(refused.value)) == str(refused.value)
+        assert reason in refused.value.message
+    assert refused.value.hint
+    assert escape_name(str(refused.value)) == str(refused.value)
 
 
 @pytest.mark.parametrize(
@@ -64,9 +64,9 @@ def test_allowed(given: str, name: str) -> None:
 def test_a_name_that_is_allowed_is_one_visible_portable_file(given: str) -> None:
     try:
         name = check_name(given)
-    except WrongUse:
+    except UsageError:
         return
-    assert name == Path(name).name == unicodedata.normalize("NFC", name) == safe_name(name)
+    assert name == Path(name).name == unicodedata.normalize("NFC", name) == escape_name(name)
     assert not name.startswith((".", " ", "~")) and not name.endswith((".", " "))
     assert len(f".{name}.journal.corrupt".encode()) <= 255
     assert check_name(name) == name or name.endswith((".json", ".gz"))
@@ -123,9 +123,9 @@ def test_found(runs: Path, given: str, name: str) -> None:
     ],
 )
 def test_not_found(runs: Path, given: str, what: str) -> None:
-    with pytest.raises(WrongUse) as refused:
+    with pytest.raises(UsageError) as refused:
         find_session(runs, given, runs.parent)
-    assert what in refused.value.what
+    assert what in refused.value.message
 
 
 def test_only_session_files_are_sessions(runs: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llmrepl.errors import WrongUse
+from llmrepl.errors import UsageError
 from llmrepl.sessions.index.query import Filters, Row, arranged, epoch_of, moment, row_of
 from llmrepl.sessions.index.search import AROUND, hits
 from llmrepl.sessions.stats import by_model, combined, in_all
@@ -79,7 +79,7 @@ def test_a_date_is_written_as_people_do(text: str, end: bool, meant: datetime) -
 
 @pytest.mark.parametrize("text", ["", "yesterday", "30", "-3d", "999999d", "9999999d", "2024-13-01", "9999-12-31"])
 def test_what_is_no_date_is_refused_in_words(text: str) -> None:
-    with pytest.raises(WrongUse, match="is not a date"):
+    with pytest.raises(UsageError, match="is not a date"):
         moment(text, NOW, end=True)
 
 
@@ -96,11 +96,35 @@ def test_dates_with_an_offset_and_local_ones_are_one_order() -> None:
 
 
 @settings(max_examples=60, derandomize=True)
-@given(st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3),
-                    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
-                        st.sampled_from(("turns", "meta", "tags", "title", "cost_estimate", "messages", "content",
-                                         "text", "usage_totals", "total_tokens", "model", "system", "role")),
-                        inner, max_size=4)))
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(
+                st.sampled_from(
+                    (
+                        "turns",
+                        "meta",
+                        "tags",
+                        "title",
+                        "cost_estimate",
+                        "messages",
+                        "content",
+                        "text",
+                        "usage_totals",
+                        "total_tokens",
+                        "model",
+                        "system",
+                        "role",
+                    )
+                ),
+                inner,
+                max_size=4,
+            )
+        ),
+    )
+)
 def test_a_row_is_made_of_whatever_is_there(data: object) -> None:
     row = row_of("x", data if isinstance(data, dict) else {"turns": data, "meta": data, "usage_totals": data}, 1.0)
     assert row.cost >= 0 and row.tokens >= 0 and 0 <= row.unpriced <= row.turns
@@ -108,8 +132,13 @@ def test_a_row_is_made_of_whatever_is_there(data: object) -> None:
 
 def test_a_hit_is_shown_with_what_stands_around_it() -> None:
     text = "one  two\n" * 20 + "The Needle" + "\tthree" * 20
-    data = {"turns": [{"messages": [{"role": "user", "content": "nothing"}]}, "odd",
-                      {"messages": [{"role": "assistant", "content": [{"type": "text", "text": text}, 3]}]}]}
+    data = {
+        "turns": [
+            {"messages": [{"role": "user", "content": "nothing"}]},
+            "odd",
+            {"messages": [{"role": "assistant", "content": [{"type": "text", "text": text}, 3]}]},
+        ]
+    }
     (hit,) = hits("x.json", data, "nEEDLE")
     assert (hit.turn, hit.role, hit.match) == (3, "assistant", "Needle")
     assert hit.before.startswith("…") and hit.before.endswith(" two The ") and hit.after.startswith(" three three")

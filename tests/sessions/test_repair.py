@@ -12,14 +12,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llmrepl.errors import Damaged
+from llmrepl.errors import DamagedError
 from llmrepl.sessions.repair.recover import Recovery, recover, recover_file
 from llmrepl.sessions.storage import session_file as codec
 
 
 def session(turns: int) -> dict[str, Any]:
     return {
-        "model": "a/b", "system": None, "created_at": "2024-01-01T00:00:00",
+        "model": "a/b",
+        "system": None,
+        "created_at": "2024-01-01T00:00:00",
         "turns": [
             {
                 "messages": [
@@ -31,7 +33,9 @@ def session(turns: int) -> dict[str, Any]:
             }
             for n in range(turns)
         ],
-        "usage_totals": {"prompt_tokens": 1}, "meta": {"title": "t"}, "other": {"kept": [1]},
+        "usage_totals": {"prompt_tokens": 1},
+        "meta": {"title": "t"},
+        "other": {"kept": [1]},
     }
 
 
@@ -42,7 +46,7 @@ def written(turns: int) -> bytes:
 def asked(recovery: Recovery | None) -> list[str]:
     assert recovery is not None
     codec.load(codec.dump(recovery.session))  # what comes back is sound
-    return [turn.said("user").split(" é")[0] for turn in recovery.session.turns if not turn.undone]
+    return [turn.text_of("user").split(" é")[0] for turn in recovery.session.turns if not turn.undone]
 
 
 def test_a_file_cut_at_any_byte_keeps_every_whole_turn() -> None:
@@ -102,7 +106,7 @@ def test_what_another_version_has_more_is_kept_out_of_the_context() -> None:
     short, long = written(2), written(5)
     found = recover(short + long[len(short) :])
     assert asked(found) == QUESTIONS
-    assert found is not None and [t.said("user")[:10] for t in found.session.turns if t.undone] == QUESTIONS_MORE
+    assert found is not None and [t.text_of("user")[:10] for t in found.session.turns if t.undone] == QUESTIONS_MORE
 
 
 QUESTIONS_MORE = ["question 3", "question 4"]
@@ -114,7 +118,7 @@ def test_both_sides_of_a_conflict_are_there() -> None:
         turn.format("ours"), turn.format("theirs")
     )
     found = recover(raw.encode())
-    assert found is not None and {turn.said("user") for turn in found.session.turns} == {"ours", "theirs"}
+    assert found is not None and {turn.text_of("user") for turn in found.session.turns} == {"ours", "theirs"}
 
 
 def test_unknown_keys_survive_and_totals_are_counted_anew() -> None:
@@ -140,7 +144,7 @@ def test_the_original_is_kept_and_a_sound_file_is_left_alone(tmp_path: Path) -> 
 def test_what_is_no_session_is_refused_and_untouched(tmp_path: Path, raw: bytes) -> None:
     path = tmp_path / "x.json"
     path.write_bytes(raw)
-    with pytest.raises(Damaged):
+    with pytest.raises(DamagedError):
         recover_file(path)
     assert path.read_bytes() == raw and list(tmp_path.iterdir()) == [path]
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmrepl.sessions.secrets import MASK, Masking, find, mask
-from tests.cli_runner import Newcomer
+from tests.cli_runner import CliRunner
 
 SECRETS = {
     "OpenAI key": "sk-proj-abcdefghij0123456789ABCDEF",
@@ -79,11 +79,11 @@ def test_a_text_without_secrets_is_passed_on_word_by_word() -> None:
     assert masking.feed("five six") == " two three"
 
 
-def test_masking_on_write(newcomer: Newcomer) -> None:
+def test_masking_on_write(cli: CliRunner) -> None:
     key = SECRETS["GitHub token"]
-    ran = newcomer.script(f"my token is {key}", ":save kept", LLM_MASK_SECRETS="on")
+    ran = cli.script(f"my token is {key}", ":save kept", LLM_MASK_SECRETS="on")
     assert key not in ran.out and "masked" in ran.err
-    assert newcomer.said("kept") == [(f"my token is {MASK}", f"my token is {MASK}")]
-    assert not [path for path in newcomer.cwd.rglob("*") if path.is_file() and key.encode() in path.read_bytes()]
-    newcomer.script(f"my token is {key}", ":save other")
-    assert key in newcomer.said("other")[0][0], "only by choice"
+    assert cli.said("kept") == [(f"my token is {MASK}", f"my token is {MASK}")]
+    assert not [path for path in cli.cwd.rglob("*") if path.is_file() and key.encode() in path.read_bytes()]
+    cli.script(f"my token is {key}", ":save other")
+    assert key in cli.said("other")[0][0], "only by choice"

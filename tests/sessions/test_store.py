@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from llmrepl.errors import Damaged, InUse, WrongUse
-from llmrepl.providers.base import Usage
+from llmrepl.errors import DamagedError, SessionInUseError, UsageError
 from llmrepl.sessions.model import Session
 from llmrepl.sessions.storage import session_file as codec
-from llmrepl.sessions.storage.completion import Reply
-from llmrepl.sessions.storage.open_session import Keeper
+from llmrepl.sessions.storage.completion import Completion
+from llmrepl.sessions.storage.open_session import OpenSession
 from llmrepl.sessions.storage.store import Store
+from llmrepl.types import Usage
 
 NOON = datetime(2025, 1, 1, 12, 0, 0)
 
@@ -39,13 +39,13 @@ def write(directory: Path, name: str, *asked: str, **more: Any) -> Path:
     return path
 
 
-def say(keeper: Keeper, question: str) -> None:
-    number = keeper.begin(question, "2025-01-01T12:00:00.000000")
-    keeper.finish(number, Reply(f"re: {question}", "stop", 12.5, Usage(1, 2), None))
+def say(open_session: OpenSession, question: str) -> None:
+    number = open_session.begin_turn(question, "2025-01-01T12:00:00.000000")
+    open_session.complete(number, Completion(f"re: {question}", "stop", 12.5, Usage(1, 2), None))
 
 
 def asked(path: Path) -> list[str]:
-    return [turn.said("user") for turn in codec.load(path.read_bytes()).turns]
+    return [turn.text_of("user") for turn in codec.load(path.read_bytes()).turns]
 
 
 def files(directory: Path) -> dict[str, bytes]:
@@ -58,17 +58,17 @@ def test_looking_changes_nothing(store: Store, tmp_path: Path) -> None:
     store.read(path)
     store.find("old")
     store.latest()
-    keeper = store.open(path, beside=False)
-    keeper.release()
+    open_session = store.open(path, beside=False)
+    open_session.close()
     assert files(tmp_path) == before
 
 
 def test_going_on_with_another_programs_file_keeps_its_keys(store: Store, tmp_path: Path) -> None:
     theirs = {"x_theirs": {"deep": [1, None, "ü"]}, "meta": {"project": "web", "tags": ["a"]}}
     path = write(tmp_path, "theirs", "one", **theirs)
-    keeper = store.open(path, beside=False)
-    say(keeper, "two")
-    keeper.release()
+    open_session = store.open(path, beside=False)
+    say(open_session, "two")
+    open_session.close()
     data = json.loads(path.read_bytes())
     assert data["x_theirs"] == theirs["x_theirs"]
     assert data["meta"] == theirs["meta"]
@@ -86,9 +86,9 @@ def test_the_second_shell_at_a_terminal_goes_on_beside_the_first(store: Store, t
     assert second.notes == [
         f"talk.json is open in another shell (pid {os.getpid()}); this one continues as talk-2.json"
     ]
-    for keeper, text in ((second, "from two"), (first, "from one"), (third, "from three")):
-        say(keeper, text)
-        keeper.release()
+    for open_session, text in ((second, "from two"), (first, "from one"), (third, "from three")):
+        say(open_session, text)
+        open_session.close()
     assert asked(path) == ["one", "from one"]
     assert asked(tmp_path / "talk-2.json") == ["one", "from two"]
     assert asked(tmp_path / "talk-3.json") == ["one", "from three"]
@@ -98,28 +98,28 @@ def test_the_second_shell_at_a_terminal_goes_on_beside_the_first(store: Store, t
 def test_a_script_is_told_that_the_session_is_in_use(store: Store, tmp_path: Path) -> None:
     path = write(tmp_path, "talk", "one")
     first = store.open(path, beside=False)
-    with pytest.raises(InUse, match=r"talk\.json is open in another shell") as busy:
+    with pytest.raises(SessionInUseError, match=r"talk\.json is open in another shell") as busy:
         store.open(path, beside=False)
     assert busy.value.code == 6
-    first.release()
-    store.open(path, beside=False).release()
+    first.close()
+    store.open(path, beside=False).close()
 
 
 def test_reading_beside_a_live_shell_shows_what_it_has(store: Store, tmp_path: Path) -> None:
     path = write(tmp_path, "talk", "one")
-    keeper = store.open(path, beside=False)
-    keeper.begin("not answered yet", "2025-01-01T12:00:00.000000")
+    open_session = store.open(path, beside=False)
+    open_session.begin_turn("not answered yet", "2025-01-01T12:00:00.000000")
     session = store.read(path)
-    assert [turn.said("user") for turn in session.turns] == ["one", "not answered yet"]
+    assert [turn.text_of("user") for turn in session.turns] == ["one", "not answered yet"]
     assert asked(path) == ["one"]
-    keeper.finish(2, Reply("done", "stop", 1.0, None, None))
-    keeper.release()
+    open_session.complete(2, Completion("done", "stop", 1.0, None, None))
+    open_session.close()
 
 
-def dies(keeper: Keeper, directory: Path) -> None:
+def dies(open_session: OpenSession, directory: Path) -> None:
     """Leave the files as they are, and let go of the lock as the kernel does."""
     left = files(directory)
-    keeper.release()
+    open_session.close()
     for path in directory.iterdir():
         path.unlink()
     for name, raw in left.items():
@@ -128,22 +128,24 @@ def dies(keeper: Keeper, directory: Path) -> None:
 
 def test_what_a_dead_shell_left_is_folded_in_and_said(store: Store, tmp_path: Path) -> None:
     path = write(tmp_path, "talk", "one")
-    keeper = store.open(path, beside=False)
-    keeper.begin("was it heard?", "2025-01-01T12:00:00.000000")
-    dies(keeper, tmp_path)
-    assert store.fold() == ["the last prompt in talk.json got no reply; it is kept, and :retry asks it again"]
+    open_session = store.open(path, beside=False)
+    open_session.begin_turn("was it heard?", "2025-01-01T12:00:00.000000")
+    dies(open_session, tmp_path)
+    assert store.recover_journals() == [
+        "the last prompt in talk.json got no reply; it is kept, and :retry asks it again"
+    ]
     assert asked(path) == ["one", "was it heard?"]
     assert list(files(tmp_path)) == ["talk.json"]
-    assert store.fold() == []
+    assert store.recover_journals() == []
 
 
 def test_a_session_that_was_edited_after_its_shell_died_is_not_overwritten(store: Store, tmp_path: Path) -> None:
     path = write(tmp_path, "talk", "one")
-    keeper = store.open(path, beside=False)
-    keeper.begin("two", "2025-01-01T12:00:00.000000")
-    dies(keeper, tmp_path)
+    open_session = store.open(path, beside=False)
+    open_session.begin_turn("two", "2025-01-01T12:00:00.000000")
+    dies(open_session, tmp_path)
     write(tmp_path, "talk", "edited")
-    assert store.fold() == [
+    assert store.recover_journals() == [
         "a session was changed after its shell died; what that shell had is kept as talk-2.json"
     ]
     assert asked(path) == ["edited"]
@@ -156,15 +158,15 @@ def test_a_session_that_was_damaged_after_its_shell_died_keeps_its_journal(
 ) -> None:
     path = write(tmp_path, "talk", "one")
     write(tmp_path, "other", "fine")
-    keeper = store.open(path, beside=False)
-    keeper.begin("two", "2025-01-01T12:00:00.000000")
-    dies(keeper, tmp_path)
+    open_session = store.open(path, beside=False)
+    open_session.begin_turn("two", "2025-01-01T12:00:00.000000")
+    dies(open_session, tmp_path)
     path.write_bytes(damage)
     before = files(tmp_path)
-    [note] = store.fold()
+    [note] = store.recover_journals()
     assert note.startswith("what .talk.journal holds could not be written back yet: talk.json is damaged")
     assert files(tmp_path) == before
-    with pytest.raises(Damaged):
+    with pytest.raises(DamagedError):
         store.open(path, beside=False)
     assert files(tmp_path) == before
 
@@ -181,10 +183,10 @@ def test_a_damaged_session_is_refused_and_untouched(store: Store, tmp_path: Path
     path = tmp_path / "x.json"
     path.write_bytes(data)
     for use in (store.read, lambda path: store.open(path, beside=True)):
-        with pytest.raises(Damaged) as refused:
+        with pytest.raises(DamagedError) as refused:
             use(path)
-        assert refused.value.what == what
-        assert "llm sessions recover x.json" in refused.value.next
+        assert refused.value.message == what
+        assert "llm sessions recover x.json" in refused.value.hint
     assert files(tmp_path) == {"x.json": data}
 
 
@@ -196,7 +198,7 @@ def test_what_is_no_file_is_refused_at_once(store: Store, tmp_path: Path) -> Non
     before = sorted(p.name for p in tmp_path.iterdir())
     for name in ("fifo", "directory", "loop", "link"):
         for use in (store.read, lambda path: store.open(path, beside=True)):
-            with pytest.raises(Damaged, match=f"{name}.json cannot be read"):
+            with pytest.raises(DamagedError, match=f"{name}.json cannot be read"):
                 use(store.find(name))
     assert sorted(p.name for p in tmp_path.iterdir()) == before
 
@@ -205,14 +207,14 @@ def test_a_compressed_session_is_read_but_not_gone_on_with(store: Store, tmp_pat
     (tmp_path / "old.json.gz").write_bytes(gzip.compress(write(tmp_path, "old", "one").read_bytes()))
     (tmp_path / "old.json").unlink()
     path = store.find("old")
-    assert [turn.said("user") for turn in store.read(path).turns] == ["one"]
-    with pytest.raises(WrongUse, match=r"old\.json\.gz is compressed"):
+    assert [turn.text_of("user") for turn in store.read(path).turns] == ["one"]
+    with pytest.raises(UsageError, match=r"old\.json\.gz is compressed"):
         store.open(path, beside=True)
     assert list(files(tmp_path)) == ["old.json.gz"]
 
 
 def test_the_latest_is_the_one_that_was_written_last(store: Store, tmp_path: Path) -> None:
-    with pytest.raises(WrongUse, match="there is no session in"):
+    with pytest.raises(UsageError, match="there is no session in"):
         store.latest()
     for number, name in enumerate(("b", "c", "a")):
         os.utime(write(tmp_path, name, "one"), (number, number))
@@ -222,5 +224,5 @@ def test_the_latest_is_the_one_that_was_written_last(store: Store, tmp_path: Pat
 def test_a_new_session_never_takes_the_name_of_another_in_any_spelling(store: Store, tmp_path: Path) -> None:
     write(tmp_path, "Caf\u00e9", "one")
     for name in ("Caf\u00e9", "cafe\u0301", "CAF\u00c9.json"):
-        with pytest.raises(WrongUse, match="exists; choose another name"):
+        with pytest.raises(UsageError, match="exists; choose another name"):
             store.new(Session.start("m", None, NOON), NOON, name)

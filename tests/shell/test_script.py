@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmrepl.commands.line import CommandLine, Prompt, inputs, parse
-from tests.cli_runner import CHAT, Newcomer
+from tests.cli_runner import CHAT, CliRunner
 
 NAMED = (*CHAT, "--name", "talk")
 
@@ -73,24 +73,24 @@ def test_a_colon_begins_a_command(line: str) -> None:
     assert parse(line) == CommandLine(line.strip()[1:] or "help")
 
 
-def test_replies_go_to_stdout_and_everything_else_to_stderr(newcomer: Newcomer) -> None:
-    ran = newcomer.script("hello", ":save greeting", ":model", "and again")
+def test_replies_go_to_stdout_and_everything_else_to_stderr(cli: CliRunner) -> None:
+    ran = cli.script("hello", ":save greeting", ":model", "and again")
     assert (ran.code, ran.out) == (0, "hello\noffline/echo\nand again\n")
     assert ran.err == "💾 Session saved to ./runs/greeting.json\n"
-    assert newcomer.files() == ["runs/greeting.json"]
-    assert newcomer.said("greeting") == [("hello", "hello"), ("and again", "and again")]
+    assert cli.files() == ["runs/greeting.json"]
+    assert cli.said("greeting") == [("hello", "hello"), ("and again", "and again")]
 
 
-def test_the_first_failing_input_ends_the_script_with_its_code(newcomer: Newcomer) -> None:
-    ran = newcomer.script("one", ":load nowhere", "never")
+def test_the_first_failing_input_ends_the_script_with_its_code(cli: CliRunner) -> None:
+    ran = cli.script("one", ":load nowhere", "never")
     assert (ran.code, ran.out) == (2, "one\n")
     assert ran.err.startswith("error: there is no session nowhere in ")
 
 
-def test_keep_going_runs_on_and_ends_with_the_gravest_code(newcomer: Newcomer) -> None:
-    newcomer.runs.mkdir()
-    (newcomer.runs / "bad.json").write_text("{")
-    ran = newcomer.script("one", ":sevae", ":load bad", ":sevae", "two", words=(*NAMED, "--keep-going"))
+def test_keep_going_runs_on_and_ends_with_the_gravest_code(cli: CliRunner) -> None:
+    cli.runs.mkdir()
+    (cli.runs / "bad.json").write_text("{")
+    ran = cli.script("one", ":sevae", ":load bad", ":sevae", "two", words=(*NAMED, "--keep-going"))
     assert (ran.code, ran.out) == (3, "one\ntwo\n")
     assert ran.err.splitlines() == [
         "error: Unknown command ':sevae'. Did you mean ':save'?",
@@ -98,11 +98,11 @@ def test_keep_going_runs_on_and_ends_with_the_gravest_code(newcomer: Newcomer) -
         "'llm sessions recover bad.json' brings back what can be read",
         "error: Unknown command ':sevae'. Did you mean ':save'?",
     ]
-    assert newcomer.said("talk") == [("one", "one"), ("two", "two")]
+    assert cli.said("talk") == [("one", "one"), ("two", "two")]
 
 
-def test_json_is_an_object_a_line(newcomer: Newcomer) -> None:
-    ran = newcomer.script("hello", ":model", ":save", ":nonsense", words=(*NAMED, "--json"))
+def test_json_is_an_object_a_line(cli: CliRunner) -> None:
+    ran = cli.script("hello", ":model", ":save", ":nonsense", words=(*NAMED, "--json"))
     assert ran.code == 2
     prompt, reply, model, save, error = ran.events
     assert prompt == {"event": "prompt", "text": "hello"}
@@ -127,8 +127,8 @@ def test_json_is_an_object_a_line(newcomer: Newcomer) -> None:
     assert model == {"event": "command", "command": "model", "output": "offline/echo\n", "notes": ""}
     assert (save["output"], save["notes"]) == ("", "💾 Session saved to ./runs/talk.json\n")
     assert (error["event"], error["reason"], error["code"]) == ("error", "wrong_use", 2)
-    assert error["what"] == "Unknown command ':nonsense'."
-    assert error["next"]
+    assert error["message"] == "Unknown command ':nonsense'."
+    assert error["hint"]
 
 
 @pytest.mark.parametrize(
@@ -140,25 +140,25 @@ def test_json_is_an_object_a_line(newcomer: Newcomer) -> None:
     ],
 )
 def test_json_says_as_an_event_why_it_could_not_start(
-    newcomer: Newcomer, words: tuple[str, ...], reason: str, code: int
+    cli: CliRunner, words: tuple[str, ...], reason: str, code: int
 ) -> None:
-    newcomer.runs.mkdir()
-    (newcomer.runs / "bad.json").write_text("{")
-    ran = newcomer.script("hello", words=("chat", "--json", *words))
+    cli.runs.mkdir()
+    (cli.runs / "bad.json").write_text("{")
+    ran = cli.script("hello", words=("chat", "--json", *words))
     [event] = ran.events
     assert (ran.code, event["event"], event["reason"], event["code"]) == (code, "error", reason, code)
 
 
-def test_every_line_of_json_holds_whatever_was_typed(newcomer: Newcomer) -> None:
-    odd = "a\u2028b\x0bc\x85d\x1be\tf 🙂 \"q\" \\"
-    ran = newcomer.script(odd, words=(*NAMED, "--json"))
+def test_every_line_of_json_holds_whatever_was_typed(cli: CliRunner) -> None:
+    odd = 'a\u2028b\x0bc\x85d\x1be\tf 🙂 "q" \\'
+    ran = cli.script(odd, words=(*NAMED, "--json"))
     assert [event["event"] for event in ran.events] == ["prompt", "reply"]
     assert ran.events[1]["text"] == odd
-    assert newcomer.said("talk") == [(odd, odd)]
+    assert cli.said("talk") == [(odd, odd)]
 
 
-def test_a_reply_is_printed_only_when_its_turn_is_on_disk(newcomer: Newcomer) -> None:
-    with newcomer.start(*NAMED, "--json", "--save-dir", "runs") as shell:
+def test_a_reply_is_printed_only_when_its_turn_is_on_disk(cli: CliRunner) -> None:
+    with cli.start(*NAMED, "--json", "--save-dir", "runs") as shell:
         assert shell.stdin and shell.stdout
         for number in count(1):
             shell.stdin.write(b"question %d\n" % number)
@@ -169,13 +169,13 @@ def test_a_reply_is_printed_only_when_its_turn_is_on_disk(newcomer: Newcomer) ->
             if number == 3:
                 shell.kill()
                 break
-    newcomer.llm("config", "path")
-    newcomer.script(":model")
-    assert [question for question, _ in newcomer.said("talk")] == ["question 1", "question 2", "question 3"]
+    cli.llm("config", "path")
+    cli.script(":model")
+    assert [question for question, _ in cli.said("talk")] == ["question 1", "question 2", "question 3"]
 
 
-def test_a_coprocess_is_answered_before_the_next_line_is_sent(newcomer: Newcomer) -> None:
-    with newcomer.start(*CHAT, stderr=subprocess.DEVNULL) as shell:
+def test_a_coprocess_is_answered_before_the_next_line_is_sent(cli: CliRunner) -> None:
+    with cli.start(*CHAT, stderr=subprocess.DEVNULL) as shell:
         assert shell.stdin and shell.stdout
         for text in (b"ping\n", b"pong\n"):
             shell.stdin.write(text)
@@ -185,32 +185,32 @@ def test_a_coprocess_is_answered_before_the_next_line_is_sent(newcomer: Newcomer
         assert shell.wait(10) == 0
 
 
-def test_bytes_that_are_no_text_neither_stop_a_script_nor_reach_the_file(newcomer: Newcomer) -> None:
+def test_bytes_that_are_no_text_neither_stop_a_script_nor_reach_the_file(cli: CliRunner) -> None:
     ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     for locale in ({"LANG": "C.UTF-8"}, {"LC_ALL": "C"}, ascii_only):
-        ran = newcomer.process(*CHAT, "--name", "x", typed=b"caf\xc3\xa9 \xff!\nand on\n", **locale)
+        ran = cli.process(*CHAT, "--name", "x", typed=b"caf\xc3\xa9 \xff!\nand on\n", **locale)
         assert ran.code == 0, ran.err
-        assert newcomer.said("x") == [("café \ufffd!", "café \ufffd!"), ("and on", "and on")]
-        (newcomer.runs / "x.json").unlink()
+        assert cli.said("x") == [("café \ufffd!", "café \ufffd!"), ("and on", "and on")]
+        (cli.runs / "x.json").unlink()
 
 
-def test_a_script_can_be_run_from_the_prompt(newcomer: Newcomer) -> None:
+def test_a_script_can_be_run_from_the_prompt(cli: CliRunner) -> None:
     script = '\ufeff#!/usr/bin/env -S llm chat\r\n:# a comment\nsay $1 and $2\na\u2028b\n"""\n$1\nlast\n"""'
-    (newcomer.cwd / "standup.llm").write_text(script, newline="")
-    ran = newcomer.script(":run standup.llm salt 'and pepper'", "after", words=(*NAMED,))
+    (cli.cwd / "standup.llm").write_text(script, newline="")
+    ran = cli.script(":run standup.llm salt 'and pepper'", "after", words=(*NAMED,))
     assert (ran.code, ran.err) == (0, "")
-    assert [q for q, _ in newcomer.said("talk")] == ["say salt and and pepper", "a\u2028b", "salt\nlast", "after"]
+    assert [q for q, _ in cli.said("talk")] == ["say salt and and pepper", "a\u2028b", "salt\nlast", "after"]
 
 
-def test_a_script_that_fails_ends_the_one_that_runs_it(newcomer: Newcomer) -> None:
-    (newcomer.cwd / "inner.llm").write_text("one\n:nonsense\nnever\n")
-    ran = newcomer.script(":run inner.llm", "never either")
+def test_a_script_that_fails_ends_the_one_that_runs_it(cli: CliRunner) -> None:
+    (cli.cwd / "inner.llm").write_text("one\n:nonsense\nnever\n")
+    ran = cli.script(":run inner.llm", "never either")
     assert (ran.code, ran.out) == (2, "one\n")
 
 
-def test_a_script_that_leaves_leaves_altogether(newcomer: Newcomer) -> None:
-    (newcomer.cwd / "inner.llm").write_text("one\n:exit\nnever\n")
-    assert newcomer.script(":run inner.llm", "never either").out == "one\n"
+def test_a_script_that_leaves_leaves_altogether(cli: CliRunner) -> None:
+    (cli.cwd / "inner.llm").write_text("one\n:exit\nnever\n")
+    assert cli.script(":run inner.llm", "never either").out == "one\n"
 
 
 @pytest.mark.parametrize(
@@ -221,13 +221,13 @@ def test_a_script_that_leaves_leaves_altogether(newcomer: Newcomer) -> None:
         ("itself.llm", "scripts run one another more than"),
     ],
 )
-def test_a_script_that_cannot_be_run(newcomer: Newcomer, name: str, what: str) -> None:
-    (newcomer.cwd / "itself.llm").write_text(":run itself.llm\n")
-    ran = newcomer.script(f":run {name}")
+def test_a_script_that_cannot_be_run(cli: CliRunner, name: str, what: str) -> None:
+    (cli.cwd / "itself.llm").write_text(":run itself.llm\n")
+    ran = cli.script(f":run {name}")
     assert ran.code == 2
     assert ran.err.startswith(f"error: {what}")
     assert len(ran.err.splitlines()) == 1
 
 
-def test_a_person_who_pipes_a_text_is_told_what_happens_to_it(newcomer: Newcomer) -> None:
-    assert "each line" not in newcomer.script("hello").err
+def test_a_person_who_pipes_a_text_is_told_what_happens_to_it(cli: CliRunner) -> None:
+    assert "each line" not in cli.script("hello").err

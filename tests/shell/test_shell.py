@@ -9,52 +9,52 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli_runner import CHAT, Newcomer
+from tests.cli_runner import CHAT, CliRunner
 
 NAMED = (*CHAT, "--name", "talk")
 
 
-def test_an_automatic_name_is_replaced_and_the_file_renamed(newcomer: Newcomer) -> None:
-    ran = newcomer.script("one", ":save mine", "two")
+def test_an_automatic_name_is_replaced_and_the_file_renamed(cli: CliRunner) -> None:
+    ran = cli.script("one", ":save mine", "two")
     assert ran.err == "💾 Session saved to ./runs/mine.json\n"
-    assert newcomer.files() == ["runs/mine.json"]
-    assert newcomer.said("mine") == [("one", "one"), ("two", "two")]
+    assert cli.files() == ["runs/mine.json"]
+    assert cli.said("mine") == [("one", "one"), ("two", "two")]
 
 
-def test_a_name_of_its_own_stays_and_the_copy_is_current(newcomer: Newcomer) -> None:
-    newcomer.script("one", ":save second", "two", words=NAMED)
-    assert newcomer.said("talk") == [("one", "one")]
-    assert newcomer.said("second") == [("one", "one"), ("two", "two")]
+def test_a_name_of_its_own_stays_and_the_copy_is_current(cli: CliRunner) -> None:
+    cli.script("one", ":save second", "two", words=NAMED)
+    assert cli.said("talk") == [("one", "one")]
+    assert cli.said("second") == [("one", "one"), ("two", "two")]
 
 
-def test_saving_without_a_name_says_where(newcomer: Newcomer) -> None:
-    ran = newcomer.script(":save", "one", ":save", words=NAMED)
+def test_saving_without_a_name_says_where(cli: CliRunner) -> None:
+    ran = cli.script(":save", "one", ":save", words=NAMED)
     assert ran.err == "there is nothing to save yet\n💾 Session saved to ./runs/talk.json\n"
 
 
-def test_a_name_given_before_the_first_prompt_is_the_sessions(newcomer: Newcomer) -> None:
-    ran = newcomer.script(":save idea", "one")
+def test_a_name_given_before_the_first_prompt_is_the_sessions(cli: CliRunner) -> None:
+    ran = cli.script(":save idea", "one")
     assert ran.err == "💾 Session will be saved to ./runs/idea.json\n"
-    assert newcomer.files() == ["runs/idea.json"]
+    assert cli.files() == ["runs/idea.json"]
 
 
 @pytest.mark.parametrize("name", ["talk", "TALK", "talk.json"])
-def test_an_existing_name_is_refused(newcomer: Newcomer, name: str) -> None:
-    newcomer.script("theirs", words=NAMED)
-    before = (newcomer.runs / "talk.json").read_bytes()
-    ran = newcomer.script("mine", f":save {name}")
+def test_an_existing_name_is_refused(cli: CliRunner, name: str) -> None:
+    cli.script("theirs", words=NAMED)
+    before = (cli.runs / "talk.json").read_bytes()
+    ran = cli.script("mine", f":save {name}")
     assert (ran.code, ran.err) == (2, "error: a session talk.json exists; choose another name, or use --force\n")
-    assert (newcomer.runs / "talk.json").read_bytes() == before
-    assert len(newcomer.files("runs")) == 2
+    assert (cli.runs / "talk.json").read_bytes() == before
+    assert len(cli.files("runs")) == 2
 
 
-def test_force_puts_the_other_session_into_the_trash(newcomer: Newcomer) -> None:
-    newcomer.script("theirs", words=NAMED)
-    before = (newcomer.runs / "talk.json").read_bytes()
-    ran = newcomer.script("mine", ":save --force talk")
+def test_force_puts_the_other_session_into_the_trash(cli: CliRunner) -> None:
+    cli.script("theirs", words=NAMED)
+    before = (cli.runs / "talk.json").read_bytes()
+    ran = cli.script("mine", ":save --force talk")
     assert ran.code == 0, ran.err
-    assert newcomer.said("talk") == [("mine", "mine")]
-    kept = [p.read_bytes() for p in newcomer.cwd.parent.rglob("*") if p.is_file() and p.name.startswith("talk")]
+    assert cli.said("talk") == [("mine", "mine")]
+    kept = [p.read_bytes() for p in cli.cwd.parent.rglob("*") if p.is_file() and p.name.startswith("talk")]
     assert before in kept
 
 
@@ -67,15 +67,15 @@ def test_force_puts_the_other_session_into_the_trash(newcomer: Newcomer) -> None
         ("con", "a session name cannot be con: some systems keep that for a device; choose another name"),
     ],
 )
-def test_a_name_that_cannot_be_is_refused_and_nothing_is_written(newcomer: Newcomer, name: str, what: str) -> None:
-    ran = newcomer.script(f":save {name}")
+def test_a_name_that_cannot_be_is_refused_and_nothing_is_written(cli: CliRunner, name: str, what: str) -> None:
+    ran = cli.script(f":save {name}")
     assert (ran.code, ran.err) == (2, f"error: {what}\n")
-    assert newcomer.files() == []
+    assert cli.files() == []
 
 
-def test_load_saves_the_current_session_and_goes_on_with_the_other(newcomer: Newcomer) -> None:
-    newcomer.script("one", "two", words=NAMED)
-    ran = newcomer.script("elsewhere", ":save other", ":load talk", "three")
+def test_load_saves_the_current_session_and_goes_on_with_the_other(cli: CliRunner) -> None:
+    cli.script("one", "two", words=NAMED)
+    ran = cli.script("elsewhere", ":save other", ":load talk", "three")
     assert ran.out == "elsewhere\nthree\n"
     assert ran.err.splitlines()[1:] == [
         "🔄 Resuming session: talk.json",
@@ -83,101 +83,101 @@ def test_load_saves_the_current_session_and_goes_on_with_the_other(newcomer: New
         "Previous turns: 2",
         "Tokens used: 4",
     ]
-    assert newcomer.said("talk") == [("one", "one"), ("two", "two"), ("three", "three")]
-    assert newcomer.said("other") == [("elsewhere", "elsewhere")]
+    assert cli.said("talk") == [("one", "one"), ("two", "two"), ("three", "three")]
+    assert cli.said("other") == [("elsewhere", "elsewhere")]
 
 
-def test_loading_the_current_session_changes_nothing(newcomer: Newcomer) -> None:
-    ran = newcomer.script("one", ":load talk", "two", words=NAMED)
+def test_loading_the_current_session_changes_nothing(cli: CliRunner) -> None:
+    ran = cli.script("one", ":load talk", "two", words=NAMED)
     assert (ran.code, ran.err) == (0, "talk.json is the current session\n")
-    assert newcomer.said("talk") == [("one", "one"), ("two", "two")]
+    assert cli.said("talk") == [("one", "one"), ("two", "two")]
 
 
-def test_new_begins_another_session(newcomer: Newcomer) -> None:
-    ran = newcomer.script("one", ":new", "two", words=NAMED)
+def test_new_begins_another_session(cli: CliRunner) -> None:
+    ran = cli.script("one", ":new", "two", words=NAMED)
     assert ran.err == "a fresh session begins; talk.json is saved\n"
-    assert newcomer.said("talk") == [("one", "one")]
-    assert len(newcomer.files("runs")) == 2
+    assert cli.said("talk") == [("one", "one")]
+    assert len(cli.files("runs")) == 2
 
 
-def test_reset_clears_the_context_and_keeps_the_record(newcomer: Newcomer) -> None:
-    ran = newcomer.script("one", ":reset", "two", ":history", words=NAMED)
+def test_reset_clears_the_context_and_keeps_the_record(cli: CliRunner) -> None:
+    ran = cli.script("one", ":reset", "two", ":history", words=NAMED)
     assert ran.err == "context cleared; talk.json keeps its 1 turn\n"
     assert ran.out.splitlines()[2:] == ["[1] (not in the context)", "You: one", "one", "", "[2]", "You: two", "two"]
-    assert newcomer.said("talk") == [("one", "one"), ("two", "two")]
+    assert cli.said("talk") == [("one", "one"), ("two", "two")]
 
 
-def test_undo_takes_turns_back_and_keeps_them_on_disk(newcomer: Newcomer) -> None:
-    ran = newcomer.script("one", "two", "three", ":undo 2", ":history", "four", ":undo 9", ":undo", words=NAMED)
+def test_undo_takes_turns_back_and_keeps_them_on_disk(cli: CliRunner) -> None:
+    ran = cli.script("one", "two", "three", ":undo 2", ":history", "four", ":undo 9", ":undo", words=NAMED)
     assert ran.code == 2
     assert ran.err.splitlines() == [
         "2 turns taken back; still in talk.json",
         "2 turns taken back; still in talk.json",
         "error: there is nothing to take back; see ':history'",
     ]
-    turns = newcomer.session("talk")["turns"]
+    turns = cli.session("talk")["turns"]
     assert [bool(turn.get("undone")) for turn in turns] == [True] * 4
     assert [t["messages"][1]["content"] for t in turns] == ["one", "two", "three", "four"]
 
 
-def test_retry_asks_again_and_keeps_the_first_answer(newcomer: Newcomer) -> None:
-    ran = newcomer.script("one", ":retry", ":retry offline/guide", words=NAMED)
+def test_retry_asks_again_and_keeps_the_first_answer(cli: CliRunner) -> None:
+    ran = cli.script("one", ":retry", ":retry offline/guide", words=NAMED)
     assert ran.out.startswith("one\none\n")
-    first, second, third = newcomer.session("talk")["turns"]
+    first, second, third = cli.session("talk")["turns"]
     assert (first["undone"], second["undone"], "undone" in third) == (True, True, False)
     assert third["answered_by"] == "offline/guide"
-    assert newcomer.session("talk")["model"] == "offline/echo"
+    assert cli.session("talk")["model"] == "offline/echo"
 
 
-def test_retry_without_a_question(newcomer: Newcomer) -> None:
-    ran = newcomer.script(":retry")
+def test_retry_without_a_question(cli: CliRunner) -> None:
+    ran = cli.script(":retry")
     assert (ran.code, ran.err) == (2, "error: there is no question to ask again; type one\n")
 
 
-def test_the_system_prompt_is_taken_as_it_stands(newcomer: Newcomer) -> None:
-    ran = newcomer.script(":system You're a \"teacher\" -- really", ":system", "hi", ":system --clear", ":system",
+def test_the_system_prompt_is_taken_as_it_stands(cli: CliRunner) -> None:
+    ran = cli.script(":system You're a \"teacher\" -- really", ":system", "hi", ":system --clear", ":system",
                           words=NAMED)  # fmt: skip
-    assert ran.out == "You're a \"teacher\" -- really\nhi\n"
+    assert ran.out == 'You\'re a "teacher" -- really\nhi\n'
     assert ran.err.splitlines() == [
         "system prompt set", "system prompt removed", "there is no system prompt; ':system TEXT' sets one"
     ]  # fmt: skip
-    assert newcomer.session("talk")["system"] is None
+    assert cli.session("talk")["system"] is None
 
 
-def test_the_model_is_switched_in_mid_conversation(newcomer: Newcomer) -> None:
-    ran = newcomer.script("one", ":switch offline/guide", "hello", ":model", words=NAMED)
+def test_the_model_is_switched_in_mid_conversation(cli: CliRunner) -> None:
+    ran = cli.script("one", ":switch offline/guide", "hello", ":model", words=NAMED)
     assert ran.out.endswith("offline/guide\n")
-    session = newcomer.session("talk")
+    session = cli.session("talk")
     assert session["model"] == "offline/guide"
     assert len(session["turns"]) == 2
     assert json.dumps(session).count('"model"') == 1
 
 
-def test_an_unknown_model_is_refused_and_nothing_changes(newcomer: Newcomer) -> None:
-    ran = newcomer.script("one", ":model nonsense/x", words=(*NAMED, "--keep-going"))
+def test_an_unknown_model_is_refused_and_nothing_changes(cli: CliRunner) -> None:
+    ran = cli.script("one", ":model nonsense/x", words=(*NAMED, "--keep-going"))
     assert ran.code == 2
     assert ran.err.startswith("error: ")
-    assert newcomer.session("talk")["model"] == "offline/echo"
+    assert cli.session("talk")["model"] == "offline/echo"
 
 
-def test_settings_of_the_shell(newcomer: Newcomer) -> None:
-    ran = newcomer.script(":set max_tokens 2", "one two three", ":set max_tokens", ":set", words=NAMED)
+def test_settings_of_the_shell(cli: CliRunner) -> None:
+    ran = cli.script(":set max_tokens 2", "one two three", ":set max_tokens", ":set", words=NAMED)
     assert ran.out.startswith("one two\n2\n")
     assert "max_tokens = 2\n" in ran.err
     assert any(line.split()[:2] == ["max_tokens", "2"] for line in ran.out.splitlines())
-    assert newcomer.session("talk")["turns"][0]["finish_reason"] == "length"
+    assert cli.session("talk")["turns"][0]["finish_reason"] == "length"
 
 
 @pytest.mark.parametrize("line", [":set nonsense", ":set temperature hot", ":set idle_timeout 3", ":set keys dvorak"])
-def test_a_wrong_setting_is_named(newcomer: Newcomer, line: str) -> None:
-    ran = newcomer.script(line)
+def test_a_wrong_setting_is_named(cli: CliRunner, line: str) -> None:
+    ran = cli.script(line)
     assert ran.code == 2
     assert line.split()[1] in ran.err
     assert len(ran.err.splitlines()) == 1
 
 
-def test_history_shows_the_last_turns(newcomer: Newcomer) -> None:
-    ran = newcomer.script(":history", "one", "two", ":history 1", ":history 0")
+def test_history_shows_the_last_turns(cli: CliRunner) -> None:
+    ran = cli.script(":history", "one", "two", ":history 1", ":history 0")
     assert ran.out == "one\ntwo\n[2]\nYou: two\ntwo\n"
     assert ran.err.splitlines() == [
         "nothing was said yet",
@@ -185,43 +185,43 @@ def test_history_shows_the_last_turns(newcomer: Newcomer) -> None:
     ]
 
 
-def test_export_to_a_file_and_to_stdout(newcomer: Newcomer) -> None:
-    ran = newcomer.script("hello", ":export md", ":export json copy.json", ":export md copy.json", words=NAMED)
+def test_export_to_a_file_and_to_stdout(cli: CliRunner) -> None:
+    ran = cli.script("hello", ":export md", ":export json copy.json", ":export md copy.json", words=NAMED)
     assert ran.code == 2
     assert "👤 **User**: hello" in ran.out
     assert ran.err.splitlines() == [
         "exported to ./copy.json",
-        f"error: {newcomer.cwd}/copy.json exists; choose another file, or use --force",
+        f"error: {cli.cwd}/copy.json exists; choose another file, or use --force",
     ]
-    assert json.loads((newcomer.cwd / "copy.json").read_text())["turns"] == newcomer.session("talk")["turns"]
-    assert (newcomer.cwd / "copy.json").stat().st_mode & 0o777 == 0o600
+    assert json.loads((cli.cwd / "copy.json").read_text())["turns"] == cli.session("talk")["turns"]
+    assert (cli.cwd / "copy.json").stat().st_mode & 0o777 == 0o600
 
 
-def test_cost(newcomer: Newcomer) -> None:
-    ran = newcomer.script(":cost", "one two", ":cost", ":cost detailed", ":cost nonsense")
+def test_cost(cli: CliRunner) -> None:
+    ran = cli.script(":cost", "one two", ":cost", ":cost detailed", ":cost nonsense")
     assert (ran.code, ran.out.splitlines()[:2]) == (2, ["one two", "Cost: $0.0000 (4 tokens in 1 turn)"])
     assert ran.out.splitlines()[-1].split() == ["1", "2", "2", "0"]
 
 
-def test_exit_leaves_at_once(newcomer: Newcomer) -> None:
+def test_exit_leaves_at_once(cli: CliRunner) -> None:
     for word in ("exit", "quit"):
-        assert newcomer.script("one", f":{word}", "never").out == "one\n"
+        assert cli.script("one", f":{word}", "never").out == "one\n"
 
 
-def test_show_tells_about_the_current_session_or_another(newcomer: Newcomer) -> None:
-    newcomer.script("one", words=NAMED)
-    ran = newcomer.script(":show talk", "two", ":show")
+def test_show_tells_about_the_current_session_or_another(cli: CliRunner) -> None:
+    cli.script("one", words=NAMED)
+    ran = cli.script(":show talk", "two", ":show")
     assert ran.out.startswith("Session: talk.json\n")
     assert "Turns: 1\nTotal tokens: 2 (prompt: 1, completion: 1)" in ran.out
     assert ran.out.count("Session Information") == 2
 
 
 @pytest.mark.parametrize("line", [":help", ":help save", ":save --help", ":save -h", ":help sessions show"])
-def test_help(newcomer: Newcomer, line: str) -> None:
-    ran = newcomer.script(line)
+def test_help(cli: CliRunner, line: str) -> None:
+    ran = cli.script(line)
     assert (ran.code, ran.err) == (0, "")
     assert ran.out.strip()
-    assert newcomer.files() == []
+    assert cli.files() == []
 
 
 @pytest.mark.parametrize(
@@ -236,71 +236,69 @@ def test_help(newcomer: Newcomer, line: str) -> None:
         (":\x1b[2J", "Unknown command ':\\x1b[2J'. See ':help'."),
     ],
 )
-def test_a_command_that_does_not_exist_is_never_sent_to_the_model(newcomer: Newcomer, line: str, said: str) -> None:
-    ran = newcomer.script(line)
+def test_a_command_that_does_not_exist_is_never_sent_to_the_model(cli: CliRunner, line: str, said: str) -> None:
+    ran = cli.script(line)
     assert (ran.code, ran.out, ran.err) == (2, "", f"error: {said}\n")
-    assert newcomer.files() == []
+    assert cli.files() == []
 
 
-def test_a_session_that_cannot_be_saved_is_not_left_and_the_other_is_not_taken(
-    newcomer: Newcomer, tmp_path: Path
-) -> None:
+def test_a_session_that_cannot_be_saved_is_not_left_and_the_other_is_not_taken(cli: CliRunner, tmp_path: Path) -> None:
     """A file stands where the directory of the current session was, for a while."""
     other = tmp_path / "other"
-    newcomer.script("theirs", words=(*CHAT, "--save-dir", str(other), "--name", "x"))
+    cli.script("theirs", words=(*CHAT, "--save-dir", str(other), "--name", "x"))
 
     def typed() -> Iterator[str]:
         yield "one\n"
-        shutil.rmtree(newcomer.runs)
-        newcomer.runs.write_text("in the way")
+        shutil.rmtree(cli.runs)
+        cli.runs.write_text("in the way")
         yield "two\n"
         yield f":load {other}/x.json\n"
-        newcomer.runs.unlink()
+        cli.runs.unlink()
         yield f":load {other}/x.json\n"
         yield "three\n"
 
-    ran = newcomer.llm(*NAMED, "--keep-going", typed=typed())
+    ran = cli.llm(*NAMED, "--keep-going", typed=typed())
     assert ran.code == 4
     assert ran.err.splitlines()[0].startswith("error: turn 2 is not saved: ")
     assert "nothing was sent; free some space or mend the directory, then :save" in ran.err.splitlines()[0]
     assert ran.out == "one\nthree\n"
-    assert newcomer.said("talk") == [("one", "one"), ("two", "")]
+    assert cli.said("talk") == [("one", "one"), ("two", "")]
     assert [len(json.loads(p.read_bytes())["turns"]) for p in other.iterdir()] == [2]
 
 
-def test_a_directory_that_is_taken_away_is_made_again_and_said(newcomer: Newcomer) -> None:
+def test_a_directory_that_is_taken_away_is_made_again_and_said(cli: CliRunner) -> None:
     def typed() -> Iterator[str]:
         yield "one\n"
-        shutil.rmtree(newcomer.runs)
+        shutil.rmtree(cli.runs)
         yield "two\n"
 
-    ran = newcomer.llm(*NAMED, typed=typed())
+    ran = cli.llm(*NAMED, typed=typed())
     assert (ran.code, ran.out) == (0, "one\ntwo\n")
     assert "was removed or replaced; it is made again" in ran.err
-    assert newcomer.said("talk") == [("one", "one"), ("two", "two")]
+    assert cli.said("talk") == [("one", "one"), ("two", "two")]
 
 
-def test_a_file_that_is_changed_between_turns_is_left_alone_and_said(newcomer: Newcomer) -> None:
+def test_a_file_that_is_changed_between_turns_is_left_alone_and_said(cli: CliRunner) -> None:
     def typed() -> Iterator[str]:
         yield "one\n"
-        (newcomer.runs / "talk.json").write_text("theirs")
+        (cli.runs / "talk.json").write_text("theirs")
         yield "two\n"
 
-    ran = newcomer.llm(*NAMED, typed=typed())
+    ran = cli.llm(*NAMED, typed=typed())
     assert ran.code == 0
     assert ran.err == "note: talk.json was changed by another program; this session goes on as talk-2.json\n"
-    assert (newcomer.runs / "talk.json").read_text() == "theirs"
-    assert newcomer.said("talk-2") == [("one", "one"), ("two", "two")]
+    assert (cli.runs / "talk.json").read_text() == "theirs"
+    assert cli.said("talk-2") == [("one", "one"), ("two", "two")]
 
 
-def test_a_model_that_is_asked_once_is_asked_outside_the_conversation(newcomer: Newcomer) -> None:
-    ran = newcomer.script("one", ":ask two 'three' four", words=NAMED)
+def test_a_model_that_is_asked_once_is_asked_outside_the_conversation(cli: CliRunner) -> None:
+    ran = cli.script("one", ":ask two 'three' four", words=NAMED)
     assert ran.out == "one\ntwo 'three' four\n"
-    assert newcomer.said("talk") == [("one", "one")]
+    assert cli.said("talk") == [("one", "one")]
 
 
-def test_control_bytes_in_a_reply_are_shown_and_kept(newcomer: Newcomer) -> None:
+def test_control_bytes_in_a_reply_are_shown_and_kept(cli: CliRunner) -> None:
     odd = "a\x1b[31mb\x07c\x9bd\u202ee"
-    ran = newcomer.script(odd, words=NAMED)
+    ran = cli.script(odd, words=NAMED)
     assert ran.out == "a\\x1b[31mb\\x07c\\x9bd\\u202ee\n"
-    assert newcomer.said("talk") == [(odd, odd)]
+    assert cli.said("talk") == [(odd, odd)]

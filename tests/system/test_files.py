@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from llmrepl.errors import NotSaved, WrongUse
+from llmrepl.errors import SaveError, UsageError
 from llmrepl.system import files
 
 
@@ -73,9 +73,9 @@ def test_a_check_that_raises_leaves_the_old_file_and_nothing_else(tmp_path: Path
     path.write_bytes(b"old")
 
     def changed() -> None:
-        raise files.Changed
+        raise files.ChangedError
 
-    with pytest.raises(files.Changed):
+    with pytest.raises(files.ChangedError):
         files.write_atomic(path, b"new", check=changed)
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == {"x.json": b"old"}
 
@@ -146,15 +146,15 @@ def test_what_is_no_regular_file_is_refused_at_once(tmp_path: Path) -> None:
 def test_a_file_that_the_user_names_is_new_unless_forced(tmp_path: Path) -> None:
     target = tmp_path / "notes.md"
     files.write_new(target, b"one", force=False)
-    with pytest.raises(WrongUse, match=r"notes\.md exists; choose another file, or use --force"):
+    with pytest.raises(UsageError, match=r"notes\.md exists; choose another file, or use --force"):
         files.write_new(target, b"two", force=False)
     assert target.read_bytes() == b"one"
     files.write_new(target, b"three", force=True)
     assert target.read_bytes() == b"three"
     files.write_new(Path("/dev/null"), b"gone", force=False)
-    with pytest.raises(NotSaved, match="is a directory"):
+    with pytest.raises(SaveError, match="is a directory"):
         files.write_new(tmp_path, b"x", force=True)
-    with pytest.raises(NotSaved, match="no such file or directory"):
+    with pytest.raises(SaveError, match="no such file or directory"):
         files.write_new(tmp_path / "no" / "where", b"x", force=False)
     assert [p.name for p in tmp_path.iterdir()] == ["notes.md"]
 

@@ -88,7 +88,7 @@ class Section:
     text: str
 
 
-class Handbook:
+class DocsSearch:
     """Full-text search over the sections of `docs`/*.md, made in memory when it is opened (some 10 ms)."""
 
     def __init__(self, docs: Path) -> None:

@@ -7,10 +7,11 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
-from llmrepl.errors import WrongUse
-from llmrepl.providers.base import Event, Finish, Message, Request, Text, Usage
-from llmrepl.providers.offline.docs_search import Handbook, Section, words
+from llmrepl.errors import UsageError
+from llmrepl.providers.base import Event, Finish, Request, TextDelta
+from llmrepl.providers.offline.docs_search import DocsSearch, Section, words
 from llmrepl.providers.vendors import OFFLINE_MODELS as MODELS
+from llmrepl.types import Message, Usage
 
 LONGEST = 60
 """Of a longer section so many lines are quoted; the page has the rest."""
@@ -44,7 +45,7 @@ _MORE = re.compile(r"(tell me |show me )?(more|next|go on|continue|and then|what
 _FOLLOWS = re.compile(r"(and|or|but|also|then|what about|how about|what if)\b")
 
 
-class Offline:
+class OfflineProvider:
     """`guide` answers out of the pages in the directory `docs`, `echo` repeats the last message.
 
     Tokens are those of a tokenizer of its own, in which each word and each punctuation mark is one. The cost is 0. A
@@ -57,13 +58,13 @@ class Offline:
         self._docs = docs
 
     @cached_property
-    def _handbook(self) -> Handbook:
-        return Handbook(self._docs)
+    def _handbook(self) -> DocsSearch:
+        return DocsSearch(self._docs)
 
     def stream(self, request: Request) -> Iterator[Event]:
-        """The reply in pieces of a word each, its usage and its end. Raises WrongUse for an unknown model."""
+        """The reply in pieces of a word each, its usage and its end. Raises UsageError for an unknown model."""
         if request.model not in MODELS:
-            raise WrongUse(f"offline has no model {request.model!r}", "choose offline/guide or offline/echo")
+            raise UsageError(f"offline has no model {request.model!r}", "choose offline/guide or offline/echo")
         prompt = request.messages[-1].content if request.messages else ""
         answer = prompt if request.model == "echo" else self._guide(request.messages)
         yield from _streamed(prompt, answer, request)
@@ -92,7 +93,7 @@ class Offline:
         return self._handbook.search(question)
 
 
-def count(text: str) -> int:
+def count_tokens(text: str) -> int:
     """The tokens of `text`: its words and punctuation marks."""
     return sum(1 for _ in _TOKEN.finditer(text))
 
@@ -130,7 +131,7 @@ def _streamed(prompt: str, answer: str, request: Request) -> Iterator[Event]:
     for piece in [answer] if not request.options.stream and most is None else _PIECE.findall(answer):
         if most is not None and written >= most:
             break
-        written += count(piece)
-        yield Text(piece)
-    yield Usage(prompt_tokens=count(prompt), completion_tokens=written, cost=0.0)
-    yield Finish("stop" if most is None or written < most or written == count(answer) else "length")
+        written += count_tokens(piece)
+        yield TextDelta(piece)
+    yield Usage(prompt_tokens=count_tokens(prompt), completion_tokens=written, cost=0.0)
+    yield Finish("stop" if most is None or written < most or written == count_tokens(answer) else "length")

@@ -10,26 +10,32 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
-from llmrepl.providers.base import Attachment, Event, Message, Reasoning, Request, Text
+from llmrepl.providers.base import Event, ReasoningDelta, Request, TextDelta
 from llmrepl.providers.protocols.base import (
     TOOLS,
     ModelInfo,
     Protocol,
-    Reply,
+    StreamState,
     as_base64,
     as_text,
     cannot_send,
     dicts,
     is_text,
     texts,
-    whole,
+    whole_number,
 )
 from llmrepl.providers.transport import frames as wire
 from llmrepl.providers.vendors import Vendor
+from llmrepl.types import Attachment, Message
 
 _VERSION = "2023-06-01"
-_REASONS = {"end_turn": "stop", "stop_sequence": "stop", "max_tokens": "length", "tool_use": "tool_calls",
-            "model_context_window_exceeded": "length"}
+_REASONS = {
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "max_tokens": "length",
+    "tool_use": "tool_calls",
+    "model_context_window_exceeded": "length",
+}
 _MAX_TOKENS = (("claude-3-5", 8192), ("claude-3-7", 32000), ("claude-3", 4096), ("claude-2", 4096))
 _MOST_TOKENS = 32000
 _KEEP = {"type": "ephemeral"}
@@ -58,8 +64,11 @@ def body(request: Request, vendor: Vendor) -> tuple[dict[str, Any], list[str]]:
     sent: dict[str, Any] = {
         "model": request.model,
         "max_tokens": options.max_tokens or max_tokens(request.model),
-        "messages": [{"role": message.role, "content": _content(message, vendor)} for message in request.messages
-                     if message.content or message.attachments],
+        "messages": [
+            {"role": message.role, "content": _content(message, vendor)}
+            for message in request.messages
+            if message.content or message.attachments
+        ],
         "stream": options.stream,
     }
     if sent["messages"] and sent["messages"][-1]["role"] == "user":
@@ -89,7 +98,7 @@ def _part(attachment: Attachment, vendor: Vendor) -> dict[str, Any]:
     raise cannot_send(attachment, vendor)
 
 
-def read(data: dict[str, Any], reply: Reply) -> Iterable[Event]:
+def read(data: dict[str, Any], reply: StreamState) -> Iterable[Event]:
     """One event of a stream, or a whole message. Kinds that are not known (pings and what may come) say nothing."""
     kind = data.get("type")
     if kind == "content_block_delta":
@@ -114,44 +123,57 @@ def _delta(delta: object) -> Iterable[Event]:
     if not isinstance(delta, dict):
         return ()
     if text := texts(delta.get("text")):
-        return (Text(text),)
+        return (TextDelta(text),)
     if thought := texts(delta.get("thinking")):
-        return (Reasoning(thought),)
+        return (ReasoningDelta(thought),)
     return ()
 
 
-def _block(block: object, reply: Reply) -> Iterable[Event]:
+def _block(block: object, reply: StreamState) -> Iterable[Event]:
     """A content block at its start, in which text may already be, or a whole one."""
     if isinstance(block, dict) and "tool_use" in texts(block.get("type")):
         return reply.note(TOOLS)
     return _delta(block)
 
 
-def _stop(said: object, reply: Reply) -> None:
+def _stop(said: object, reply: StreamState) -> None:
     if isinstance(said, dict) and (reason := texts(said.get("stop_reason"))):
         reply.reason = _REASONS.get(reason, reason)
 
 
-def _usage(usage: object, reply: Reply) -> None:
+def _usage(usage: object, reply: StreamState) -> None:
     """Merge usage, which comes in parts: `input_tokens` leaves out what was read from or written to the cache."""
     if not isinstance(usage, dict):
         return
     reply.parts.update({name: value for name, value in usage.items() if value is not None})
-    fresh, cached, written = (reply.parts.get(name, 0) for name in
-                              ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens"))
+    fresh, cached, written = (
+        reply.parts.get(name, 0) for name in ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
+    )
     try:
         prompt = fresh + cached + written if "input_tokens" in reply.parts else None
     except TypeError:
         prompt = fresh
-    reply.counts = {"prompt_tokens": prompt, "completion_tokens": reply.parts.get("output_tokens"),
-                    "cached_tokens": cached, "cache_write_tokens": written}
+    reply.counts = {
+        "prompt_tokens": prompt,
+        "completion_tokens": reply.parts.get("output_tokens"),
+        "cached_tokens": cached,
+        "cache_write_tokens": written,
+    }
 
 
 def models(page: Any) -> list[ModelInfo]:
     """The models of one page of the list."""
     rows = dicts(page.get("data")) if isinstance(page, dict) else []
-    return [ModelInfo(row["id"], texts(row.get("display_name")), whole(row.get("max_input_tokens")),
-                      created=_seconds(texts(row.get("created_at")))) for row in rows if texts(row.get("id"))]
+    return [
+        ModelInfo(
+            row["id"],
+            texts(row.get("display_name")),
+            whole_number(row.get("max_input_tokens")),
+            created=_seconds(texts(row.get("created_at"))),
+        )
+        for row in rows
+        if texts(row.get("id"))
+    ]
 
 
 def next_page(page: Any) -> str | None:

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from llmrepl.errors import WrongUse
-from llmrepl.providers.base import Attachment, Event, Notice, Request
+from llmrepl.errors import UsageError
+from llmrepl.providers.base import Event, Notice, Request
 from llmrepl.providers.transport.frames import ServerEvent
 from llmrepl.providers.vendors import Vendor
+from llmrepl.types import Attachment
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class ModelInfo:
 
 
 @dataclass(slots=True)
-class Reply:
+class StreamState:
     """What is known of a reply while it arrives; `size` is the bytes of text and reasoning so far.
 
     `reason` is why it finished, in the words of base.Finish, `ended` that the protocol's terminator came. `counts`
@@ -66,7 +67,7 @@ class Protocol:
     headers: Callable[[str | None], Mapping[str, str]]
     body: Callable[[Request, Vendor], tuple[dict[str, Any], list[str]]]
     frames: Callable[[Iterable[bytes]], Iterator[ServerEvent]]
-    read: Callable[[dict[str, Any], Reply], Iterable[Event]]
+    read: Callable[[dict[str, Any], StreamState], Iterable[Event]]
     models_path: str
     models: Callable[[Any], list[ModelInfo]]
     next_page: Callable[[Any], str | None] = lambda page: None
@@ -93,10 +94,12 @@ def as_base64(attachment: Attachment) -> str:
     return base64.b64encode(attachment.data).decode("ascii")
 
 
-def cannot_send(attachment: Attachment, vendor: Vendor) -> WrongUse:
+def cannot_send(attachment: Attachment, vendor: Vendor) -> UsageError:
     """The failure for an attachment that the protocol has no place for."""
-    return WrongUse(f"{vendor.name} takes no {attachment.media_type} file: {attachment.name}",
-                    "attach text or an image, or use another provider")
+    return UsageError(
+        f"{vendor.name} takes no {attachment.media_type} file: {attachment.name}",
+        "attach text or an image, or use another provider",
+    )
 
 
 def dicts(value: object) -> list[dict[str, Any]]:
@@ -109,7 +112,7 @@ def texts(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
-def whole(value: object) -> int | None:
+def whole_number(value: object) -> int | None:
     """`value` as a whole number if it is one and not negative."""
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 

@@ -7,27 +7,36 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from llmrepl.providers.base import Attachment, Event, Message, Reasoning, Request, Text
+from llmrepl.providers.base import Event, ReasoningDelta, Request, TextDelta
 from llmrepl.providers.protocols.base import (
     TOOLS,
     ModelInfo,
     Protocol,
-    Reply,
+    StreamState,
     as_base64,
     as_text,
     cannot_send,
     dicts,
     is_text,
     texts,
-    whole,
+    whole_number,
 )
 from llmrepl.providers.transport import frames as wire
 from llmrepl.providers.vendors import Vendor
+from llmrepl.types import Attachment, Message
 
-_REASONS = {"STOP": "stop", "MAX_TOKENS": "length", "SAFETY": "content_filter", "RECITATION": "content_filter",
-            "BLOCKLIST": "content_filter", "PROHIBITED_CONTENT": "content_filter", "SPII": "content_filter",
-            "IMAGE_SAFETY": "content_filter", "MALFORMED_FUNCTION_CALL": "tool_calls",
-            "UNEXPECTED_TOOL_CALL": "tool_calls"}
+_REASONS = {
+    "STOP": "stop",
+    "MAX_TOKENS": "length",
+    "SAFETY": "content_filter",
+    "RECITATION": "content_filter",
+    "BLOCKLIST": "content_filter",
+    "PROHIBITED_CONTENT": "content_filter",
+    "SPII": "content_filter",
+    "IMAGE_SAFETY": "content_filter",
+    "MALFORMED_FUNCTION_CALL": "tool_calls",
+    "UNEXPECTED_TOOL_CALL": "tool_calls",
+}
 _THINKS = re.compile(r"gemini-(2\.5|[3-9])(?!.*(image|tts|live|audio))")
 _KINDS = ("image/", "audio/", "video/", "application/pdf")
 
@@ -50,8 +59,11 @@ def body(request: Request, vendor: Vendor) -> tuple[dict[str, Any], list[str]]:
     sent: dict[str, Any] = {"contents": [_content(message, vendor) for message in request.messages]}
     if request.system:
         sent["systemInstruction"] = {"parts": [{"text": request.system}]}
-    config: dict[str, Any] = {"temperature": options.temperature, "topP": options.top_p,
-                              "maxOutputTokens": options.max_tokens}
+    config: dict[str, Any] = {
+        "temperature": options.temperature,
+        "topP": options.top_p,
+        "maxOutputTokens": options.max_tokens,
+    }
     config = {name: value for name, value in config.items() if value is not None}
     if _THINKS.match(request.model.rpartition("/")[2]):
         config["thinkingConfig"] = {"includeThoughts": True}
@@ -73,7 +85,7 @@ def _part(attachment: Attachment, vendor: Vendor) -> dict[str, Any]:
     raise cannot_send(attachment, vendor)
 
 
-def read(data: dict[str, Any], reply: Reply) -> Iterable[Event]:
+def read(data: dict[str, Any], reply: StreamState) -> Iterable[Event]:
     """One response of a stream, or a whole one: they have the same shape. Of several candidates the first counts."""
     _usage(data.get("usageMetadata"), reply)
     feedback = data.get("promptFeedback")
@@ -86,7 +98,7 @@ def read(data: dict[str, Any], reply: Reply) -> Iterable[Event]:
         content = candidate.get("content")
         for part in dicts(content.get("parts")) if isinstance(content, dict) else ():
             if text := texts(part.get("text")):
-                events.append(Reasoning(text) if part.get("thought") else Text(text))
+                events.append(ReasoningDelta(text) if part.get("thought") else TextDelta(text))
             elif "functionCall" in part:
                 events += reply.note(TOOLS)
         if reason := texts(candidate.get("finishReason")):
@@ -94,23 +106,31 @@ def read(data: dict[str, Any], reply: Reply) -> Iterable[Event]:
     return events
 
 
-def _usage(usage: object, reply: Reply) -> None:
+def _usage(usage: object, reply: StreamState) -> None:
     if not isinstance(usage, dict):
         return
     thoughts, written = usage.get("thoughtsTokenCount"), usage.get("candidatesTokenCount")
     completion = written if thoughts is None else thoughts if written is None else None
     if completion is None and isinstance(written, int) and isinstance(thoughts, int):
         completion = written + thoughts
-    reply.counts = {"prompt_tokens": usage.get("promptTokenCount"), "completion_tokens": completion,
-                    "cached_tokens": usage.get("cachedContentTokenCount"), "reasoning_tokens": thoughts}
+    reply.counts = {
+        "prompt_tokens": usage.get("promptTokenCount"),
+        "completion_tokens": completion,
+        "cached_tokens": usage.get("cachedContentTokenCount"),
+        "reasoning_tokens": thoughts,
+    }
 
 
 def models(page: Any) -> list[ModelInfo]:
     """The models of one page of the list that can answer a prompt."""
     rows = dicts(page.get("models")) if isinstance(page, dict) else []
-    return [ModelInfo(row["name"].removeprefix("models/"), texts(row.get("displayName")),
-                      whole(row.get("inputTokenLimit")))
-            for row in rows if texts(row.get("name")) and _answers(row.get("supportedGenerationMethods"))]
+    return [
+        ModelInfo(
+            row["name"].removeprefix("models/"), texts(row.get("displayName")), whole_number(row.get("inputTokenLimit"))
+        )
+        for row in rows
+        if texts(row.get("name")) and _answers(row.get("supportedGenerationMethods"))
+    ]
 
 
 def _answers(methods: object) -> bool:

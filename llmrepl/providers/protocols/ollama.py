@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from llmrepl.providers.base import Event, Message, Reasoning, Request, Text
+from llmrepl.providers.base import Event, ReasoningDelta, Request, TextDelta
 from llmrepl.providers.protocols.base import (
     TOOLS,
     ModelInfo,
     Protocol,
-    Reply,
+    StreamState,
     as_base64,
     as_text,
     cannot_send,
@@ -20,6 +20,7 @@ from llmrepl.providers.protocols.base import (
 )
 from llmrepl.providers.transport import frames as wire
 from llmrepl.providers.vendors import Vendor
+from llmrepl.types import Message
 
 
 def headers(key: str | None) -> Mapping[str, str]:
@@ -56,7 +57,7 @@ def _message(message: Message, vendor: Vendor) -> dict[str, Any]:
     return sent | {"images": images} if images else sent
 
 
-def read(data: dict[str, Any], reply: Reply) -> Iterable[Event]:
+def read(data: dict[str, Any], reply: StreamState) -> Iterable[Event]:
     """One line of a stream, or a whole answer: they have the same shape."""
     if data.get("done"):
         reply.ended = True
@@ -67,9 +68,9 @@ def read(data: dict[str, Any], reply: Reply) -> Iterable[Event]:
         return ()
     events: list[Event] = []
     if thought := texts(said.get("thinking")):
-        events.append(Reasoning(thought))
+        events.append(ReasoningDelta(thought))
     if text := texts(said.get("content")):
-        events.append(Text(text))
+        events.append(TextDelta(text))
     if said.get("tool_calls"):
         events += reply.note(TOOLS)
     return events

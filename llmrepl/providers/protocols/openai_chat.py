@@ -10,12 +10,12 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from llmrepl.providers.base import Attachment, Event, Message, Reasoning, Request, Text
+from llmrepl.providers.base import Event, ReasoningDelta, Request, TextDelta
 from llmrepl.providers.protocols.base import (
     TOOLS,
     ModelInfo,
     Protocol,
-    Reply,
+    StreamState,
     as_base64,
     as_text,
     cannot_send,
@@ -23,10 +23,11 @@ from llmrepl.providers.protocols.base import (
     is_text,
     price,
     texts,
-    whole,
+    whole_number,
 )
 from llmrepl.providers.transport import frames as wire
 from llmrepl.providers.vendors import Vendor
+from llmrepl.types import Attachment, Message
 
 _REASONING = re.compile(r"(openai/)?(o\d|gpt-5(?!.*chat))")
 _REASONS = {"function_call": "tool_calls", "max_tokens": "length", "eos": "stop", "end_turn": "stop"}
@@ -77,8 +78,10 @@ def _messages(request: Request, vendor: Vendor) -> list[dict[str, Any]]:
 def _content(message: Message, vendor: Vendor) -> str | list[dict[str, Any]]:
     if not message.attachments:
         return message.content
-    return [*(_part(attachment, vendor) for attachment in message.attachments),
-            {"type": "text", "text": message.content}]
+    return [
+        *(_part(attachment, vendor) for attachment in message.attachments),
+        {"type": "text", "text": message.content},
+    ]
 
 
 def _part(attachment: Attachment, vendor: Vendor) -> dict[str, Any]:
@@ -99,7 +102,7 @@ def _cache(message: dict[str, Any]) -> None:
     message["content"][-1]["cache_control"] = {"type": "ephemeral"}
 
 
-def read(data: dict[str, Any], reply: Reply) -> Iterable[Event]:
+def read(data: dict[str, Any], reply: StreamState) -> Iterable[Event]:
     """One chunk of a stream (`delta`) or a whole answer (`message`), of the first choice only."""
     if usage := data.get("usage"):
         _usage(usage, reply)
@@ -110,7 +113,7 @@ def read(data: dict[str, Any], reply: Reply) -> Iterable[Event]:
         said = choice.get("delta") or choice.get("message")
         if isinstance(said, dict):
             if text := _text(said.get("content"), events):
-                events.append(Text(text))
+                events.append(TextDelta(text))
             if len(said) > 1 or not text:
                 _rest(said, reply, events)
         if reason := texts(choice.get("finish_reason")):
@@ -126,23 +129,23 @@ def _text(content: object, events: list[Event]) -> str:
         return content
     for part in dicts(content):
         if part.get("type") == "thinking":
-            events.extend(Reasoning(texts(inner.get("text"))) for inner in dicts(part.get("thinking")))
+            events.extend(ReasoningDelta(texts(inner.get("text"))) for inner in dicts(part.get("thinking")))
     return "".join(texts(part.get("text")) for part in dicts(content) if part.get("type") == "text")
 
 
-def _rest(said: dict[str, Any], reply: Reply, events: list[Event]) -> None:
+def _rest(said: dict[str, Any], reply: StreamState, events: list[Event]) -> None:
     for name in _THOUGHTS:
         if thought := texts(said.get(name)):
-            events.insert(0, Reasoning(thought))
+            events.insert(0, ReasoningDelta(thought))
             break
     if refusal := texts(said.get("refusal")):
         reply.refused = True
-        events.append(Text(refusal))
+        events.append(TextDelta(refusal))
     if said.get("tool_calls") or said.get("function_call"):
         events += reply.note(TOOLS)
 
 
-def _usage(usage: object, reply: Reply) -> None:
+def _usage(usage: object, reply: StreamState) -> None:
     if not isinstance(usage, dict):
         return
     read_details, written_details = usage.get("prompt_tokens_details"), usage.get("completion_tokens_details")
@@ -164,16 +167,21 @@ def models(page: Any) -> list[ModelInfo]:
 
 
 def _model(row: dict[str, Any]) -> ModelInfo:
-    windows = (whole(row.get(name)) for name in
-               ("context_length", "context_window", "max_model_len", "max_context_length"))
+    windows = (
+        whole_number(row.get(name))
+        for name in ("context_length", "context_window", "max_model_len", "max_context_length")
+    )
     meta = row.get("meta")
-    trained = whole(meta.get("n_ctx_train")) if isinstance(meta, dict) else None
+    trained = whole_number(meta.get("n_ctx_train")) if isinstance(meta, dict) else None
     prices = row.get("pricing")
     asked = prices if isinstance(prices, dict) else {}
     return ModelInfo(
-        row["id"], texts(row.get("name")) or texts(row.get("display_name")),
+        row["id"],
+        texts(row.get("name")) or texts(row.get("display_name")),
         next((window for window in windows if window), trained),
-        price(asked.get("prompt")), price(asked.get("completion")), whole(row.get("created")),
+        price(asked.get("prompt")),
+        price(asked.get("completion")),
+        whole_number(row.get("created")),
     )
 
 

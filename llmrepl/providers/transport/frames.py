@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import NamedTuple
 
-from llmrepl.providers.errors import ProviderFailure
+from llmrepl.providers.errors import ProviderError
 
 FRAME_LIMIT = 16 * 1024 * 1024
 """Bytes that one line, one event or one whole answer may have."""
@@ -24,15 +24,17 @@ class ServerEvent(NamedTuple):
     data: str
 
 
-def _too_long() -> ProviderFailure:
-    return ProviderFailure(f"the server sent one event of more than {FRAME_LIMIT >> 20} MB, which no reply needs",
-                           "check base_url, or ask for a shorter reply")
+def _too_long() -> ProviderError:
+    return ProviderError(
+        f"the server sent one event of more than {FRAME_LIMIT >> 20} MB, which no reply needs",
+        "check base_url, or ask for a shorter reply",
+    )
 
 
 def lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
     """The lines of a body without their ends, which are LF, CR or CRLF and nothing else; the last may lack its end.
 
-    Raises ProviderFailure for a line of more than FRAME_LIMIT bytes.
+    Raises ProviderError for a line of more than FRAME_LIMIT bytes.
     """
     parts: list[bytes] = []
     size, after_cr = 0, False
@@ -67,7 +69,7 @@ def sse(chunks: Iterable[bytes]) -> Iterator[ServerEvent]:
     """The events of a server-sent event stream (WHATWG HTML, section 9.2.6), undecodable bytes as U+FFFD.
 
     Two leniencies: data that the end of the stream cuts off from its blank line counts, since some servers forget it,
-    and a field `error` (llama.cpp) is an event of that type. Raises ProviderFailure for an event beyond FRAME_LIMIT.
+    and a field `error` (llama.cpp) is an event of that type. Raises ProviderError for an event beyond FRAME_LIMIT.
     """
     event, size = "", 0
     data: list[bytes] = []
@@ -102,7 +104,7 @@ def ndjson(chunks: Iterable[bytes]) -> Iterator[ServerEvent]:
             yield ServerEvent("message", line.decode("utf-8", "replace"))
 
 
-def opening(chunks: Iterable[bytes]) -> tuple[bytes, Iterator[bytes]]:
+def peek_start(chunks: Iterable[bytes]) -> tuple[bytes, Iterator[bytes]]:
     """The first byte of a body that is neither blank nor byte order mark (empty: there is none), and the whole body.
 
     It tells a JSON document (`{`, `[`) and a web page (`<`) from an event stream.
@@ -114,15 +116,15 @@ def opening(chunks: Iterable[bytes]) -> tuple[bytes, Iterator[bytes]]:
         if _BOM.startswith(head):
             continue
         if head.startswith(_BOM):
-            head = head[len(_BOM):]
+            head = head[len(_BOM) :]
         if head.strip(_BLANK):
             break
         head = head[-1:]
     return head.strip(_BLANK)[:1], chain((head,), source)
 
 
-def gathered(chunks: Iterable[bytes], limit: int = FRAME_LIMIT) -> bytes:
-    """The whole body. Raises ProviderFailure when it has more than `limit` bytes."""
+def read_all(chunks: Iterable[bytes], limit: int = FRAME_LIMIT) -> bytes:
+    """The whole body. Raises ProviderError when it has more than `limit` bytes."""
     parts, size = [], 0
     for chunk in chunks:
         parts.append(chunk)
@@ -135,7 +137,7 @@ def gathered(chunks: Iterable[bytes], limit: int = FRAME_LIMIT) -> bytes:
 def gunzip(chunks: Iterable[bytes], limit: int) -> Iterator[bytes]:
     """A gzip body unpacked in small pieces; a cut-off body ends where it was cut.
 
-    Raises ProviderFailure when it is not gzip or has more than `limit` bytes unpacked.
+    Raises ProviderError when it is not gzip or has more than `limit` bytes unpacked.
     """
     unpacker = zlib.decompressobj(wbits=31)
     total = 0
@@ -145,11 +147,13 @@ def gunzip(chunks: Iterable[bytes], limit: int) -> Iterator[bytes]:
             try:
                 piece = unpacker.decompress(chunk, _PIECE)
             except zlib.error:
-                raise ProviderFailure("the server says that its answer is gzip, and it is not",
-                                      "check base_url and what stands between you and the server") from None
+                raise ProviderError(
+                    "the server says that its answer is gzip, and it is not",
+                    "check base_url and what stands between you and the server",
+                ) from None
             total += len(piece)
             if total > limit:
-                raise ProviderFailure(f"the server's answer unpacks to more than {limit >> 20} MB", "check base_url")
+                raise ProviderError(f"the server's answer unpacks to more than {limit >> 20} MB", "check base_url")
             if piece:
                 yield piece
             chunk = unpacker.unconsumed_tail

@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from llmrepl.errors import WrongUse
-from llmrepl.providers.errors import KEPT, ProviderFailure, Site, refused
+from llmrepl.errors import UsageError
+from llmrepl.providers.errors import KEPT, Endpoint, ProviderError, error_from_response
 from llmrepl.providers.proxy import proxy_for
 from llmrepl.providers.transport import frames as wire
 
@@ -85,14 +85,14 @@ class Deadline:
                 socket.socket.shutdown(self._socket, socket.SHUT_RDWR)  # an SSLSocket's own would wait for the reader
 
 
-class Exchange:
+class ResponseStream:
     """A request that was answered with 200: the body, and the deadline to extend when text came."""
 
-    def __init__(self, response: httpx.Response, deadline: Deadline, idle: float, site: Site) -> None:
+    def __init__(self, response: httpx.Response, deadline: Deadline, idle: float, endpoint: Endpoint) -> None:
         self._response = response
         self._deadline = deadline
         self._idle = idle
-        self._site = site
+        self._endpoint = endpoint
         self._alive = False
 
     def alive(self) -> None:
@@ -101,12 +101,14 @@ class Exchange:
         self._deadline.extend(self._idle)
 
     def chunks(self) -> Iterator[bytes]:
-        """The body, unpacked if the server packed it. Raises ProviderFailure when the connection or the time ends."""
+        """The body, unpacked if the server packed it. Raises ProviderError when the connection or the time ends."""
         packing = self._response.headers.get("content-encoding", "identity").strip().lower()
         if packing in ("gzip", "x-gzip"):
             return wire.gunzip(self._raw(), _UNPACKED_LIMIT)
         if packing not in ("identity", ""):
-            raise ProviderFailure(f"{self._site.vendor} packed its answer with '{packing}', unasked", "check base_url")
+            raise ProviderError(
+                f"{self._endpoint.vendor} packed its answer with '{packing}', unasked", "check base_url"
+            )
         return self._raw()
 
     def _raw(self) -> Iterator[bytes]:
@@ -114,21 +116,21 @@ class Exchange:
             yield from self._response.iter_raw()
         except httpx.HTTPError as error:
             if not self._deadline.expired:
-                raise _dropped(error, self._site, begun=self._alive) from None
+                raise _dropped(error, self._endpoint, begun=self._alive) from None
         if self._deadline.expired:
-            raise _late(self._deadline, self._site, begun=self._alive)
+            raise _late(self._deadline, self._endpoint, begun=self._alive)
 
 
-class Client:
+class HTTPClient:
     """Sends requests, one at a time: no redirects, no cookies, no .netrc, each on a connection of its own.
 
     Every request has its own connection because one that is closed at once when the reader stops is what makes a
     server stop generating.
     """
 
-    def __init__(self, network: Network, site: Site) -> None:
+    def __init__(self, network: Network, endpoint: Endpoint) -> None:
         self._network = network
-        self._site = site
+        self._endpoint = endpoint
         self._client: httpx.Client | None = None
 
     def close(self) -> None:
@@ -138,25 +140,26 @@ class Client:
             self._client = None
 
     @contextlib.contextmanager
-    def post(self, path: str, headers: Mapping[str, str], body: bytes, model: str) -> Iterator[Exchange]:
+    def post(self, path: str, headers: Mapping[str, str], body: bytes, model: str) -> Iterator[ResponseStream]:
         """Send JSON to base URL + `path`; the connection is closed when the block ends, however it ends.
 
-        Raises ProviderFailure for anything but 200 and for a connection that cannot be made.
+        Raises ProviderError for anything but 200 and for a connection that cannot be made.
         """
         sent = {**headers, "content-type": "application/json"}
-        with self._open("POST", path, sent, body, model, self._network.first_token_timeout) as exchange:
-            yield exchange
+        with self._open("POST", path, sent, body, model, self._network.first_token_timeout) as response:
+            yield response
 
     def get(self, path: str, headers: Mapping[str, str], *, seconds: float, limit: int) -> bytes:
-        """The body at base URL + `path`, of at most `limit` bytes and within `seconds`. Raises ProviderFailure."""
-        with self._open("GET", path, headers, None, "", seconds) as exchange:
-            return wire.gathered(exchange.chunks(), limit)
+        """The body at base URL + `path`, of at most `limit` bytes and within `seconds`. Raises ProviderError."""
+        with self._open("GET", path, headers, None, "", seconds) as response:
+            return wire.read_all(response.chunks(), limit)
 
     @contextlib.contextmanager
-    def _open(self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, model: str,
-              seconds: float) -> Iterator[Exchange]:
-        client = self._client = self._client or _httpx_client(self._network, self._site)
-        url = self._site.base_url + path
+    def _open(
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, model: str, seconds: float
+    ) -> Iterator[ResponseStream]:
+        client = self._client = self._client or _httpx_client(self._network, self._endpoint)
+        url = self._endpoint.base_url + path
         deadline = Deadline(seconds + self._network.connect_timeout)
 
         def traced(name: str, info: Mapping[str, object]) -> None:
@@ -166,13 +169,18 @@ class Client:
                 deadline.extend(seconds)
 
         try:
-            request = client.build_request(method, url, headers={**headers, "accept-encoding": "identity"},
-                                           content=body, extensions={"trace": traced} | _timeouts(self._network))
+            request = client.build_request(
+                method,
+                url,
+                headers={**headers, "accept-encoding": "identity"},
+                content=body,
+                extensions={"trace": traced} | _timeouts(self._network),
+            )
             response = self._send(client, request, deadline)
             try:
                 if response.status_code not in (200, 204):
                     raise self._refusal(response, deadline, model)
-                yield Exchange(response, deadline, self._network.idle_timeout, self._site)
+                yield ResponseStream(response, deadline, self._network.idle_timeout, self._endpoint)
             finally:
                 response.close()
         finally:
@@ -183,10 +191,10 @@ class Client:
             return client.send(request, stream=True)
         except httpx.HTTPError as error:
             if deadline.expired:
-                raise _late(deadline, self._site, begun=False) from None
-            raise _unreached(error, self._site, self._network) from None
+                raise _late(deadline, self._endpoint, begun=False) from None
+            raise _unreached(error, self._endpoint, self._network) from None
 
-    def _refusal(self, response: httpx.Response, deadline: Deadline, model: str) -> ProviderFailure:
+    def _refusal(self, response: httpx.Response, deadline: Deadline, model: str) -> ProviderError:
         deadline.extend(_ERROR_SECONDS)
         body = b""
         with contextlib.suppress(httpx.HTTPError):
@@ -195,26 +203,35 @@ class Client:
                 if len(body) > _ERROR_LIMIT:
                     break
         if response.headers.get("content-encoding", "").strip().lower() in ("gzip", "x-gzip"):
-            with contextlib.suppress(ProviderFailure):
+            with contextlib.suppress(ProviderError):
                 body = b"".join(wire.gunzip((body,), _ERROR_LIMIT * 16))
-        return refused(self._site, model, response.status_code, response.headers, body[:_ERROR_LIMIT * 16],
-                       datetime.now(UTC))
+        return error_from_response(
+            self._endpoint, model, response.status_code, response.headers, body[: _ERROR_LIMIT * 16], datetime.now(UTC)
+        )
 
 
-def _httpx_client(network: Network, site: Site) -> httpx.Client:
+def _httpx_client(network: Network, endpoint: Endpoint) -> httpx.Client:
     verify: ssl.SSLContext | bool = True
-    proxy = proxy_for(site.base_url, network.environ)
-    if site.base_url.startswith("http:") and proxy is None:
+    proxy = proxy_for(endpoint.base_url, network.environ)
+    if endpoint.base_url.startswith("http:") and proxy is None:
         verify = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # trusts nobody, and is not needed: saves 30 ms of loading
     elif network.environ.get("SSL_CERT_FILE"):
         try:
             verify = ssl.create_default_context(cafile=network.environ["SSL_CERT_FILE"])
         except OSError:
-            raise WrongUse("SSL_CERT_FILE names no file of certificates", "correct it or unset it") from None
+            raise UsageError("SSL_CERT_FILE names no file of certificates", "correct it or unset it") from None
     limits = httpx.Limits(max_keepalive_connections=0)
     no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
-    return httpx.Client(verify=verify, proxy=proxy, limits=limits, transport=network.transport, trust_env=False,
-                        follow_redirects=False, cookies=no_cookies, headers={"user-agent": "llmrepl"})
+    return httpx.Client(
+        verify=verify,
+        proxy=proxy,
+        limits=limits,
+        transport=network.transport,
+        trust_env=False,
+        follow_redirects=False,
+        cookies=no_cookies,
+        headers={"user-agent": "llmrepl"},
+    )
 
 
 def _timeouts(network: Network) -> dict[str, object]:
@@ -222,18 +239,22 @@ def _timeouts(network: Network) -> dict[str, object]:
     return {"timeout": httpx.Timeout(None, connect=network.connect_timeout).as_dict()}
 
 
-def _dropped(error: httpx.HTTPError, site: Site, *, begun: bool) -> ProviderFailure:
+def _dropped(error: httpx.HTTPError, endpoint: Endpoint, *, begun: bool) -> ProviderError:
     if begun:
-        return ProviderFailure(f"the connection to {site.vendor} broke in the middle of the reply", KEPT)
-    return ProviderFailure(f"{site.vendor} closed the connection before it answered", "try again", retry=True,
-                           worked=True)
+        return ProviderError(f"the connection to {endpoint.vendor} broke in the middle of the reply", KEPT)
+    return ProviderError(
+        f"{endpoint.vendor} closed the connection before it answered", "try again", retry=True, may_be_billed=True
+    )
 
 
-def _late(deadline: Deadline, site: Site, *, begun: bool) -> ProviderFailure:
+def _late(deadline: Deadline, endpoint: Endpoint, *, begun: bool) -> ProviderError:
     if begun:
-        return ProviderFailure(f"{site.vendor} sent no text for {deadline.seconds:g} s", KEPT)
-    return ProviderFailure(f"{site.vendor} sent no text within {deadline.seconds:g} s", "try again, or another model",
-                           worked=True)
+        return ProviderError(f"{endpoint.vendor} sent no text for {deadline.seconds:g} s", KEPT)
+    return ProviderError(
+        f"{endpoint.vendor} sent no text within {deadline.seconds:g} s",
+        "try again, or another model",
+        may_be_billed=True,
+    )
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
@@ -244,8 +265,12 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 _CAUSES: tuple[tuple[type[BaseException], bool, str, str], ...] = (
-    (ssl.SSLCertVerificationError, False, "the certificate of {host} is not trusted, so nothing was sent",
-     "check base_url, or name your own authority's file in SSL_CERT_FILE"),
+    (
+        ssl.SSLCertVerificationError,
+        False,
+        "the certificate of {host} is not trusted, so nothing was sent",
+        "check base_url, or name your own authority's file in SSL_CERT_FILE",
+    ),
     (ssl.SSLError, False, "no encrypted connection to {host} can be made", "check base_url and its port"),
     (socket.gaierror, True, "the name {host} is not known", "check base_url and the network"),
     (ConnectionRefusedError, True, "nothing answers at {host}", "start that server, or check base_url"),
@@ -257,10 +282,10 @@ _CAUSES: tuple[tuple[type[BaseException], bool, str, str], ...] = (
 """Why a request could not be sent: the cause, whether it is tried again, the sentence, what to do."""
 
 
-def _unreached(error: httpx.HTTPError, site: Site, network: Network) -> ProviderFailure:
+def _unreached(error: httpx.HTTPError, endpoint: Endpoint, network: Network) -> ProviderError:
     causes = list(_causes(error))
     for kind, retry, what, then in _CAUSES:
         if any(isinstance(cause, kind) for cause in causes):
-            words = {"host": urlsplit(site.base_url).netloc, "seconds": network.connect_timeout}
-            return ProviderFailure(what.format(**words), then, retry=retry)
-    return _dropped(error, site, begun=False)
+            words = {"host": urlsplit(endpoint.base_url).netloc, "seconds": network.connect_timeout}
+            return ProviderError(what.format(**words), then, retry=retry)
+    return _dropped(error, endpoint, begun=False)

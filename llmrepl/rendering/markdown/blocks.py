@@ -15,7 +15,7 @@ from typing import Literal
 
 from llmrepl.rendering.markdown.block_starts import Opening, heading_text, heads_table, indentation, opening
 from llmrepl.rendering.markdown.inline import Env, mended, take_definitions
-from llmrepl.rendering.markdown.tokens import DEEPEST, LIMIT, Group, Item, Kind, Piece, Place, Quote, section_end
+from llmrepl.rendering.markdown.tokens import DEEPEST, LIMIT, BlockToken, Group, Item, Kind, Place, Quote, section_end
 
 
 @dataclass(slots=True)
@@ -44,7 +44,7 @@ class Scanner:
         self._blank = False
         self._childless = 0
         self._serials = count(1)
-        self._out: list[Piece] = []
+        self._out: list[BlockToken] = []
 
     def fork(self) -> Scanner:
         """A scanner on which to try what may come; costs no more than the open blocks."""
@@ -64,7 +64,7 @@ class Scanner:
         """Whether a block is open of which nothing is shown before a line, or all of it, is complete."""
         return self._leaf is not None and self._leaf.kind != "prose"
 
-    def line(self, line: str) -> list[Piece]:
+    def line(self, line: str) -> list[BlockToken]:
         """Take a line, without its end."""
         depth, rest = self._descend(line.expandtabs(4))
         leaf = self._leaf
@@ -75,19 +75,19 @@ class Scanner:
         self._begin(depth, rest)
         return self._handed_out()
 
-    def more(self, text: str) -> list[Piece]:
+    def more(self, text: str) -> list[BlockToken]:
         """Take more of the latest line, which belongs to a paragraph."""
         if self._leaf:
             self._leaf.text += text.replace("\t", " ")
             self._cut(self._leaf)
         return self._handed_out()
 
-    def end(self) -> list[Piece]:
+    def end(self) -> list[BlockToken]:
         """Close every block: the text is over."""
         self._shut(0)
         return self._handed_out()
 
-    def guess(self) -> list[Piece]:
+    def guess(self) -> list[BlockToken]:
         """Close every block as if the text were over, but with the open paragraph as it will probably look."""
         leaf = self._leaf
         if leaf and leaf.kind == "prose":
@@ -95,7 +95,7 @@ class Scanner:
             leaf.text = mended(before if last.startswith("|") else leaf.text)
         return self.end()
 
-    def _handed_out(self) -> list[Piece]:
+    def _handed_out(self) -> list[BlockToken]:
         out, self._out = self._out, []
         return out
 
@@ -246,7 +246,7 @@ class Scanner:
         """Hand out the beginning of a long paragraph."""
         while len(leaf.text) >= LIMIT:
             end = section_end(leaf.text)
-            self._out.append(Piece("prose", leaf.place, leaf.text[:end], leaf.apart, leaf.begins, ends=False))
+            self._out.append(BlockToken("prose", leaf.place, leaf.text[:end], leaf.apart, leaf.begins, ends=False))
             leaf.text, leaf.begins = leaf.text[end:], False
 
     def _open(self, kind: Literal["prose", "fence", "indented", "html", "table"], apart: bool | None = None) -> _Leaf:
@@ -255,11 +255,11 @@ class Scanner:
         return self._leaf
 
     def _put(self, kind: Kind, text: str = "", *, apart: bool | None = None, detail: str = "") -> None:
-        self._out.append(Piece(kind, self._place(), text, self._blank if apart is None else apart, detail=detail))
+        self._out.append(BlockToken(kind, self._place(), text, self._blank if apart is None else apart, detail=detail))
         self._blank, self._childless = False, 0
 
     def _put_line(self, leaf: _Leaf, kind: Kind, line: str) -> None:
-        self._out.append(Piece(kind, leaf.place, line, leaf.apart, leaf.begins, ends=False, detail=leaf.detail))
+        self._out.append(BlockToken(kind, leaf.place, line, leaf.apart, leaf.begins, ends=False, detail=leaf.detail))
         leaf.begins = False
 
     def _close(self) -> None:
@@ -270,13 +270,13 @@ class Scanner:
         if leaf.kind == "prose":
             text = take_definitions(leaf.text, self.env) if leaf.begins else leaf.text
             kind: Kind = "prose" if text or not leaf.begins else "empty"
-            self._out.append(Piece(kind, leaf.place, text, leaf.apart, leaf.begins))
+            self._out.append(BlockToken(kind, leaf.place, text, leaf.apart, leaf.begins))
         elif leaf.kind == "table":
-            self._out.append(Piece("table", leaf.place, "\n".join(leaf.held), leaf.apart))
+            self._out.append(BlockToken("table", leaf.place, "\n".join(leaf.held), leaf.apart))
         elif leaf.kind == "indented":
             self._blank = self._blank or bool(leaf.held)
         elif leaf.begins:
-            self._out.append(Piece("empty", leaf.place, apart=leaf.apart))
+            self._out.append(BlockToken("empty", leaf.place, apart=leaf.apart))
 
     def _shut(self, depth: int) -> None:
         """Close the open text and the containers below `depth`."""

@@ -11,13 +11,13 @@ import re
 from rich.console import Console
 from rich.text import Text
 
-from llmrepl.formatting import safe
+from llmrepl.formatting import escape_controls
 from llmrepl.rendering.markdown.blocks import Scanner
 from llmrepl.rendering.markdown.code import Highlighter
 from llmrepl.rendering.markdown.inline import Env, inline
 from llmrepl.rendering.markdown.layout import Painter, cells, wrap
 from llmrepl.rendering.markdown.tables import TableRows
-from llmrepl.rendering.markdown.tokens import LIMIT, Item, Piece, Place, Quote
+from llmrepl.rendering.markdown.tokens import LIMIT, BlockToken, Item, Place, Quote
 
 _HEADINGS = {"1": "bold underline"}
 _BULLETS = "•◦▪"
@@ -41,7 +41,7 @@ class Page:
         """A page on which to try what may come."""
         return copy.copy(self)
 
-    def rows(self, piece: Piece, env: Env) -> list[str]:
+    def rows(self, piece: BlockToken, env: Env) -> list[str]:
         """The rows that a piece adds; `env` has the link definitions so far. The width is asked now."""
         width = self._console.width
         lead, rest = self._margins(piece.place, width)
@@ -54,7 +54,7 @@ class Page:
         margins = [self._painter.paint(lead), *[self._painter.paint(rest)] * (len(content) - 1)]
         return gap + [margin + row for margin, row in zip(margins, content, strict=False)]
 
-    def _content(self, piece: Piece, env: Env, width: int) -> list[str]:
+    def _content(self, piece: BlockToken, env: Env, width: int) -> list[str]:
         paint = self._painter.paint
         if piece.kind == "prose":
             return [paint(row) for row in self._prose(piece, env, width)]
@@ -75,7 +75,7 @@ class Page:
             return tables.rows(piece.text, width)
         return [paint(Text("─" * width if piece.kind == "rule" else "", "dim"))]
 
-    def _prose(self, piece: Piece, env: Env, width: int) -> list[Text]:
+    def _prose(self, piece: BlockToken, env: Env, width: int) -> list[Text]:
         """The rows of a paragraph; the last one of a section waits for what comes after it."""
         text = inline(piece.text.strip() if piece.ends else piece.text, env, self._style)
         if self._carry:
@@ -88,7 +88,7 @@ class Page:
                 self._carry = self._carry + Text(" ")
         return rows
 
-    def _gap(self, piece: Piece, width: int) -> list[str]:
+    def _gap(self, piece: BlockToken, width: int) -> list[str]:
         """A blank row before a block, but not in a list that has no blank line there."""
         before, place = self._before, piece.place
         if before is None:
@@ -123,7 +123,7 @@ class Page:
         return (lead, rest) if len(rest) <= most else (lead[len(lead) - most :], rest[len(rest) - most :])
 
 
-class Document:
+class MarkdownStream:
     """A Markdown text as it comes. What is put in has line ends `\\n` and is harmless already."""
 
     def __init__(self, console: Console, style: str = "") -> None:
@@ -157,7 +157,7 @@ class Document:
         pieces = [] if _UNDECIDED.fullmatch(tail.strip()) else scanner.line(tail)
         return [row for piece in pieces + scanner.guess() for row in page.rows(piece, scanner.env)]
 
-    def _draw(self, pieces: list[Piece]) -> list[str]:
+    def _draw(self, pieces: list[BlockToken]) -> list[str]:
         return [row for piece in pieces for row in self._page.rows(piece, self._scanner.env)]
 
     def _grow(self, part: str) -> list[str]:
@@ -191,8 +191,8 @@ def drawable(console: Console) -> bool:
 
 def render(text: str, console: Console) -> str:
     """A whole Markdown text as it looks on a console, to be written to the console's file; as it is off a terminal."""
-    text = safe(text.replace("\r\n", "\n"))
+    text = escape_controls(text.replace("\r\n", "\n"))
     if not drawable(console):
         return text if text.endswith("\n") or not text else text + "\n"
-    document = Document(console)
+    document = MarkdownStream(console)
     return "".join(f"{row}\n" for row in document.feed(text) + document.end())

@@ -9,7 +9,7 @@ from markdown_it import MarkdownIt
 from markdown_it.common.normalize_url import normalizeLinkText
 from rich.text import Text
 
-from llmrepl.formatting import safe
+from llmrepl.formatting import escape_controls
 
 Env = dict[str, Any]
 """What markdown-it remembers of a text: `references`, the link definitions so far."""
@@ -85,4 +85,4 @@ def _address(out: Text, start: int, url: str) -> None:
 
 def _harmless(text: str) -> str:
     """Safe, and without line ends of its own: entities may stand for any character."""
-    return safe(text).replace("\n", " ").replace("\t", " ")
+    return escape_controls(text).replace("\n", " ").replace("\t", " ")

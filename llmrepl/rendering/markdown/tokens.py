@@ -46,7 +46,7 @@ Kind = Literal["prose", "heading", "code", "html", "table", "rule", "empty"]
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class BlockToken:
     """A block, or a part of one: a line of code or HTML, a section of a paragraph. `empty`: nothing to show.
 
     `apart`: a blank line stands before it. `begins` and `ends`: it is the first, the last part. `detail`: the level of

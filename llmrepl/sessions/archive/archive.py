@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 
-from llmrepl.errors import Damaged, NotSaved, WrongUse
-from llmrepl.formatting import safe_name
+from llmrepl.errors import DamagedError, SaveError, UsageError
+from llmrepl.formatting import escape_name
 from llmrepl.sessions.archive import trash as folders
 from llmrepl.sessions.archive.trash import ARCHIVE
 from llmrepl.sessions.index import scan as listing
@@ -20,7 +20,7 @@ from llmrepl.sessions.storage import session_file as codec
 from llmrepl.sessions.storage.locking import claim_free
 from llmrepl.sessions.storage.store import Store
 from llmrepl.system import files
-from llmrepl.system.files import Seen
+from llmrepl.system.files import FileStamp
 
 
 class Archive:
@@ -31,7 +31,7 @@ class Archive:
         self._directory = store.directory
 
     def older_than(self, age: str, now: datetime) -> list[Path]:
-        """The sound sessions that were begun before `age` (30d, 2024-01-08) and are not open. Raises WrongUse."""
+        """The sound sessions that were begun before `age` (30d, 2024-01-08) and are not open. Raises UsageError."""
         limit = moment(age, now)
         old = (row.name for row in listing.rows(self._directory) if not row.damaged and row.epoch < limit)
         return [path for path in sorted(map(self._directory.joinpath, old)) if not self._store.is_open(path)]
@@ -42,7 +42,7 @@ class Archive:
         return self._directory / ARCHIVE / (path.name + (".gz" if packed else ""))
 
     def archive(self, path: Path, *, compress: bool) -> Path:
-        """Move a session into the archive; where it is then. Raises InUse, Damaged, WrongUse, NotSaved."""
+        """Move a session into the archive; where it is then. Raises InUse, DamagedError, UsageError, SaveError."""
         with self._store.claimed(path):
             if compress and not path.name.endswith(".gz"):
                 return _compressed(path, folders.made(self._directory / ARCHIVE))
@@ -56,7 +56,7 @@ class Archive:
         """The file that `given` means in the trash or the archive.
 
         It is a name, the beginning of one, or a path as `removed` has it; a compressed session that was not put away
-        is found too. Raises WrongUse if there is none, or several (they are listed).
+        is found too. Raises UsageError if there is none, or several (they are listed).
         """
         wanted = without_ending(given)
         packed = [self._directory / name for name in session_names(self._directory) if name.endswith(".gz")]
@@ -67,24 +67,26 @@ class Archive:
             or [path for path in every if wanted and path.name.startswith(wanted)]
         )
         if len(found) > 1:
-            raise WrongUse(f"{safe_name(given)} may mean {self._listed(found)}", "name one of them as it stands here")
+            raise UsageError(
+                f"{escape_name(given)} may mean {self._listed(found)}", "name one of them as it stands here"
+            )
         if not found:
-            what = f"there is no {safe_name(given)} in the trash or the archive"
-            raise WrongUse(what, "'sessions restore' lists what there is")
+            what = f"there is no {escape_name(given)} in the trash or the archive"
+            raise UsageError(what, "'sessions restore' lists what there is")
         return found[0]
 
     def home(self, source: Path) -> Path:
-        """Where a file comes back to. Raises WrongUse if a session has the name."""
+        """Where a file comes back to. Raises UsageError if a session has the name."""
         target = self._directory / f"{without_ending(source.name)}.json"
         try:
             self._store.check_free(target, but=source if source.parent == self._directory else None)
-        except WrongUse as taken:
-            raise WrongUse(taken.what, "rename that one first") from taken
+        except UsageError as taken:
+            raise UsageError(taken.message, "rename that one first") from taken
         return target
 
     def restore(self, source: Path) -> Path:
-        """Bring a file back as it was, with its date; where it is. Raises WrongUse, Damaged, NotSaved."""
-        shown, target = safe_name(source.name), self.home(source)
+        """Bring a file back as it was, with its date; where it is. Raises UsageError, DamagedError, SaveError."""
+        shown, target = escape_name(source.name), self.home(source)
         try:
             claimed = claim_free(target, besides=source)
             try:
@@ -93,18 +95,18 @@ class Archive:
             finally:
                 claimed.remove()
             return target
-        except (WrongUse, FileExistsError):
-            raise WrongUse(f"a session {safe_name(target.name)} exists", "rename that one first") from None
+        except (UsageError, FileExistsError):
+            raise UsageError(f"a session {escape_name(target.name)} exists", "rename that one first") from None
         except codec.Unreadable as why:
-            raise Damaged(f"{shown} is damaged ({why})", "it was left where it is") from why
+            raise DamagedError(f"{shown} is damaged ({why})", "it was left where it is") from why
         except OSError as error:
-            raise NotSaved(f"{shown} could not be moved: {files.reason(error)}", "it is where it was") from error
+            raise SaveError(f"{shown} could not be moved: {files.reason(error)}", "it is where it was") from error
 
     def _shown(self, path: Path) -> str:
         return str(path.relative_to(self._directory))
 
     def _listed(self, paths: Iterable[Path], most: int = 8) -> str:
-        names = [safe_name(self._shown(path)) for path in paths]
+        names = [escape_name(self._shown(path)) for path in paths]
         return ", ".join(names[:most]) + (f" or {len(names) - most} more" if len(names) > most else "")
 
 
@@ -116,7 +118,7 @@ def _moved(source: Path, target: Path) -> None:
 
 def _compressed(source: Path, folder: Path) -> Path:
     """Write the gzip, read it back and compare; only then is the plain file removed."""
-    before, data = files.seen(source), files.read_regular(source, codec.MAX_BYTES)
+    before, data = files.file_stamp(source), files.read_regular(source, codec.MAX_BYTES)
     packed = gzip.compress(data, mtime=0)
     for target in folders.names_for(f"{source.name}.gz", folder):
         if not os.path.lexists(target):
@@ -129,15 +131,15 @@ def _compressed(source: Path, folder: Path) -> Path:
 
 
 def _unpacked(source: Path, target: Path) -> None:
-    before = files.seen(source)
+    before = files.file_stamp(source)
     data = codec.unpack(files.read_regular(source, codec.MAX_BYTES))
     files.write_atomic(target, data, must_not_exist=True, mtime_ns=os.lstat(source).st_mtime_ns)
     _replaced(source, before, target, data)
 
 
-def _replaced(source: Path, before: Seen | None, target: Path, data: bytes) -> None:
+def _replaced(source: Path, before: FileStamp | None, target: Path, data: bytes) -> None:
     """Remove `source`, whose text `target` holds now; or `target`, if it does not or `source` is not as `before`."""
-    changed = files.seen(source) != before
+    changed = files.file_stamp(source) != before
     if changed or not _holds(target, data):
         os.unlink(target)
         raise OSError(errno.EIO, "it was changed meanwhile" if changed else "what was written reads back otherwise")

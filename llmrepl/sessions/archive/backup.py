@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from llmrepl.errors import Damaged, NotSaved, WrongUse
-from llmrepl.formatting import safe_name
+from llmrepl.errors import DamagedError, SaveError, UsageError
+from llmrepl.formatting import escape_name
 from llmrepl.sessions.archive import trash as folders
 from llmrepl.sessions.archive.trash import ARCHIVE, TRASH
 from llmrepl.sessions.index import scan as listing
@@ -47,13 +47,11 @@ class _Content(NamedTuple):
     mtime_ns: int
 
 
-def backup(
-    store: Store, target: Path, progress: Callable[[str, int, int], None], *, dry_run: bool = False
-) -> Backup:
+def backup(store: Store, target: Path, progress: Callable[[str, int, int], None], *, dry_run: bool = False) -> Backup:
     """Copy the sessions of a store, its archive and its trash into the directory `target`, made if it is missing.
 
     `target` is a sessions directory like any other, and nothing is removed from it. When this is interrupted the next
-    call goes on from there. Raises WrongUse if `target` is where the sessions are, NotSaved if it cannot be written.
+    call goes on from there. Raises UsageError if `target` is where the sessions are, SaveError if it cannot be written.
     """
     _check(store.directory, target)
     done = Backup()
@@ -78,7 +76,7 @@ def backup(
 def _check(directory: Path, target: Path) -> None:
     here, there = directory.resolve(), target.resolve()
     if there == here or {here / ARCHIVE, here / TRASH} & {there, *there.parents}:
-        raise WrongUse(f"{safe_name(str(target))} is where the sessions are", "choose another directory")
+        raise UsageError(f"{escape_name(str(target))} is where the sessions are", "choose another directory")
 
 
 def _names(directory: Path) -> Iterator[str]:
@@ -96,16 +94,16 @@ def _names(directory: Path) -> Iterator[str]:
 
 def _is_copied(source: Path, copy: Path) -> bool:
     """Whether the copy is of the same size and time, and no shell has the session open. Raises OSError."""
-    here, there = files.seen(source), files.seen(copy)
-    return here is not None and there is not None and here[2:] == there[2:] and not files.seen(journal_of(source))
+    here, there = files.file_stamp(source), files.file_stamp(copy)
+    return here is not None and there is not None and here[2:] == there[2:] and not files.file_stamp(journal_of(source))
 
 
 def _read(store: Store, source: Path) -> _Content:
     """A session as it is now, with what a live shell has in its journal; a damaged one as it is. Raises OSError."""
-    journal = files.seen(journal_of(source))
+    journal = files.file_stamp(journal_of(source))
     for _ in range(_TRIES):
-        before, data = files.seen(source), files.read_regular(source, codec.MAX_BYTES)
-        if before and before == files.seen(source):
+        before, data = files.file_stamp(source), files.read_regular(source, codec.MAX_BYTES)
+        if before and before == files.file_stamp(source):
             break
     else:
         raise OSError(errno.EBUSY, "it changes all the time", str(source))
@@ -114,13 +112,13 @@ def _read(store: Store, source: Path) -> _Content:
             session = store.read(source)
             if session != codec.load(data):
                 return _Content(codec.dump(session), max(before[3], journal[3]))
-        except (Damaged, WrongUse, codec.Unreadable):
+        except (DamagedError, UsageError, codec.Unreadable):
             pass
     return _Content(data, before[3])
 
 
 def _write(copy: Path, content: _Content) -> None:
-    """Put a copy in the place of the one that is there, which is kept if it says more. Raises NotSaved."""
+    """Put a copy in the place of the one that is there, which is kept if it says more. Raises SaveError."""
     try:
         folders.made(copy.parent)
         if _says_more(_bytes(copy), content.data):
@@ -130,8 +128,8 @@ def _write(copy: Path, content: _Content) -> None:
             os.unlink(copy)
             raise OSError(errno.EIO, "what was written reads back otherwise", str(copy))
     except OSError as error:
-        what = f"the backup stopped at {safe_name(copy.name)}: {files.reason(error)}"
-        raise NotSaved(what, "mend that and run it again; it goes on from there") from error
+        what = f"the backup stopped at {escape_name(copy.name)}: {files.reason(error)}"
+        raise SaveError(what, "mend that and run it again; it goes on from there") from error
 
 
 def _bytes(copy: Path) -> bytes | None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from llmrepl.errors import WrongUse
+from llmrepl.errors import UsageError
 from llmrepl.sessions.export import csv_table as table
 from llmrepl.sessions.export import html as page
 from llmrepl.sessions.export import json_file as session_json
 from llmrepl.sessions.export import jsonl as chat_jsonl
 from llmrepl.sessions.export import markdown, text
-from llmrepl.sessions.export.facts import Options
+from llmrepl.sessions.export.facts import ExportOptions
 from llmrepl.sessions.model import Session
 
 
@@ -19,7 +19,7 @@ from llmrepl.sessions.model import Session
 class Format:
     """A way to write a session: `ending` of its files, and one line of `help`."""
 
-    render: Callable[[Session, Options], str]
+    render: Callable[[Session, ExportOptions], str]
     ending: str
     help: str
 
@@ -36,11 +36,11 @@ FORMATS = {
 
 
 def export(session: Session, format: str, *, name: str, raw_csv: bool = False) -> str:
-    """`session`, known to the user as `name`, in one of FORMATS. Raises WrongUse for any other.
+    """`session`, known to the user as `name`, in one of FORMATS. Raises UsageError for any other.
 
     Turns that failed or were taken back are there with a mark, except in jsonl, which is what the model is shown.
     `raw_csv` leaves cells that a spreadsheet would run as formulas as they are.
     """
     if format not in FORMATS:
-        raise WrongUse(f"there is no export format '{format}'", f"choose one of {', '.join(FORMATS)}")
-    return FORMATS[format].render(session, Options(name=name, raw_csv=raw_csv))
+        raise UsageError(f"there is no export format '{format}'", f"choose one of {', '.join(FORMATS)}")
+    return FORMATS[format].render(session, ExportOptions(name=name, raw_csv=raw_csv))

@@ -10,7 +10,7 @@ import io
 
 from llmrepl.sessions.export import facts
 from llmrepl.sessions.export.csv_safe import inert
-from llmrepl.sessions.model import Message, Session, Turn
+from llmrepl.sessions.model import MessageRecord, Session, Turn
 
 COLUMNS = (
     "turn",
@@ -29,14 +29,14 @@ COLUMNS = (
 Cell = str | int | float
 
 
-def render(session: Session, options: facts.Options) -> str:
+def render(session: Session, options: facts.ExportOptions) -> str:
     """The session as CSV: lines end with a line feed, texts are quoted, numbers are not, what is unknown is empty."""
     out = io.StringIO()
     writer = csv.writer(out, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")
     writer.writerow(COLUMNS)
     for number, turn in enumerate(session.turns, 1):
         model = turn.answered_by or session.model
-        messages = turn.messages or [Message(role="")]
+        messages = turn.messages or [MessageRecord(role="")]
         for message in messages:
             last = message is messages[-1]
             figures = _figures(turn) if last else [""] * 5

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from llmrepl.formatting import money, safe_name
-from llmrepl.sessions.model import ERROR, INTERRUPTED, Message, Session, Turn
+from llmrepl.formatting import escape_name, format_usd
+from llmrepl.sessions.model import ERROR, INTERRUPTED, MessageRecord, Session, Turn
 
 ROLES = ("user", "assistant", "system", "developer", "tool", "function")
 """Who may speak in the messages formats; any other role of a file from elsewhere is exported as `other`."""
@@ -14,7 +14,7 @@ UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class ExportOptions:
     """What the user chose: `name` of the session, and whether csv cells are left as they are (`raw_csv`)."""
 
     name: str = "session"
@@ -30,7 +30,7 @@ class Figures:
     time: str
 
 
-def role(message: Message) -> str:
+def role(message: MessageRecord) -> str:
     """Who speaks, as one of ROLES or `other`."""
     return message.role if message.role in ROLES else "other"
 
@@ -42,7 +42,7 @@ def printable(text: str) -> str:
 
 def created(session: Session) -> str:
     """When the session began, as the file says it, on one line."""
-    return safe_name(session.created_at or "Unknown")
+    return escape_name(session.created_at or "Unknown")
 
 
 def total_tokens(turn: Turn) -> int | None:
@@ -57,7 +57,7 @@ def total_tokens(turn: Turn) -> int | None:
 
 def cost(turn: Turn) -> str:
     """The cost of the turn as words, with `~` if it rests on an estimate."""
-    return money(turn.cost_estimate, about=bool(turn.usage and turn.usage.estimated))
+    return format_usd(turn.cost_estimate, about=bool(turn.usage and turn.usage.estimated))
 
 
 def figures(turn: Turn) -> Figures | None:
@@ -84,10 +84,10 @@ def marks(turn: Turn) -> list[str]:
     if left_out := sum(_not_text(message) for message in turn.messages):
         found.append(f"{left_out} part{'' if left_out == 1 else 's'} that are not text left out")
     if turn.answered_by:
-        found.append(f"answered by {safe_name(turn.answered_by)}")
+        found.append(f"answered by {escape_name(turn.answered_by)}")
     return found
 
 
-def _not_text(message: Message) -> int:
+def _not_text(message: MessageRecord) -> int:
     parts = message.content if isinstance(message.content, list) else []
     return sum(not isinstance(part.get("text") if isinstance(part, dict) else part, str) for part in parts)

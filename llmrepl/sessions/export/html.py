@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from html import escape
 
-from llmrepl.formatting import count, money, safe_name
+from llmrepl.formatting import escape_name, format_usd, pluralize
 from llmrepl.sessions.export import facts
 from llmrepl.sessions.export.html_style import stylesheet
 from llmrepl.sessions.export.html_text import rendered
-from llmrepl.sessions.model import ERROR, Message, Session, Turn
+from llmrepl.sessions.model import ERROR, MessageRecord, Session, Turn
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 """What the page may load: its own style. Scripts, images, fonts, frames and forms are refused by the browser."""
 
 
-def render(session: Session, options: facts.Options) -> str:
+def render(session: Session, options: facts.ExportOptions) -> str:
     """The session as one page. Replies are rendered as Markdown, what the user wrote stays as it was typed."""
     title = _one_line(session.title or options.name or "Session")
     parts = [
@@ -43,7 +43,7 @@ def render(session: Session, options: facts.Options) -> str:
 
 
 def _one_line(text: str) -> str:
-    return escape(safe_name(text))
+    return escape(escape_name(text))
 
 
 def _block(text: str) -> str:
@@ -87,8 +87,8 @@ def _total_tokens(session: Session) -> str:
 def _total_cost(session: Session) -> str:
     if all(turn.cost_estimate is None for turn in session.turns):
         return facts.UNKNOWN
-    more = f" + {count(session.unpriced, 'turn')} unpriced" if session.unpriced else ""
-    return f"{money(session.cost)}{more}"
+    more = f" + {pluralize(session.unpriced, 'turn')} unpriced" if session.unpriced else ""
+    return f"{format_usd(session.cost)}{more}"
 
 
 def _turn(number: int, turn: Turn) -> Iterator[str]:
@@ -98,7 +98,7 @@ def _turn(number: int, turn: Turn) -> Iterator[str]:
     words = [f"Turn {number}"]
     if turn.usage:
         tokens = facts.total_tokens(turn)
-        words += ["tokens unknown" if tokens is None else count(tokens, "token"), _cost(turn)]
+        words += ["tokens unknown" if tokens is None else pluralize(tokens, "token"), _cost(turn)]
         words += [_seconds(turn)] if turn.latency_ms is not None else []
     marks = "".join(f' · <span class="mark">{escape(mark)}</span>' for mark in facts.marks(turn))
     yield f'<p class="figures">{escape(" · ".join(words))}{marks}</p>\n</section>'
@@ -113,7 +113,7 @@ def _seconds(turn: Turn) -> str:
     return "" if turn.latency_ms is None else f"{turn.latency_ms / 1000:.2f} s"
 
 
-def _message(message: Message) -> Iterator[str]:
+def _message(message: MessageRecord) -> Iterator[str]:
     role = facts.role(message)
     yield f'<article class="message {role}">\n<h2>{role.title()}</h2>'
     if role == "assistant":

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from llmrepl.sessions.export.facts import Options
+from llmrepl.sessions.export.facts import ExportOptions
 from llmrepl.sessions.model import Session
 from llmrepl.sessions.storage import session_file as codec
 
 
-def render(session: Session, _options: Options) -> str:
+def render(session: Session, _options: ExportOptions) -> str:
     """The session as its file holds it."""
     return codec.dump(session).decode()

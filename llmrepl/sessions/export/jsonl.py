@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import json
 
-from llmrepl.sessions.export.facts import Options
+from llmrepl.sessions.export.facts import ExportOptions
 from llmrepl.sessions.model import Session
 
 
-def render(session: Session, _options: Options) -> str:
+def render(session: Session, _options: ExportOptions) -> str:
     """What the model is shown, as one line: the system prompt and the context, without turns that left it."""
     messages = [{"role": "system", "content": session.system}] if session.system else []
     messages += [{"role": message.role, "content": message.content} for message in session.context()]

@@ -8,7 +8,7 @@ LINE_ENDS = "\\n\\r\\x0b\\x0c\\x1c\\x1d\\x1e\\x85\\u2028\\u2029"
 """What any reader may take for the end of a line, for use in a character class. No marker may match across one."""
 
 
-class Guard:
+class LineEscaper:
     """Puts a backslash before each line that begins like one of our own lines (`marker`, a regular expression).
 
     A line that begins with backslashes and then a marker gets one more, so `show` undoes `hide` for every text. Other

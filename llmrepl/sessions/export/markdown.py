@@ -8,9 +8,9 @@ import re
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from llmrepl.formatting import safe_name
+from llmrepl.formatting import escape_name
 from llmrepl.sessions.export import facts
-from llmrepl.sessions.export.line_escaper import LINE_ENDS, Guard
+from llmrepl.sessions.export.line_escaper import LINE_ENDS, LineEscaper
 from llmrepl.sessions.model import Session, Turn
 
 LABELS = {"user": "👤 **User**", **{role: f"🤖 **{role.title()}**" for role in (*facts.ROLES[1:], "other")}}
@@ -23,8 +23,8 @@ CLOSED = "<!-- the text ended inside the block above -->"
 
 _BLANKS = rf"[^\S{LINE_ENDS}]*"
 _SPEAKER = rf"[👤🤖](?:<\w+>|[^\w{LINE_ENDS}]){{0,20}}(?i:{'|'.join((*facts.ROLES, 'other'))})"
-TEXT_GUARD = Guard(rf"{_BLANKS}(?:{_SPEAKER}|(?i:</?(?:details|summary)\b)|{CLOSED})")
-SYSTEM_GUARD = Guard(rf"{_BLANKS}(?:{CONVERSATION}|{CLOSED})")
+TEXT_GUARD = LineEscaper(rf"{_BLANKS}(?:{_SPEAKER}|(?i:</?(?:details|summary)\b)|{CLOSED})")
+SYSTEM_GUARD = LineEscaper(rf"{_BLANKS}(?:{CONVERSATION}|{CLOSED})")
 
 _BLOCKS = MarkdownIt("commonmark").disable(["inline", "text_join"])
 _LINE_END = re.compile(r"\r\n?|\n")
@@ -34,10 +34,10 @@ _END_OF_RAW = re.compile(r"</(script|pre|style|textarea)>", re.IGNORECASE)
 _ENDS = {"<!--": "-->", "<?": "?>", "<![CDATA[": "]]>", "<!": ">"}
 
 
-def render(session: Session, _options: facts.Options) -> str:
+def render(session: Session, _options: facts.ExportOptions) -> str:
     """The session as Markdown; `llmrepl.sessions.importing.transcript.read_markdown` reads it back."""
     lines = ["# Chat Session", ""]
-    lines += [f"**Model:** {safe_name(session.model)}", f"**Created:** {facts.created(session)}"]
+    lines += [f"**Model:** {escape_name(session.model)}", f"**Created:** {facts.created(session)}"]
     if session.system:
         lines.append(_said(SYSTEM, SYSTEM_GUARD.hide(facts.printable(session.system))))
     lines += ["", CONVERSATION, ""]

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from llmrepl.formatting import safe_name
+from llmrepl.formatting import escape_name
 from llmrepl.sessions.export import facts
-from llmrepl.sessions.export.line_escaper import Guard
+from llmrepl.sessions.export.line_escaper import LineEscaper
 from llmrepl.sessions.model import Session, Turn
 
 RULE = "=" * 50
 LABELS = {role: role.upper() for role in (*facts.ROLES, "other")}
 """Role -> the word that a message begins with."""
 
-TEXT_GUARD = Guard(rf"(?:{'|'.join(LABELS.values())}):|\[Turn \d")
-SYSTEM_GUARD = Guard(RULE)
+TEXT_GUARD = LineEscaper(rf"(?:{'|'.join(LABELS.values())}):|\[Turn \d")
+SYSTEM_GUARD = LineEscaper(RULE)
 
 
-def render(session: Session, _options: facts.Options) -> str:
+def render(session: Session, _options: facts.ExportOptions) -> str:
     """The session as plain text; `llmrepl.sessions.importing.transcript.read_text` reads it back."""
-    lines = [f"Session: {safe_name(session.model)}", f"Created: {facts.created(session)}"]
+    lines = [f"Session: {escape_name(session.model)}", f"Created: {facts.created(session)}"]
     if session.system:
         lines.append(f"System: {SYSTEM_GUARD.hide(facts.printable(session.system))}")
     lines += [RULE, ""]

@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from llmrepl.errors import WrongUse
-from llmrepl.formatting import safe_name
+from llmrepl.errors import UsageError
+from llmrepl.formatting import escape_name
 from llmrepl.sessions.importing import chatgpt, llm_logs, openai_jsonl, transcript
-from llmrepl.sessions.importing.found import Found, Skipped
+from llmrepl.sessions.importing.found import FoundConversation, Skipped
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
     """A program to import from: its reader of a file, and one line of `help`."""
 
-    read: Callable[[Path, datetime], Iterator[Found | Skipped]]
+    read: Callable[[Path, datetime], Iterator[FoundConversation | Skipped]]
     help: str
 
 
@@ -31,31 +31,31 @@ SOURCES = {
 """The sources by name, which is also what `meta.origin.source` of a session says."""
 
 
-def read(path: Path, now: datetime, source: str | None = None) -> Iterator[Found | Skipped]:
+def read(path: Path, now: datetime, source: str | None = None) -> Iterator[FoundConversation | Skipped]:
     """The conversations in `path`, from `source` or the one that the file looks like.
 
-    `now` dates what has no date; times are told in its zone, in that of the system if it has none. Raises WrongUse for
+    `now` dates what has no date; times are told in its zone, in that of the system if it has none. Raises UsageError for
     a source that is unknown or cannot be told, Failure for a file that cannot be read, in the middle too.
     """
     if source is not None and source not in SOURCES:
-        raise WrongUse(f"there is no source '{source}'", f"choose one of {', '.join(SOURCES)}")
+        raise UsageError(f"there is no source '{source}'", f"choose one of {', '.join(SOURCES)}")
     yield from SOURCES[source or guess(path)].read(path, now)
 
 
 def guess(path: Path) -> str:
-    """The source that the first bytes of a file tell. Raises WrongUse."""
-    shown = safe_name(path.name)
+    """The source that the first bytes of a file tell. Raises UsageError."""
+    shown = escape_name(path.name)
     if not os.path.isfile(path):
-        raise WrongUse(f"there is no file {shown}", "name the file to import")
+        raise UsageError(f"there is no file {shown}", "name the file to import")
     try:
         with open(path, "rb") as file:
             start = file.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()
     except OSError:
-        raise WrongUse(f"{shown} cannot be read", "mend that, or import another file") from None
+        raise UsageError(f"{shown} cannot be read", "mend that, or import another file") from None
     for sign, source in _SIGNS:
         if start.startswith(sign):
             return source
-    raise WrongUse(f"{shown} looks like nothing that can be imported", f"name its source: {', '.join(SOURCES)}")
+    raise UsageError(f"{shown} looks like nothing that can be imported", f"name its source: {', '.join(SOURCES)}")
 
 
 _SIGNS = (

@@ -18,7 +18,7 @@ from typing import Any
 
 from llmrepl.sessions.importing.conversation import Conversation, Line, clean, local_time
 from llmrepl.sessions.importing.documents import as_dict, as_list, parsed, read_file, unreadable
-from llmrepl.sessions.importing.found import Found, Skipped
+from llmrepl.sessions.importing.found import FoundConversation, Skipped
 from llmrepl.sessions.storage import session_file as codec
 
 NAME = "chatgpt"
@@ -27,7 +27,7 @@ _TEXTS = ("text", "multimodal_text")
 _REASONING = ("thoughts", "reasoning_recap")
 
 
-def read(path: Path, now: datetime) -> Iterator[Found | Skipped]:
+def read(path: Path, now: datetime) -> Iterator[FoundConversation | Skipped]:
     """Every conversation of an export. Raises Failure if the file is none."""
     for raw in _documents(path):
         try:

@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from llmrepl.formatting import count
-from llmrepl.sessions.importing.found import Found, Origin, Skipped
-from llmrepl.sessions.model import Message, Session, Turn, Usage, title_of
+from llmrepl.formatting import pluralize
+from llmrepl.sessions.importing.found import FoundConversation, Origin, Skipped
+from llmrepl.sessions.model import MessageRecord, Session, Turn, UsageRecord, title_of
 
 NO_MODEL = "unknown"
 """The model of a conversation whose source does not name one."""
@@ -24,7 +24,7 @@ class Line:
     text: str
     at: str | None = None
     model: str | None = None
-    usage: Usage | None = None
+    usage: UsageRecord | None = None
     latency_ms: float | None = None
 
 
@@ -39,7 +39,7 @@ class Conversation:
     created_at: str | None = None
     left_out: Counter[str] = field(default_factory=Counter)
 
-    def item(self, now: datetime) -> Found | Skipped:
+    def item(self, now: datetime) -> FoundConversation | Skipped:
         """The conversation as a session, `now` (local time) being its date if it has none; or why there is none."""
         lines = [line for line in self.lines if line.text.strip()]
         first = next((line.text for line in lines if line.role == "user"), "")
@@ -56,8 +56,8 @@ class Conversation:
         for group in _grouped(lines):
             session.add(_turn(group, session.model))
         left_out = sorted(self.left_out.items())
-        notes = tuple(f"{count(number, noun)} left out" for noun, number in left_out if number > 0)
-        return Found(session, self.origin, title, notes)
+        notes = tuple(f"{pluralize(number, noun)} left out" for noun, number in left_out if number > 0)
+        return FoundConversation(session, self.origin, title, notes)
 
 
 def _grouped(lines: Iterable[Line]) -> list[list[Line]]:
@@ -72,9 +72,9 @@ def _grouped(lines: Iterable[Line]) -> list[list[Line]]:
 
 
 def _turn(lines: list[Line], current_model: str) -> Turn:
-    turn = Turn(messages=[Message(role=line.role, content=line.text) for line in lines])
+    turn = Turn(messages=[MessageRecord(role=line.role, content=line.text) for line in lines])
     if usages := [line.usage for line in lines if line.usage]:
-        turn.usage = Usage(
+        turn.usage = UsageRecord(
             prompt_tokens=sum(usage.prompt_tokens or 0 for usage in usages),
             completion_tokens=sum(usage.completion_tokens or 0 for usage in usages),
             total_tokens=sum(usage.total_tokens or 0 for usage in usages),

@@ -7,14 +7,14 @@ import os
 from pathlib import Path
 from typing import Any
 
-from llmrepl.errors import Failure
-from llmrepl.formatting import safe_name
+from llmrepl.errors import LLMError
+from llmrepl.formatting import escape_name
 from llmrepl.sessions.storage import session_file as codec
 from llmrepl.system import files
 
 
 def read_file(path: Path) -> bytes:
-    """The bytes of a file, unpacked if it is gzip. Raises Failure."""
+    """The bytes of a file, unpacked if it is gzip. Raises LLMError."""
     try:
         return codec.unpack(files.read_regular(Path(os.path.realpath(path)), codec.MAX_BYTES))
     except OSError as error:
@@ -23,9 +23,9 @@ def read_file(path: Path) -> bytes:
         raise unreadable(path, str(why)) from why
 
 
-def unreadable(path: Path, why: str) -> Failure:
+def unreadable(path: Path, why: str) -> LLMError:
     """The failure to raise for a file of which nothing can be imported."""
-    return Failure(f"nothing was imported from {safe_name(path.name)}: {why}", "import another file")
+    return LLMError(f"nothing was imported from {escape_name(path.name)}: {why}", "import another file")
 
 
 def parsed(raw: bytes) -> Any:

@@ -16,7 +16,7 @@ KNOWN = "it was imported before"
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundConversation:
     """A conversation as a session with `meta.origin`; `notes` say what of it did not fit."""
 
     session: Session
@@ -47,13 +47,15 @@ def origin_of(session: Session) -> Origin | None:
     return (source, id) if isinstance(source, str) and isinstance(id, str) else None
 
 
-def only_new(items: Iterable[Found | Skipped], known: Iterable[Origin]) -> Iterator[Found | Skipped]:
+def only_new(
+    items: Iterable[FoundConversation | Skipped], known: Iterable[Origin]
+) -> Iterator[FoundConversation | Skipped]:
     """The items, those that are `known` or were already among them turned into Skipped."""
     seen = set(known)
     for item in items:
-        if isinstance(item, Found) and item.origin in seen:
+        if isinstance(item, FoundConversation) and item.origin in seen:
             yield Skipped(item.title, KNOWN)
             continue
-        if isinstance(item, Found):
+        if isinstance(item, FoundConversation):
             seen.add(item.origin)
         yield item

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from llmrepl.errors import Failure
+from llmrepl.errors import LLMError
 from llmrepl.sessions.archive.trash import ARCHIVE
-from llmrepl.sessions.importing.found import KNOWN, Found, Skipped, only_new
+from llmrepl.sessions.importing.found import KNOWN, FoundConversation, Skipped, only_new
 from llmrepl.sessions.index import scan as listing
 from llmrepl.sessions.index.query import epoch_of
 from llmrepl.sessions.names import folded, name_of, session_names, without_ending
@@ -17,7 +17,7 @@ from llmrepl.sessions.storage.store import Store
 
 
 @dataclass(slots=True)
-class Intake:
+class ImportResult:
     """What came of an import.
 
     `taken` has the file name, the turns and the title of each conversation that is a session now, or would be;
@@ -28,21 +28,23 @@ class Intake:
     taken: list[tuple[str, int, str]] = field(default_factory=list)
     left_out: list[tuple[str, str]] = field(default_factory=list)
     known: int = 0
-    failure: Failure | None = None
+    failure: LLMError | None = None
 
 
-def take(store: Store, items: Iterable[Found | Skipped], now: datetime, *, dry_run: bool) -> Intake:
+def import_all(
+    store: Store, items: Iterable[FoundConversation | Skipped], now: datetime, *, dry_run: bool
+) -> ImportResult:
     """Write what is new among `items` into the store, each before the next is read. Nothing is written twice.
 
-    Raises Failure as long as nothing was taken.
+    Raises LLMError as long as nothing was taken.
     """
-    done = Intake()
+    done = ImportResult()
     places = (store.directory, store.directory / ARCHIVE)
     paths = (place / name for place in places for name in session_names(place))
     names = _Names(session_names(store.directory))
     try:
         for item in only_new(items, [origin for path in paths if (origin := listing.origin(path))]):
-            if isinstance(item, Found):
+            if isinstance(item, FoundConversation):
                 name = names.free(name_of(item.title) or _dated(item, now))
                 name = f"{name}.json" if dry_run else store.add(item.session, name).name
                 done.taken.append((name, len(item.session.turns), item.title))
@@ -51,7 +53,7 @@ def take(store: Store, items: Iterable[Found | Skipped], now: datetime, *, dry_r
                 done.known += 1
             else:
                 done.left_out.append((item.where, f"left out: {item.why}"))
-    except Failure as failure:
+    except LLMError as failure:
         if not done.taken:
             raise
         done.failure = failure
@@ -75,6 +77,6 @@ class _Names:
                 return candidate
 
 
-def _dated(item: Found, now: datetime) -> str:
+def _dated(item: FoundConversation, now: datetime) -> str:
     begun = datetime.fromtimestamp(epoch_of(item.session.created_at, now.timestamp()))
     return f"session_{begun:%Y%m%d_%H%M%S}"

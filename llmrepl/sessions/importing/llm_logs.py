@@ -19,8 +19,8 @@ from urllib.parse import quote
 
 from llmrepl.sessions.importing.conversation import Conversation, Line, clean, local_time
 from llmrepl.sessions.importing.documents import as_dict, as_list, parsed, unreadable
-from llmrepl.sessions.importing.found import Found, Skipped
-from llmrepl.sessions.model import Usage
+from llmrepl.sessions.importing.found import FoundConversation, Skipped
+from llmrepl.sessions.model import UsageRecord
 
 NAME = "llm"
 MAX_TEXT = 1 << 26
@@ -33,7 +33,7 @@ _OF_RESPONSES = (
 )  # fmt: skip
 
 
-def read(path: Path, now: datetime) -> Iterator[Found | Skipped]:
+def read(path: Path, now: datetime) -> Iterator[FoundConversation | Skipped]:
     """Every conversation in the database. Raises Failure if it is none, or where it is damaged."""
     if not os.path.isfile(path):
         raise unreadable(path, "there is no such file")
@@ -196,7 +196,7 @@ def _reply(text: str, row: dict[str, Any], at: str | None) -> Line:
     read, written = _tokens(row.get("input_tokens")), _tokens(row.get("output_tokens"))
     usage = None
     if read is not None and written is not None:
-        usage = Usage(prompt_tokens=read, completion_tokens=written, total_tokens=read + written)
+        usage = UsageRecord(prompt_tokens=read, completion_tokens=written, total_tokens=read + written)
     took = row.get("duration_ms")
     return Line(
         "assistant",

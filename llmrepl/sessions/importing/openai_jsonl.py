@@ -13,13 +13,13 @@ from typing import Any
 
 from llmrepl.sessions.importing.conversation import Conversation, Line, clean
 from llmrepl.sessions.importing.documents import as_dict, as_list, parsed, read_file
-from llmrepl.sessions.importing.found import Found, Skipped
+from llmrepl.sessions.importing.found import FoundConversation, Skipped
 
 NAME = "openai"
 _ROLES = {"user": "user", "assistant": "assistant", "system": "system", "developer": "system"}
 
 
-def read(path: Path, now: datetime) -> Iterator[Found | Skipped]:
+def read(path: Path, now: datetime) -> Iterator[FoundConversation | Skipped]:
     """A conversation from each line. The id of one is the hash of its line. Raises Failure if there is no file."""
     for number, line in enumerate(read_file(path).split(b"\n"), 1):
         if not line.strip():
@@ -35,7 +35,7 @@ def read(path: Path, now: datetime) -> Iterator[Found | Skipped]:
             yield Skipped(where, "it has no 'messages'")
             continue
         item = _conversation(body, hashlib.sha256(line.strip()).hexdigest()).item(now)
-        yield item if isinstance(item, Found) else Skipped(where, item.why)
+        yield item if isinstance(item, FoundConversation) else Skipped(where, item.why)
 
 
 def _conversation(body: dict[str, Any], id: str) -> Conversation:

@@ -13,12 +13,12 @@ from datetime import datetime
 from html import unescape
 from pathlib import Path
 
-from llmrepl.errors import Failure
+from llmrepl.errors import LLMError
 from llmrepl.sessions.export import markdown, text
 from llmrepl.sessions.importing.conversation import local_time
 from llmrepl.sessions.importing.documents import read_file, unreadable
-from llmrepl.sessions.importing.found import Found, Skipped
-from llmrepl.sessions.model import ERROR, INTERRUPTED, Message, Session, Turn, Usage, title_of
+from llmrepl.sessions.importing.found import FoundConversation, Skipped
+from llmrepl.sessions.model import ERROR, INTERRUPTED, MessageRecord, Session, Turn, UsageRecord, title_of
 
 
 @dataclass(frozen=True)
@@ -35,29 +35,29 @@ class _Dialect:
 NAME = "llmrepl"
 
 
-def read(path: Path, now: datetime) -> Iterator[Found | Skipped]:
-    """The one conversation of a txt or md export of ours. Raises Failure if the file is none."""
+def read(path: Path, now: datetime) -> Iterator[FoundConversation | Skipped]:
+    """The one conversation of a txt or md export of ours. Raises LLMError if the file is none."""
     raw = read_file(path)
     try:
         exported = raw.decode()
     except UnicodeDecodeError as error:
         raise unreadable(path, "a byte that is not UTF-8") from error
     session = (read_markdown if exported.startswith("# ") else read_text)(exported)
-    title = title_of(next((turn.said("user") for turn in session.turns), "")) or "untitled"
+    title = title_of(next((turn.text_of("user") for turn in session.turns), "")) or "untitled"
     origin = (NAME, hashlib.sha256(raw).hexdigest())
     if local_time(session.created_at, now) is None:
         session.created_at = Session.start(session.model, None, now).created_at
     session.meta = {"title": title, "origin": {"source": origin[0], "id": origin[1]}}
-    yield Found(session, origin, title)
+    yield FoundConversation(session, origin, title)
 
 
 def read_text(exported: str) -> Session:
-    """The session that a txt export was made of. Raises Failure if it is not one."""
+    """The session that a txt export was made of. Raises LLMError if it is not one."""
     return _read(exported, _TEXT)
 
 
 def read_markdown(exported: str) -> Session:
-    """The session that a Markdown export was made of. Raises Failure if it is not one."""
+    """The session that a Markdown export was made of. Raises LLMError if it is not one."""
     return _read(exported, _MARKDOWN)
 
 
@@ -109,7 +109,7 @@ _MARKDOWN = _Dialect(
 def _read(exported: str, dialect: _Dialect) -> Session:
     head = dialect.head.match(exported)
     if head is None:
-        raise Failure("this is not an export of ours: its first lines are different", "import another file")
+        raise LLMError("this is not an export of ours: its first lines are different", "import another file")
     session = Session(model=head["model"], system=None, created_at=head["created"], turns=[])
     if head["system"] is not None:
         session.system = dialect.system(head["system"])
@@ -121,14 +121,14 @@ def _read(exported: str, dialect: _Dialect) -> Session:
 def _turns(exported: str, start: int, dialect: _Dialect) -> Iterator[Turn]:
     found = list(dialect.ours.finditer(exported, start))
     ends = [*(match.start() for match in found[1:]), len(exported) + 1]
-    messages: list[Message] = []
+    messages: list[MessageRecord] = []
     for match, end in zip(found, ends, strict=False):
         if role := match["role"]:
             if dialect.roles[role] == "user" and messages and messages[-1].role != "user":
                 yield Turn(messages=messages)
                 messages = []
             said = exported[match.end() : end - 2]
-            messages.append(Message(role=dialect.roles[role], content=dialect.said(said)))
+            messages.append(MessageRecord(role=dialect.roles[role], content=dialect.said(said)))
         else:
             yield _with_figures(messages, match)
             messages = []
@@ -136,11 +136,11 @@ def _turns(exported: str, start: int, dialect: _Dialect) -> Iterator[Turn]:
         yield Turn(messages=messages)
 
 
-def _with_figures(messages: list[Message], match: re.Match[str]) -> Turn:
+def _with_figures(messages: list[MessageRecord], match: re.Match[str]) -> Turn:
     turn = Turn(messages=messages)
     marks = unescape(match["marks"] or "")
     if match["tokens"]:
-        turn.usage = Usage(total_tokens=_whole(match["tokens"]))
+        turn.usage = UsageRecord(total_tokens=_whole(match["tokens"]))
         if "~" in match["cost"]:
             turn.usage.estimated = True
         cost = _number(match["cost"].replace("$", "").replace(",", "").replace("~", ""))

@@ -10,8 +10,8 @@ from pathlib import Path
 from llmrepl.sessions.index import scan as listing
 from llmrepl.sessions.index.full_text import Progress
 from llmrepl.sessions.index.index import Index
-from llmrepl.sessions.index.query import Filters, Found, Row, arranged
-from llmrepl.sessions.index.schema import Unusable
+from llmrepl.sessions.index.query import Filters, FoundSessions, Row, arranged
+from llmrepl.sessions.index.schema import IndexUnavailable
 from llmrepl.sessions.index.search import Hit, hits
 from llmrepl.sessions.stats import Sums, by_model
 
@@ -34,7 +34,7 @@ MOST_SECONDS = 30.0
 for MOST_SECONDS, unless files came, went or were replaced."""
 
 
-class Catalog:
+class SessionFinder:
     """`index` and who is told how far it is; `monotonic` is a clock in seconds."""
 
     def __init__(self, index: Index, progress: Progress, monotonic: Callable[[], float]) -> None:
@@ -50,18 +50,18 @@ class Catalog:
         sort: str = "date",
         limit: int | None = None,
         contains: str | None = None,
-    ) -> Found:
+    ) -> FoundSessions:
         """The sessions that `filters` let through, as query.arranged has them, at most `limit`; those with `contains`
         in a message only, if that is given."""
         try:
             self._index.refresh(directory, self._progress, texts=contains is not None)
             with self._index.unchanged():
                 rows = self._containing(directory, filters, sort, contains)
-                return Found(list(islice(rows, limit)), self._index.damaged(directory))
-        except Unusable:
+                return FoundSessions(list(islice(rows, limit)), self._index.damaged(directory))
+        except IndexUnavailable:
             every = list(listing.rows(directory, contains))
         sound = arranged((row for row in every if not row.damaged), filters, sort, limit)
-        return Found(sound, sorted((row for row in every if row.damaged), key=lambda row: row.name))
+        return FoundSessions(sound, sorted((row for row in every if row.damaged), key=lambda row: row.name))
 
     def search(self, directory: Path, wanted: str, filters: Filters, limit: int | None = None) -> list[Hit]:
         """At most `limit` messages with `wanted` in them, whatever its case, those of the newest session first."""
@@ -70,7 +70,7 @@ class Catalog:
                 self._check(directory)
             with self._index.unchanged():
                 return list(islice(self._hits(directory, wanted, filters), limit))
-        except Unusable:
+        except IndexUnavailable:
             rows = arranged((row for row in listing.rows(directory) if not row.damaged), filters)
             return list(islice((hit for row in rows for hit in _hits_in(directory, row, wanted)), limit))
 
@@ -81,7 +81,7 @@ class Catalog:
         try:
             self._index.refresh(directory, self._progress)
             return self._index.sums(directory, filters)
-        except Unusable:
+        except IndexUnavailable:
             return by_model(row for row in listing.rows(directory) if not row.damaged and filters.match(row))
 
     def close(self) -> None:

@@ -42,10 +42,13 @@ def make_searchable(db: sqlite3.Connection, directory: Path, number: int, progre
             if data is not None:
                 texts.append((id, _searchable(data)))
         with writing(db):
-            still = {id for (id,) in db.execute(
-                "SELECT id FROM sessions WHERE NOT searchable AND id IN (SELECT value FROM json_each(?))",
-                (json.dumps([id for id, _ in texts]),),
-            )}
+            still = {
+                id
+                for (id,) in db.execute(
+                    "SELECT id FROM sessions WHERE NOT searchable AND id IN (SELECT value FROM json_each(?))",
+                    (json.dumps([id for id, _ in texts]),),
+                )
+            }
             db.executemany("INSERT INTO texts (rowid, text) VALUES (?, ?)", [t for t in texts if t[0] in still])
             db.executemany("UPDATE sessions SET searchable = 1 WHERE id = ?", [(id,) for id in still])
             db.execute("UPDATE filled SET texts = texts + ?", (len(still),))

@@ -21,7 +21,7 @@ from llmrepl.sessions.index import scan as listing
 from llmrepl.sessions.index.fingerprints import State, digest, state, states
 from llmrepl.sessions.index.full_text import BATCH, Progress, holds, make_searchable
 from llmrepl.sessions.index.query import Filters, Row
-from llmrepl.sessions.index.schema import Unusable, open_index, set_aside, writing
+from llmrepl.sessions.index.schema import IndexUnavailable, open_index, set_aside, writing
 from llmrepl.sessions.index.sql import ORDERS, conditions, near, quoted, to_bytes, to_text
 from llmrepl.sessions.stats import Sums
 
@@ -195,8 +195,20 @@ class Index:
         """What is kept of one file."""
         settled = abs(self._time_ns() - mtime_ns) > UNSETTLED_NS
         row, _ = listing.read(directory / to_text(name))
-        return (number, name, size, mtime_ns if settled else -1, bool(row.damaged), row.epoch, to_bytes(row.model),
-                row.turns, row.tokens, row.cost, row.unpriced, json.dumps(_facts(row)))
+        return (
+            number,
+            name,
+            size,
+            mtime_ns if settled else -1,
+            bool(row.damaged),
+            row.epoch,
+            to_bytes(row.model),
+            row.turns,
+            row.tokens,
+            row.cost,
+            row.unpriced,
+            json.dumps(_facts(row)),
+        )
 
     @contextmanager
     def _using(self) -> Iterator[sqlite3.Connection]:
@@ -209,7 +221,7 @@ class Index:
             if type(error) is sqlite3.DatabaseError:  # its subclasses say locked, full, not to be written
                 with suppress(OSError):
                     set_aside(self._path)
-            raise Unusable(str(error)) from error
+            raise IndexUnavailable(str(error)) from error
 
 
 def _number(db: sqlite3.Connection, directory: Path) -> int:

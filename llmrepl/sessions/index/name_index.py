@@ -12,9 +12,9 @@ from typing import TypeVar
 
 from llmrepl.sessions.index.index import Index
 from llmrepl.sessions.index.query import Row
-from llmrepl.sessions.index.schema import Unusable
+from llmrepl.sessions.index.schema import IndexUnavailable
 from llmrepl.sessions.names import session_names
-from llmrepl.system.files import Seen, seen
+from llmrepl.system.files import FileStamp, file_stamp
 
 Answer = TypeVar("Answer")
 
@@ -76,7 +76,7 @@ class Names:
             behind, at = at, stems.rfind(typed, 0, stems.rfind("\0", 0, at) + 1)
 
 
-class Recall:
+class SessionNameIndex:
     """The names of a directory and what the index at `path` knows of them; `time_ns` is the clock that dates files.
 
     It may be used in any thread.
@@ -85,7 +85,7 @@ class Recall:
     def __init__(self, path: Path, time_ns: Callable[[], int]) -> None:
         self._path = path
         self._time_ns = time_ns
-        self._last: tuple[Path, Seen | None, Names] | None = None
+        self._last: tuple[Path, FileStamp | None, Names] | None = None
 
     def matching(self, directory: Path, typed: str) -> list[Row]:
         """The sessions whose names fit what was typed; of some no more than the name is known."""
@@ -105,14 +105,14 @@ class Recall:
             if len(names) <= FEW:
                 index.refresh(directory, lambda what, done, total: None)
             return question(index)
-        except Unusable:
+        except IndexUnavailable:
             return None
         finally:
             index.close()
 
     def _names(self, directory: Path) -> Names:
         try:
-            state = seen(directory)
+            state = file_stamp(directory)
         except OSError:
             state = None
         last = self._last

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from llmrepl.errors import WrongUse
+from llmrepl.errors import UsageError
 
 SORTS = ("date", "name", "model", "turns", "tokens", "cost")
 """What sessions can be sorted by. Names and models go up, everything else comes down from the largest."""
@@ -78,7 +78,7 @@ class Filters:
 
 
 @dataclass(slots=True)
-class Found:
+class FoundSessions:
     """The sound sessions that were asked for, in order, and every damaged file."""
 
     rows: list[Row]
@@ -135,7 +135,7 @@ def arranged(rows: Iterable[Row], filters: Filters, sort: str = "date", limit: i
 def moment(text: str, now: datetime, *, end: bool = False) -> float:
     """A point in time as people write it: `2024-01-08`, an ISO time, or `30d`, `2w`, `12h` ago; in seconds since 1970.
 
-    A day without a time is its beginning, or with `end` the beginning of the next one. Raises WrongUse.
+    A day without a time is its beginning, or with `end` the beginning of the next one. Raises UsageError.
     """
     ago = re.fullmatch(r"(\d{1,6})([hdw])", text.strip())
     try:
@@ -146,7 +146,7 @@ def moment(text: str, now: datetime, *, end: bool = False) -> float:
             return (datetime.fromisoformat(text.strip()) + timedelta(days=1)).timestamp()
         return datetime.fromisoformat(text.strip()).timestamp()
     except (ValueError, OverflowError, OSError):
-        raise WrongUse(f"'{text[:40]}' is not a date", "write it as 2024-01-08, or as 30d, 2w or 12h ago") from None
+        raise UsageError(f"'{text[:40]}' is not a date", "write it as 2024-01-08, or as 30d, 2w or 12h ago") from None
 
 
 def _list(value: object) -> list[Any]:

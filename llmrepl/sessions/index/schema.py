@@ -34,7 +34,7 @@ PRAGMA user_version = {VERSION};
 """
 
 
-class Unusable(Exception):
+class IndexUnavailable(Exception):
     """The index cannot be used now: the files have to be read."""
 
 

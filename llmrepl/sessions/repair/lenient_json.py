@@ -19,7 +19,7 @@ _ESCAPE = re.compile(r"""\\(?:(?P<sound>["\\/bfnrt]|u[0-9a-fA-F]{4})|.?)""", re.
 _HALF = re.compile("[\ud800-\udfff]")
 
 
-class Tolerant:
+class LenientReader:
     """Reads one value out of `text`, from `start` to `end`; `whole` says whether nothing was missing."""
 
     def __init__(self, text: str, start: int, end: int) -> None:

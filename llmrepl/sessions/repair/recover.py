@@ -1,4 +1,4 @@
-"""Damaged session files: say where and why, and bring back what is in them."""
+"""DamagedError session files: say where and why, and bring back what is in them."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from llmrepl.errors import Damaged
-from llmrepl.formatting import count, safe_name
+from llmrepl.errors import DamagedError
+from llmrepl.formatting import escape_name, pluralize
 from llmrepl.sessions.model import ERROR, INTERRUPTED, Session, Turn
 from llmrepl.sessions.repair.salvage import Salvage, salvage, sound_texts
 from llmrepl.sessions.storage import session_file as codec
@@ -34,7 +34,7 @@ def recover(raw: bytes) -> Recovery | None:
     turns = [_turn(data, number in found.parts) for number, data in enumerate(found.turns, 1)]
     kept = [turn for turn in turns if turn is not None]
     if len(kept) < len(turns):
-        lost.append(f"{count(len(turns) - len(kept), 'turn')} without a message that can be read")
+        lost.append(f"{pluralize(len(turns) - len(kept), 'turn')} without a message that can be read")
     lost += [f"a part of turn {number}; what could be read of it is kept" for number in found.parts]
     session = _session(found, kept)
     session.recount()
@@ -44,7 +44,7 @@ def recover(raw: bytes) -> Recovery | None:
 def recover_file(path: Path, *, dry_run: bool = False) -> Recovery | None:
     """Mend the file at `path`; its bytes are kept beside it as `.backup`. None if it is sound, and left alone.
 
-    Raises Damaged if there is nothing to bring back, OSError if it cannot be read or written.
+    Raises DamagedError if there is nothing to bring back, OSError if it cannot be read or written.
     """
     raw = files.read_regular(path, codec.MAX_BYTES)
     try:
@@ -53,7 +53,7 @@ def recover_file(path: Path, *, dry_run: bool = False) -> Recovery | None:
     except codec.Unreadable:
         recovery = recover(raw)
     if recovery is None:
-        raise Damaged(f"nothing of a session can be read in {safe_name(path.name)}", "it was left as it is")
+        raise DamagedError(f"nothing of a session can be read in {escape_name(path.name)}", "it was left as it is")
     if not dry_run:
         keep_backup(path)
         target = path.with_name(path.name.removesuffix(".gz"))

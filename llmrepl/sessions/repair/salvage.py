@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from llmrepl.sessions.repair.json_location import too_deep
-from llmrepl.sessions.repair.lenient_json import DEEPEST, Tolerant, joined
+from llmrepl.sessions.repair.lenient_json import DEEPEST, LenientReader, joined
 from llmrepl.sessions.storage.session_file import MAX_BYTES
 
 _TURNS = re.compile(r'"turns"\s*:\s*\[')
@@ -23,7 +23,10 @@ _MARK = re.compile(r"^([<=>])\1{6}[^\n]*\n?", re.MULTILINE)
 _MOST_REFUSED = 1000
 """After so many turns that Python's own reader refused it is not asked again: each refusal counts lines or levels."""
 _ENCODINGS = (
-    (b"\xff\xfe\0\0", "utf-32"), (b"\0\0\xfe\xff", "utf-32"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"),
+    (b"\xff\xfe\0\0", "utf-32"),
+    (b"\0\0\xfe\xff", "utf-32"),
+    (b"\xff\xfe", "utf-16"),
+    (b"\xfe\xff", "utf-16"),
 )
 
 
@@ -152,11 +155,11 @@ def _reading(text: str, start: int, found: re.Match[str]) -> Salvage:
     reading = Salvage()
     opening = text.rfind('"model"', start, found.start())
     brace = text.rfind("{", start, opening if opening >= 0 else found.start())
-    before = Tolerant(text, brace if brace >= 0 else found.start(), found.start())
+    before = LenientReader(text, brace if brace >= 0 else found.start(), found.start())
     reading.head = before.value if isinstance(before.value, dict) else {}
     end = _take_turns(text, found.end(), len(text), reading)
     following = _TURNS.search(text, end)
-    tail = Tolerant("{" + text[end : following.start() if following else len(text)].lstrip(" \r\n\t,"), 0, 1 << 62)
+    tail = LenientReader("{" + text[end : following.start() if following else len(text)].lstrip(" \r\n\t,"), 0, 1 << 62)
     rest = tail.value if isinstance(tail.value, dict) else {}
     reading.head = {key: value for key, value in {**rest, **reading.head}.items() if key != "turns"}
     reading.end = end
@@ -208,7 +211,7 @@ def _take_one(text: str, at: int, end: int, reading: Salvage, starts: _Starts) -
     if value is not None and stop <= limit:  # whole, but no turn
         reading.lost.append(f"something after turn {len(reading.turns)} that is not a turn")
         return stop
-    part = Tolerant(text, at, limit)
+    part = LenientReader(text, at, limit)
     if isinstance(part.value, dict) and part.value.get("messages"):
         reading.turns.append(part.value)
         reading.parts.append(len(reading.turns))

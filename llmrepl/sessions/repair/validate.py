@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from llmrepl.errors import NotSaved, WrongUse
-from llmrepl.formatting import safe_name
+from llmrepl.errors import SaveError, UsageError
+from llmrepl.formatting import escape_name
 from llmrepl.sessions import secrets
-from llmrepl.sessions.model import Message, Session, Turn, title_of
+from llmrepl.sessions.model import MessageRecord, Session, Turn, title_of
 from llmrepl.sessions.repair.recover import Recovery, recover_file
 from llmrepl.sessions.secrets import Secret
 from llmrepl.sessions.storage import session_file as codec
@@ -41,8 +41,8 @@ def recover(path: Path, *, dry_run: bool) -> Recovery | None:
     try:
         return recover_file(path, dry_run=dry_run)
     except OSError as error:
-        shown = safe_name(path.name)
-        raise NotSaved(f"{shown} cannot be mended: {files.reason(error)}", "nothing was changed") from error
+        shown = escape_name(path.name)
+        raise SaveError(f"{shown} cannot be mended: {files.reason(error)}", "nothing was changed") from error
 
 
 def found_secrets(path: Path) -> list[tuple[int, Secret]]:
@@ -59,20 +59,20 @@ def found_secrets(path: Path) -> list[tuple[int, Secret]]:
 def mask(path: Path, store: Store) -> None:
     """Replace the secrets in a session file. Raises Failure; one that another shell has open is InUse."""
     if path.name.endswith(".gz"):
-        raise WrongUse(f"{safe_name(path.name)} is compressed", "restore it first")
-    keeper = store.open(path, beside=False)
+        raise UsageError(f"{escape_name(path.name)} is compressed", "restore it first")
+    open_session = store.open(path, beside=False)
     try:
-        masked_session(keeper.session)
-        keeper.rewrite()
+        masked_session(open_session.session)
+        open_session.rewrite()
     finally:
-        keeper.release()
+        open_session.close()
 
 
 def masked_session(session: Session) -> None:
     """Mask every text of a session in place."""
     if session.system:
         session.system = secrets.mask(session.system)[0]
-    first = session.turns[0].said("user") if session.turns else ""
+    first = session.turns[0].text_of("user") if session.turns else ""
     for turn in session.turns:
         masked_turn(turn)
     if session.title and secrets.find(first):  # of which the title may hold the beginning
@@ -85,14 +85,14 @@ def masked_turn(turn: Turn) -> None:
         message.content = _masked(message)
 
 
-def _masked(message: Message) -> str | list[object] | None:
+def _masked(message: MessageRecord) -> str | list[object] | None:
     if isinstance(message.content, str):
         return secrets.mask(message.content)[0]
     if isinstance(message.content, list):
         return [
             {**part, "text": secrets.mask(part["text"])[0]}
-            if isinstance(part, dict) and isinstance(part.get("text"), str) else part
+            if isinstance(part, dict) and isinstance(part.get("text"), str)
+            else part
             for part in message.content
         ]
     return message.content
-

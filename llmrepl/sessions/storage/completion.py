@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from llmrepl.providers.base import Usage
+from llmrepl.types import Usage
 
 
 @dataclass(frozen=True)
-class Reply:
+class Completion:
     """The reply to a question, whole or in part: `latency_ms` from question to end, `cost` in USD, None if unknown.
 
     `finish_reason` is the provider's, or `interrupted` (the text is a part), or `error` (there is no text).

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from llmrepl.errors import InUse
+from llmrepl.errors import SessionInUseError
 from llmrepl.sessions.storage.journal_records import encode_record, read_records
 from llmrepl.system import files
 
@@ -52,7 +52,7 @@ class Journal:
 
     @classmethod
     def claim(cls, path: Path) -> Journal:
-        """Open and lock the journal at `path`, made if missing. Raises InUse if another shell has it."""
+        """Open and lock the journal at `path`, made if missing. Raises SessionInUseError if another shell has it."""
         files.check_place(path.parent)
         while True:
             fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
@@ -66,7 +66,7 @@ class Journal:
                 pid = _owner(fd)
                 os.close(fd)
                 what = f"{session_of(path).name} is open in another shell{pid}"
-                raise InUse(what, "leave it there, or go on under a new name") from None
+                raise SessionInUseError(what, "leave it there, or go on under a new name") from None
             except OSError:
                 os.close(fd)
                 raise

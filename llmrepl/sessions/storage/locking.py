@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from llmrepl.errors import InUse, WrongUse
-from llmrepl.formatting import safe_name
+from llmrepl.errors import SessionInUseError, UsageError
+from llmrepl.formatting import escape_name
 from llmrepl.sessions.storage.journal import Journal, journal_of
 
 
@@ -18,19 +18,19 @@ def claim_beside(path: Path, *, first: bool = False) -> tuple[Path, Journal]:
         candidate = path if number == 1 else path.with_name(f"{stem}-{number}.json")
         try:
             return candidate, claim_free(candidate)
-        except WrongUse:
+        except UsageError:
             number += 1
 
 
 def claim_free(path: Path, *, besides: Path | None = None) -> Journal:
-    """The journal of a name that no session has, but for the compressed file `besides`. Raises WrongUse if one has."""
-    taken = WrongUse(f"a session {safe_name(path.name)} exists", "choose another name, or use --force")
+    """The journal of a name that no session has, but for the compressed file `besides`. Raises UsageError if one has."""
+    taken = UsageError(f"a session {escape_name(path.name)} exists", "choose another name, or use --force")
     packed = path.with_name(f"{path.name}.gz")
     if os.path.lexists(path) or (packed != besides and os.path.lexists(packed)):
         raise taken
     try:
         journal = Journal.claim(journal_of(path))
-    except InUse as error:
+    except SessionInUseError as error:
         raise taken from error
     if os.path.lexists(path):
         journal.remove()

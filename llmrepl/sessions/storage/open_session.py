@@ -7,17 +7,17 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from llmrepl.errors import InUse, NotSaved, WrongUse
-from llmrepl.formatting import safe_name
-from llmrepl.providers.base import Attachment
+from llmrepl.errors import SaveError, SessionInUseError, UsageError
+from llmrepl.formatting import escape_name
 from llmrepl.sessions.model import ERROR, Session, Turn, title_of
 from llmrepl.sessions.storage import session_file as codec
-from llmrepl.sessions.storage.completion import Reply
+from llmrepl.sessions.storage.completion import Completion
 from llmrepl.sessions.storage.journal import Journal, journal_of
 from llmrepl.sessions.storage.journal_records import fingerprint
 from llmrepl.sessions.storage.locking import claim_beside, claim_free
 from llmrepl.system import files
-from llmrepl.system.files import Seen
+from llmrepl.system.files import FileStamp
+from llmrepl.types import Attachment
 
 CHEAP_BYTES = 256 * 1024
 """Below this size the JSON is replaced after every turn; above, when the journal has grown past an eighth of it.
@@ -27,11 +27,11 @@ that happens once in a number of turns that grows with the session.
 """
 
 
-class Keeper:
+class OpenSession:
     """An open session and its place on disk.
 
     `path` is the JSON's (which may not be there yet), None when nothing is to be kept. `automatic` says that the
-    name was made by us. A write that fails raises NotSaved; the session in memory is right all the same, and the
+    name was made by us. A write that fails raises SaveError; the session in memory is right all the same, and the
     next write tries again with everything that is missing.
     """
 
@@ -44,7 +44,7 @@ class Keeper:
         automatic: bool = False,
         journal: Journal | None = None,
         raw: bytes | None = None,
-        seen: Seen | None = None,
+        seen: FileStamp | None = None,
     ) -> None:
         self.session = session
         self.path = path
@@ -73,7 +73,7 @@ class Keeper:
     def _has_file(self) -> bool:
         return bool(self.session.turns) or self._seen is not None
 
-    def begin(
+    def begin_turn(
         self,
         question: str,
         created_at: str,
@@ -83,13 +83,13 @@ class Keeper:
     ) -> int:
         """Put the question on disk, as a new turn or in the place of turn `number`; return its number.
 
-        `answered_by` is the model where it is not the session's. Raises NotSaved; the turn is in the session even then.
+        `answered_by` is the model where it is not the session's. Raises SaveError; the turn is in the session even then.
         """
         turn = Turn.begun(question, created_at, answered_by, images)
         if number is None:
             number = self.session.add(turn)
             if number == 1 and not self.session.title:
-                self.session.set_meta("title", title_of(turn.said("user")))
+                self.session.set_meta("title", title_of(turn.text_of("user")))
                 self._headed = False
         else:
             self.session.replace(number, turn)
@@ -99,53 +99,53 @@ class Keeper:
         self._keep({"turn": number, "is": _data(turn), "open": True}, f"turn {number}")
         return number
 
-    def grow(self, text: str) -> None:
+    def append_text(self, text: str) -> None:
         """A piece of the reply that is streaming: on disk at most half a second later."""
         if self._journal and not self._behind:
             self._journal.grow(text)
 
-    def finish(self, number: int, reply: Reply) -> None:
-        """Put the finished turn on disk, durably, before it is acknowledged. Raises NotSaved."""
+    def complete(self, number: int, reply: Completion) -> None:
+        """Put the finished turn on disk, durably, before it is acknowledged. Raises SaveError."""
         turn = self.session.turns[number - 1].finished(reply)
         self.session.replace(number, turn)
         self._keep({"turn": number, "is": _data(turn)}, f"turn {number}", settle=True)
 
-    def abandon(self, number: int) -> None:
+    def abandon_turn(self, number: int) -> None:
         """Close turn `number`, whose question was not sent, in memory."""
         if number <= len(self.session.turns):
             turn = self.session.turns[number - 1]
             self.session.replace(number, turn.model_copy(update={"finish_reason": ERROR}))
 
-    def change(self, number: int, **values: Any) -> None:
-        """Set fields of turn `number`. Raises NotSaved."""
+    def update_turn(self, number: int, **values: Any) -> None:
+        """Set fields of turn `number`. Raises SaveError."""
         turn = self.session.turns[number - 1].model_copy(update=values)
         self.session.replace(number, turn)
         self._keep({"turn": number, "is": _data(turn)}, f"turn {number}")
 
-    def head(self, **values: Any) -> None:
-        """Set `model`, `system` or `meta`. A session that has no file is only changed in memory. Raises NotSaved."""
+    def set_header(self, **values: Any) -> None:
+        """Set `model`, `system` or `meta`. A session that has no file is only changed in memory. Raises SaveError."""
         for key, value in values.items():
             setattr(self.session, key, value)
         if self._has_file:
             self._keep({"head": values}, "the change")
 
     def save(self) -> None:
-        """Bring the JSON up to date now. Raises NotSaved."""
+        """Bring the JSON up to date now. Raises SaveError."""
         if self.path and self._has_file and (self._dirty or self._behind):
             with self._shield():
                 self._attempt(self._replace, self.name)
 
-    def aside(self) -> Keeper:
+    def detached_copy(self) -> OpenSession:
         """A copy of the session that is not kept."""
-        return Keeper(self.session.model_copy(deep=True), None, self._shield)
+        return OpenSession(self.session.model_copy(deep=True), None, self._shield)
 
     def rewrite(self) -> None:
-        """Replace the JSON by the session as it is in memory, which was changed as a whole. Raises NotSaved."""
+        """Replace the JSON by the session as it is in memory, which was changed as a whole. Raises SaveError."""
         self._dirty = True
         self.save()
 
-    def release(self) -> None:
-        """Save, and let go of the session. Raises NotSaved."""
+    def close(self) -> None:
+        """Save, and let go of the session. Raises SaveError."""
         try:
             self.save()
         finally:
@@ -157,7 +157,7 @@ class Keeper:
                     self.notes.append(f"could not remove {journal.path.name}: {files.reason(error)}")
 
     def rename(self, path: Path) -> None:
-        """Give the session the new file name `path` in the same directory. Raises WrongUse if that name is taken."""
+        """Give the session the new file name `path` in the same directory. Raises UsageError if that name is taken."""
         self.save()
         if not self.path or not self._has_file:
             self._let_go()
@@ -180,7 +180,7 @@ class Keeper:
         self.path, self._journal, self.automatic = path, claimed, False
 
     def copy_to(self, path: Path) -> None:
-        """Go on under the name `path` and leave the session as it was under the old one. Raises WrongUse, NotSaved."""
+        """Go on under the name `path` and leave the session as it was under the old one. Raises UsageError, SaveError."""
         self.save()
         with self._shield():
             self._attempt(lambda: self._copy(path), path.name)
@@ -212,8 +212,8 @@ class Keeper:
             write()
         except OSError as error:
             self._behind = True
-            where = safe_name(str(self.path.parent if self.path else ""))
-            raise NotSaved(
+            where = escape_name(str(self.path.parent if self.path else ""))
+            raise SaveError(
                 f"{what} is not saved: {files.reason(error)} ({where}); it is kept in memory",
                 "free some space or mend the directory, then :save",
             ) from error
@@ -233,7 +233,7 @@ class Keeper:
         """The journal, claimed at the first write and again when the directory was taken away under us."""
         place = self._place()
         if self._journal and self._journal.lost():
-            self.notes.append(f"{safe_name(str(place.parent))} was removed or replaced; it is made again")
+            self.notes.append(f"{escape_name(str(place.parent))} was removed or replaced; it is made again")
             self._journal.release()
             self._journal = None
             self._behind = bool(self.session.turns)
@@ -249,16 +249,16 @@ class Keeper:
         if self._seen is not None:
             try:
                 return Journal.claim(journal_of(path))
-            except InUse:
+            except SessionInUseError:
                 self._seen = None
         self.path, journal = claim_beside(path, first=True)
         if self.path != path:
-            self.notes.append(f"{safe_name(path.name)} was taken meanwhile; this session is saved as {self.name}")
+            self.notes.append(f"{escape_name(path.name)} was taken meanwhile; this session is saved as {self.name}")
         return journal
 
     def _place(self) -> Path:
         if self.path is None:
-            raise WrongUse("this session is not kept", "':save NAME' keeps it")
+            raise UsageError("this session is not kept", "':save NAME' keeps it")
         return self.path
 
     def _replace(self) -> None:
@@ -266,22 +266,24 @@ class Keeper:
         data = codec.dump(self.session)
         try:
             files.write_atomic(self._place(), data, must_not_exist=self._seen is None, check=self._check_unchanged)
-        except (files.Changed, FileExistsError):
+        except (files.ChangedError, FileExistsError):
             journal = self._step_aside(journal)
             files.write_atomic(self._place(), data, must_not_exist=True)
-        self._seen = files.seen(self._place())
+        self._seen = files.file_stamp(self._place())
         self._base, self._json_bytes = fingerprint(data), len(data)
         self._dirty = self._behind = False
         journal.start(self._base)
 
     def _check_unchanged(self) -> None:
-        if self._seen is not None and files.seen(self._place()) not in (self._seen, None):
-            raise files.Changed
+        if self._seen is not None and files.file_stamp(self._place()) not in (self._seen, None):
+            raise files.ChangedError
 
     def _step_aside(self, journal: Journal) -> Journal:
         old = self._place()
         self.path, claimed = claim_beside(old)
-        self.notes.append(f"{safe_name(old.name)} was changed by another program; this session goes on as {self.name}")
+        self.notes.append(
+            f"{escape_name(old.name)} was changed by another program; this session goes on as {self.name}"
+        )
         journal.remove()
         self._journal = claimed
         return claimed

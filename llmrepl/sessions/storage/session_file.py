@@ -8,7 +8,7 @@ import re
 import zlib
 from typing import Any
 
-from llmrepl.errors import Damaged
+from llmrepl.errors import DamagedError
 from llmrepl.sessions.model import Session
 from llmrepl.sessions.repair.json_location import offence, too_deep
 
@@ -108,11 +108,11 @@ def dump(session: Session) -> bytes:
     return session.model_dump_json(indent=2, exclude_unset=True).encode() + b"\n"
 
 
-def damaged(name: str, why: Unreadable, readable_turns: int | None = None) -> Damaged:
+def damaged(name: str, why: Unreadable, readable_turns: int | None = None) -> DamagedError:
     """The failure to raise for a file that is not a session; `name` is how the user knows the file."""
     what = f"{name} is damaged ({why}); nothing was changed"
     turns = "" if readable_turns is None else f" {readable_turns} turn{'' if readable_turns == 1 else 's'}"
-    return Damaged(what, f"'llm sessions recover {name}' brings back{turns or ' what can be read'}")
+    return DamagedError(what, f"'llm sessions recover {name}' brings back{turns or ' what can be read'}")
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -9,8 +9,8 @@ from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from llmrepl.errors import Damaged, Failure, InUse, NotSaved, WrongUse
-from llmrepl.formatting import safe_name
+from llmrepl.errors import DamagedError, LLMError, SaveError, SessionInUseError, UsageError
+from llmrepl.formatting import escape_name
 from llmrepl.sessions.archive.trash import TRASH, put_away
 from llmrepl.sessions.model import Session, Turn
 from llmrepl.sessions.names import ENDINGS, check_name, find_session, same_name, session_names, without_ending
@@ -18,7 +18,7 @@ from llmrepl.sessions.storage import session_file as codec
 from llmrepl.sessions.storage.journal import Journal, journal_of, session_of
 from llmrepl.sessions.storage.journal_records import Data, fingerprint, read_records, replay, says_nothing_new
 from llmrepl.sessions.storage.locking import claim_beside
-from llmrepl.sessions.storage.open_session import Keeper
+from llmrepl.sessions.storage.open_session import OpenSession
 from llmrepl.system import files
 
 
@@ -31,27 +31,30 @@ class Store:
         self._shield = shield
 
     def find(self, given: str) -> Path:
-        """The file that `given` (path, name, prefix) means. Raises WrongUse."""
+        """The file that `given` (path, name, prefix) means. Raises UsageError."""
         return find_session(self.directory, given, self._cwd)
 
     def latest(self) -> Path:
-        """The session that was written last. Raises WrongUse if there is none."""
-        dated = [(seen[3], path) for path in map(self.directory.joinpath, session_names(self.directory))
-                 if (seen := files.seen(path)) and path.suffix == ".json"]
+        """The session that was written last. Raises UsageError if there is none."""
+        dated = [
+            (seen[3], path)
+            for path in map(self.directory.joinpath, session_names(self.directory))
+            if (seen := files.file_stamp(path)) and path.suffix == ".json"
+        ]
         if not dated:
-            raise WrongUse(f"there is no session in {safe_name(str(self.directory))}", "start one: llm chat")
+            raise UsageError(f"there is no session in {escape_name(str(self.directory))}", "start one: llm chat")
         return max(dated)[1]
 
     def path_for(self, name: str, beside: Path | None = None) -> Path:
-        """Where a session with the new name `name` is kept, if not `beside` another. Raises WrongUse for a bad name."""
+        """Where a session with the new name `name` is kept, if not `beside` another. Raises UsageError for a bad name."""
         return (beside.parent if beside else self.directory) / f"{check_name(name)}.json"
 
     def check_free(self, path: Path, but: Path | None = None) -> None:
-        """Raise WrongUse if a session, `but` this one, has the name, also under another case or spelling of it."""
+        """Raise UsageError if a session, `but` this one, has the name, also under another case or spelling of it."""
         names = (name for name in session_names(path.parent) if but is None or name != but.name)
         taken = next((name for name in names if same_name(without_ending(name), path.stem)), None)
         if taken:
-            raise WrongUse(f"a session {safe_name(taken)} exists", "choose another name, or use --force")
+            raise UsageError(f"a session {escape_name(taken)} exists", "choose another name, or use --force")
 
     def has(self, name: str) -> bool:
         """Whether `name` is the whole name of a session, or a path of one."""
@@ -59,12 +62,12 @@ class Store:
         return "/" in name or any(same_name(without_ending(one), without_ending(name)) for one in names)
 
     def make_room(self, path: Path) -> None:
-        """Move the session that has this name, if any, to the trash. Raises InUse, Damaged, NotSaved."""
+        """Move the session that has this name, if any, to the trash. Raises SessionInUseError, DamagedError, SaveError."""
         if os.path.lexists(path):
             self.delete(path)
 
     def delete(self, path: Path) -> Path:
-        """Move a session to the trash; where it is then. Raises InUse, Damaged, WrongUse, NotSaved."""
+        """Move a session to the trash; where it is then. Raises SessionInUseError, DamagedError, UsageError, SaveError."""
         with self.claimed(path):
             return put_away(path, TRASH)
 
@@ -73,7 +76,7 @@ class Store:
         try:
             if os.path.lexists(journal_of(path)):
                 Journal.claim(journal_of(path)).release()
-        except InUse:
+        except SessionInUseError:
             return True
         except OSError:
             return False
@@ -81,13 +84,13 @@ class Store:
 
     @contextmanager
     def claimed(self, path: Path) -> Iterator[None]:
-        """Hold a session that no shell has open for as long as a block moves its file; what fails there is NotSaved.
+        """Hold a session that no shell has open for as long as a block moves its file; what fails there is SaveError.
 
-        Raises InUse, Damaged for what is damaged while its journal holds more, WrongUse for what is no session file.
+        Raises SessionInUseError, DamagedError for what is damaged while its journal holds more, UsageError for what is no session file.
         """
-        shown = safe_name(path.name)
+        shown = escape_name(path.name)
         if not path.name.endswith(ENDINGS) or not stat.S_ISREG(os.lstat(path).st_mode):
-            raise WrongUse(f"{shown} is not a session file", "it was left as it is")
+            raise UsageError(f"{shown} is not a session file", "it was left as it is")
         try:
             with self._shield():
                 journal = Journal.claim(journal_of(path.with_name(path.name.removesuffix(".gz"))))
@@ -102,10 +105,10 @@ class Store:
                 finally:
                     journal.remove()
         except OSError as error:
-            raise NotSaved(f"{shown} could not be moved: {files.reason(error)}", "it is where it was") from error
+            raise SaveError(f"{shown} could not be moved: {files.reason(error)}", "it is where it was") from error
 
     def read(self, path: Path) -> Session:
-        """The session at `path`, with what a live shell has in its journal. Raises Damaged, WrongUse."""
+        """The session at `path`, with what a live shell has in its journal. Raises DamagedError, UsageError."""
         session, raw = self._load(path)
         try:
             records, _ = read_records(files.read_regular(journal_of(path), codec.MAX_BYTES))
@@ -118,42 +121,42 @@ class Store:
         """The name that a session begun at `now` gets by itself."""
         return self.directory / f"session_{now:%Y%m%d_%H%M%S}.json"
 
-    def new(self, session: Session, now: datetime, name: str | None = None) -> Keeper:
+    def new(self, session: Session, now: datetime, name: str | None = None) -> OpenSession:
         """Keep the fresh `session`, under `name` or an automatic one. No file is made before the first turn."""
         if name is None:
-            return Keeper(session, self.automatic_path(now), self._shield, automatic=True)
+            return OpenSession(session, self.automatic_path(now), self._shield, automatic=True)
         path = self.path_for(name)
         self.check_free(path)
-        return Keeper(session, path, self._shield)
+        return OpenSession(session, path, self._shield)
 
     def add(self, session: Session, name: str) -> Path:
-        """Write a whole session as a new one called `name`, or NAME-2 and so on; where it is. Raises NotSaved."""
-        keeper = Keeper(session, self.directory / f"{name}.json", self._shield)
-        keeper.rewrite()
-        keeper.release()
-        return keeper.path or self.directory
+        """Write a whole session as a new one called `name`, or NAME-2 and so on; where it is. Raises SaveError."""
+        open_session = OpenSession(session, self.directory / f"{name}.json", self._shield)
+        open_session.rewrite()
+        open_session.close()
+        return open_session.path or self.directory
 
-    def open(self, path: Path, *, beside: bool) -> Keeper:
+    def open(self, path: Path, *, beside: bool) -> OpenSession:
         """Open the session at `path` to go on with it.
 
         If another shell has it: with `beside` a copy named NAME-2 is opened and `notes` of the keeper says so,
-        otherwise InUse is raised. Raises Damaged, WrongUse, NotSaved.
+        otherwise SessionInUseError is raised. Raises DamagedError, UsageError, SaveError.
         """
         if path.name.endswith(".gz"):
-            shown = safe_name(path.name)
-            raise WrongUse(f"{shown} is compressed", f"'llm sessions restore {shown}' makes it a session again")
+            shown = escape_name(path.name)
+            raise UsageError(f"{shown} is compressed", f"'llm sessions restore {shown}' makes it a session again")
         try:
             return self._opened(path, beside=beside)
         except OSError as error:
-            raise NotSaved(
-                f"cannot write in {safe_name(str(path.parent))}: {files.reason(error)}",
+            raise SaveError(
+                f"cannot write in {escape_name(str(path.parent))}: {files.reason(error)}",
                 "mend the directory, or choose another with --save-dir",
             ) from error
 
-    def _opened(self, path: Path, *, beside: bool) -> Keeper:
+    def _opened(self, path: Path, *, beside: bool) -> OpenSession:
         try:
             journal = Journal.claim(journal_of(path))
-        except InUse as busy:
+        except SessionInUseError as busy:
             if not beside:
                 raise
             return self._open_copy(path, busy)
@@ -165,9 +168,9 @@ class Store:
         except BaseException:
             journal.release()
             raise
-        return Keeper(session, path, self._shield, journal=journal, raw=raw, seen=files.seen(path))
+        return OpenSession(session, path, self._shield, journal=journal, raw=raw, seen=files.file_stamp(path))
 
-    def fold(self) -> list[str]:
+    def recover_journals(self) -> list[str]:
         """Write the journals of dead shells into their sessions; a sentence for each that held something."""
         notes: list[str] = []
         try:
@@ -178,14 +181,14 @@ class Store:
         for name in found:
             try:
                 journal = Journal.claim(self.directory / name)
-            except (InUse, OSError):
+            except (SessionInUseError, OSError):
                 continue
             try:
                 with self._shield():
                     note = self._fold(journal)
-            except (OSError, Failure) as error:
-                why = files.reason(error) if isinstance(error, OSError) else error.what
-                note = f"what {safe_name(name)} holds could not be written back yet: {why}"
+            except (OSError, LLMError) as error:
+                why = files.reason(error) if isinstance(error, OSError) else error.message
+                note = f"what {escape_name(name)} holds could not be written back yet: {why}"
                 journal.release()
             notes += [note] if note else []
         return notes
@@ -215,7 +218,7 @@ class Store:
                 return ""
             session = codec.session_of(after)
         except codec.Unreadable as why:
-            raise codec.damaged(safe_name(path.name), why) from why
+            raise codec.damaged(escape_name(path.name), why) from why
         session.recount()
         current = _base(records) == fingerprint(raw)
         if before and not current and says_nothing_new(before, after):
@@ -226,18 +229,18 @@ class Store:
         path, claimed = claim_beside(path)
         files.write_atomic(path, codec.dump(session), must_not_exist=True)
         claimed.remove()
-        return f"a session was changed after its shell died; what that shell had is kept as {safe_name(path.name)}"
+        return f"a session was changed after its shell died; what that shell had is kept as {escape_name(path.name)}"
 
     def _load(self, path: Path) -> tuple[Session, bytes]:
-        shown = safe_name(path.name)
+        shown = escape_name(path.name)
         try:
             raw = files.read_regular(path, codec.MAX_BYTES)
             return codec.load(raw), raw
         except FileNotFoundError:
-            raise WrongUse(f"there is no session {shown}", "see 'llm sessions list'") from None
+            raise UsageError(f"there is no session {shown}", "see 'llm sessions list'") from None
         except OSError as error:
             what = f"{shown} cannot be read: {files.reason(error)}"
-            raise Damaged(what, "mend that, or choose another session") from error
+            raise DamagedError(what, "mend that, or choose another session") from error
         except codec.Unreadable as why:
             raise codec.damaged(shown, why) from why
 
@@ -245,15 +248,15 @@ class Store:
         """The journal again, which folding removed if it held something."""
         return Journal.claim(journal.path) if journal.lost() else journal
 
-    def _open_copy(self, path: Path, busy: InUse) -> Keeper:
+    def _open_copy(self, path: Path, busy: SessionInUseError) -> OpenSession:
         session, _raw = self._load(path)
         copy, journal = claim_beside(path)
         journal.remove()
         session.set_meta("parent", {"session": path.name, "turn": len(session.turns)})
-        keeper = Keeper(session, path, self._shield)
-        keeper.copy_to(copy)
-        keeper.notes.append(f"{busy.what}; this one continues as {safe_name(copy.name)}")
-        return keeper
+        open_session = OpenSession(session, path, self._shield)
+        open_session.copy_to(copy)
+        open_session.notes.append(f"{busy.message}; this one continues as {escape_name(copy.name)}")
+        return open_session
 
 
 def _base(records: list[Data]) -> list[int] | None:
@@ -263,14 +266,14 @@ def _base(records: list[Data]) -> list[int] | None:
 
 
 def _same_inode(one: Path, other: Path) -> bool:
-    here, there = files.seen(one), files.seen(other)
+    here, there = files.file_stamp(one), files.file_stamp(other)
     return here is not None and there is not None and here[:2] == there[:2]
 
 
 def _told(session: Session, name: str) -> str:
     last: Turn = session.turns[-1]
     if last.finish_reason == "interrupted":
-        return f"the last reply in {safe_name(name)} was cut off; it is kept as interrupted"
+        return f"the last reply in {escape_name(name)} was cut off; it is kept as interrupted"
     if last.finish_reason == "error":
-        return f"the last prompt in {safe_name(name)} got no reply; it is kept, and :retry asks it again"
+        return f"the last prompt in {escape_name(name)} got no reply; it is kept, and :retry asks it again"
     return ""

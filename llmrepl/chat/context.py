@@ -1,0 +1,35 @@
+"""How much of the model's context window the conversation fills."""
+
+from __future__ import annotations
+
+from llmrepl.chat.workspace import Workspace
+from llmrepl.providers.base import Request
+from llmrepl.providers.tokens import prompt_tokens
+
+
+def context_used(workspace: Workspace) -> tuple[int, int, int | None] | None:
+    """Messages in the context, about how many tokens they are, and the model's window in tokens if it is known.
+
+    None before the first turn.
+    """
+    open_session = workspace.chat.current
+    if open_session is None or not open_session.session.turns:
+        return None
+    context = open_session.session.context()
+    request = Request(workspace.chat.model, context, workspace.chat.system)
+    return len(context), prompt_tokens(request), _window(workspace)
+
+
+def context_share(workspace: Workspace) -> float | None:
+    """The fraction of the context window that the last turn filled, 1 is all of it; None if unknown."""
+    session = workspace.chat.current.session if workspace.chat.current else None
+    last = session.turns[-1] if session and session.context_start < len(session.turns) else None
+    if not last or not last.in_context or not last.usage or not last.usage.total_tokens:
+        return None
+    window = _window(workspace)
+    return last.usage.total_tokens / window if window else None
+
+
+def _window(workspace: Workspace) -> int | None:
+    price = workspace.cost_tracker().price(workspace.resolver().resolve(workspace.chat.model))
+    return price.context_window if price else None

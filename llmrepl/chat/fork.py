@@ -1,0 +1,42 @@
+"""Forking: a new session that begins with the turns of another one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from llmrepl.chat.workspace import Workspace
+from llmrepl.errors import UsageError
+from llmrepl.formatting import escape_name, pluralize
+from llmrepl.sessions.storage.open_session import OpenSession
+from llmrepl.sessions.storage.store import Store
+
+
+def fork(workspace: Workspace, store: Store, parent: Path | None, at: int | None, name: str | None) -> tuple[str, int]:
+    """Continue in a new session of `store` that has the turns up to `at` of the one at `parent`, or of the open one.
+
+    Returns the parent's name and the number of its last turn that was copied. Raises UsageError, DamagedError,
+    SaveError.
+    """
+    current = workspace.chat.current
+    if parent:
+        session, parent_name = store.read(parent), parent.name
+    elif current and current.session.turns:
+        session, parent_name = current.session, current.name
+    else:
+        raise UsageError("nothing was said yet to branch from", "name a session; ':sessions' lists them")
+    number = len(session.turns) if at is None else at
+    if not 1 <= number <= len(session.turns):
+        turns = pluralize(len(session.turns), "turn")
+        hint = f"{escape_name(parent_name)} has {turns}; see ':history'"
+        raise UsageError(f"there is no turn {number} to branch from", hint)
+    now = workspace.environment.now()
+    branch = session.fork(number, parent_name, now)
+    if workspace.chat.saving:
+        open_session = store.new(branch, now, name)
+    else:
+        open_session = OpenSession(branch, None, workspace.signals.shield)
+    workspace.chat.switch(open_session)
+    open_session.rewrite()
+    if name is None:
+        open_session.notes.clear()  # that another session has the automatic name goes without saying
+    return parent_name, number

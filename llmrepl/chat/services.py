@@ -1,0 +1,129 @@
+"""What a shell works with, each part opened when it is first asked for: stores, the index, providers, costs."""
+
+from __future__ import annotations
+
+import threading
+import time
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from llmrepl.config.api_keys import Key
+from llmrepl.config.settings import Settings
+from llmrepl.models.factory import create_provider, create_resolver
+from llmrepl.models.resolver import ModelResolver, ResolvedModel
+from llmrepl.sessions.names import Journals
+from llmrepl.system.environment import Environment
+from llmrepl.system.paths import Paths
+from llmrepl.system.progress import Progress
+from llmrepl.system.signals import Signals
+
+if TYPE_CHECKING:
+    from llmrepl.billing.cost_tracker import CostTracker
+    from llmrepl.models.list_cache import ModelListCache
+    from llmrepl.providers.base import Provider
+    from llmrepl.sessions.index.finder import SessionFinder
+    from llmrepl.sessions.index.name_index import SessionNameIndex
+    from llmrepl.sessions.storage.store import Store
+
+
+class Services:
+    """The stores of session directories, the index, the providers and the cost tracker of one shell.
+
+    `notes` collects messages for the user until `take_notes` is called.
+    """
+
+    def __init__(self, environment: Environment, settings: Settings, paths: Paths, signals: Signals) -> None:
+        self.environment = environment
+        self.settings = settings
+        self.paths = paths
+        self.signals = signals
+        self.notes: list[str] = []
+        self.journals = Journals()
+        self._stores: dict[Path, Store] = {}
+        self._opening = threading.Lock()  # the prompt opens the store in a background thread
+        self._providers: dict[tuple[str, str, Key | None], Provider] = {}
+
+    def store_at(self, directory: Path) -> Store:
+        """The sessions in `directory`; what dead shells left in their journals is recovered first."""
+        with self._opening:
+            store = self._stores.get(directory)
+            if store is None:
+                from llmrepl.sessions.storage.store import Store
+
+                store = Store(directory, self.environment.cwd, self.signals.shield)
+                self.notes += store.recover_journals()
+                self.environment.log(f"store {directory}")
+                self._stores[directory] = store
+        return store
+
+    @cached_property
+    def _finder(self) -> SessionFinder:
+        from llmrepl.sessions.index.finder import SessionFinder
+        from llmrepl.sessions.index.index import Index
+
+        index = Index(self.paths.index_file, time.time_ns)
+        return SessionFinder(index, Progress(self.environment), self.environment.monotonic)
+
+    def finder(self) -> SessionFinder:
+        """Finds sessions by what is in them; only for the thread that runs the commands."""
+        return self._finder
+
+    @cached_property
+    def _name_index(self) -> SessionNameIndex:
+        from llmrepl.sessions.index.name_index import SessionNameIndex
+
+        return SessionNameIndex(self.paths.index_file, time.time_ns)
+
+    def name_index(self) -> SessionNameIndex:
+        """The names of sessions, for any thread."""
+        return self._name_index
+
+    @cached_property
+    def _resolver(self) -> ModelResolver:
+        return create_resolver(self.settings, self.environment, self.paths)
+
+    def resolver(self) -> ModelResolver:
+        """Tells which provider and model a name means."""
+        return self._resolver
+
+    def provider(self, model: str) -> tuple[ResolvedModel, Provider]:
+        """What a model's name means, and its provider. Raises UsageError, also for a missing key."""
+        resolved = self.resolver().resolve_with_key(model)
+        self.environment.log(f"model {resolved.shown} at {resolved.base_url or 'this program'}")
+        key = (resolved.provider, resolved.base_url, resolved.key)
+        if key not in self._providers:
+            self._providers[key] = create_provider(resolved, self.settings, self.environment)
+        return resolved, self._providers[key]
+
+    @cached_property
+    def _model_lists(self) -> ModelListCache:
+        from llmrepl.models.list_cache import ModelListCache
+
+        return ModelListCache(self.paths.cache_dir / "models", lambda: self.environment.now().timestamp())
+
+    def model_lists(self) -> ModelListCache:
+        """The providers' own lists of models, cached for a day."""
+        return self._model_lists
+
+    @cached_property
+    def _cost_tracker(self) -> CostTracker:
+        from llmrepl.billing.cost_tracker import CostTracker
+
+        info = self.model_lists().info
+        return CostTracker(self.environment, self.settings, self.paths, lambda text: self.notes.append(text), info)
+
+    def cost_tracker(self) -> CostTracker:
+        """Limits, prices and the ledger."""
+        return self._cost_tracker
+
+    def session_budget(self) -> float | None:
+        """What the session may cost in USD, None for any amount; opens nothing."""
+        if "_cost_tracker" in self.__dict__:
+            return self._cost_tracker.session.usd if self._cost_tracker.session else None
+        return self.settings.number("default_budget")
+
+    def close_services(self) -> None:
+        """Close what holds a file open."""
+        if "_finder" in self.__dict__:
+            self._finder.close()

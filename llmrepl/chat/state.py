@@ -1,0 +1,183 @@
+"""The state of the chat: session, model, system prompt, attachments. It is changed only by the methods here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from llmrepl.chat.services import Services
+from llmrepl.errors import SaveError
+from llmrepl.formatting import display_path
+from llmrepl.sessions.storage.known_directories import remember
+from llmrepl.system.paths import expand, why_unwritable
+
+if TYPE_CHECKING:
+    from llmrepl.sessions.storage.open_session import OpenSession
+    from llmrepl.types import Attachment
+
+
+class ChatState:
+    """What the user is doing. `saving` is False when nothing of the conversation may be written (`--no-save`);
+    `attachments` go with the next prompt; `current` is the open session, None before the first prompt.
+    """
+
+    def __init__(self, services: Services, *, saving: bool) -> None:
+        self._services = services
+        self.saving = saving
+        self.attachments: list[Attachment] = []
+        self.incognito = False
+        self.current: OpenSession | None = None
+        self._name: str | None = None
+        self._began = services.environment.now()
+        self._directory: Path | None = None
+        self._model: str | None = None
+        self._system: str | None = None
+
+    @property
+    def directory(self) -> Path:
+        """Where sessions are saved: `--save-dir`, LLM_SESSIONS_DIR, the configuration's directory, else ./runs."""
+        return self._directory or self.resolve_directory(self._services.settings.text("session_dir"))
+
+    def resolve_directory(self, given: str) -> Path:
+        """The absolute path of a directory that the user named."""
+        return self._services.environment.cwd / expand(given, self._services.paths.home)
+
+    def save_in(self, given: str) -> None:
+        """Save sessions in another directory from now on (`--save-dir`)."""
+        self._directory = self.resolve_directory(given)
+
+    def check_writable(self) -> None:
+        """Check, before anything is sent, that sessions can be saved.
+
+        If not, an interactive user gets a note and the conversation stays in memory; a script gets a SaveError.
+        """
+        if not self.saving:
+            return
+        why = why_unwritable(self.directory)
+        if why is None:
+            return
+        environment = self._services.environment
+        unsaved = SaveError(
+            f"cannot write in {display_path(self.directory, environment.cwd)}: {why}",
+            "start with --no-save, or choose another directory with --save-dir",
+        )
+        if not environment.interactive():
+            raise unsaved
+        self._services.notes.append(
+            f"{unsaved.message}; the conversation is kept in memory, and written when that is possible"
+        )
+
+    def name_next(self, name: str) -> None:
+        """Give the next new session this name. Raises UsageError for a name that is invalid or taken."""
+        store = self._services.store_at(self.directory)
+        path = store.path_for(name)
+        store.check_free(path)
+        self._name = path.name
+
+    def next_path(self) -> Path | None:
+        """Where the open session is saved, or a new one will be; None if it is not saved."""
+        if self.current:
+            return self.current.path
+        if not self.saving:
+            return None
+        return self.directory / (self._name or f"session_{self._began:%Y%m%d_%H%M%S}.json")
+
+    @property
+    def model(self) -> str:
+        """The current model, `provider/model`."""
+        if self.current:
+            return self.current.session.model
+        if self._model is None:
+            self._model = self._services.resolver().default_model()
+        return self._model
+
+    @property
+    def system(self) -> str | None:
+        """The current system prompt."""
+        if self.current:
+            return self.current.session.system
+        if self._system is not None:
+            return self._system
+        return self._services.settings.text("default_system_prompt") or None
+
+    def set_model(self, model: str) -> None:
+        """Switch to another model in mid-conversation. Raises UsageError for an unknown model, SaveError."""
+        model = self._services.resolver().resolve(model).shown
+        if self.current:
+            self.current.set_header(model=model)
+        self._model = model
+
+    def set_system(self, text: str | None) -> None:
+        """Set or (None) clear the system prompt. Raises SaveError."""
+        if self.current:
+            self.current.set_header(system=text)
+        self._system = text or ""
+
+    def open_session(self) -> OpenSession:
+        """The open session; a new one is begun if there is none."""
+        if self.current is None:
+            from llmrepl.sessions.model import Session
+            from llmrepl.sessions.storage.open_session import OpenSession
+
+            session = Session.start(self.model, self.system, self._services.environment.now())
+            if self.saving:
+                self.current = self._services.store_at(self.directory).new(session, self._began, self._name)
+                remember(self._services.paths.directories_file, self.directory)
+            else:
+                self.current = OpenSession(session, None, self._services.signals.shield)
+        return self.current
+
+    def save(self) -> None:
+        """Bring the open session's file up to date; a failure becomes a note."""
+        if self.current:
+            try:
+                self.current.save()
+            except SaveError as unsaved:
+                self._services.notes.append(str(unsaved))
+
+    def switch(self, open_session: OpenSession | None) -> None:
+        """Make another session the current one, or (None) start a new one at the next prompt; the current one is
+        saved first.
+
+        Raises SaveError, and nothing is switched then.
+        """
+        model, system = self.model, self.system
+        if self.current:
+            self.current.close()
+            self.collect_notes()
+        self.current, self._name = open_session, None
+        self._began = self._services.environment.now()
+        self._services.cost_tracker().spent = open_session.session.cost if open_session else 0.0
+        if open_session is None:
+            self._model, self._system = model, system or ""
+        else:
+            self.collect_notes()
+
+    def set_incognito(self, on: bool) -> None:
+        """From here on write nothing of the conversation; or, off, begin a new session that is saved.
+
+        Raises SaveError if what was said before could not be saved; nothing is changed then.
+        """
+        open_session = self.current.detached_copy() if self.current and on else None
+        self.switch(open_session)
+        self.incognito, self.saving = on, not on
+        self._services.cost_tracker().incognito = on
+
+    def leave_incognito(self) -> None:
+        """From here on the open session is saved, as the user has just asked for."""
+        if self.incognito:
+            self.incognito, self.saving = False, True
+            self._services.cost_tracker().incognito = False
+
+    def close(self) -> None:
+        """Save and close the open session. Raises SaveError."""
+        if self.current:
+            open_session, self.current = self.current, None
+            open_session.close()
+            self._services.notes += open_session.notes
+
+    def collect_notes(self) -> None:
+        """Move the notes of the open session to those of the shell."""
+        if self.current:
+            self._services.notes += self.current.notes
+            self.current.notes = []
