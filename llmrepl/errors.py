@@ -13,8 +13,8 @@ GRAVITY = (UNSAVED, DAMAGED, IN_USE, OVER_BUDGET, FAILED, WRONG)
 class LLMError(Exception):
     """A failure that is shown to the user and ends in an exit code, never in a traceback.
 
-    `message` is one sentence that says what failed, `hint` one that says what to do about it. `may_be_billed`: the server
-    accepted the request and may charge for it although no text came.
+    `message` is one sentence that says what failed, `hint` one that says what to do about it. `may_be_billed`: the
+    server accepted the request and may charge for it although no text came.
     """
 
     code = FAILED

@@ -59,11 +59,6 @@ WRITES = (
 )
 """Calls that put something into the file system; only system/files makes them."""
 
-BANNED_WORDS = """
-anew doubt face faces floor folded fold house keeper laws mend mends mended newcomer room rooms sound told wish wishes
-""".split()
-"""Words of no field: nobody who knows prompt_toolkit, httpx or git would search for them."""
-
 
 @dataclass(frozen=True)
 class Import:
@@ -164,23 +159,11 @@ def test_packages_are_small() -> None:
 
 def test_no_class_name_is_used_twice() -> None:
     where: dict[str, list[str]] = defaultdict(list)
-    for source, node, place in nodes():
+    for _, node, place in nodes():
         if isinstance(node, ast.ClassDef):
             where[node.name.lstrip("_")].append(place)
     violations = [f"{name}: {', '.join(places)}" for name, places in where.items() if len(places) > 1]
     check(violations, "two things never share a name")
-
-
-def test_words_of_the_field() -> None:
-    pattern = re.compile(rf"(?<![A-Za-z])({'|'.join(BANNED_WORDS)})(?![A-Za-z])", re.IGNORECASE)
-    files = [*ROOT.rglob("*.py"), *(TOP / "docs").glob("*.md"), TOP / "README.md"]
-    violations = [
-        f"{file.relative_to(TOP)}:{number}: {found[0]}"
-        for file in files
-        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1)
-        for found in pattern.finditer(line)
-    ]
-    check(violations, "code, messages and docs use the words of the field")
 
 
 def test_there_are_no_import_cycles() -> None:

@@ -6,7 +6,7 @@ from llmrepl.chat.workspace import Workspace
 from llmrepl.commands.context import attach_to_first
 from llmrepl.commands.registry import PROMPT, TERMINAL, argument, command
 from llmrepl.commands.results import Document, Exit, Group, Result, RunScript, SendPrompt, StartChat
-from llmrepl.commands.sessions_open import pick_session, resume_session
+from llmrepl.commands.sessions.open import pick_session, resume_session
 from llmrepl.errors import UsageError
 from llmrepl.formatting import display_path
 from llmrepl.system.files import reason

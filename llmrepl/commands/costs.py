@@ -10,7 +10,7 @@ from llmrepl.billing.usage_report import chart as chart_rows
 from llmrepl.chat.workspace import Workspace
 from llmrepl.commands.registry import PROMPT, argument, command
 from llmrepl.commands.results import Column, Document, Group, Note, Result, Table
-from llmrepl.commands.sessions_open import by_turn, cost_text
+from llmrepl.commands.sessions.open import by_turn, cost_text
 from llmrepl.errors import UsageError
 from llmrepl.formatting import format_usd, pluralize
 

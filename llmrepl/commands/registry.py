@@ -127,7 +127,7 @@ class CommandTable:
         return {" ".join(words): c for words, c in self._by_words.items() if c.where in (BOTH, interface)}
 
     def find(self, words: Sequence[str], interface: str) -> tuple[Command, list[str]]:
-        """The command that `words` begin with, and the words after its name. Raises UsageError with the nearest name."""
+        """The command that `words` begin with, and the words after its name. Raises UsageError, naming the nearest."""
         mark = ":" if interface == PROMPT else "llm "
         depth = 0
         while depth < len(words) and tuple(words[: depth + 1]) in self._heads:

@@ -10,11 +10,6 @@ from llmrepl.commands import app as program
 from llmrepl.commands import configuration, conversation, models
 from llmrepl.commands import context as craft
 from llmrepl.commands import costs as money
-from llmrepl.commands import sessions_browse as listing
-from llmrepl.commands import sessions_edit as manager
-from llmrepl.commands import sessions_files as moving
-from llmrepl.commands import sessions_open as keeping
-from llmrepl.commands import sessions_repair as mending
 from llmrepl.commands.registry import (
     BOTH,
     PROMPT,
@@ -27,15 +22,17 @@ from llmrepl.commands.registry import (
 )
 from llmrepl.commands.results import Column, Document, Group, Result
 from llmrepl.commands.results import Table as Names
+from llmrepl.commands.sessions import browse, edit, files, repair
+from llmrepl.commands.sessions import open as open_
 
 TOPICS: tuple[ModuleType, ...] = (
     conversation,
     craft,
-    keeping,
-    listing,
-    manager,
-    moving,
-    mending,
+    open_,
+    browse,
+    edit,
+    files,
+    repair,
     models,
     money,
     configuration,

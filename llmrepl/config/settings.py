@@ -91,7 +91,7 @@ class Settings:
         return str(value).lower() if isinstance(value, bool) else str(value)
 
     def set(self, key: str, value: Value) -> None:
-        """Change a setting until the shell ends. Raises UsageError for one that `:set` cannot change, or a bad value."""
+        """Change a setting for this shell. Raises UsageError for a bad value, or one that `:set` cannot change."""
         row = self.row(key)
         if not row.shell:
             raise UsageError(f"{row.key} cannot change while the shell runs", f"llm config set {row.key} VALUE")

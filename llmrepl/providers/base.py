@@ -61,8 +61,8 @@ class Notice:
 class Retrying:
     """The request failed before any text and is tried again: about `seconds` are left of the wait, `why` says why.
 
-    Sent about once a second while waiting, so that a face can show a countdown; a new attempt begins at 0. `may_be_billed`:
-    the server may ask money for the attempt that failed.
+    Sent about once a second while waiting, so that an interface can show a countdown; a new attempt begins at 0.
+    `may_be_billed`: the server may charge for the attempt that failed.
     """
 
     seconds: float

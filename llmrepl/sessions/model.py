@@ -19,11 +19,11 @@ INTERRUPTED, ERROR = "interrupted", "error"
 """`finish_reason` of a reply that was cut off (its part is kept) and of a prompt that got no reply at all."""
 
 
-class _Part(BaseModel):
+class _Record(BaseModel):
     model_config = ConfigDict(extra="allow")
 
 
-class AttachmentRecord(_Part):
+class AttachmentRecord(_Record):
     """An image that went with a message; `data` is base64."""
 
     name: str
@@ -36,7 +36,7 @@ class AttachmentRecord(_Part):
         return cls(name=image.name, media_type=image.media_type, data=base64.b64encode(image.data).decode("ascii"))
 
 
-class MessageRecord(_Part):
+class MessageRecord(_Record):
     """One message; `content` is text, or a list of parts as other programs write it."""
 
     role: str
@@ -52,7 +52,7 @@ class MessageRecord(_Part):
         return self.content or ""
 
 
-class UsageRecord(_Part):
+class UsageRecord(_Record):
     """Tokens of a turn or of the session; extra counts are absent rather than 0."""
 
     prompt_tokens: int | None = None
@@ -79,7 +79,7 @@ class UsageRecord(_Part):
         return usage
 
 
-class Turn(_Part):
+class Turn(_Record):
     """One exchange. `cost_estimate` is USD, absent when unknown; `latency_ms` from question to end of reply.
 
     `created_at` is ISO 8601 local time, `answered_by` the model where it is not the session's, `finish_reason`
@@ -130,7 +130,7 @@ class Turn(_Part):
         return not self.undone and self.finish_reason != ERROR
 
 
-class Session(_Part):
+class Session(_Record):
     """A conversation: `model` is the current one, `created_at` local ISO 8601 time, `meta` free-form."""
 
     model: str

@@ -22,7 +22,7 @@ from llmrepl.billing.usage_report import first_day
 NOW = datetime(2026, 3, 4, 12)
 START = (
     "import sys; from datetime import datetime; from pathlib import Path\n"
-    "from llmrepl.billing.ledger import Ledger\nfrom llmrepl.billing.pricing import Entry\n"
+    "from llmrepl.billing.ledger import Ledger\nfrom llmrepl.billing.pricing import LedgerEntry as Entry\n"
     "NOW = datetime(2026, 3, 4, 12); ledger = Ledger(Path(sys.argv[1]))\n"
 )
 

@@ -17,8 +17,9 @@ LOOK = """
 import sys
 from datetime import datetime
 from pathlib import Path
-from llmrepl.billing.price_catalog import Prices
-found = [Prices({}, Path(sys.argv[1])).find(*name.split("/", 1), datetime(2026, 3, 4, 12)) for name in sys.argv[2:]]
+from llmrepl.billing.price_catalog import PriceCatalog
+catalog, now = PriceCatalog({}, Path(sys.argv[1])), datetime(2026, 3, 4, 12)
+found = [catalog.find(*name.split("/", 1), now) for name in sys.argv[2:]]
 print("genai_prices" in sys.modules, found)
 """
 MODELS = ("openai/gpt-4o-mini", "anthropic/claude-sonnet-4-5", "openai/no-such-model")

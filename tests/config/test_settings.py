@@ -378,18 +378,18 @@ def test_a_linked_configuration_stays_a_link(paths: Paths, tmp_path: Path) -> No
 def test_no_parser_is_loaded_where_there_is_no_file(tmp_path: Path) -> None:
     program = (
         "import sys; from pathlib import Path\n"
-        "from llmrepl.system.paths import Places; from llmrepl.config.settings import Settings\n"
-        "Settings.load({}, Path('.'), Places.find({'HOME': '.'}))\n"
+        "from llmrepl.system.paths import Paths; from llmrepl.config.settings import Settings\n"
+        "Settings.load({}, Path('.'), Paths.find({'HOME': '.'}))\n"
         "sys.exit(bool({'tomllib', 'tomlkit', 'platformdirs', 'subprocess', 'pydantic'} & sys.modules.keys()))"
     )
-    package = Path(__file__).parent.parent
+    package = Path(__file__).parents[2]
     done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, env={"PYTHONPATH": str(package)}, check=False)
     assert done.returncode == 0
 
 
 @pytest.mark.parametrize("row", SETTINGS, ids=lambda row: row.key)
 def test_the_documentation_has_every_setting_as_it_is(row: Setting) -> None:
-    page = (Path(__file__).parent.parent / "docs" / "configuration.md").read_text()
+    page = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text()
     usual = "" if row.default is None else str(row.default).lower().removesuffix(".0")
     choices = f" ({', '.join(row.choices)})" if row.choices else ""
     assert f"| `{row.key}` | {usual} | `{row.variable}` | {row.help}{choices} |" in page

@@ -143,7 +143,7 @@ def test_a_proxy_of_another_kind_is_refused_in_words() -> None:
         proxy_for("https://a.example", {"ALL_PROXY": "socks5://user:pw@p"})
 
 
-@pytest.mark.parametrize("module", ["vendors", "base", "estimate"])
+@pytest.mark.parametrize("module", ["vendors", "base", "tokens"])
 def test_the_table_costs_no_library(module: str) -> None:
     code = f"import sys, llmrepl.providers.{module}; sys.exit('httpx' in sys.modules or 'json' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

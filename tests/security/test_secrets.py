@@ -117,7 +117,7 @@ def test_a_mistake_of_ours_shows_no_key(cli: CliRunner, tmp_path: Path) -> None:
     """Even a crash with the log turned on: what is printed is where, and not with what."""
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "sitecustomize.py").write_text(
-        "import llmrepl.chat.turn\nllmrepl.turn.Exchange.__iter__ = lambda self: iter([1 / 0])\n"
+        "import llmrepl.chat.turn\nllmrepl.chat.turn.ChatTurn.__iter__ = lambda self: iter([1 / 0])\n"
     )
     path = f"{tmp_path / 'broken'}:{cli.environ['PYTHONPATH']}"
     with serving(status(500)) as server:

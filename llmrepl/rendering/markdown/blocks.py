@@ -15,7 +15,17 @@ from typing import Literal
 
 from llmrepl.rendering.markdown.block_starts import Opening, heading_text, heads_table, indentation, opening
 from llmrepl.rendering.markdown.inline import Env, mended, take_definitions
-from llmrepl.rendering.markdown.tokens import DEEPEST, LIMIT, BlockToken, Group, Item, Kind, Place, Quote, section_end
+from llmrepl.rendering.markdown.tokens import (
+    DEEPEST,
+    LIMIT,
+    BlockToken,
+    Container,
+    Item,
+    Kind,
+    Place,
+    Quote,
+    section_end,
+)
 
 
 @dataclass(slots=True)
@@ -39,7 +49,7 @@ class Scanner:
 
     def __init__(self) -> None:
         self.env: Env = {"references": {}}
-        self._stack: list[Quote | Group | Item] = []
+        self._stack: list[Quote | Container | Item] = []
         self._leaf: _Leaf | None = None
         self._blank = False
         self._childless = 0
@@ -199,11 +209,11 @@ class Scanner:
             width = len(marker) + 1
             rest = body[width:]
         group = self._stack[-1] if self._stack else None
-        if isinstance(group, Group) and group.mark == mark:
+        if isinstance(group, Container) and group.mark == mark:
             self._stack[-1] = group = replace(group, number=group.number + 1)
         else:
             self._leave_list()
-            group = Group(next(self._serials), mark, int(digits or 0))
+            group = Container(next(self._serials), mark, int(digits or 0))
             self._push(group)
         item = Item(next(self._serials), group.serial, group.number if digits else None, mark, indent + width)
         self._push(item)
@@ -288,12 +298,12 @@ class Scanner:
 
     def _leave_list(self) -> None:
         """Close a list that has no open item: what begins is not an item of it."""
-        if self._stack and isinstance(self._stack[-1], Group):
+        if self._stack and isinstance(self._stack[-1], Container):
             self._stack.pop()
 
-    def _push(self, container: Quote | Group | Item) -> None:
+    def _push(self, container: Quote | Container | Item) -> None:
         self._stack.append(container)
         self._childless = 0
 
     def _place(self) -> Place:
-        return tuple(container for container in self._stack if not isinstance(container, Group))
+        return tuple(container for container in self._stack if not isinstance(container, Container))

@@ -20,7 +20,7 @@ class Quote:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class Container:
     """A list: its items share `mark` (`-`, `+`, `*`, `.` or `)`); `number` is that of the latest one."""
 
     serial: int

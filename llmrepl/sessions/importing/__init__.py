@@ -34,8 +34,8 @@ SOURCES = {
 def read(path: Path, now: datetime, source: str | None = None) -> Iterator[FoundConversation | Skipped]:
     """The conversations in `path`, from `source` or the one that the file looks like.
 
-    `now` dates what has no date; times are told in its zone, in that of the system if it has none. Raises UsageError for
-    a source that is unknown or cannot be told, Failure for a file that cannot be read, in the middle too.
+    `now` dates what has no date; times are in its zone, or the system's if it has none. Raises UsageError for a source
+    that is unknown or cannot be detected, LLMError for a file that cannot be read, even in the middle.
     """
     if source is not None and source not in SOURCES:
         raise UsageError(f"there is no source '{source}'", f"choose one of {', '.join(SOURCES)}")

@@ -41,7 +41,7 @@ def import_all(
     done = ImportResult()
     places = (store.directory, store.directory / ARCHIVE)
     paths = (place / name for place in places for name in session_names(place))
-    names = _Names(session_names(store.directory))
+    names = _FreeNames(session_names(store.directory))
     try:
         for item in only_new(items, [origin for path in paths if (origin := listing.origin(path))]):
             if isinstance(item, FoundConversation):
@@ -60,7 +60,7 @@ def import_all(
     return done
 
 
-class _Names:
+class _FreeNames:
     """Names that no session has: with a number where one has, without trying them all each time."""
 
     def __init__(self, taken: Iterable[str]) -> None:

@@ -23,7 +23,7 @@ def claim_beside(path: Path, *, first: bool = False) -> tuple[Path, Journal]:
 
 
 def claim_free(path: Path, *, besides: Path | None = None) -> Journal:
-    """The journal of a name that no session has, but for the compressed file `besides`. Raises UsageError if one has."""
+    """The journal of a name that no session has, except the compressed file `besides`. Raises UsageError if taken."""
     taken = UsageError(f"a session {escape_name(path.name)} exists", "choose another name, or use --force")
     packed = path.with_name(f"{path.name}.gz")
     if os.path.lexists(path) or (packed != besides and os.path.lexists(packed)):

@@ -81,9 +81,9 @@ class OpenSession:
         number: int | None = None,
         images: Sequence[Attachment] = (),
     ) -> int:
-        """Put the question on disk, as a new turn or in the place of turn `number`; return its number.
+        """Put the question on disk, as a new turn or instead of turn `number`; return its number.
 
-        `answered_by` is the model where it is not the session's. Raises SaveError; the turn is in the session even then.
+        `answered_by` is the model where it is not the session's. Raises SaveError, with the turn in the session.
         """
         turn = Turn.begun(question, created_at, answered_by, images)
         if number is None:
@@ -180,7 +180,7 @@ class OpenSession:
         self.path, self._journal, self.automatic = path, claimed, False
 
     def copy_to(self, path: Path) -> None:
-        """Go on under the name `path` and leave the session as it was under the old one. Raises UsageError, SaveError."""
+        """Continue as `path` and leave the session as it was under its old name. Raises UsageError, SaveError."""
         self.save()
         with self._shield():
             self._attempt(lambda: self._copy(path), path.name)

@@ -46,7 +46,7 @@ class Store:
         return max(dated)[1]
 
     def path_for(self, name: str, beside: Path | None = None) -> Path:
-        """Where a session with the new name `name` is kept, if not `beside` another. Raises UsageError for a bad name."""
+        """The path of a session with the new name `name`, in the directory of `beside`. Raises UsageError."""
         return (beside.parent if beside else self.directory) / f"{check_name(name)}.json"
 
     def check_free(self, path: Path, but: Path | None = None) -> None:
@@ -62,12 +62,15 @@ class Store:
         return "/" in name or any(same_name(without_ending(one), without_ending(name)) for one in names)
 
     def make_room(self, path: Path) -> None:
-        """Move the session that has this name, if any, to the trash. Raises SessionInUseError, DamagedError, SaveError."""
+        """Move the session that has this name, if any, to the trash. Raises as `delete` does."""
         if os.path.lexists(path):
             self.delete(path)
 
     def delete(self, path: Path) -> Path:
-        """Move a session to the trash; where it is then. Raises SessionInUseError, DamagedError, UsageError, SaveError."""
+        """Move a session to the trash; return where it is then.
+
+        Raises SessionInUseError, DamagedError, UsageError, SaveError.
+        """
         with self.claimed(path):
             return put_away(path, TRASH)
 
@@ -86,7 +89,8 @@ class Store:
     def claimed(self, path: Path) -> Iterator[None]:
         """Hold a session that no shell has open for as long as a block moves its file; what fails there is SaveError.
 
-        Raises SessionInUseError, DamagedError for what is damaged while its journal holds more, UsageError for what is no session file.
+        Raises SessionInUseError, DamagedError for a damaged file whose journal holds more, UsageError for what is not a
+        session file.
         """
         shown = escape_name(path.name)
         if not path.name.endswith(ENDINGS) or not stat.S_ISREG(os.lstat(path).st_mode):

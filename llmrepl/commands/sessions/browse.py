@@ -88,7 +88,7 @@ def sessions_list(
     _SINCE,
     _UNTIL,
     _TAG,
-    argument("--limit", help="at most so many paths", kind=int, default=20, metavar="N"),
+    argument("--limit", help="at most so many places", kind=int, default=20, metavar="N"),
     _DIR,
     _ALL,
     argument("text", help="the text, whatever its case", rest=True),

@@ -202,8 +202,8 @@ def test_looking_writes_nothing_into_the_directory(reader: CliRunner) -> None:
 
 def test_a_list_off_a_terminal_loads_neither_pydantic_nor_rich(reader: CliRunner) -> None:
     code = (
-        "import sys; from llmrepl.cli import main; from llmrepl.system.environment import World\n"
-        "main(sys.argv[1:], World.real())\n"
+        "import sys; from llmrepl.cli import main; from llmrepl.system.environment import Environment\n"
+        "main(sys.argv[1:], Environment.real())\n"
         "print(sorted({'pydantic', 'rich', 'httpx', 'prompt_toolkit'} & set(sys.modules)))"
     )
     for words in (("sessions", "list"), ("search", "loop"), ("sessions", "stats")):
