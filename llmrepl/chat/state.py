@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from llmrepl.chat.services import Services
 from llmrepl.errors import SaveError
 from llmrepl.formatting import display_path
-from llmrepl.sessions.storage.known_directories import remember
+from llmrepl.sessions.storage.known_directories import add_known
 from llmrepl.system.paths import expand, why_unwritable
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ class ChatState:
             session = Session.start(self.model, self.system, self._services.environment.now())
             if self.saving:
                 self.current = self._services.store_at(self.directory).new(session, self._began, self._name)
-                remember(self._services.paths.directories_file, self.directory)
+                add_known(self._services.paths.directories_file, self.directory)
             else:
                 self.current = OpenSession(session, None, self._services.signals.shield)
         return self.current

@@ -14,7 +14,7 @@ from llmrepl.errors import BudgetError, LLMError, SaveError
 from llmrepl.models.factory import options_of
 from llmrepl.providers.base import Event, Finish, Notice, Provider, ReasoningDelta, Request, Retrying, TextDelta
 from llmrepl.providers.tokens import estimated, prompt_tokens, tokens, utf8_size
-from llmrepl.sessions.secrets import Masking
+from llmrepl.sessions.secrets import StreamMasker
 from llmrepl.sessions.storage.completion import Completion
 from llmrepl.types import Message, Usage
 
@@ -77,8 +77,8 @@ class ChatTurn:
         self._failure: LLMError | None = None
         self._unsaved: SaveError | None = None
         question = with_texts(text, workspace.chat.attachments).encode("utf-8", "replace").decode()
-        self._masking = Masking() if workspace.settings.flag("mask_secrets") else None
-        self._question = self._masking.whole(question) if self._masking else question
+        self._masking = StreamMasker() if workspace.settings.flag("mask_secrets") else None
+        self._question = self._masking.mask_text(question) if self._masking else question
         if self._question != question:
             workspace.notes.append("what looks like a secret is masked in what is sent and kept")
         self._replaces = replaces
@@ -140,7 +140,7 @@ class ChatTurn:
             self._reservation, self._chosen, usage, kind=KINDS.get(reason, "reply"), session=self._session or ""
         )
         if self._open_session and self._number:
-            kept = self._masking.whole(text) if self._masking else text
+            kept = self._masking.mask_text(text) if self._masking else text
             self._close(self._open_session, self._number, Completion(kept, reason, latency, usage, cost))
         return TurnResult(
             text=text,

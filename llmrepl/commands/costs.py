@@ -171,6 +171,6 @@ def _json(rows: dict[str, UsageRow], by: str) -> str:
 
 
 def _csv(rows: dict[str, UsageRow], by: str) -> str:
-    from llmrepl.sessions.export.csv_safe import csv_of
+    from llmrepl.sessions.export.csv_safe import format_csv
 
-    return csv_of(list(_facts("", UsageRow(), by)), (_facts(name, used, by) for name, used in rows.items()))
+    return format_csv(list(_facts("", UsageRow(), by)), (_facts(name, used, by) for name, used in rows.items()))

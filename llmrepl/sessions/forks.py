@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from llmrepl.sessions.index import scan as listing
+from llmrepl.sessions.index import scan
 from llmrepl.sessions.names import session_names
 
 
@@ -29,7 +29,7 @@ class ForkNode:
 def read(directory: Path) -> Iterator[ForkNode]:
     """All sessions in `directory` that can be read. Reads every file once."""
     for name in session_names(directory):
-        row, data = listing.read(directory / name)
+        row, data = scan.read(directory / name)
         if data is not None:
             parent, after = _parent(data.get("meta"))
             yield ForkNode(name, row.turns, row.title, parent, after)

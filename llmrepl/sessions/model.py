@@ -96,7 +96,7 @@ class Turn(_Record):
     undone: bool | None = None
 
     @classmethod
-    def begun(
+    def begin(
         cls, question: str, created_at: str, answered_by: str | None = None, images: Sequence[Attachment] = ()
     ) -> Turn:
         """A turn whose reply is still to come."""
@@ -108,7 +108,7 @@ class Turn(_Record):
             turn.answered_by = answered_by
         return turn
 
-    def finished(self, reply: Completion) -> Turn:
+    def with_reply(self, reply: Completion) -> Turn:
         """This turn with its reply."""
         messages = [m for m in self.messages if m.role != "assistant"]
         if reply.text or reply.finish_reason != ERROR:
@@ -270,7 +270,7 @@ class Session(_Record):
 _OF_THE_CONTEXT = ("context_start", "summary")
 
 
-def title_of(prompt: str, limit: int = 60) -> str:
+def title_from_prompt(prompt: str, limit: int = 60) -> str:
     """A title made from the first prompt: its first line with words, cut at a word's end."""
     line = next((" ".join(raw.split()) for raw in prompt.splitlines() if raw.strip()), "")
     if len(line) <= limit:

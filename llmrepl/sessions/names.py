@@ -31,7 +31,7 @@ def check_name(given: str) -> str:
     return name
 
 
-def name_of(title: str, most: int = 60) -> str:
+def name_from_title(title: str, most: int = 60) -> str:
     """A session name made of a title: its letters and digits, with `_` for all between; empty if there are none."""
     kept = (c if unicodedata.category(c)[0] in "LMN" else " " for c in unicodedata.normalize("NFC", title.lower()))
     name = "_".join("".join(kept).split())[:most].rstrip("_")
@@ -48,7 +48,7 @@ def without_ending(name: str) -> str:
 
 def same_name(one: str, other: str) -> bool:
     """Whether two names mean the same file on some system: equal in NFC and without regard to case."""
-    return folded(one) == folded(other)
+    return comparison_key(one) == comparison_key(other)
 
 
 def find_session(directory: Path, given: str, cwd: Path) -> Path:
@@ -98,18 +98,18 @@ class Journals:
 
 
 def _by_prefix(directory: Path, given: str) -> Path:
-    wanted = folded(without_ending(given))
+    wanted = comparison_key(without_ending(given))
     names = session_names(directory)
-    exact = [n for n in names if folded(without_ending(n)) == wanted]
-    found = exact or [n for n in names if folded(n).startswith(wanted)]
+    exact = [n for n in names if comparison_key(without_ending(n)) == wanted]
+    found = exact or [n for n in names if comparison_key(n).startswith(wanted)]
     if len(found) == 1:
         return directory / found[0]
     if not found:
         raise UsageError(f"there is no session {escape_name(given)} in {directory}", "see 'llm sessions list'")
-    raise UsageError(f"{escape_name(given)} may mean {_listed(found)}", "write more of the name")
+    raise UsageError(f"{escape_name(given)} may mean {_join_names(found)}", "write more of the name")
 
 
-def _listed(names: Iterable[str], most: int = 8) -> str:
+def _join_names(names: Iterable[str], most: int = 8) -> str:
     names = sorted(escape_name(without_ending(n)) for n in names)
     shown = ", ".join(names[:most])
     return shown if len(names) <= most else f"{shown} or {len(names) - most} more"
@@ -119,7 +119,7 @@ def _spellings(path: Path) -> list[Path]:
     return [path] if path.name.endswith(ENDINGS) else [path.with_name(path.name + e) for e in ENDINGS]
 
 
-def folded(name: str) -> str:
+def comparison_key(name: str) -> str:
     """The same for all names that mean the same file on some system."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 

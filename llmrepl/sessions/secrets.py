@@ -68,7 +68,7 @@ def mask(text: str) -> tuple[str, int]:
     return text, masked
 
 
-class Masking:
+class StreamMasker:
     """Masks a text that comes in pieces: what could be the beginning of a secret is held until it can be told."""
 
     def __init__(self) -> None:
@@ -86,7 +86,7 @@ class Masking:
         return mask(passed)[0]
 
     @staticmethod
-    def whole(text: str) -> str:
+    def mask_text(text: str) -> str:
         """A whole text, masked."""
         return mask(text)[0]
 

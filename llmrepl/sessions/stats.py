@@ -9,7 +9,7 @@ from llmrepl.sessions.index.query import Row
 
 
 @dataclass(slots=True)
-class Sums:
+class Totals:
     """Figures of some sessions. `cost` is the known part in USD, `unpriced` the turns without a cost."""
 
     sessions: int = 0
@@ -28,7 +28,7 @@ class Sums:
         """The cost, None if no turn has one."""
         return None if self.unpriced and self.unpriced == self.turns else self.cost
 
-    def add(self, other: Sums) -> None:
+    def add(self, other: Totals) -> None:
         """Count others too."""
         self.sessions += other.sessions
         self.tokens += other.tokens
@@ -37,26 +37,26 @@ class Sums:
         self.unpriced += other.unpriced
 
 
-def by_model(rows: Iterable[Row]) -> dict[str, Sums]:
+def total_by_model(rows: Iterable[Row]) -> dict[str, Totals]:
     """The sums for each model."""
-    found: dict[str, Sums] = {}
+    found: dict[str, Totals] = {}
     for row in rows:
-        found.setdefault(row.model, Sums()).add(Sums(1, row.tokens, row.turns, row.cost, row.unpriced))
+        found.setdefault(row.model, Totals()).add(Totals(1, row.tokens, row.turns, row.cost, row.unpriced))
     return found
 
 
-def combined(parts: Iterable[Mapping[str, Sums]]) -> dict[str, Sums]:
+def merge_by_model(parts: Iterable[Mapping[str, Totals]]) -> dict[str, Totals]:
     """The sums for each model in several directories, the one that cost most first."""
-    found: dict[str, Sums] = {}
+    found: dict[str, Totals] = {}
     for part in parts:
         for model, sums in part.items():
-            found.setdefault(model, Sums()).add(sums)
+            found.setdefault(model, Totals()).add(sums)
     return dict(sorted(found.items(), key=lambda item: (-item[1].cost, item[0])))
 
 
-def in_all(sums: Iterable[Sums]) -> Sums:
+def grand_total(sums: Iterable[Totals]) -> Totals:
     """The sum of sums."""
-    every = Sums()
+    every = Totals()
     for one in sums:
         every.add(one)
     return every

@@ -30,7 +30,7 @@ from llmrepl.rendering.reply_view import ReplyView
 from llmrepl.sessions import importing
 from llmrepl.sessions.importing.found import FoundConversation
 from llmrepl.sessions.repair.recover import recover
-from llmrepl.sessions.storage import session_file as codec
+from llmrepl.sessions.storage import session_file
 from llmrepl.sessions.storage.journal_records import read_records, replay
 from llmrepl.system.paths import Paths
 from llmrepl.types import Usage
@@ -103,15 +103,15 @@ def dialect(name: str) -> Check:
 def sessions(data: bytes) -> None:
     """What is read is written back the same, what is not is mended to what is, and mending loses no turn."""
     try:
-        found = codec.load(data)
-    except codec.Unreadable:
+        found = session_file.load(data)
+    except session_file.Unreadable:
         mended = recover(data)
         if mended:
-            codec.load(codec.dump(mended.session))
+            session_file.load(session_file.dump(mended.session))
         return
-    assert codec.load(codec.dump(found)) == found
+    assert session_file.load(session_file.dump(found)) == found
     asked = [turn.text_of("user") for turn in found.turns]
-    back = recover(codec.dump(found) + b"}")
+    back = recover(session_file.dump(found) + b"}")
     kept = [turn.text_of("user") for turn in back.session.turns] if back else []
     assert [text for text in kept if text] == [text for text in asked if text]
 
@@ -126,8 +126,8 @@ def journals(data: bytes) -> None:
     if all(number <= most for number, most in zip(numbers, highest, strict=False)):  # we leave no gap
         assert once is None or replay(once, records) == once
     try:
-        codec.session_of(once or {})
-    except codec.Unreadable:
+        session_file.session_from_json(once or {})
+    except session_file.Unreadable:
         pass
 
 
@@ -207,7 +207,7 @@ def importer(source: str) -> Check:
             try:
                 for item in importing.read(path, datetime(2024, 1, 8, 14, 30), source):
                     if isinstance(item, FoundConversation):
-                        assert codec.load(codec.dump(item.session)) == item.session
+                        assert session_file.load(session_file.dump(item.session)) == item.session
                         json.dumps(item.title, ensure_ascii=False).encode()
             except LLMError as failure:
                 assert escape_controls(str(failure)) == str(failure)

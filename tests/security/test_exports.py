@@ -8,7 +8,7 @@ import json
 
 import pytest
 
-from llmrepl.sessions.export.csv_safe import original
+from llmrepl.sessions.export.csv_safe import unescape_cell
 from tests.cli_runner import CliRunner
 
 FORMULAS = ("=cmd|'/c calc'!A1", "+1", "-2+3", "@SUM(A1)", "\t=1", " =1", "'=1", "\uff1d1", "\u200b=1")
@@ -22,8 +22,8 @@ def test_a_listing_for_a_spreadsheet_runs_nothing(cli: CliRunner, formula: str) 
     (cli.runs / name).write_text(json.dumps(data))
     row = only_row(cli.llm("sessions", "list", "--format", "csv").out)
     assert all(not begins_a_formula(cell) for cell in row.values())
-    assert (original(row["filename"]), original(row["model"])) == (name, formula)
-    assert original(row["title"]) == formula
+    assert (unescape_cell(row["filename"]), unescape_cell(row["model"])) == (name, formula)
+    assert unescape_cell(row["title"]) == formula
 
 
 @pytest.mark.parametrize("name", ["=1+1", "+1", "-2", "@SUM(A1)"])
@@ -31,7 +31,7 @@ def test_usage_for_a_spreadsheet_runs_nothing(cli: CliRunner, name: str) -> None
     cli.script("hello", words=("chat", "-m", "offline/echo", f"--name={name}"))
     row = only_row(cli.llm("usage", "--breakdown-by", "session", "--format", "csv").out)
     assert all(not begins_a_formula(cell) for cell in row.values())
-    assert original(row["session"]) == f"{name}.json"
+    assert unescape_cell(row["session"]) == f"{name}.json"
 
 
 def only_row(text: str) -> dict[str, str]:

@@ -99,7 +99,7 @@ def test_a_session_that_has_the_name_is_never_overwritten(archive: Archive, tmp_
     archive.archive(tmp_path / "talk.json", compress=True)
     write(tmp_path, taken, None)
     before = files(tmp_path)
-    for attempt in (archive.home, archive.restore):
+    for attempt in (archive.restore_path, archive.restore):
         with pytest.raises(UsageError, match=f"a session {taken}.json exists"):
             attempt(archive.find("talk"))
     assert files(tmp_path) == before
@@ -143,7 +143,7 @@ def test_a_session_that_a_shell_has_open_is_not_moved(archive: Archive, store: S
     write(tmp_path, "talk")
     open_session = store.open(tmp_path / "talk.json", beside=False)
     before = files(tmp_path)
-    for move in (store.delete, store.make_room, lambda path: archive.archive(path, compress=True)):
+    for move in (store.delete, store.trash_existing, lambda path: archive.archive(path, compress=True)):
         with pytest.raises(SessionInUseError):
             move(tmp_path / "talk.json")
     assert files(tmp_path) == before

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llmrepl.sessions.storage import session_file as codec
+from llmrepl.sessions.storage import session_file
 from llmrepl.sessions.storage.session_file import Unreadable
 
 GUIDE: dict[str, Any] = {
@@ -38,12 +38,12 @@ def raw(data: object) -> bytes:
 
 
 def test_the_guides_file_comes_back_byte_for_byte() -> None:
-    assert codec.dump(codec.load(raw(GUIDE))) == raw(GUIDE)
+    assert session_file.dump(session_file.load(raw(GUIDE))) == raw(GUIDE)
 
 
 def test_keys_are_written_in_the_guides_order_whatever_order_they_came_in() -> None:
     backwards = dict(reversed(GUIDE.items()))
-    assert list(json.loads(codec.dump(codec.load(raw(backwards))))) == list(GUIDE)
+    assert list(json.loads(session_file.dump(session_file.load(raw(backwards))))) == list(GUIDE)
 
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -83,9 +83,9 @@ sessions = with_extras(
 @settings(max_examples=80, deadline=None)
 @given(sessions)
 def test_every_key_survives_known_or_not(data: dict[str, Any]) -> None:
-    once = codec.dump(codec.load(raw(data)))
+    once = session_file.dump(session_file.load(raw(data)))
     assert json.loads(once) == data
-    assert codec.dump(codec.load(once)) == once
+    assert session_file.dump(session_file.load(once)) == once
 
 
 @settings(max_examples=80, deadline=None)
@@ -94,14 +94,14 @@ def test_a_file_cut_anywhere_is_refused(data: dict[str, Any], draw: st.DataObjec
     whole = raw(data).rstrip()
     cut = draw.draw(st.integers(0, len(whole) - 1))
     with pytest.raises(Unreadable):
-        codec.load(whole[:cut])
+        session_file.load(whole[:cut])
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.binary(max_size=200))
 def test_no_bytes_raise_anything_else(data: bytes) -> None:
     with pytest.raises(Unreadable):
-        codec.load(data)
+        session_file.load(data)
 
 
 HEAD = b'{\n  "model": "m",\n  "turns": [],\n'
@@ -126,17 +126,17 @@ def nested(depth: int) -> bytes:
 
 
 def test_what_can_be_read_can_be_written_again_however_deep() -> None:
-    deepest = codec.load(nested(199))
-    assert codec.load(codec.dump(deepest)) == deepest
+    deepest = session_file.load(nested(199))
+    assert session_file.load(session_file.dump(deepest)) == deepest
     with pytest.raises(Unreadable, match="line 4, column 207: nested too deeply"):
-        codec.load(nested(260))
+        session_file.load(nested(260))
 
 
 @pytest.mark.parametrize("case", REFUSED)
 def test_what_is_wrong_is_said_with_its_place(case: str) -> None:
     data, reason, line = REFUSED[case]
     with pytest.raises(Unreadable) as refused:
-        codec.load(data)
+        session_file.load(data)
     assert (refused.value.reason, refused.value.line) == (reason, line)
     assert refused.value.column > 0
 
@@ -156,18 +156,18 @@ def test_what_is_wrong_is_said_with_its_place(case: str) -> None:
 )
 def test_what_is_not_a_session_is_refused(data: bytes, reason: str) -> None:
     with pytest.raises(Unreadable) as refused:
-        codec.load(data)
+        session_file.load(data)
     assert refused.value.reason == reason
 
 
 def test_an_escaped_surrogate_pair_is_one_character_and_a_byte_order_mark_is_let_be() -> None:
     data = b'\xef\xbb\xbf{"model": "\\ud83d\\ude42", "turns": []}'
-    assert codec.load(data).model == "🙂"
+    assert session_file.load(data).model == "🙂"
 
 
 def test_gzip_is_read_whatever_the_file_is_called_and_its_faults_are_named() -> None:
     packed = gzip.compress(raw(GUIDE))
-    assert codec.load(packed).model == GUIDE["model"]
+    assert session_file.load(packed).model == GUIDE["model"]
     damaged = bytearray(packed)
     damaged[-6] ^= 0xFF
     for data, reason in (
@@ -176,9 +176,9 @@ def test_gzip_is_read_whatever_the_file_is_called_and_its_faults_are_named() -> 
         (packed + b"more", "there is something after the gzip data"),
     ):
         with pytest.raises(Unreadable, match=reason):
-            codec.load(data)
+            session_file.load(data)
 
 
 def test_a_gzip_bomb_is_refused_without_being_unpacked() -> None:
     with pytest.raises(Unreadable, match="unpacks to more than 1 MiB"):
-        codec.unpack(gzip.compress(b"\0" * (8 << 20)), limit=1 << 20)
+        session_file.unpack(gzip.compress(b"\0" * (8 << 20)), limit=1 << 20)

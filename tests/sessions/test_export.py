@@ -14,12 +14,12 @@ from markdown_it import MarkdownIt
 
 from llmrepl.errors import LLMError, UsageError
 from llmrepl.sessions.export import FORMATS, export
-from llmrepl.sessions.export.csv_safe import original
+from llmrepl.sessions.export.csv_safe import unescape_cell
 from llmrepl.sessions.export.csv_table import COLUMNS
 from llmrepl.sessions.export.markdown import LABELS
 from llmrepl.sessions.importing.transcript import read_markdown, read_text
 from llmrepl.sessions.model import MessageRecord, Session, Turn, UsageRecord
-from llmrepl.sessions.storage import session_file as codec
+from llmrepl.sessions.storage import session_file
 
 QUICK = settings(max_examples=150, deadline=None, derandomize=True)
 
@@ -261,7 +261,7 @@ def test_csv_holds_the_messages_and_no_formula(turns: list[list[tuple[str, str]]
     whole = of_messages(turns)
     rows = list(csv.reader(io.StringIO(export(whole, "csv", name="x"), newline="")))
     assert rows[0] == list(COLUMNS)
-    back = [(row[1], original(row[2])) for row in rows[1:]]
+    back = [(row[1], unescape_cell(row[2])) for row in rows[1:]]
     assert back == [(role, text.replace("\0", "")) for messages in turns for role, text in messages]
     for row in rows[1:]:
         for cell in row:
@@ -279,7 +279,7 @@ def test_csv_figures_are_numbers_and_stand_once() -> None:
 
 
 def test_json_is_the_session() -> None:
-    assert codec.load(export(PLAIN, "json", name="x").encode()) == PLAIN
+    assert session_file.load(export(PLAIN, "json", name="x").encode()) == PLAIN
 
 
 @QUICK

@@ -21,9 +21,9 @@ from hypothesis import strategies as st
 from llmrepl.errors import LLMError, UsageError
 from llmrepl.sessions.export import export
 from llmrepl.sessions.importing import SOURCES, read
-from llmrepl.sessions.importing.found import FoundConversation, Skipped, only_new, origin_of
+from llmrepl.sessions.importing.found import FoundConversation, Skipped, origin_of, skip_known
 from llmrepl.sessions.model import Session
-from llmrepl.sessions.storage import session_file as codec
+from llmrepl.sessions.storage import session_file
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 QUICK = settings(
@@ -280,7 +280,7 @@ def check_talk(item: FoundConversation) -> None:
     assert item.title == item.session.title == "Python help"
     assert origin_of(item.session) == ("chatgpt", "abc-1")
     assert item.notes == ("1 non-text part left out", "1 other version left out", "2 tool messages left out")
-    assert codec.load(codec.dump(item.session)) == item.session
+    assert session_file.load(session_file.dump(item.session)) == item.session
 
 
 def test_the_path_that_was_seen_is_found_in_the_tree(tmp_path: Path) -> None:
@@ -399,7 +399,7 @@ def test_an_export_of_any_shape_is_found_skipped_or_a_failure(tmp_path: Path, do
         return
     for item in items:
         if isinstance(item, FoundConversation):
-            codec.load(codec.dump(item.session))
+            session_file.load(session_file.dump(item.session))
 
 
 # --- OpenAI's messages ---
@@ -450,7 +450,7 @@ def test_bad_lines_are_told_and_hide_no_other(tmp_path: Path) -> None:
 def test_a_line_of_any_shape_is_found_or_skipped(tmp_path: Path, document: object) -> None:
     (item,) = read(written(tmp_path / "data.jsonl", document), NOW, "openai")
     if isinstance(item, FoundConversation):
-        codec.load(codec.dump(item.session))
+        session_file.load(session_file.dump(item.session))
 
 
 # --- our own exports, and what all have in common ---
@@ -472,7 +472,7 @@ def test_nothing_is_imported_twice(tmp_path: Path) -> None:
     path = written(tmp_path / "conversations.json", [TALK, other, TALK])
     known = [origin_of(item.session) for item in found(path)[:1]]
     assert known == [("chatgpt", "abc-1")]
-    items = list(only_new(read(path, NOW), [origin for origin in known if origin]))
+    items = list(skip_known(read(path, NOW), [origin for origin in known if origin]))
     assert [item.origin[1] if isinstance(item, FoundConversation) else item.why for item in items] == [
         "it was imported before",
         "abc-2",

@@ -19,12 +19,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llmrepl.sessions.index import scan as listing
+from llmrepl.sessions.index import scan
 from llmrepl.sessions.index.finder import SessionFinder
 from llmrepl.sessions.index.index import Index
-from llmrepl.sessions.index.query import SORTS, Filters, FoundSessions, Row, arranged
-from llmrepl.sessions.index.search import Hit, hits
-from llmrepl.sessions.stats import by_model
+from llmrepl.sessions.index.query import SORTS, Filters, FoundSessions, Row, filter_and_sort
+from llmrepl.sessions.index.search import Hit, find_hits
+from llmrepl.sessions.stats import total_by_model
 
 MODELS = ("openai/gpt-4o", "anthropic/claude", "", "ключ", "\ud800 half")
 DATES = ("2024-01-08T14:30:22.123456", "2024-01-08T14:30:22Z", "0001-01-01", "2999-01-01T00:00:00", "junk", 7, None)
@@ -158,11 +158,11 @@ def test_every_listing_is_what_reading_the_files_gives(
             for what, name, content in step:
                 change(runs, what, name, content)
             found = known.find(runs, filters, sort, limit, contains)
-            every = list(listing.rows(runs, contains))
-            assert found.rows == arranged((row for row in every if not row.damaged), filters, sort, limit)
+            every = list(scan.rows(runs, contains))
+            assert found.rows == filter_and_sort((row for row in every if not row.damaged), filters, sort, limit)
             assert names(found.damaged) == sorted(row.name for row in every if row.damaged)
             if contains is None:
-                assert known.totals(runs, filters) == by_model(known.find(runs, filters).rows)
+                assert known.totals(runs, filters) == total_by_model(known.find(runs, filters).rows)
 
 
 def change(runs: Path, what: str, name: str, content: str) -> None:
@@ -191,9 +191,9 @@ def test_search_finds_what_grep_finds(sessions: list[dict[str, Any]], wanted: st
 def grep(runs: Path, wanted: str) -> list[Hit]:
     """Every message that has the text in it, by reading all of them."""
     found = []
-    for row in arranged(listing.rows(runs), Filters()):
-        _, data = listing.read(runs / row.name)
-        for hit in hits(row.name, data, wanted) if data else ():
+    for row in filter_and_sort(scan.rows(runs), Filters()):
+        _, data = scan.read(runs / row.name)
+        for hit in find_hits(row.name, data, wanted) if data else ():
             hit.epoch = row.epoch
             found.append(hit)
     return found
@@ -208,7 +208,7 @@ def test_the_index_itself_tells_where_a_text_is(tmp_path: Path, wanted: str) -> 
         write(tmp_path / "runs", name, data)
     with closing(Index(tmp_path / "index.db", time.time_ns)) as index:
         index.refresh(tmp_path / "runs", quiet, texts=True)
-        ids = index.matching(wanted)
+        ids = index.match(wanted)
         assert ids is not None
         found = {row.name.removesuffix(".json") for _, row in index.rows(tmp_path / "runs", Filters(), ids=ids)}
     assert found == {name for name, text in texts.items() if wanted.lower() in text.lower()}
@@ -430,4 +430,4 @@ def test_a_search_finds_what_a_look_into_every_message_finds(texts: list[str], w
         for number, text in enumerate(texts):
             write(Path(top) / "runs", f"s{number}", session(text))
         found = {hit.name for hit in known.search(Path(top) / "runs", wanted, Filters())}
-        assert found == {f"s{n}.json" for n, text in enumerate(texts) if any(hits("", session(text), wanted))}
+        assert found == {f"s{n}.json" for n, text in enumerate(texts) if any(find_hits("", session(text), wanted))}

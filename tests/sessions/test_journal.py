@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 from llmrepl.errors import SessionInUseError
 from llmrepl.sessions.model import Session
 from llmrepl.sessions.storage import journal as journals
-from llmrepl.sessions.storage import session_file as codec
+from llmrepl.sessions.storage import session_file
 from llmrepl.sessions.storage.completion import Completion
-from llmrepl.sessions.storage.journal import Journal, journal_of, session_of
+from llmrepl.sessions.storage.journal import Journal, journal_path, session_path
 from llmrepl.sessions.storage.journal_records import encode_record, fingerprint, read_records, replay
 from llmrepl.sessions.storage.open_session import OpenSession
 from llmrepl.sessions.storage.store import Store
@@ -121,7 +121,7 @@ def killed(directory: Path, shell: Shell) -> None:
 def _await_text(shell: Shell) -> None:
     assert shell.open_session.path
     for _ in range(2000):
-        records, _torn = read_records(journal_of(shell.open_session.path).read_bytes())
+        records, _torn = read_records(journal_path(shell.open_session.path).read_bytes())
         tail = records[max((n for n, r in enumerate(records) if "turn" in r), default=0) :]
         if "".join(r.get("text", "") for r in tail) == shell.turns[-1].text:
             return
@@ -155,7 +155,7 @@ def test_a_shell_killed_after_any_steps_loses_nothing(steps: list[tuple[str, Any
             return
         assert name
         assert list(once) == [name.name]
-        session = codec.load(once[name.name])
+        session = session_file.load(once[name.name])
         assert session.system == shell.system
         assert len(session.turns) == len(shell.turns)
         for turn, said in zip(session.turns, shell.turns, strict=True):
@@ -180,7 +180,7 @@ def turn(number: int, text: str = "", **more: Any) -> dict[str, Any]:
 @given(st.lists(TEXTS, min_size=1, max_size=4), st.data())
 def test_of_a_journal_cut_at_any_byte_every_whole_record_counts(replies: list[str], draw: st.DataObject) -> None:
     """Each reply is begun, arrives in two pieces, and is finished; nothing of it is in the JSON yet."""
-    base = codec.dump(Session(model="m", turns=[], meta={"kept": True}))
+    base = session_file.dump(Session(model="m", turns=[], meta={"kept": True}))
     records: list[dict[str, Any]] = [{"opened": {"pid": 1, "base": fingerprint(base)}}]
     for number, text in enumerate(replies, 1):
         records += [
@@ -201,10 +201,10 @@ def test_of_a_journal_cut_at_any_byte_every_whole_record_counts(replies: list[st
         directory = Path(place)
         path = directory / "cut.json"
         path.write_bytes(base)
-        journal_of(path).write_bytes(raw[:cut])
+        journal_path(path).write_bytes(raw[:cut])
         store_in(directory).recover_journals()
         assert list(snapshot(directory)) == ["cut.json"]
-        session = codec.load(path.read_bytes())
+        session = session_file.load(path.read_bytes())
     begun = sum("open" in record for record in records[:whole])
     finished = sum("turn" in record and "open" not in record for record in records[:whole])
     assert len(session.turns) == begun
@@ -243,7 +243,7 @@ def test_a_crash_between_replacing_the_json_and_emptying_the_journal_changes_not
     _await_text(shell)
     before = journal.read_bytes()
     if written:
-        data = shell.open_session.session.turns[-1].finished(Completion("an answer", "stop", 12.5, Usage(1, 2), 0.5))
+        data = shell.open_session.session.turns[-1].with_reply(Completion("an answer", "stop", 12.5, Usage(1, 2), 0.5))
         before += encode_record({"turn": 2, "is": data.model_dump(mode="json", exclude_unset=True)})
     shell.do(("finish", ""))
     killed(tmp_path, shell)
@@ -262,7 +262,7 @@ def test_a_journal_damaged_inside_is_kept_beside_what_was_read_of_it(tmp_path: P
     (tmp_path / ".x.journal").write_bytes(b"".join(lines))
     store_in(tmp_path).recover_journals()
     assert sorted(snapshot(tmp_path)) == [".x.journal.corrupt", "x.json"]
-    assert [t.text_of("assistant") for t in codec.load((tmp_path / "x.json").read_bytes()).turns] == ["one"]
+    assert [t.text_of("assistant") for t in session_file.load((tmp_path / "x.json").read_bytes()).turns] == ["one"]
 
 
 JSON = st.recursive(
@@ -286,7 +286,7 @@ def test_a_journal_that_somebody_made_up_is_never_obeyed_nor_fatal(records: list
             (directory / "x.json").write_bytes(b'{"model": "m", "turns": []}')
         store_in(directory).recover_journals()
         for path in directory.glob("*.json"):
-            codec.load(path.read_bytes())
+            session_file.load(path.read_bytes())
 
 
 @pytest.mark.parametrize(
@@ -318,11 +318,11 @@ def test_a_link_in_the_place_of_a_journal_is_never_followed(tmp_path: Path) -> N
 
 
 def test_names_of_journal_and_session_go_both_ways() -> None:
-    assert journal_of(Path("runs/a.b.json")) == Path("runs/.a.b.journal")
-    assert session_of(Path("runs/.a.b.journal")) == Path("runs/a.b.json")
+    assert journal_path(Path("runs/a.b.json")) == Path("runs/.a.b.journal")
+    assert session_path(Path("runs/.a.b.journal")) == Path("runs/a.b.json")
 
 
 def test_what_is_no_plain_file_in_the_place_of_a_journal_is_refused(tmp_path: Path) -> None:
-    os.mkfifo(journal_of(tmp_path / "a.json"))
+    os.mkfifo(journal_path(tmp_path / "a.json"))
     with pytest.raises(OSError, match="not a regular file"):
-        Journal.claim(journal_of(tmp_path / "a.json"))
+        Journal.claim(journal_path(tmp_path / "a.json"))

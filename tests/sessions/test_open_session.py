@@ -15,7 +15,7 @@ import pytest
 
 from llmrepl.errors import SaveError, UsageError
 from llmrepl.sessions.model import Session
-from llmrepl.sessions.storage import session_file as codec
+from llmrepl.sessions.storage import session_file
 from llmrepl.sessions.storage.completion import Completion
 from llmrepl.sessions.storage.open_session import CHEAP_BYTES, OpenSession
 from llmrepl.sessions.storage.store import Store
@@ -44,7 +44,7 @@ def names(directory: Path) -> list[str]:
 
 
 def questions(path: Path) -> list[str]:
-    return [turn.text_of("user") for turn in codec.load(path.read_bytes()).turns]
+    return [turn.text_of("user") for turn in session_file.load(path.read_bytes()).turns]
 
 
 @contextmanager

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmrepl.errors import UsageError
-from llmrepl.sessions.index.query import Filters, Row, arranged, epoch_of, moment, row_of
-from llmrepl.sessions.index.search import AROUND, hits
-from llmrepl.sessions.stats import by_model, combined, in_all
+from llmrepl.sessions.index.query import Filters, Row, filter_and_sort, parse_epoch, parse_time, row_from_json
+from llmrepl.sessions.index.search import AROUND, find_hits
+from llmrepl.sessions.stats import grand_total, merge_by_model, total_by_model
 
 NOW = datetime(2024, 1, 31, 12, 0)
 
@@ -24,7 +24,7 @@ ROWS = [
 
 
 def names(filters: Filters, sort: str = "name", limit: int | None = None) -> str:
-    return " ".join(row.name for row in arranged(ROWS, filters, sort, limit))
+    return " ".join(row.name for row in filter_and_sort(ROWS, filters, sort, limit))
 
 
 @pytest.mark.parametrize(
@@ -74,25 +74,25 @@ def test_the_order_is_the_largest_first_and_equal_ones_by_name(sort: str, found:
     ],
 )
 def test_a_date_is_written_as_people_do(text: str, end: bool, meant: datetime) -> None:
-    assert moment(text, NOW, end=end) == meant.timestamp()
+    assert parse_time(text, NOW, end=end) == meant.timestamp()
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "30", "-3d", "999999d", "9999999d", "2024-13-01", "9999-12-31"])
 def test_what_is_no_date_is_refused_in_words(text: str) -> None:
     with pytest.raises(UsageError, match="is not a date"):
-        moment(text, NOW, end=True)
+        parse_time(text, NOW, end=True)
 
 
 @pytest.mark.parametrize("created", [None, 7, "", "junk", "2024-99-01", "10000-01-01", ["x"]])
 def test_a_session_without_a_sound_date_has_that_of_its_file(created: object) -> None:
-    assert epoch_of(created, 5.0) == 5.0
-    assert row_of("x", {"created_at": created, "turns": []}, 5.0).epoch == 5.0
+    assert parse_epoch(created, 5.0) == 5.0
+    assert row_from_json("x", {"created_at": created, "turns": []}, 5.0).epoch == 5.0
 
 
 def test_dates_with_an_offset_and_local_ones_are_one_order() -> None:
-    assert epoch_of("1970-01-02T00:00:00Z", 0.0) == 86400.0
-    assert epoch_of("1970-01-02T02:00:00+02:00", 0.0) == 86400.0
-    assert epoch_of("1970-01-02T00:00:00", 0.0) == datetime(1970, 1, 2).timestamp()
+    assert parse_epoch("1970-01-02T00:00:00Z", 0.0) == 86400.0
+    assert parse_epoch("1970-01-02T02:00:00+02:00", 0.0) == 86400.0
+    assert parse_epoch("1970-01-02T00:00:00", 0.0) == datetime(1970, 1, 2).timestamp()
 
 
 @settings(max_examples=60, derandomize=True)
@@ -126,7 +126,9 @@ def test_dates_with_an_offset_and_local_ones_are_one_order() -> None:
     )
 )
 def test_a_row_is_made_of_whatever_is_there(data: object) -> None:
-    row = row_of("x", data if isinstance(data, dict) else {"turns": data, "meta": data, "usage_totals": data}, 1.0)
+    row = row_from_json(
+        "x", data if isinstance(data, dict) else {"turns": data, "meta": data, "usage_totals": data}, 1.0
+    )
     assert row.cost >= 0 and row.tokens >= 0 and 0 <= row.unpriced <= row.turns
 
 
@@ -139,7 +141,7 @@ def test_a_hit_is_shown_with_what_stands_around_it() -> None:
             {"messages": [{"role": "assistant", "content": [{"type": "text", "text": text}, 3]}]},
         ]
     }
-    (hit,) = hits("x.json", data, "nEEDLE")
+    (hit,) = find_hits("x.json", data, "nEEDLE")
     assert (hit.turn, hit.role, hit.match) == (3, "assistant", "Needle")
     assert hit.before.startswith("…") and hit.before.endswith(" two The ") and hit.after.startswith(" three three")
     assert "\n" not in hit.snippet and len(hit.snippet) <= 2 * AROUND + len("needle") + 2
@@ -148,15 +150,15 @@ def test_a_hit_is_shown_with_what_stands_around_it() -> None:
 @pytest.mark.parametrize(("before", "match", "after"), [("İİ ", "needle", " İ"), ("", "İN", ""), ("İßé ", "İn", "İ")])
 def test_a_hit_stands_where_it_is_also_where_letters_grow(before: str, match: str, after: str) -> None:
     data = {"turns": [{"messages": [{"role": "user", "content": before + match + after}]}]}
-    (hit,) = hits("x", data, match.swapcase())
+    (hit,) = find_hits("x", data, match.swapcase())
     assert (hit.before, hit.match, hit.after) == (before, match, after)
 
 
 def test_sums_are_by_model_the_dearest_first() -> None:
-    models = combined([by_model(ROWS[:1]), by_model(ROWS[1:3])])
+    models = merge_by_model([total_by_model(ROWS[:1]), total_by_model(ROWS[1:3])])
     assert list(models) == ["anthropic/claude", "openai/gpt-4o", "openai/gpt-4o-mini"]
     assert [sums.known_cost for sums in models.values()] == [0.5, 0.25, None]
-    every = in_all(models.values())
+    every = grand_total(models.values())
     assert (every.sessions, every.turns, every.tokens, every.cost, every.unpriced) == (3, 15, 755, 0.75, 1)
     assert every.tokens_a_session == 251
-    assert in_all([]).tokens_a_session == 0
+    assert grand_total([]).tokens_a_session == 0

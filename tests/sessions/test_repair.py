@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from llmrepl.errors import DamagedError
 from llmrepl.sessions.repair.recover import Recovery, recover, recover_file
-from llmrepl.sessions.storage import session_file as codec
+from llmrepl.sessions.storage import session_file
 
 
 def session(turns: int) -> dict[str, Any]:
@@ -45,7 +45,7 @@ def written(turns: int) -> bytes:
 
 def asked(recovery: Recovery | None) -> list[str]:
     assert recovery is not None
-    codec.load(codec.dump(recovery.session))  # what comes back is sound
+    session_file.load(session_file.dump(recovery.session))  # what comes back is sound
     return [turn.text_of("user").split(" é")[0] for turn in recovery.session.turns if not turn.undone]
 
 
@@ -125,7 +125,7 @@ def test_unknown_keys_survive_and_totals_are_counted_anew() -> None:
     found = recover(written(2)[:-3])
     assert found is not None and found.session.usage_totals is not None
     assert found.session.usage_totals.total_tokens == 6
-    assert json.loads(codec.dump(found.session))["other"] == {"kept": [1]}
+    assert json.loads(session_file.dump(found.session))["other"] == {"kept": [1]}
 
 
 def test_the_original_is_kept_and_a_sound_file_is_left_alone(tmp_path: Path) -> None:
@@ -166,7 +166,7 @@ def test_random_damage_is_never_an_error(data: st.DataObject) -> None:
         raw[at : at + data.draw(st.integers(0, 40))] = piece
     found = recover(bytes(raw))
     if found:
-        codec.load(codec.dump(found.session))
+        session_file.load(session_file.dump(found.session))
 
 
 @pytest.mark.parametrize(

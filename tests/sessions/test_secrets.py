@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmrepl.sessions.secrets import MASK, Masking, find, mask
+from llmrepl.sessions.secrets import MASK, StreamMasker, find, mask
 from tests.cli_runner import CliRunner
 
 SECRETS = {
@@ -65,7 +65,7 @@ def test_masking_twice_is_the_same_as_once(parts: list[str]) -> None:
 @given(st.lists(st.sampled_from([*SECRETS.values(), "word", "-----BEGIN", "Bearer", ":"]), max_size=20), st.data())
 def test_no_secret_gets_through_in_pieces(words: list[str], data: st.DataObject) -> None:
     text = " ".join([*words, "and", "then", "it", "ends."])
-    masking, passed = Masking(), ""
+    masking, passed = StreamMasker(), ""
     while text:
         size = data.draw(st.integers(1, 40))
         passed, text = passed + masking.feed(text[:size]), text[size:]
@@ -74,7 +74,7 @@ def test_no_secret_gets_through_in_pieces(words: list[str], data: st.DataObject)
 
 
 def test_a_text_without_secrets_is_passed_on_word_by_word() -> None:
-    masking = Masking()
+    masking = StreamMasker()
     assert masking.feed("one two three four ") == "one"
     assert masking.feed("five six") == " two three"
 

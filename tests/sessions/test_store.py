@@ -14,7 +14,7 @@ import pytest
 
 from llmrepl.errors import DamagedError, SessionInUseError, UsageError
 from llmrepl.sessions.model import Session
-from llmrepl.sessions.storage import session_file as codec
+from llmrepl.sessions.storage import session_file
 from llmrepl.sessions.storage.completion import Completion
 from llmrepl.sessions.storage.open_session import OpenSession
 from llmrepl.sessions.storage.store import Store
@@ -45,7 +45,7 @@ def say(open_session: OpenSession, question: str) -> None:
 
 
 def asked(path: Path) -> list[str]:
-    return [turn.text_of("user") for turn in codec.load(path.read_bytes()).turns]
+    return [turn.text_of("user") for turn in session_file.load(path.read_bytes()).turns]
 
 
 def files(directory: Path) -> dict[str, bytes]:

@@ -11,10 +11,10 @@ from llmrepl.commands.registry import argument, command
 from llmrepl.commands.results import Column, Document, Group, Note, Result, Table
 from llmrepl.errors import UsageError
 from llmrepl.formatting import display_path, escape_name, format_usd, pluralize
-from llmrepl.sessions.index.query import SORTS, Filters, FoundSessions, Row, arranged, moment
+from llmrepl.sessions.index.query import SORTS, Filters, FoundSessions, Row, filter_and_sort, parse_time
 from llmrepl.sessions.index.search import Hit
-from llmrepl.sessions.stats import Sums, combined, in_all
-from llmrepl.sessions.storage.known_directories import remembered
+from llmrepl.sessions.stats import Totals, grand_total, merge_by_model
+from llmrepl.sessions.storage.known_directories import read_known
 
 if TYPE_CHECKING:
     from llmrepl.sessions.index.finder import SessionFinder
@@ -154,12 +154,12 @@ def stats(
     """The guide's analysis of all sessions."""
     paths = _paths(workspace, dir, all)
     filters = Filters(model, *_span(workspace, since, until), tag=tag)
-    models = combined(_at(workspace, place).totals(place, filters) for place in paths)
+    models = merge_by_model(_at(workspace, place).totals(place, filters) for place in paths)
     if json:
         return Document(_dumped([_sums(name, sums) for name, sums in models.items()]))
     if not models:
         return Note(f"no sessions found in {_where(workspace, paths)}")
-    every = in_all(models.values())
+    every = grand_total(models.values())
     unpriced = f" + {pluralize(every.unpriced, 'turn')} unpriced" if every.unpriced else ""
     columns = (
         Column("Model", "name"),
@@ -181,7 +181,7 @@ def stats(
     )
 
 
-def _sums(model: str, sums: Sums) -> dict[str, str | int | float | None]:
+def _sums(model: str, sums: Totals) -> dict[str, str | int | float | None]:
     return {
         "model": model,
         "sessions": sums.sessions,
@@ -199,7 +199,7 @@ def _paths(workspace: Workspace, dir: str | None, all: bool) -> list[Path]:
     own = workspace.directory()
     if not all:
         return [own]
-    used = [*remembered(workspace.paths.directories_file), own.resolve()]
+    used = [*read_known(workspace.paths.directories_file), own.resolve()]
     return [place for place in dict.fromkeys(used) if place.is_dir()] or [own]
 
 
@@ -215,7 +215,7 @@ def _where(workspace: Workspace, paths: list[Path]) -> str:
 
 def _span(workspace: Workspace, since: str | None, until: str | None) -> tuple[float | None, float | None]:
     now = workspace.environment.now()
-    return moment(since, now) if since else None, moment(until, now, end=True) if until else None
+    return parse_time(since, now) if since else None, parse_time(until, now, end=True) if until else None
 
 
 def _most(limit: int | None) -> int | None:
@@ -239,7 +239,7 @@ def _found(
         every.rows += _named(place, found.rows, len(paths) > 1)
         every.damaged += _named(place, found.damaged, len(paths) > 1)
     if len(paths) > 1:
-        every.rows = arranged(every.rows, Filters(), sort, limit)
+        every.rows = filter_and_sort(every.rows, Filters(), sort, limit)
     return every
 
 
@@ -259,9 +259,9 @@ def _written(rows: list[Row], format: str, where: str) -> Result:
         return Document(_dumped([_facts(row) for row in rows]))
     if format == "csv":
         facts = ({**_facts(row), "tags": " ".join(row.tags)} for row in rows)
-        from llmrepl.sessions.export.csv_safe import csv_of
+        from llmrepl.sessions.export.csv_safe import format_csv
 
-        return Document(csv_of(list(_facts(Row(""))), facts))
+        return Document(format_csv(list(_facts(Row(""))), facts))
     if format == "list":
         lines = [f"  {escape_name(r.name)} - {escape_name(r.model)} - {r.turns} turns - {_cost(r)}" for r in rows]
         return Document("\n".join([f"Found {len(rows)} matching sessions:", *lines]))

@@ -60,10 +60,10 @@ def restore(workspace: Workspace, names: list[str], dry_run: bool, dir: str | No
     directory = workspace.directory(dir)
     archive = Archive(workspace.store(directory))
     if not names:
-        places = [str(path.relative_to(directory)) for path in archive.removed()]
+        places = [str(path.relative_to(directory)) for path in archive.list_removed()]
         return Table((Column("File"),), [(place,) for place in places], empty="there is nothing to bring back")
     paths = list(dict.fromkeys(archive.find(name) for name in names))
-    return _each(workspace, paths, archive.home if dry_run else archive.restore, f"{_verb(dry_run)} back")
+    return _each(workspace, paths, archive.restore_path if dry_run else archive.restore, f"{_verb(dry_run)} back")
 
 
 @command(
@@ -85,7 +85,7 @@ def archive(workspace: Workspace, older_than: str, compress: bool, dry_run: bool
     old = [p for p in sessions.older_than(older_than, now) if not (current and p == current.path)]
 
     def move(path: Path) -> Path:
-        return sessions.place(path, compress) if dry_run else sessions.archive(path, compress=compress)
+        return sessions.target_path(path, compress) if dry_run else sessions.archive(path, compress=compress)
 
     return _each(workspace, old, move, f"{_verb(dry_run)} to the archive")
 
@@ -156,9 +156,9 @@ def import_(workspace: Workspace, file: str, source: str | None, dry_run: bool, 
     path = workspace.environment.cwd / expand(file, workspace.paths.home)
     now = workspace.environment.now()
     done = import_all(workspace.store(workspace.directory(dir)), read(path, now, source), now, dry_run=dry_run)
-    taken = Table((Column("File", "name"), Column("Turns", "count"), Column("Title")), done.taken)
+    taken = Table((Column("File", "name"), Column("Turns", "count"), Column("Title")), done.imported)
     left_out = Table((Column("Conversation"), Column("What did not fit")), done.left_out)
-    said = f"{pluralize(len(done.taken), 'conversation')} {'would be imported' if dry_run else 'imported'}"
+    said = f"{pluralize(len(done.imported), 'conversation')} {'would be imported' if dry_run else 'imported'}"
     known = f"; {pluralize(done.known, 'conversation')} imported before" if done.known else ""
     tables: list[Result] = [table for table in (taken, left_out) if table.rows]
     failed: list[Result] = [Failed(done.failure)] if done.failure else []

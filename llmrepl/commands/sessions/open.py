@@ -44,7 +44,7 @@ def save(workspace: Workspace, name: str | None, force: bool) -> Result:
     open_session = workspace.chat.current
     path = store.path_for(name) if name else None
     if path and not (open_session and path == open_session.path):
-        store.make_room(path) if force else store.check_free(path)
+        store.trash_existing(path) if force else store.check_free(path)
     if open_session is None or not open_session.session.turns:
         if path is None:
             return Note("there is nothing to save yet")

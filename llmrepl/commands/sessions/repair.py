@@ -31,10 +31,10 @@ _NAMES = argument("names", help="only these sessions, by name or path", source="
 )
 def validate(workspace: Workspace, names: list[str], dir: str | None) -> Result:
     """Read every file strictly."""
-    from llmrepl.sessions.repair.validate import problems
+    from llmrepl.sessions.repair.validate import find_problems
 
     paths = _paths(workspace.store(workspace.directory(dir)), names)
-    found = [(path, problem) for path in paths for problem in problems(path)]
+    found = [(path, problem) for path in paths for problem in find_problems(path)]
     bad = {path for path, _ in found}
     sound = Note(f"✅ {pluralize(len(paths) - len(bad), 'valid session file')}")
     if not found:
@@ -85,13 +85,13 @@ def recover(workspace: Workspace, name: str, dry_run: bool, dir: str | None) -> 
 )
 def scan(workspace: Workspace, names: list[str], fix: bool, dry_run: bool, dir: str | None) -> Result:
     """Look through every message for what should not be there."""
-    from llmrepl.sessions.repair.validate import found_secrets, mask
+    from llmrepl.sessions.repair.validate import find_secrets, mask
 
     store = workspace.store(workspace.directory(dir))
     rows: list[tuple[str, int, str, str]] = []
     fixed = 0
     for path in _paths(store, names):
-        found = found_secrets(path)
+        found = find_secrets(path)
         rows += [(path.name, turn, secret.kind, secret.shown) for turn, secret in found]
         if found and fix and not dry_run:
             mask(path, store)

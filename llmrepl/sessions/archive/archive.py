@@ -11,12 +11,12 @@ from pathlib import Path
 
 from llmrepl.errors import DamagedError, SaveError, UsageError
 from llmrepl.formatting import escape_name
-from llmrepl.sessions.archive import trash as folders
+from llmrepl.sessions.archive import trash
 from llmrepl.sessions.archive.trash import ARCHIVE
-from llmrepl.sessions.index import scan as listing
-from llmrepl.sessions.index.query import moment
+from llmrepl.sessions.index import scan
+from llmrepl.sessions.index.query import parse_time
 from llmrepl.sessions.names import same_name, session_names, without_ending
-from llmrepl.sessions.storage import session_file as codec
+from llmrepl.sessions.storage import session_file
 from llmrepl.sessions.storage.locking import claim_free
 from llmrepl.sessions.storage.store import Store
 from llmrepl.system import files
@@ -32,25 +32,25 @@ class Archive:
 
     def older_than(self, age: str, now: datetime) -> list[Path]:
         """The sound sessions that were begun before `age` (30d, 2024-01-08) and are not open. Raises UsageError."""
-        limit = moment(age, now)
-        old = (row.name for row in listing.rows(self._directory) if not row.damaged and row.epoch < limit)
+        limit = parse_time(age, now)
+        old = (row.name for row in scan.rows(self._directory) if not row.damaged and row.epoch < limit)
         return [path for path in sorted(map(self._directory.joinpath, old)) if not self._store.is_open(path)]
 
-    def place(self, path: Path, compress: bool) -> Path:
+    def target_path(self, path: Path, compress: bool) -> Path:
         """Where `archive` would move a session, if nothing has that name there."""
         packed = compress and not path.name.endswith(".gz")
         return self._directory / ARCHIVE / (path.name + (".gz" if packed else ""))
 
     def archive(self, path: Path, *, compress: bool) -> Path:
         """Move a session into the archive; where it is then. Raises InUse, DamagedError, UsageError, SaveError."""
-        with self._store.claimed(path):
+        with self._store.lock(path):
             if compress and not path.name.endswith(".gz"):
-                return _compressed(path, folders.made(self._directory / ARCHIVE))
-            return folders.put_away(path, ARCHIVE)
+                return _compress(path, trash.ensure_folder(self._directory / ARCHIVE))
+            return trash.move_to_folder(path, ARCHIVE)
 
-    def removed(self) -> list[Path]:
+    def list_removed(self) -> list[Path]:
         """The files that could be brought back."""
-        return folders.removed(self._directory)
+        return trash.list_removed(self._directory)
 
     def find(self, given: str) -> Path:
         """The file that `given` means in the trash or the archive.
@@ -60,7 +60,7 @@ class Archive:
         """
         wanted = without_ending(given)
         packed = [self._directory / name for name in session_names(self._directory) if name.endswith(".gz")]
-        every = [*self.removed(), *packed]
+        every = [*self.list_removed(), *packed]
         found = (
             [path for path in every if given in (self._shown(path), self._shown(path).removeprefix("."))]
             or [path for path in every if same_name(without_ending(path.name), wanted)]
@@ -75,7 +75,7 @@ class Archive:
             raise UsageError(what, "'sessions restore' lists what there is")
         return found[0]
 
-    def home(self, source: Path) -> Path:
+    def restore_path(self, source: Path) -> Path:
         """Where a file comes back to. Raises UsageError if a session has the name."""
         target = self._directory / f"{without_ending(source.name)}.json"
         try:
@@ -86,18 +86,18 @@ class Archive:
 
     def restore(self, source: Path) -> Path:
         """Bring a file back as it was, with its date; where it is. Raises UsageError, DamagedError, SaveError."""
-        shown, target = escape_name(source.name), self.home(source)
+        shown, target = escape_name(source.name), self.restore_path(source)
         try:
             claimed = claim_free(target, besides=source)
             try:
-                move = _unpacked if source.name.endswith(".gz") else _moved
+                move = _decompress if source.name.endswith(".gz") else _move
                 move(source, target)
             finally:
                 claimed.remove()
             return target
         except (UsageError, FileExistsError):
             raise UsageError(f"a session {escape_name(target.name)} exists", "rename that one first") from None
-        except codec.Unreadable as why:
+        except session_file.Unreadable as why:
             raise DamagedError(f"{shown} is damaged ({why})", "it was left where it is") from why
         except OSError as error:
             raise SaveError(f"{shown} could not be moved: {files.reason(error)}", "it is where it was") from error
@@ -110,46 +110,46 @@ class Archive:
         return ", ".join(names[:most]) + (f" or {len(names) - most} more" if len(names) > most else "")
 
 
-def _moved(source: Path, target: Path) -> None:
+def _move(source: Path, target: Path) -> None:
     files.rename_new(source, target)
     files.fsync_dir(target.parent)
     files.fsync_dir(source.parent)
 
 
-def _compressed(source: Path, folder: Path) -> Path:
+def _compress(source: Path, folder: Path) -> Path:
     """Write the gzip, read it back and compare; only then is the plain file removed."""
-    before, data = files.file_stamp(source), files.read_regular(source, codec.MAX_BYTES)
+    before, data = files.file_stamp(source), files.read_regular(source, session_file.MAX_BYTES)
     packed = gzip.compress(data, mtime=0)
-    for target in folders.names_for(f"{source.name}.gz", folder):
+    for target in trash.candidate_paths(f"{source.name}.gz", folder):
         if not os.path.lexists(target):
             files.write_atomic(target, packed, must_not_exist=True, mtime_ns=os.lstat(source).st_mtime_ns)
-        elif not _holds(target, data):  # if it does, an archive was cut short before the last step
+        elif not _contains(target, data):  # if it does, an archive was cut short before the last step
             continue
         break
-    _replaced(source, before, target, data)
+    _remove_source(source, before, target, data)
     return target
 
 
-def _unpacked(source: Path, target: Path) -> None:
+def _decompress(source: Path, target: Path) -> None:
     before = files.file_stamp(source)
-    data = codec.unpack(files.read_regular(source, codec.MAX_BYTES))
+    data = session_file.unpack(files.read_regular(source, session_file.MAX_BYTES))
     files.write_atomic(target, data, must_not_exist=True, mtime_ns=os.lstat(source).st_mtime_ns)
-    _replaced(source, before, target, data)
+    _remove_source(source, before, target, data)
 
 
-def _replaced(source: Path, before: FileStamp | None, target: Path, data: bytes) -> None:
+def _remove_source(source: Path, before: FileStamp | None, target: Path, data: bytes) -> None:
     """Remove `source`, whose text `target` holds now; or `target`, if it does not or `source` is not as `before`."""
     changed = files.file_stamp(source) != before
-    if changed or not _holds(target, data):
+    if changed or not _contains(target, data):
         os.unlink(target)
         raise OSError(errno.EIO, "it was changed meanwhile" if changed else "what was written reads back otherwise")
     os.unlink(source)
     files.fsync_dir(source.parent)
 
 
-def _holds(path: Path, data: bytes) -> bool:
+def _contains(path: Path, data: bytes) -> bool:
     """Whether a file, compressed or not, has this text."""
     try:
-        return codec.unpack(files.read_regular(path, codec.MAX_BYTES)) == data
-    except (codec.Unreadable, OSError):
+        return session_file.unpack(files.read_regular(path, session_file.MAX_BYTES)) == data
+    except (session_file.Unreadable, OSError):
         return False

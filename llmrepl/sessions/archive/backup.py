@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 
 from llmrepl.errors import DamagedError, SaveError, UsageError
 from llmrepl.formatting import escape_name
-from llmrepl.sessions.archive import trash as folders
+from llmrepl.sessions.archive import trash
 from llmrepl.sessions.archive.trash import ARCHIVE, TRASH
-from llmrepl.sessions.index import scan as listing
-from llmrepl.sessions.storage import session_file as codec
-from llmrepl.sessions.storage.journal import journal_of
+from llmrepl.sessions.index import scan
+from llmrepl.sessions.storage import session_file
+from llmrepl.sessions.storage.journal import journal_path
 from llmrepl.sessions.storage.store import Store
 from llmrepl.system import files
 
@@ -95,14 +95,16 @@ def _names(directory: Path) -> Iterator[str]:
 def _is_copied(source: Path, copy: Path) -> bool:
     """Whether the copy is of the same size and time, and no shell has the session open. Raises OSError."""
     here, there = files.file_stamp(source), files.file_stamp(copy)
-    return here is not None and there is not None and here[2:] == there[2:] and not files.file_stamp(journal_of(source))
+    return (
+        here is not None and there is not None and here[2:] == there[2:] and not files.file_stamp(journal_path(source))
+    )
 
 
 def _read(store: Store, source: Path) -> _Content:
     """A session as it is now, with what a live shell has in its journal; a damaged one as it is. Raises OSError."""
-    journal = files.file_stamp(journal_of(source))
+    journal = files.file_stamp(journal_path(source))
     for _ in range(_TRIES):
-        before, data = files.file_stamp(source), files.read_regular(source, codec.MAX_BYTES)
+        before, data = files.file_stamp(source), files.read_regular(source, session_file.MAX_BYTES)
         if before and before == files.file_stamp(source):
             break
     else:
@@ -110,9 +112,9 @@ def _read(store: Store, source: Path) -> _Content:
     if journal:
         try:
             session = store.read(source)
-            if session != codec.load(data):
-                return _Content(codec.dump(session), max(before[3], journal[3]))
-        except (DamagedError, UsageError, codec.Unreadable):
+            if session != session_file.load(data):
+                return _Content(session_file.dump(session), max(before[3], journal[3]))
+        except (DamagedError, UsageError, session_file.Unreadable):
             pass
     return _Content(data, before[3])
 
@@ -120,9 +122,9 @@ def _read(store: Store, source: Path) -> _Content:
 def _write(copy: Path, content: _Content) -> None:
     """Put a copy in the place of the one that is there, which is kept if it says more. Raises SaveError."""
     try:
-        folders.made(copy.parent)
+        trash.ensure_folder(copy.parent)
         if _says_more(_bytes(copy), content.data):
-            folders.put_away(copy, OLDER)
+            trash.move_to_folder(copy, OLDER)
         files.write_atomic(copy, content.data, mtime_ns=content.mtime_ns)
         if _bytes(copy) != content.data:
             os.unlink(copy)
@@ -134,7 +136,7 @@ def _write(copy: Path, content: _Content) -> None:
 
 def _bytes(copy: Path) -> bytes | None:
     try:
-        return files.read_regular(copy, codec.MAX_BYTES)
+        return files.read_regular(copy, session_file.MAX_BYTES)
     except OSError:
         return None
 
@@ -148,7 +150,7 @@ def _says_more(before: bytes | None, after: bytes) -> bool:
 def _said(data: bytes | None) -> list[Any]:
     """The messages of each turn in a file's bytes; none if there is no sound session."""
     try:
-        turns = listing.decoded(data or b"").get("turns")
+        turns = scan.decode_json(data or b"").get("turns")
     except (ValueError, RecursionError, zlib.error):
         return []
     return [turn.get("messages") for turn in turns if isinstance(turn, dict)] if isinstance(turns, list) else []

@@ -14,13 +14,13 @@ from llmrepl.system import files
 TRASH, ARCHIVE = ".trash", "archive"
 
 
-def put_away(path: Path, name: str) -> Path:
+def move_to_folder(path: Path, name: str) -> Path:
     """Move a file of a sessions directory into its folder `name` and return where it is; nothing there is overwritten.
 
     A move that was cut short between its two steps is finished. Raises OSError; then the file is where it was.
     """
-    folder = made(path.parent / name)
-    for target in names_for(path.name, folder):
+    folder = ensure_folder(path.parent / name)
+    for target in candidate_paths(path.name, folder):
         try:
             files.rename_new(path, target)
         except FileExistsError:
@@ -33,13 +33,13 @@ def put_away(path: Path, name: str) -> Path:
     raise AssertionError("the names do not end")
 
 
-def removed(directory: Path) -> list[Path]:
+def list_removed(directory: Path) -> list[Path]:
     """The files in the archive and the trash of a sessions directory, which could be brought back."""
     places = (directory / ARCHIVE, directory / TRASH)
     return sorted(place / name for place in places for name in session_names(place))
 
 
-def made(folder: Path) -> Path:
+def ensure_folder(folder: Path) -> Path:
     """The folder, made if it is missing. Raises OSError, also for a link: what is put away stays in the directory."""
     if folder.is_symlink():
         raise OSError(errno.ELOOP, f"{folder.name} is a symbolic link", str(folder))
@@ -47,7 +47,7 @@ def made(folder: Path) -> Path:
     return folder
 
 
-def names_for(name: str, folder: Path) -> Iterator[Path]:
+def candidate_paths(name: str, folder: Path) -> Iterator[Path]:
     """Where a file may go in a folder: under its own name, then with a number, without end."""
     stem, _, ending = name.partition(".json")
     yield folder / name

@@ -14,22 +14,22 @@ _INVISIBLE = "\u00ad\u200b-\u200f\u2060-\u2064\ufeff"
 _FORMULA = re.compile(rf"['\s{_INVISIBLE}]*[=+\-@＝＋－＠\t\r\n]")
 
 
-def inert(text: str) -> str:
+def escape_cell(text: str) -> str:
     """`text` as a cell that no spreadsheet runs, without NUL."""
     text = text.replace("\0", "")
     return f"'{text}" if _FORMULA.match(text) else text
 
 
-def original(cell: str) -> str:
+def unescape_cell(cell: str) -> str:
     """The text that an inert cell stands for."""
     return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
 
 
-def csv_of(columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> str:
+def format_csv(columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> str:
     """Rows with a heading; lines end with a line feed, texts are inert, and what is None is empty."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(columns)
     for row in rows:
-        writer.writerow([inert(cell) if isinstance(cell := row[column], str) else cell for column in columns])
+        writer.writerow([escape_cell(cell) if isinstance(cell := row[column], str) else cell for column in columns])
     return out.getvalue()

@@ -9,7 +9,7 @@ import csv
 import io
 
 from llmrepl.sessions.export import facts
-from llmrepl.sessions.export.csv_safe import inert
+from llmrepl.sessions.export.csv_safe import escape_cell
 from llmrepl.sessions.model import MessageRecord, Session, Turn
 
 COLUMNS = (
@@ -55,4 +55,4 @@ def _figures(turn: Turn) -> list[Cell]:
 def _cell(value: Cell, raw: bool) -> Cell:
     if not isinstance(value, str):
         return value
-    return value.replace("\0", "") if raw else inert(value)
+    return value.replace("\0", "") if raw else escape_cell(value)

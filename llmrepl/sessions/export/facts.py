@@ -40,7 +40,7 @@ def printable(text: str) -> str:
     return text.replace("\0", "\ufffd")
 
 
-def created(session: Session) -> str:
+def created_at(session: Session) -> str:
     """When the session began, as the file says it, on one line."""
     return escape_name(session.created_at or "Unknown")
 

@@ -8,7 +8,7 @@ from html import escape
 from llmrepl.formatting import escape_name, format_usd, pluralize
 from llmrepl.sessions.export import facts
 from llmrepl.sessions.export.html_style import stylesheet
-from llmrepl.sessions.export.html_text import rendered
+from llmrepl.sessions.export.html_text import render_markdown
 from llmrepl.sessions.model import ERROR, MessageRecord, Session, Turn
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'"
@@ -54,7 +54,7 @@ def _header(session: Session, title: str, name: str) -> Iterator[str]:
     rows = [
         ("Session", name),
         ("Model", session.model),
-        ("Created", facts.created(session).replace("T", " ")[:19]),
+        ("Created", facts.created_at(session).replace("T", " ")[:19]),
         ("Turns", f"{len(session.turns):,}"),
         ("Tokens", _total_tokens(session)),
         ("Cost", _total_cost(session)),
@@ -117,7 +117,7 @@ def _message(message: MessageRecord) -> Iterator[str]:
     role = facts.role(message)
     yield f'<article class="message {role}">\n<h2>{role.title()}</h2>'
     if role == "assistant":
-        yield f'<div class="reply" dir="auto">{rendered(message.text)}</div>'
+        yield f'<div class="reply" dir="auto">{render_markdown(message.text)}</div>'
     else:
         yield f'<div class="plain" dir="auto">{_block(message.text)}</div>'
     yield "</article>"

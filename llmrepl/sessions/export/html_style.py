@@ -86,11 +86,11 @@ th, td { padding: .35rem .7rem; border-bottom: 1px solid var(--line); text-align
 def stylesheet() -> str:
     """The whole stylesheet, with the colours of code for a light and for a dark page."""
     return (
-        f"{_PAGE}@media print, (prefers-color-scheme: light) {{\n{_colours('default')}\n}}\n"
-        f"@media screen and (prefers-color-scheme: dark) {{\n{_colours('github-dark')}\n}}\n"
+        f"{_PAGE}@media print, (prefers-color-scheme: light) {{\n{_code_styles('default')}\n}}\n"
+        f"@media screen and (prefers-color-scheme: dark) {{\n{_code_styles('github-dark')}\n}}\n"
     )
 
 
-def _colours(style: str) -> str:
+def _code_styles(style: str) -> str:
     formatter = HtmlFormatter(style=style)
     return "\n".join(formatter.get_token_style_defs("pre"))  # type: ignore[no-untyped-call]  # not in its stubs

@@ -39,7 +39,7 @@ class _Markdown(MarkdownIt):
     """CommonMark with tables and strikethrough; HTML is text, an image is a link, and few links are links."""
 
     def __init__(self) -> None:
-        super().__init__("commonmark", {"html": False, "highlight": coloured}, renderer_cls=_Renderer)
+        super().__init__("commonmark", {"html": False, "highlight": highlight_code}, renderer_cls=_Renderer)
         self.enable(["table", "strikethrough"])
         self.disable(["image", "html_block", "html_inline"])
 
@@ -48,7 +48,7 @@ class _Markdown(MarkdownIt):
         return bool(_OPEN.match(url))
 
 
-def coloured(code: str, language: str, _attributes: str = "") -> str:
+def highlight_code(code: str, language: str, _attributes: str = "") -> str:
     """`code` as HTML with pygments' classes where `language` names one that it knows, else only escaped."""
     if len(code) > MAX_HIGHLIGHTED:
         return escape(code)
@@ -62,6 +62,6 @@ def coloured(code: str, language: str, _attributes: str = "") -> str:
 _MARKDOWN = _Markdown()
 
 
-def rendered(text: str) -> str:
+def render_markdown(text: str) -> str:
     """The Markdown `text` as HTML."""
     return str(_MARKDOWN.render(text))

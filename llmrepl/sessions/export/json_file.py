@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from llmrepl.sessions.export.facts import ExportOptions
 from llmrepl.sessions.model import Session
-from llmrepl.sessions.storage import session_file as codec
+from llmrepl.sessions.storage import session_file
 
 
 def render(session: Session, _options: ExportOptions) -> str:
     """The session as its file holds it."""
-    return codec.dump(session).decode()
+    return session_file.dump(session).decode()

@@ -20,10 +20,10 @@ class LineEscaper:
         self._plain = re.compile(rf"(?<=[{LINE_ENDS}])(?=\\*(?:{marker}))")
         self._guarded = re.compile(rf"(?<=[{LINE_ENDS}])\\(?=\\*(?:{marker}))")
 
-    def hide(self, text: str) -> str:
+    def escape(self, text: str) -> str:
         """`text` in which no line but the first can be taken for ours."""
         return self._plain.sub(r"\\", text)
 
-    def show(self, text: str) -> str:
+    def unescape(self, text: str) -> str:
         """The text that `hide` was given."""
         return self._guarded.sub("", text)

@@ -37,13 +37,13 @@ _ENDS = {"<!--": "-->", "<?": "?>", "<![CDATA[": "]]>", "<!": ">"}
 def render(session: Session, _options: facts.ExportOptions) -> str:
     """The session as Markdown; `llmrepl.sessions.importing.transcript.read_markdown` reads it back."""
     lines = ["# Chat Session", ""]
-    lines += [f"**Model:** {escape_name(session.model)}", f"**Created:** {facts.created(session)}"]
+    lines += [f"**Model:** {escape_name(session.model)}", f"**Created:** {facts.created_at(session)}"]
     if session.system:
-        lines.append(_said(SYSTEM, SYSTEM_GUARD.hide(facts.printable(session.system))))
+        lines.append(_said(SYSTEM, SYSTEM_GUARD.escape(facts.printable(session.system))))
     lines += ["", CONVERSATION, ""]
     for number, turn in enumerate(session.turns, 1):
         for message in turn.messages:
-            text = TEXT_GUARD.hide(facts.printable(message.text))
+            text = TEXT_GUARD.escape(facts.printable(message.text))
             lines += [_said(f"{LABELS[facts.role(message)]}:", text), ""]
         lines += _statistics(number, turn)
     return "\n".join(lines)

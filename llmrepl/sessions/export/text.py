@@ -17,13 +17,13 @@ SYSTEM_GUARD = LineEscaper(RULE)
 
 def render(session: Session, _options: facts.ExportOptions) -> str:
     """The session as plain text; `llmrepl.sessions.importing.transcript.read_text` reads it back."""
-    lines = [f"Session: {escape_name(session.model)}", f"Created: {facts.created(session)}"]
+    lines = [f"Session: {escape_name(session.model)}", f"Created: {facts.created_at(session)}"]
     if session.system:
-        lines.append(f"System: {SYSTEM_GUARD.hide(facts.printable(session.system))}")
+        lines.append(f"System: {SYSTEM_GUARD.escape(facts.printable(session.system))}")
     lines += [RULE, ""]
     for number, turn in enumerate(session.turns, 1):
         for message in turn.messages:
-            lines += [f"{LABELS[facts.role(message)]}: {TEXT_GUARD.hide(facts.printable(message.text))}", ""]
+            lines += [f"{LABELS[facts.role(message)]}: {TEXT_GUARD.escape(facts.printable(message.text))}", ""]
         if footer := _footer(number, turn):
             lines += [footer, ""]
     return "\n".join(lines)

@@ -39,10 +39,10 @@ def read(path: Path, now: datetime, source: str | None = None) -> Iterator[Found
     """
     if source is not None and source not in SOURCES:
         raise UsageError(f"there is no source '{source}'", f"choose one of {', '.join(SOURCES)}")
-    yield from SOURCES[source or guess(path)].read(path, now)
+    yield from SOURCES[source or detect_source(path)].read(path, now)
 
 
-def guess(path: Path) -> str:
+def detect_source(path: Path) -> str:
     """The source that the first bytes of a file tell. Raises UsageError."""
     shown = escape_name(path.name)
     if not os.path.isfile(path):

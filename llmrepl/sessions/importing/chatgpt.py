@@ -16,10 +16,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from llmrepl.sessions.importing.conversation import Conversation, Line, clean, local_time
-from llmrepl.sessions.importing.documents import as_dict, as_list, parsed, read_file, unreadable
+from llmrepl.sessions.importing.conversation import Conversation, ImportedMessage, clean_text, local_time
+from llmrepl.sessions.importing.documents import as_dict, as_list, import_error, parse_json, read_file
 from llmrepl.sessions.importing.found import FoundConversation, Skipped
-from llmrepl.sessions.storage import session_file as codec
+from llmrepl.sessions.storage import session_file
 
 NAME = "chatgpt"
 _MEMBER = re.compile(r"(?:.*/)?conversations(?:-\d+)?\.json")
@@ -31,14 +31,14 @@ def read(path: Path, now: datetime) -> Iterator[FoundConversation | Skipped]:
     """Every conversation of an export. Raises Failure if the file is none."""
     for raw in _documents(path):
         try:
-            document = parsed(raw)
+            document = parse_json(raw)
         except ValueError as error:
-            raise unreadable(path, str(error)) from error
+            raise import_error(path, str(error)) from error
         if not isinstance(document, list):
-            raise unreadable(path, "it is not a list of conversations")
+            raise import_error(path, "it is not a list of conversations")
         for number, entry in enumerate(document, 1):
             if isinstance(entry, dict) and isinstance(entry.get("mapping"), dict):
-                yield _conversation(entry, now).item(now)
+                yield _conversation(entry, now).to_session(now)
             else:
                 yield Skipped(f"conversation {number}", "it has no 'mapping' of messages")
 
@@ -51,26 +51,26 @@ def _documents(path: Path) -> Iterator[bytes]:
         with zipfile.ZipFile(path) as archive:
             members = sorted(name for name in archive.namelist() if _MEMBER.fullmatch(name))
             if not members:
-                raise unreadable(path, "there is no conversations.json in it")
+                raise import_error(path, "there is no conversations.json in it")
             for name in members:
                 with archive.open(name) as member:
-                    raw = member.read(codec.MAX_BYTES + 1)
-                if len(raw) > codec.MAX_BYTES:
-                    raise unreadable(path, f"it unpacks to more than {codec.MAX_BYTES >> 20} MiB")
+                    raw = member.read(session_file.MAX_BYTES + 1)
+                if len(raw) > session_file.MAX_BYTES:
+                    raise import_error(path, f"it unpacks to more than {session_file.MAX_BYTES >> 20} MiB")
                 yield raw
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError) as error:
-        raise unreadable(path, "the archive is damaged") from error
+        raise import_error(path, "the archive is damaged") from error
     except RuntimeError as error:  # an unknown compression; a password
-        raise unreadable(path, "the archive is packed in a way that cannot be read") from error
+        raise import_error(path, "the archive is packed in a way that cannot be read") from error
 
 
 def _conversation(entry: dict[str, Any], now: datetime) -> Conversation:
-    id = clean(entry.get("conversation_id")) or clean(entry.get("id"))
+    id = clean_text(entry.get("conversation_id")) or clean_text(entry.get("id"))
     if not id:
         id = hashlib.sha256("\n".join(sorted(entry["mapping"])).encode("utf-8", "surrogatepass")).hexdigest()
     found = Conversation(
         (NAME, id),
-        title=clean(entry.get("title")) or None,
+        title=clean_text(entry.get("title")) or None,
         model=_model(entry.get("default_model_slug")),
         created_at=local_time(entry.get("create_time"), now),
     )
@@ -115,7 +115,7 @@ def _take(message: dict[str, Any], found: Conversation, now: datetime) -> None:
             found.left_out["non-text part"] += files
         model = _model(metadata.get("model_slug")) if role == "assistant" else None
         text = "\n".join(text for text in texts if text)
-        found.lines.append(Line(role, text, at=local_time(message.get("create_time"), now), model=model))
+        found.lines.append(ImportedMessage(role, text, at=local_time(message.get("create_time"), now), model=model))
 
 
 def _role(message: dict[str, Any]) -> str | None:
@@ -126,8 +126,8 @@ def _role(message: dict[str, Any]) -> str | None:
 def _texts(message: dict[str, Any]) -> list[str]:
     """The text of each part of a message, empty for a part that holds none."""
     parts = as_list(as_dict(message.get("content")).get("parts"))
-    return [clean(part if isinstance(part, str) else as_dict(part).get("text")) for part in parts if part != ""]
+    return [clean_text(part if isinstance(part, str) else as_dict(part).get("text")) for part in parts if part != ""]
 
 
 def _model(slug: object) -> str | None:
-    return f"openai/{clean(slug)}" if clean(slug) else None
+    return f"openai/{clean_text(slug)}" if clean_text(slug) else None

@@ -10,14 +10,14 @@ from datetime import UTC, datetime
 
 from llmrepl.formatting import pluralize
 from llmrepl.sessions.importing.found import FoundConversation, Origin, Skipped
-from llmrepl.sessions.model import MessageRecord, Session, Turn, UsageRecord, title_of
+from llmrepl.sessions.model import MessageRecord, Session, Turn, UsageRecord, title_from_prompt
 
 NO_MODEL = "unknown"
 """The model of a conversation whose source does not name one."""
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class ImportedMessage:
     """One message: `role` is user, assistant or system, `at` ISO 8601 local time, the rest known of replies only."""
 
     role: str
@@ -33,17 +33,17 @@ class Conversation:
     """What a source says about one conversation; `left_out` counts what did not fit, by a noun for it."""
 
     origin: Origin
-    lines: list[Line] = field(default_factory=list)
+    lines: list[ImportedMessage] = field(default_factory=list)
     title: str | None = None
     model: str | None = None
     created_at: str | None = None
     left_out: Counter[str] = field(default_factory=Counter)
 
-    def item(self, now: datetime) -> FoundConversation | Skipped:
+    def to_session(self, now: datetime) -> FoundConversation | Skipped:
         """The conversation as a session, `now` (local time) being its date if it has none; or why there is none."""
         lines = [line for line in self.lines if line.text.strip()]
         first = next((line.text for line in lines if line.role == "user"), "")
-        title = title_of(self.title or "") or title_of(first) or "untitled"
+        title = title_from_prompt(self.title or "") or title_from_prompt(first) or "untitled"
         if not any(line.role in ("user", "assistant") for line in lines):
             return Skipped(title, "it holds no messages")
         models = [line.model for line in lines if line.model]
@@ -53,16 +53,16 @@ class Conversation:
         while lines[0].role == "system":
             line = lines.pop(0)
             session.system = line.text if session.system is None else f"{session.system}\n\n{line.text}"
-        for group in _grouped(lines):
+        for group in _group_turns(lines):
             session.add(_turn(group, session.model))
         left_out = sorted(self.left_out.items())
         notes = tuple(f"{pluralize(number, noun)} left out" for noun, number in left_out if number > 0)
         return FoundConversation(session, self.origin, title, notes)
 
 
-def _grouped(lines: Iterable[Line]) -> list[list[Line]]:
+def _group_turns(lines: Iterable[ImportedMessage]) -> list[list[ImportedMessage]]:
     """A turn begins with what comes before a reply: the user's message, or a system message before it."""
-    groups: list[list[Line]] = []
+    groups: list[list[ImportedMessage]] = []
     for line in lines:
         begins = line.role != "assistant" and (not groups or any(said.role != "system" for said in groups[-1]))
         if begins or not groups:
@@ -71,7 +71,7 @@ def _grouped(lines: Iterable[Line]) -> list[list[Line]]:
     return groups
 
 
-def _turn(lines: list[Line], current_model: str) -> Turn:
+def _turn(lines: list[ImportedMessage], current_model: str) -> Turn:
     turn = Turn(messages=[MessageRecord(role=line.role, content=line.text) for line in lines])
     if usages := [line.usage for line in lines if line.usage]:
         turn.usage = UsageRecord(
@@ -89,7 +89,7 @@ def _turn(lines: list[Line], current_model: str) -> Turn:
     return turn
 
 
-def clean(value: object) -> str:
+def clean_text(value: object) -> str:
     """`value` if it is a text, else nothing; halves of surrogate pairs, which UTF-8 cannot hold, are replaced."""
     if not isinstance(value, str):
         return ""

@@ -9,26 +9,26 @@ from typing import Any
 
 from llmrepl.errors import LLMError
 from llmrepl.formatting import escape_name
-from llmrepl.sessions.storage import session_file as codec
+from llmrepl.sessions.storage import session_file
 from llmrepl.system import files
 
 
 def read_file(path: Path) -> bytes:
     """The bytes of a file, unpacked if it is gzip. Raises LLMError."""
     try:
-        return codec.unpack(files.read_regular(Path(os.path.realpath(path)), codec.MAX_BYTES))
+        return session_file.unpack(files.read_regular(Path(os.path.realpath(path)), session_file.MAX_BYTES))
     except OSError as error:
-        raise unreadable(path, files.reason(error)) from error
-    except codec.Unreadable as why:
-        raise unreadable(path, str(why)) from why
+        raise import_error(path, files.reason(error)) from error
+    except session_file.Unreadable as why:
+        raise import_error(path, str(why)) from why
 
 
-def unreadable(path: Path, why: str) -> LLMError:
+def import_error(path: Path, why: str) -> LLMError:
     """The failure to raise for a file of which nothing can be imported."""
     return LLMError(f"nothing was imported from {escape_name(path.name)}: {why}", "import another file")
 
 
-def parsed(raw: bytes) -> Any:
+def parse_json(raw: bytes) -> Any:
     """The JSON document in `raw`. Raises ValueError with the reason."""
     try:
         return json.loads(raw.decode("utf-8-sig"))

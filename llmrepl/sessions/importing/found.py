@@ -47,7 +47,7 @@ def origin_of(session: Session) -> Origin | None:
     return (source, id) if isinstance(source, str) and isinstance(id, str) else None
 
 
-def only_new(
+def skip_known(
     items: Iterable[FoundConversation | Skipped], known: Iterable[Origin]
 ) -> Iterator[FoundConversation | Skipped]:
     """The items, those that are `known` or were already among them turned into Skipped."""

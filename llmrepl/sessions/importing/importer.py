@@ -9,10 +9,10 @@ from datetime import datetime
 
 from llmrepl.errors import LLMError
 from llmrepl.sessions.archive.trash import ARCHIVE
-from llmrepl.sessions.importing.found import KNOWN, FoundConversation, Skipped, only_new
-from llmrepl.sessions.index import scan as listing
-from llmrepl.sessions.index.query import epoch_of
-from llmrepl.sessions.names import folded, name_of, session_names, without_ending
+from llmrepl.sessions.importing.found import KNOWN, FoundConversation, Skipped, skip_known
+from llmrepl.sessions.index import scan
+from llmrepl.sessions.index.query import parse_epoch
+from llmrepl.sessions.names import comparison_key, name_from_title, session_names, without_ending
 from llmrepl.sessions.storage.store import Store
 
 
@@ -25,7 +25,7 @@ class ImportResult:
     more was read.
     """
 
-    taken: list[tuple[str, int, str]] = field(default_factory=list)
+    imported: list[tuple[str, int, str]] = field(default_factory=list)
     left_out: list[tuple[str, str]] = field(default_factory=list)
     known: int = 0
     failure: LLMError | None = None
@@ -41,42 +41,42 @@ def import_all(
     done = ImportResult()
     places = (store.directory, store.directory / ARCHIVE)
     paths = (place / name for place in places for name in session_names(place))
-    names = _FreeNames(session_names(store.directory))
+    names = _NameAllocator(session_names(store.directory))
     try:
-        for item in only_new(items, [origin for path in paths if (origin := listing.origin(path))]):
+        for item in skip_known(items, [origin for path in paths if (origin := scan.origin(path))]):
             if isinstance(item, FoundConversation):
-                name = names.free(name_of(item.title) or _dated(item, now))
+                name = names.free(name_from_title(item.title) or _dated_name(item, now))
                 name = f"{name}.json" if dry_run else store.add(item.session, name).name
-                done.taken.append((name, len(item.session.turns), item.title))
+                done.imported.append((name, len(item.session.turns), item.title))
                 done.left_out += [(item.title, note) for note in item.notes]
             elif item.why == KNOWN:
                 done.known += 1
             else:
                 done.left_out.append((item.where, f"left out: {item.why}"))
     except LLMError as failure:
-        if not done.taken:
+        if not done.imported:
             raise
         done.failure = failure
     return done
 
 
-class _FreeNames:
+class _NameAllocator:
     """Names that no session has: with a number where one has, without trying them all each time."""
 
     def __init__(self, taken: Iterable[str]) -> None:
-        self._taken = {folded(without_ending(name)) for name in taken}
+        self._taken = {comparison_key(without_ending(name)) for name in taken}
         self._last: Counter[str] = Counter()
 
     def free(self, name: str) -> str:
-        key = folded(name)
+        key = comparison_key(name)
         while True:
             self._last[key] += 1
             candidate = name if self._last[key] == 1 else f"{name}-{self._last[key]}"
-            if folded(candidate) not in self._taken:
-                self._taken.add(folded(candidate))
+            if comparison_key(candidate) not in self._taken:
+                self._taken.add(comparison_key(candidate))
                 return candidate
 
 
-def _dated(item: FoundConversation, now: datetime) -> str:
-    begun = datetime.fromtimestamp(epoch_of(item.session.created_at, now.timestamp()))
+def _dated_name(item: FoundConversation, now: datetime) -> str:
+    begun = datetime.fromtimestamp(parse_epoch(item.session.created_at, now.timestamp()))
     return f"session_{begun:%Y%m%d_%H%M%S}"

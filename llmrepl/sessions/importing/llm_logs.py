@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from llmrepl.sessions.importing.conversation import Conversation, Line, clean, local_time
-from llmrepl.sessions.importing.documents import as_dict, as_list, parsed, unreadable
+from llmrepl.sessions.importing.conversation import Conversation, ImportedMessage, clean_text, local_time
+from llmrepl.sessions.importing.documents import as_dict, as_list, import_error, parse_json
 from llmrepl.sessions.importing.found import FoundConversation, Skipped
 from llmrepl.sessions.model import UsageRecord
 
@@ -36,28 +36,28 @@ _OF_RESPONSES = (
 def read(path: Path, now: datetime) -> Iterator[FoundConversation | Skipped]:
     """Every conversation in the database. Raises Failure if it is none, or where it is damaged."""
     if not os.path.isfile(path):
-        raise unreadable(path, "there is no such file")
+        raise import_error(path, "there is no such file")
     try:
-        with closing(_opened(path)) as db:
+        with closing(_connect(path)) as db:
             tables = {row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
             threads = {"threads", "turns", "messages", "parts", "fragments"} <= tables
             older = {"conversations", "responses"} <= tables
             if not threads and not older:
-                raise unreadable(path, "it is not a log of llm")
+                raise import_error(path, "it is not a log of llm")
             seen: set[str] = set()
             for found in _threads(db, now) if threads else ():
                 seen.add(found.origin[1])
-                yield found.item(now)
+                yield found.to_session(now)
             for found in _conversations(db, now, tables) if older else ():
                 if found.origin[1] not in seen:
-                    yield found.item(now)
+                    yield found.to_session(now)
     except sqlite3.Error as error:
-        raise unreadable(path, f"the database is damaged or of another version ({error})") from error
+        raise import_error(path, f"the database is damaged or of another version ({error})") from error
     except UnicodeDecodeError as error:  # of SQLite's own message, which quotes what is damaged
-        raise unreadable(path, "the database is damaged") from error
+        raise import_error(path, "the database is damaged") from error
 
 
-def _opened(path: Path) -> sqlite3.Connection:
+def _connect(path: Path) -> sqlite3.Connection:
     db = sqlite3.connect(f"file:{quote(os.path.abspath(path))}?mode=ro", uri=True)
     db.row_factory = sqlite3.Row
     db.text_factory = lambda raw: raw.decode("utf-8", "replace")
@@ -81,18 +81,18 @@ def _conversations(db: sqlite3.Connection, now: datetime, tables: set[str]) -> I
     found: Conversation | None = None
     system = ""
     for row in map(dict, rows):
-        id = clean(row.get("conversation_id")) or clean(row.get("id"))
+        id = clean_text(row.get("conversation_id")) or clean_text(row.get("id"))
         if found is None or found.origin[1] != id:
             if found:
                 yield found
-            found, system = Conversation((NAME, id), title=clean(names.get(row.get("conversation_id")))), ""
+            found, system = Conversation((NAME, id), title=clean_text(names.get(row.get("conversation_id")))), ""
         said = _with_fragments(db, row, "system", tables)
         if said and said != system:
-            found.lines.append(Line("system", said))
+            found.lines.append(ImportedMessage("system", said))
             system = said
         at = local_time(row.get("datetime_utc"), now)
-        found.lines.append(Line("user", _with_fragments(db, row, "prompt", tables), at=at))
-        found.lines.append(_reply(clean(row.get("response")), row, at))
+        found.lines.append(ImportedMessage("user", _with_fragments(db, row, "prompt", tables), at=at))
+        found.lines.append(_reply(clean_text(row.get("response")), row, at))
         for noun, numbers in extras:
             found.left_out[noun] += numbers.get(row["id"], 0)
     if found:
@@ -107,12 +107,12 @@ def _with_fragments(db: sqlite3.Connection, row: dict[str, Any], kind: str, tabl
             f"SELECT content FROM {kind}_fragments JOIN fragments ON fragments.id = fragment_id"
             ' WHERE response_id = ? ORDER BY "order"'
         )
-        texts = _bounded(clean(fragment["content"]) for fragment in db.execute(query, (row["id"],)))
-    own = clean(row.get(kind))
+        texts = _take_bounded(clean_text(fragment["content"]) for fragment in db.execute(query, (row["id"],)))
+    own = clean_text(row.get(kind))
     return "\n".join([*texts, own] if own else texts)
 
 
-def _bounded(texts: Iterable[str]) -> list[str]:
+def _take_bounded(texts: Iterable[str]) -> list[str]:
     """The texts, of which few in the database can make many here. Raises DataError as SQLite does for a long one."""
     kept, size = [], 0
     for text in texts:
@@ -128,7 +128,7 @@ def _threads(db: sqlite3.Connection, now: datetime) -> Iterator[Conversation]:
     turns = {row["tip_message_hash"]: dict(row) for row in db.execute(f"SELECT {wanted} FROM turns")}
     by_thread = Counter(row["thread_id"] for row in turns.values())
     for thread in db.execute("SELECT id, name, tip_message_hash FROM threads ORDER BY id"):
-        found = Conversation((NAME, clean(thread["id"])), title=clean(thread["name"]))
+        found = Conversation((NAME, clean_text(thread["id"])), title=clean_text(thread["name"]))
         chain = _chain(db, thread["tip_message_hash"])
         for message in chain:
             text = _text_of(db, message["hash"], found)
@@ -137,7 +137,7 @@ def _threads(db: sqlite3.Connection, now: datetime) -> Iterator[Conversation]:
                 row = turns.get(message["hash"], {})
                 found.lines.append(_reply(text, row, local_time(row.get("datetime_utc"), now)))
             elif role in ("user", "system"):
-                found.lines.append(Line(role, text))
+                found.lines.append(ImportedMessage(role, text))
             else:
                 found.left_out["tool message"] += 1
         on_chain = (turns.get(message["hash"], {}).get("thread_id") for message in chain)
@@ -166,43 +166,43 @@ def _text_of(db: sqlite3.Connection, message: object, found: Conversation) -> st
         "SELECT type, text, payload FROM parts WHERE message_hash = ? ORDER BY position", (message,)
     ):
         if part["type"] == "text":
-            texts.append(clean(part["text"]) or _borrowed(db, part["payload"]))
+            texts.append(clean_text(part["text"]) or _resolve_text_ref(db, part["payload"]))
         elif part["type"] != "reasoning":
-            noun = {"attachment": "attachment", "tool_call": "tool call"}.get(clean(part["type"]), "non-text part")
+            noun = {"attachment": "attachment", "tool_call": "tool call"}.get(clean_text(part["type"]), "non-text part")
             found.left_out[noun] += 1
     return "\n".join(text for text in texts if text)
 
 
-def _borrowed(db: sqlite3.Connection, payload: object) -> str:
+def _resolve_text_ref(db: sqlite3.Connection, payload: object) -> str:
     try:
-        pieces = as_list(as_dict(parsed(clean(payload).encode())).get("text_ref"))
+        pieces = as_list(as_dict(parse_json(clean_text(payload).encode())).get("text_ref"))
     except ValueError:
         return ""
-    return "".join(_bounded(_piece(db, as_dict(piece)) for piece in pieces))
+    return "".join(_take_bounded(_piece(db, as_dict(piece)) for piece in pieces))
 
 
 def _piece(db: sqlite3.Connection, piece: dict[str, Any]) -> str:
     if not isinstance(piece.get("fragment"), int):
-        return clean(piece.get("literal"))
+        return clean_text(piece.get("literal"))
     try:
         row = db.execute("SELECT content FROM fragments WHERE id = ?", (piece["fragment"],)).fetchone()
     except OverflowError:
         return ""
-    return clean(row["content"]) if row else ""
+    return clean_text(row["content"]) if row else ""
 
 
-def _reply(text: str, row: dict[str, Any], at: str | None) -> Line:
+def _reply(text: str, row: dict[str, Any], at: str | None) -> ImportedMessage:
     """The reply that `row` of `responses` or `turns` tells the model, tokens and time of."""
     read, written = _tokens(row.get("input_tokens")), _tokens(row.get("output_tokens"))
     usage = None
     if read is not None and written is not None:
         usage = UsageRecord(prompt_tokens=read, completion_tokens=written, total_tokens=read + written)
     took = row.get("duration_ms")
-    return Line(
+    return ImportedMessage(
         "assistant",
         text,
         at=at,
-        model=clean(row.get("model")) or None,
+        model=clean_text(row.get("model")) or None,
         usage=usage,
         latency_ms=float(took) if isinstance(took, int) and 0 <= took < _MAX_TOKENS else None,
     )

@@ -11,8 +11,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from llmrepl.sessions.importing.conversation import Conversation, Line, clean
-from llmrepl.sessions.importing.documents import as_dict, as_list, parsed, read_file
+from llmrepl.sessions.importing.conversation import Conversation, ImportedMessage, clean_text
+from llmrepl.sessions.importing.documents import as_dict, as_list, parse_json, read_file
 from llmrepl.sessions.importing.found import FoundConversation, Skipped
 
 NAME = "openai"
@@ -26,7 +26,7 @@ def read(path: Path, now: datetime) -> Iterator[FoundConversation | Skipped]:
             continue
         where = f"line {number}"
         try:
-            document = as_dict(parsed(line))
+            document = as_dict(parse_json(line))
         except ValueError as error:
             yield Skipped(where, str(error))
             continue
@@ -34,32 +34,32 @@ def read(path: Path, now: datetime) -> Iterator[FoundConversation | Skipped]:
         if not isinstance(body.get("messages"), list):
             yield Skipped(where, "it has no 'messages'")
             continue
-        item = _conversation(body, hashlib.sha256(line.strip()).hexdigest()).item(now)
+        item = _conversation(body, hashlib.sha256(line.strip()).hexdigest()).to_session(now)
         yield item if isinstance(item, FoundConversation) else Skipped(where, item.why)
 
 
 def _conversation(body: dict[str, Any], id: str) -> Conversation:
-    found = Conversation((NAME, id), model=clean(body.get("model")) or None)
+    found = Conversation((NAME, id), model=clean_text(body.get("model")) or None)
     for message in body["messages"]:
         said = as_dict(message)
-        role = _ROLES.get(clean(said.get("role")))
+        role = _ROLES.get(clean_text(said.get("role")))
         if role is None:
             found.left_out["tool message" if said.get("role") in ("tool", "function") else "other message"] += 1
             continue
         if said.get("tool_calls") or said.get("function_call"):
             found.left_out["tool call"] += 1
-        found.lines.append(Line(role, _text(said.get("content"), found)))
+        found.lines.append(ImportedMessage(role, _text(said.get("content"), found)))
     return found
 
 
 def _text(content: object, found: Conversation) -> str:
     if not isinstance(content, list):
-        return clean(content)
+        return clean_text(content)
     texts = []
     for part in as_list(content):
         text = part if isinstance(part, str) else as_dict(part).get("text")
         if isinstance(text, str):
-            texts.append(clean(text))
+            texts.append(clean_text(text))
         else:
             found.left_out["non-text part"] += 1
     return "\n".join(texts)

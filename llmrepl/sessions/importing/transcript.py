@@ -16,9 +16,9 @@ from pathlib import Path
 from llmrepl.errors import LLMError
 from llmrepl.sessions.export import markdown, text
 from llmrepl.sessions.importing.conversation import local_time
-from llmrepl.sessions.importing.documents import read_file, unreadable
+from llmrepl.sessions.importing.documents import import_error, read_file
 from llmrepl.sessions.importing.found import FoundConversation, Skipped
-from llmrepl.sessions.model import ERROR, INTERRUPTED, MessageRecord, Session, Turn, UsageRecord, title_of
+from llmrepl.sessions.model import ERROR, INTERRUPTED, MessageRecord, Session, Turn, UsageRecord, title_from_prompt
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,9 @@ def read(path: Path, now: datetime) -> Iterator[FoundConversation | Skipped]:
     try:
         exported = raw.decode()
     except UnicodeDecodeError as error:
-        raise unreadable(path, "a byte that is not UTF-8") from error
+        raise import_error(path, "a byte that is not UTF-8") from error
     session = (read_markdown if exported.startswith("# ") else read_text)(exported)
-    title = title_of(next((turn.text_of("user") for turn in session.turns), "")) or "untitled"
+    title = title_from_prompt(next((turn.text_of("user") for turn in session.turns), "")) or "untitled"
     origin = (NAME, hashlib.sha256(raw).hexdigest())
     if local_time(session.created_at, now) is None:
         session.created_at = Session.start(session.model, None, now).created_at
@@ -64,7 +64,7 @@ def read_markdown(exported: str) -> Session:
 _CLOSED = re.compile(rf"\n[^\n]*\n{markdown.CLOSED}\Z")
 
 
-def _opened(said: str) -> str:
+def _strip_closing_line(said: str) -> str:
     """A text of a Markdown export without the line that closed its last block."""
     return _CLOSED.sub("", said)
 
@@ -84,8 +84,8 @@ _TEXT = _Dialect(
         re.M,
     ),
     roles={label: role for role, label in text.LABELS.items()},
-    system=text.SYSTEM_GUARD.show,
-    said=text.TEXT_GUARD.show,
+    system=text.SYSTEM_GUARD.unescape,
+    said=text.TEXT_GUARD.unescape,
 )
 _MARKDOWN = _Dialect(
     head=re.compile(
@@ -101,8 +101,8 @@ _MARKDOWN = _Dialect(
         re.M,
     ),
     roles={label: role for role, label in markdown.LABELS.items()},
-    system=lambda said: markdown.SYSTEM_GUARD.show(_opened(said)),
-    said=lambda said: markdown.TEXT_GUARD.show(_opened(said)),
+    system=lambda said: markdown.SYSTEM_GUARD.unescape(_strip_closing_line(said)),
+    said=lambda said: markdown.TEXT_GUARD.unescape(_strip_closing_line(said)),
 )
 
 
@@ -140,13 +140,13 @@ def _with_figures(messages: list[MessageRecord], match: re.Match[str]) -> Turn:
     turn = Turn(messages=messages)
     marks = unescape(match["marks"] or "")
     if match["tokens"]:
-        turn.usage = UsageRecord(total_tokens=_whole(match["tokens"]))
+        turn.usage = UsageRecord(total_tokens=_parse_int(match["tokens"]))
         if "~" in match["cost"]:
             turn.usage.estimated = True
-        cost = _number(match["cost"].replace("$", "").replace(",", "").replace("~", ""))
+        cost = _parse_float(match["cost"].replace("$", "").replace(",", "").replace("~", ""))
         if cost is not None:
             turn.cost_estimate = cost
-        turn.latency_ms = _number(match["time"].removesuffix("ms"))
+        turn.latency_ms = _parse_float(match["time"].removesuffix("ms"))
     before, found, model = marks.partition("answered by ")
     if found:
         turn.answered_by = model
@@ -159,11 +159,11 @@ def _with_figures(messages: list[MessageRecord], match: re.Match[str]) -> Turn:
     return turn
 
 
-def _whole(words: str) -> int | None:
+def _parse_int(words: str) -> int | None:
     return int(words) if re.fullmatch(r"-?[0-9]{1,15}", words) else None
 
 
-def _number(words: str) -> float | None:
+def _parse_float(words: str) -> float | None:
     try:
         return float(words)
     except ValueError:

@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 
-from llmrepl.sessions.index import scan as listing
+from llmrepl.sessions.index import scan
 from llmrepl.sessions.index.full_text import Progress
 from llmrepl.sessions.index.index import Index
-from llmrepl.sessions.index.query import Filters, FoundSessions, Row, arranged
+from llmrepl.sessions.index.query import Filters, FoundSessions, Row, filter_and_sort
 from llmrepl.sessions.index.schema import IndexUnavailable
-from llmrepl.sessions.index.search import Hit, hits
-from llmrepl.sessions.stats import Sums, by_model
+from llmrepl.sessions.index.search import Hit, find_hits
+from llmrepl.sessions.stats import Totals, total_by_model
 
 SAMPLE = 200
 """So many sessions with a text in them tell how common it is."""
@@ -55,49 +55,49 @@ class SessionFinder:
         in a message only, if that is given."""
         try:
             self._index.refresh(directory, self._progress, texts=contains is not None)
-            with self._index.unchanged():
+            with self._index.snapshot():
                 rows = self._containing(directory, filters, sort, contains)
                 return FoundSessions(list(islice(rows, limit)), self._index.damaged(directory))
         except IndexUnavailable:
-            every = list(listing.rows(directory, contains))
-        sound = arranged((row for row in every if not row.damaged), filters, sort, limit)
+            every = list(scan.rows(directory, contains))
+        sound = filter_and_sort((row for row in every if not row.damaged), filters, sort, limit)
         return FoundSessions(sound, sorted((row for row in every if row.damaged), key=lambda row: row.name))
 
     def search(self, directory: Path, wanted: str, filters: Filters, limit: int | None = None) -> list[Hit]:
         """At most `limit` messages with `wanted` in them, whatever its case, those of the newest session first."""
         try:
-            if not self._just_checked(directory):
+            if not self._recently_checked(directory):
                 self._check(directory)
-            with self._index.unchanged():
+            with self._index.snapshot():
                 return list(islice(self._hits(directory, wanted, filters), limit))
         except IndexUnavailable:
-            rows = arranged((row for row in listing.rows(directory) if not row.damaged), filters)
+            rows = filter_and_sort((row for row in scan.rows(directory) if not row.damaged), filters)
             return list(islice((hit for row in rows for hit in _hits_in(directory, row, wanted)), limit))
 
-    def totals(self, directory: Path, filters: Filters) -> dict[str, Sums]:
+    def totals(self, directory: Path, filters: Filters) -> dict[str, Totals]:
         """What the sessions that `filters` let through come to, for each model."""
         if filters.tag is not None or filters.system_contains is not None:
-            return by_model(self.find(directory, filters).rows)
+            return total_by_model(self.find(directory, filters).rows)
         try:
             self._index.refresh(directory, self._progress)
             return self._index.sums(directory, filters)
         except IndexUnavailable:
-            return by_model(row for row in listing.rows(directory) if not row.damaged and filters.match(row))
+            return total_by_model(row for row in scan.rows(directory) if not row.damaged and filters.match(row))
 
     def close(self) -> None:
         """Let go of the index."""
         self._index.close()
 
     def _containing(self, directory: Path, filters: Filters, sort: str, contains: str | None) -> Iterator[Row]:
-        ids = self._index.matching(contains) if contains is not None else None
+        ids = self._index.match(contains) if contains is not None else None
         for id, row in self._index.rows(directory, filters, sort, ids):
             told = contains is None or (ids is not None and id is not None)
-            if told or listing.read_row(directory / row.name, contains):
+            if told or scan.read_row(directory / row.name, contains):
                 yield row
 
     def _hits(self, directory: Path, wanted: str, filters: Filters) -> Iterator[Hit]:
         """The hits; of a text that is common the newest sessions are read before all that have it are known."""
-        sample = self._index.matching(wanted, SAMPLE, nearly=True) if len(wanted) >= TRIGRAM else None
+        sample = self._index.match(wanted, SAMPLE, nearly=True) if len(wanted) >= TRIGRAM else None
         common = len(wanted) < TRIGRAM or (sample is not None and _share(sample) > COMMON)
         seen: set[str] = set()
         if common:
@@ -106,19 +106,19 @@ class SessionFinder:
                 yield from _hits_in(directory, row, wanted)
             if len(seen) < PEEK:
                 return
-        some = self._index.matching(wanted, nearly=True) if common or len(sample or ()) == SAMPLE else sample
+        some = self._index.match(wanted, nearly=True) if common or len(sample or ()) == SAMPLE else sample
         for _, row in self._index.rows(directory, filters, ids=some):
             if row.name not in seen:
                 yield from _hits_in(directory, row, wanted)
 
-    def _just_checked(self, directory: Path) -> bool:
+    def _recently_checked(self, directory: Path) -> bool:
         changed, when, seconds = self._checked.get(directory, (0, 0.0, 0.0))
-        if not changed or seconds < QUICK_SECONDS or changed != _changed(directory):
+        if not changed or seconds < QUICK_SECONDS or changed != _directory_mtime(directory):
             return False
         return self._monotonic() - when < min(seconds * SHARE, MOST_SECONDS)
 
     def _check(self, directory: Path) -> None:
-        changed, began = _changed(directory), self._monotonic()
+        changed, began = _directory_mtime(directory), self._monotonic()
         self._index.refresh(directory, self._progress)
         seconds = self._monotonic() - began
         self._index.refresh(directory, self._progress, texts=True)
@@ -131,13 +131,13 @@ def _share(sample: list[int]) -> float:
 
 
 def _hits_in(directory: Path, row: Row, wanted: str) -> Iterator[Hit]:
-    _, data = listing.read(directory / row.name)
-    for hit in hits(row.name, data, wanted) if data else ():
+    _, data = scan.read(directory / row.name)
+    for hit in find_hits(row.name, data, wanted) if data else ():
         hit.epoch = row.epoch
         yield hit
 
 
-def _changed(directory: Path) -> int:
+def _directory_mtime(directory: Path) -> int:
     """When a file last came into the directory, went or was replaced, in ns; 0 if that cannot be told."""
     try:
         return os.stat(directory).st_mtime_ns

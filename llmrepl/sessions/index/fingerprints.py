@@ -14,7 +14,7 @@ State = tuple[bytes, int, int]
 """Name, size and mtime_ns of a file."""
 
 
-def states(directory: Path) -> Iterator[State]:
+def file_states(directory: Path) -> Iterator[State]:
     """The state of every session file; nothing if the directory cannot be read."""
     try:
         fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -32,7 +32,7 @@ def states(directory: Path) -> Iterator[State]:
         os.close(fd)
 
 
-def state(directory: Path, name: bytes) -> State | None:
+def file_state(directory: Path, name: bytes) -> State | None:
     """The state of one file now, None if there is none."""
     try:
         status = os.stat(directory / to_text(name), follow_symlinks=False)

@@ -9,9 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from llmrepl.sessions.index import scan as listing
-from llmrepl.sessions.index import search
-from llmrepl.sessions.index.schema import writing
+from llmrepl.sessions.index import scan, search
+from llmrepl.sessions.index.schema import transaction
 from llmrepl.sessions.index.sql import to_text
 
 BATCH = 1000
@@ -33,15 +32,15 @@ def make_searchable(db: sqlite3.Connection, directory: Path, number: int, progre
     """Read the text of the sessions of which only the row was read so far."""
     missing = "SELECT id, name FROM sessions WHERE directory = ? AND NOT damaged AND NOT searchable"
     if db.execute(f"{missing} LIMIT 1", (number,)).fetchone():
-        _empty_if_worn(db)
+        _clear_if_stale(db)
     todo = db.execute(missing, (number,)).fetchall()
     for done in range(0, len(todo), BATCH):
         texts = []
         for id, name in todo[done : done + BATCH]:
-            _, data = listing.read(directory / to_text(name))
+            _, data = scan.read(directory / to_text(name))
             if data is not None:
                 texts.append((id, _searchable(data)))
-        with writing(db):
+        with transaction(db):
             still = {
                 id
                 for (id,) in db.execute(
@@ -55,14 +54,14 @@ def make_searchable(db: sqlite3.Connection, directory: Path, number: int, progre
         progress("making sessions searchable", min(done + BATCH, len(todo)), len(todo))
 
 
-def holds(text: str) -> bool:
+def can_index(text: str) -> bool:
     """Whether the index can hold all characters of a text."""
     return not re.search(_NOT_HELD, text)
 
 
-def _empty_if_worn(db: sqlite3.Connection) -> None:
+def _clear_if_stale(db: sqlite3.Connection) -> None:
     """Begin the texts anew once most of them are of rows that are gone."""
-    with writing(db):
+    with transaction(db):
         (filled,) = db.execute("SELECT texts FROM filled").fetchone()
         (live,) = db.execute("SELECT count(*) FROM sessions WHERE searchable").fetchone()
         if filled > 2 * live + SPARE_TEXTS:

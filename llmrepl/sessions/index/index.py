@@ -17,13 +17,13 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
-from llmrepl.sessions.index import scan as listing
-from llmrepl.sessions.index.fingerprints import State, digest, state, states
-from llmrepl.sessions.index.full_text import BATCH, Progress, holds, make_searchable
+from llmrepl.sessions.index import scan
+from llmrepl.sessions.index.fingerprints import State, digest, file_state, file_states
+from llmrepl.sessions.index.full_text import BATCH, Progress, can_index, make_searchable
 from llmrepl.sessions.index.query import Filters, Row
-from llmrepl.sessions.index.schema import IndexUnavailable, open_index, set_aside, writing
-from llmrepl.sessions.index.sql import ORDERS, conditions, near, quoted, to_bytes, to_text
-from llmrepl.sessions.stats import Sums
+from llmrepl.sessions.index.schema import IndexUnavailable, open_index, set_aside, transaction
+from llmrepl.sessions.index.sql import ORDERS, near_query, quote, sql_conditions, to_bytes, to_text
+from llmrepl.sessions.stats import Totals
 
 UNSETTLED_NS = 2_000_000_000
 """A file that was changed so shortly before it was read may change once more without another mtime."""
@@ -61,13 +61,13 @@ class Index:
 
         It can be interrupted at any time; the next call goes on from there.
         """
-        with self._using() as db:
-            number = _number(db, directory)
-            files = list(states(directory))
+        with self._connection() as db:
+            number = _directory_id(db, directory)
+            files = list(file_states(directory))
             seen = digest(files)
             if db.execute("SELECT state FROM directories WHERE id = ?", (number,)).fetchone() != (seen,):
                 self._update(db, directory, number, set(files), progress)
-                _settle(db, number, set(files), seen)
+                _record_state(db, number, set(files), seen)
             if texts:
                 make_searchable(db, directory, number, progress)
 
@@ -76,9 +76,9 @@ class Index:
     ) -> Iterator[tuple[int | None, Row]]:
         """The sound sessions that `filters` let through, in order, each with its number, None if `matching` does not
         know its text. With `ids` only those, and those without a number."""
-        where, values = conditions(filters)
-        with self._using() as db:
-            number = _number(db, directory)
+        where, values = sql_conditions(filters)
+        with self._connection() as db:
+            number = _directory_id(db, directory)
             place, values = "sessions", [number, *values]
             if ids is not None:
                 place, values = _ONLY, [json.dumps(list(ids)), *values[:1], *values]
@@ -93,9 +93,9 @@ class Index:
                     yield id if searchable else None, row
 
     @contextmanager
-    def unchanged(self) -> Iterator[None]:
+    def snapshot(self) -> Iterator[None]:
         """A block in which everything is answered as of one moment, whatever other shells write meanwhile."""
-        with self._using() as db:
+        with self._connection() as db:
             db.execute("BEGIN")
             try:
                 yield
@@ -103,22 +103,22 @@ class Index:
                 if db.in_transaction:
                     db.rollback()
 
-    def sums(self, directory: Path, filters: Filters) -> dict[str, Sums]:
+    def sums(self, directory: Path, filters: Filters) -> dict[str, Totals]:
         """For each model what the sessions come to that `filters` let through; these may not ask for more than figures,
         dates and models."""
-        where, values = conditions(filters)
-        with self._using() as db:
+        where, values = sql_conditions(filters)
+        with self._connection() as db:
             found = db.execute(
                 "SELECT model, count(*), sum(tokens), sum(turns), sum(cost), sum(unpriced) FROM sessions"
                 f" WHERE directory = ? AND damaged = 0{where} GROUP BY model",
-                [_number(db, directory), *values],
+                [_directory_id(db, directory), *values],
             )
-            return {to_text(model): Sums(*figures) for model, *figures in found}
+            return {to_text(model): Totals(*figures) for model, *figures in found}
 
-    def named(self, directory: Path, names: Iterable[str]) -> dict[str, Row]:
+    def rows_by_name(self, directory: Path, names: Iterable[str]) -> dict[str, Row]:
         """What was last known of the sessions with these names, sound or not."""
-        with self._using() as db:
-            number = _number(db, directory)
+        with self._connection() as db:
+            number = _directory_id(db, directory)
             one = "SELECT name, facts FROM sessions WHERE directory = ? AND name = ?"
             found = [db.execute(one, (number, to_bytes(name))) for name in names]
             return {row.name: row for rows in found for row in (_row(*values) for values in rows)}
@@ -126,24 +126,24 @@ class Index:
     def tags(self, directory: Path) -> dict[str, int]:
         """The tags, as they are written, with how many sessions were last known to have each."""
         place = f"$[{_FACTS.index('tags')}]"
-        with self._using() as db:
+        with self._connection() as db:
             found = db.execute(
                 "SELECT tag.value, count(*) FROM sessions, json_each(facts, ?) AS tag"
                 " WHERE directory = ? AND NOT damaged GROUP BY tag.value",
-                (place, _number(db, directory)),
+                (place, _directory_id(db, directory)),
             )
             return dict(found)
 
     def damaged(self, directory: Path) -> list[Row]:
         """The files that cannot be read, by name."""
-        with self._using() as db:
+        with self._connection() as db:
             found = db.execute(
                 "SELECT name, facts FROM sessions WHERE directory = ? AND damaged = 1 ORDER BY name",
-                (_number(db, directory),),
+                (_directory_id(db, directory),),
             )
             return [_row(name, facts) for name, facts in found]
 
-    def matching(self, wanted: str, limit: int = -1, *, nearly: bool = False) -> list[int] | None:
+    def match(self, wanted: str, limit: int = -1, *, nearly: bool = False) -> list[int] | None:
         """The numbers of the sessions, of all directories, with `wanted` in a message whatever its case.
 
         `nearly` is several times as fast, and may give a few more: its trigrams stand as close together, in any order.
@@ -151,9 +151,9 @@ class Index:
         two characters that may begin too many trigrams.
         """
         wanted = wanted.lower()
-        if not wanted or not holds(wanted):
+        if not wanted or not can_index(wanted):
             return None
-        with self._using() as db:
+        with self._connection() as db:
             parts = [wanted]
             if len(wanted) < 3:
                 beginning = (wanted, f"{wanted}\U0010ffff", _MOST_TRIGRAMS + 1)
@@ -161,7 +161,7 @@ class Index:
                 parts = [term for (term,) in found]
             if len(parts) > _MOST_TRIGRAMS:
                 return None
-            query = near(wanted) if nearly and len(wanted) > 5 else " OR ".join(map(quoted, parts))
+            query = near_query(wanted) if nearly and len(wanted) > 5 else " OR ".join(map(quote, parts))
             rows = db.execute("SELECT rowid FROM texts WHERE texts MATCH ? LIMIT ?", (query or '""', limit))
             return [number for (number,) in rows]
 
@@ -172,18 +172,18 @@ class Index:
 
         Another shell may have seen the directory later and be done with it: what it found is not replaced.
         """
-        known = _known(db, number)
+        known = _indexed_states(db, number)
         new = sorted(files - known)
         gone = {name for name, _, _ in known} - {name for name, _, _ in files}
         if gone:
-            with _changing(db, number):
-                values = [(number, name) for name in gone if state(directory, name) is None]
+            with _modify_directory(db, number):
+                values = [(number, name) for name in gone if file_state(directory, name) is None]
                 db.executemany("DELETE FROM sessions WHERE directory = ? AND name = ?", values)
         for done in range(0, len(new), BATCH):
             batch = new[done : done + BATCH]
             read = [self._read(directory, number, *one) for one in batch]
-            with _changing(db, number):
-                rows = [row for one, row in zip(batch, read, strict=True) if state(directory, one[0]) == one]
+            with _modify_directory(db, number):
+                rows = [row for one, row in zip(batch, read, strict=True) if file_state(directory, one[0]) == one]
                 db.executemany(
                     "INSERT OR REPLACE INTO sessions (directory, name, size, mtime_ns, damaged, epoch, model, turns,"
                     " tokens, cost, unpriced, facts) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -194,7 +194,7 @@ class Index:
     def _read(self, directory: Path, number: int, name: bytes, size: int, mtime_ns: int) -> tuple[Any, ...]:
         """What is kept of one file."""
         settled = abs(self._time_ns() - mtime_ns) > UNSETTLED_NS
-        row, _ = listing.read(directory / to_text(name))
+        row, _ = scan.read(directory / to_text(name))
         return (
             number,
             name,
@@ -211,7 +211,7 @@ class Index:
         )
 
     @contextmanager
-    def _using(self) -> Iterator[sqlite3.Connection]:
+    def _connection(self) -> Iterator[sqlite3.Connection]:
         try:
             if self._db is None:
                 self._db = open_index(self._path)
@@ -224,36 +224,36 @@ class Index:
             raise IndexUnavailable(str(error)) from error
 
 
-def _number(db: sqlite3.Connection, directory: Path) -> int:
+def _directory_id(db: sqlite3.Connection, directory: Path) -> int:
     """The number of a directory; when one is new, those that are no more are forgotten."""
     path = os.fsencode(os.path.realpath(directory))
     found = db.execute("SELECT id FROM directories WHERE path = ?", (path,)).fetchone()
     if found:
         return int(found[0])
-    with writing(db):
+    with transaction(db):
         gone = [row[:1] for row in db.execute("SELECT id, path FROM directories") if not os.path.isdir(row[1])]
         db.executemany("DELETE FROM sessions WHERE directory = ?", gone)
         db.executemany("DELETE FROM directories WHERE id = ?", gone)
         db.execute("INSERT OR IGNORE INTO directories (path) VALUES (?)", (path,))
-    return _number(db, directory)
+    return _directory_id(db, directory)
 
 
 @contextmanager
-def _changing(db: sqlite3.Connection, number: int) -> Iterator[None]:
+def _modify_directory(db: sqlite3.Connection, number: int) -> Iterator[None]:
     """A transaction that changes rows of a directory, whose state is not known until they are compared again."""
-    with writing(db):
+    with transaction(db):
         db.execute("UPDATE directories SET state = NULL WHERE id = ?", (number,))
         yield
 
 
-def _settle(db: sqlite3.Connection, number: int, files: set[State], seen: bytes) -> None:
+def _record_state(db: sqlite3.Connection, number: int, files: set[State], seen: bytes) -> None:
     """Note the state of all files, if it is what the rows stand for."""
-    with writing(db):
-        if _known(db, number) == files:
+    with transaction(db):
+        if _indexed_states(db, number) == files:
             db.execute("UPDATE directories SET state = ? WHERE id = ?", (seen, number))
 
 
-def _known(db: sqlite3.Connection, number: int) -> set[State]:
+def _indexed_states(db: sqlite3.Connection, number: int) -> set[State]:
     return set(db.execute("SELECT name, size, mtime_ns FROM sessions WHERE directory = ?", (number,)))
 
 

@@ -30,31 +30,31 @@ _PACKED = "\ud800"
 """Half of a pair, which no name of a file has."""
 
 
-class Names:
+class NameList:
     """File names of sessions, found by how they begin, by a part of them, or by letters in their order."""
 
     def __init__(self, files: Iterable[str]) -> None:
         self._files = sorted(files, key=str.casefold)
-        self._folded = [file.casefold() for file in self._files]
+        self._casefolded = [file.casefold() for file in self._files]
 
     @cached_property
     def _stems(self) -> str:
         """The folded names without their endings, a NUL after each; all at once, for there may be 100,000."""
-        joined = "\0".join([*self._folded, ""])
+        joined = "\0".join([*self._casefolded, ""])
         joined = joined.replace(".json.gz\0", f"{_PACKED}\0").replace(".json\0", "\0")
         return joined.replace(f"{_PACKED}\0", "\0")
 
     def __len__(self) -> int:
         return len(self._files)
 
-    def matching(self, typed: str, most: int = MOST) -> list[str]:
+    def match(self, typed: str, most: int = MOST) -> list[str]:
         """At most `most` names that fit, the last by name (so the newest automatic one) first.
 
         If more begin with `typed`, the first by name is among them, so that what all have in common can be told.
         """
         typed = typed.casefold()
-        first = bisect_left(self._folded, typed)
-        end = bisect_left(self._folded, f"{typed}\U0010ffff", first)
+        first = bisect_left(self._casefolded, typed)
+        end = bisect_left(self._casefolded, f"{typed}\U0010ffff", first)
         found = self._files[max(first, end - most) : end]
         if end - first > most:
             found[0] = self._files[first]
@@ -85,20 +85,20 @@ class SessionNameIndex:
     def __init__(self, path: Path, time_ns: Callable[[], int]) -> None:
         self._path = path
         self._time_ns = time_ns
-        self._last: tuple[Path, FileStamp | None, Names] | None = None
+        self._last: tuple[Path, FileStamp | None, NameList] | None = None
 
-    def matching(self, directory: Path, typed: str) -> list[Row]:
+    def match(self, directory: Path, typed: str) -> list[Row]:
         """The sessions whose names fit what was typed; of some no more than the name is known."""
         names = self._names(directory)
-        found = names.matching(typed)
-        known = self._ask(directory, names, lambda index: index.named(directory, found)) or {}
+        found = names.match(typed)
+        known = self._ask(directory, names, lambda index: index.rows_by_name(directory, found)) or {}
         return [known.get(name) or Row(name) for name in found]
 
     def tags(self, directory: Path) -> dict[str, int]:
         """The tags, with how many sessions have each."""
         return self._ask(directory, self._names(directory), lambda index: index.tags(directory)) or {}
 
-    def _ask(self, directory: Path, names: Names, question: Callable[[Index], Answer]) -> Answer | None:
+    def _ask(self, directory: Path, names: NameList, question: Callable[[Index], Answer]) -> Answer | None:
         """What the index says, brought up to date if that takes no time; None where it cannot be used."""
         index = Index(self._path, self._time_ns)
         try:
@@ -110,12 +110,12 @@ class SessionNameIndex:
         finally:
             index.close()
 
-    def _names(self, directory: Path) -> Names:
+    def _names(self, directory: Path) -> NameList:
         try:
             state = file_stamp(directory)
         except OSError:
             state = None
         last = self._last
         if last is None or last[:2] != (directory, state):
-            self._last = last = directory, state, Names(session_names(directory))
+            self._last = last = directory, state, NameList(session_names(directory))
         return last[2]

@@ -85,7 +85,7 @@ class FoundSessions:
     damaged: list[Row]
 
 
-def row_of(name: str, data: dict[str, Any], mtime: float) -> Row:
+def row_from_json(name: str, data: dict[str, Any], mtime: float) -> Row:
     """The row of a session from its JSON data, whatever odd things stand in optional places."""
     turns = [turn for turn in _list(data.get("turns")) if isinstance(turn, dict)]
     meta = data["meta"] if isinstance(data.get("meta"), dict) else {}
@@ -95,7 +95,7 @@ def row_of(name: str, data: dict[str, Any], mtime: float) -> Row:
     return Row(
         name=name,
         created_at=created if isinstance(created, str) else "",
-        epoch=epoch_of(created, mtime),
+        epoch=parse_epoch(created, mtime),
         model=str(data.get("model") or ""),
         turns=len(turns),
         tokens=int(_amount(totals.get("total_tokens")) or 0),
@@ -107,7 +107,7 @@ def row_of(name: str, data: dict[str, Any], mtime: float) -> Row:
     )
 
 
-def epoch_of(created_at: object, otherwise: float) -> float:
+def parse_epoch(created_at: object, otherwise: float) -> float:
     """A session's `created_at` (local time, or with an offset) in seconds since 1970, else `otherwise`."""
     if not isinstance(created_at, str):
         return otherwise
@@ -117,7 +117,7 @@ def epoch_of(created_at: object, otherwise: float) -> float:
         return otherwise
 
 
-def arranged(rows: Iterable[Row], filters: Filters, sort: str = "date", limit: int | None = None) -> list[Row]:
+def filter_and_sort(rows: Iterable[Row], filters: Filters, sort: str = "date", limit: int | None = None) -> list[Row]:
     """The rows that `filters` let through, in order, at most `limit` of them; equal ones by name."""
     found = sorted((row for row in rows if filters.match(row)), key=lambda row: row.name)
     match sort:
@@ -132,7 +132,7 @@ def arranged(rows: Iterable[Row], filters: Filters, sort: str = "date", limit: i
     return found if limit is None else found[:limit]
 
 
-def moment(text: str, now: datetime, *, end: bool = False) -> float:
+def parse_time(text: str, now: datetime, *, end: bool = False) -> float:
     """A point in time as people write it: `2024-01-08`, an ISO time, or `30d`, `2w`, `12h` ago; in seconds since 1970.
 
     A day without a time is its beginning, or with `end` the beginning of the next one. Raises UsageError.

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from llmrepl.sessions.index import search
-from llmrepl.sessions.index.query import Row, row_of
+from llmrepl.sessions.index.query import Row, row_from_json
 from llmrepl.sessions.names import session_names
 from llmrepl.system import files
 
@@ -44,17 +44,17 @@ def read(path: Path) -> tuple[Row, dict[str, Any] | None]:
         status = os.stat(path, follow_symlinks=False)
         if not stat.S_ISREG(status.st_mode):
             return Row(path.name, damaged="not a regular file"), None
-        data = decoded(files.read_regular(path, MAX_BYTES))
+        data = decode_json(files.read_regular(path, MAX_BYTES))
     except OSError as error:
         return Row(path.name, damaged=files.reason(error)), None
     except (ValueError, RecursionError, zlib.error):
         return Row(path.name, epoch=status.st_mtime, damaged="not a whole session"), None
     if not isinstance(data.get("model"), str) or not isinstance(data.get("turns"), list):
         return Row(path.name, epoch=status.st_mtime, damaged="not a session"), None
-    return row_of(path.name, data, status.st_mtime), data
+    return row_from_json(path.name, data, status.st_mtime), data
 
 
-def decoded(raw: bytes) -> dict[str, Any]:
+def decode_json(raw: bytes) -> dict[str, Any]:
     """The JSON object in a file's bytes, plain or gzip. Raises ValueError, RecursionError or zlib.error."""
     if raw.startswith(b"\x1f\x8b"):
         unpacker = zlib.decompressobj(wbits=31)
@@ -70,7 +70,7 @@ def decoded(raw: bytes) -> dict[str, Any]:
 def origin(path: Path) -> tuple[str, str] | None:
     """The source and the id there of a session that was imported, None for any other file."""
     try:
-        meta = decoded(files.read_regular(path, MAX_BYTES)).get("meta")
+        meta = decode_json(files.read_regular(path, MAX_BYTES)).get("meta")
     except (OSError, ValueError, RecursionError, zlib.error):
         return None
     found = meta.get("origin") if isinstance(meta, dict) else None

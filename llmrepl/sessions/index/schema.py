@@ -39,7 +39,7 @@ class IndexUnavailable(Exception):
 
 
 @contextmanager
-def writing(db: sqlite3.Connection) -> Iterator[None]:
+def transaction(db: sqlite3.Connection) -> Iterator[None]:
     """A transaction that writes: all of it is kept, or nothing."""
     db.execute("BEGIN IMMEDIATE")
     with db:
@@ -74,7 +74,7 @@ def _version(db: sqlite3.Connection) -> int:
 
 def _create(db: sqlite3.Connection) -> None:
     """Make the tables, unless another process was quicker."""
-    with writing(db):
+    with transaction(db):
         if _version(db) == 0:
             for statement in _SCHEMA.split(";"):
                 db.execute(statement)

@@ -51,7 +51,7 @@ def contains(data: dict[str, Any], wanted: str) -> bool:
     return any(wanted in text.lower() for _, _, text in messages(data))
 
 
-def hits(name: str, data: dict[str, Any], wanted: str) -> Iterator[Hit]:
+def find_hits(name: str, data: dict[str, Any], wanted: str) -> Iterator[Hit]:
     """A hit for each message that has `wanted` in it, in the order they were said."""
     wanted = wanted.lower()
     for turn, role, text in messages(data):

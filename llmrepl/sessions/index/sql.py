@@ -17,7 +17,7 @@ ORDERS = {
 """The orders of query.SORTS in SQL."""
 
 
-def conditions(filters: Filters) -> tuple[str, list[Any]]:
+def sql_conditions(filters: Filters) -> tuple[str, list[Any]]:
     """What of the filters SQL can say exactly; the rest is left to Filters.match."""
     wanted = {
         "instr(model, ?)": None if filters.model is None else to_bytes(filters.model),
@@ -32,18 +32,18 @@ def conditions(filters: Filters) -> tuple[str, list[Any]]:
     return "".join(f" AND {condition}" for condition in given), list(given.values())
 
 
-def quoted(text: str) -> str:
+def quote(text: str) -> str:
     """A text as FTS5 looks for it as it stands."""
     return '"' + text.replace('"', '""') + '"'
 
 
-def near(text: str) -> str:
+def near_query(text: str) -> str:
     """What FTS5 asks for a text of at least four characters by every third of its trigrams: that they stand within its
     length. That leaves out two thirds of the work that the text itself would be, and hardly lets another one through.
     """
     last = len(text) - 3
     parts = (text[at : at + 3] for at in (*range(0, last, 3), last))
-    return f"NEAR({' '.join(map(quoted, parts))}, {last - 1})"
+    return f"NEAR({' '.join(map(quote, parts))}, {last - 1})"
 
 
 def to_bytes(text: str) -> bytes:

@@ -14,7 +14,7 @@ DEEPEST = 200
 _TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\],:]|[^\s{}\[\],:"]+', re.DOTALL)
 
 
-def offence(text: str) -> tuple[int, str] | None:
+def find_violation(text: str) -> tuple[int, str] | None:
     """The offset and the reason of the first thing in `text` that a session file may not hold; None if there is none.
 
     Those are duplicate keys, NaN and infinities, numbers too large or too long, half surrogate pairs, deep nesting.
@@ -40,7 +40,7 @@ def offence(text: str) -> tuple[int, str] | None:
     return None
 
 
-def too_deep(data: dict[str, Any], deepest: int = DEEPEST) -> bool:
+def is_too_deep(data: dict[str, Any], deepest: int = DEEPEST) -> bool:
     """Whether JSON data is nested deeper than `deepest`."""
     level: list[dict[str, Any] | list[Any]] = [data]
     for _ in range(deepest):

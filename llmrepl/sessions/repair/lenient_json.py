@@ -23,7 +23,7 @@ class LenientReader:
     """Reads one value out of `text`, from `start` to `end`; `whole` says whether nothing was missing."""
 
     def __init__(self, text: str, start: int, end: int) -> None:
-        self.whole = True
+        self.complete = True
         self.value: Any = None
         self._text = text
         self._stack: list[Any] = []
@@ -38,20 +38,20 @@ class LenientReader:
                 if self._mark(mark):
                     return at
             elif found["text"] is not None:
-                self.whole = self.whole and bool(found["closed"])
+                self.complete = self.complete and bool(found["closed"])
                 self._string(found["text"])
             elif found["word"] is not None:
                 self._word(found["word"])
             else:
-                self.whole = False
-        self.whole = False
+                self.complete = False
+        self.complete = False
         return at
 
     def _mark(self, mark: str) -> bool:
         """A bracket, comma or colon; whether the outermost value is closed."""
         if mark in "{[":
             if len(self._stack) >= DEEPEST:
-                self.whole = False
+                self.complete = False
                 return True
             container: Any = {} if mark == "{" else []
             self._put(container)
@@ -63,7 +63,7 @@ class LenientReader:
         return not self._stack
 
     def _string(self, raw: str) -> None:
-        text = unescaped(raw)
+        text = unescape(raw)
         if self._stack and isinstance(self._stack[-1], dict) and self._keys[-1] is None:
             self._keys[-1] = text
         else:
@@ -79,7 +79,7 @@ class LenientReader:
         elif word in ("NaN", "Infinity", "-Infinity") or word.lstrip("-").isdigit():
             self._put(None)
         else:
-            self.whole = False
+            self.complete = False
 
     def _put(self, value: Any) -> None:
         if not self._stack:
@@ -91,17 +91,17 @@ class LenientReader:
             self._keys[-1] = None
 
 
-def unescaped(raw: str) -> str:
+def unescape(raw: str) -> str:
     """The text of a JSON string without its quotes; an escape that is cut off or unknown is left out."""
     try:
         text: str = json.loads(f'"{raw}"', strict=False)
     except ValueError:
         cleaned = _ESCAPE.sub(lambda found: found[0] if found["sound"] else "", raw)
         text = json.loads(f'"{cleaned}"', strict=False)
-    return joined(text)
+    return join_surrogates(text)
 
 
-def joined(text: str) -> str:
+def join_surrogates(text: str) -> str:
     """`text` with surrogate pairs put together, and U+FFFD where half of one is missing."""
     if not _HALF.search(text):
         return text

@@ -10,8 +10,8 @@ from typing import Any
 from llmrepl.errors import DamagedError
 from llmrepl.formatting import escape_name, pluralize
 from llmrepl.sessions.model import ERROR, INTERRUPTED, Session, Turn
-from llmrepl.sessions.repair.salvage import Salvage, salvage, sound_texts
-from llmrepl.sessions.storage import session_file as codec
+from llmrepl.sessions.repair.salvage import Salvage, replace_lone_surrogates, salvage
+from llmrepl.sessions.storage import session_file
 from llmrepl.system import files
 
 NO_DATE = "1970-01-01T00:00:00"
@@ -46,18 +46,18 @@ def recover_file(path: Path, *, dry_run: bool = False) -> Recovery | None:
 
     Raises DamagedError if there is nothing to bring back, OSError if it cannot be read or written.
     """
-    raw = files.read_regular(path, codec.MAX_BYTES)
+    raw = files.read_regular(path, session_file.MAX_BYTES)
     try:
-        codec.load(raw)
+        session_file.load(raw)
         return None
-    except codec.Unreadable:
+    except session_file.Unreadable:
         recovery = recover(raw)
     if recovery is None:
         raise DamagedError(f"nothing of a session can be read in {escape_name(path.name)}", "it was left as it is")
     if not dry_run:
         keep_backup(path)
         target = path.with_name(path.name.removesuffix(".gz"))
-        files.write_atomic(target, codec.dump(recovery.session))
+        files.write_atomic(target, session_file.dump(recovery.session))
         if target != path:
             os.unlink(path)  # its bytes are in the backup
     return recovery
@@ -69,14 +69,14 @@ def keep_backup(path: Path) -> Path:
     while True:
         backup = path.with_name(f"{path.name}.backup" + ("" if number == 1 else f"-{number}"))
         try:
-            files.write_atomic(backup, files.read_regular(path, codec.MAX_BYTES), must_not_exist=True)
+            files.write_atomic(backup, files.read_regular(path, session_file.MAX_BYTES), must_not_exist=True)
             return backup
         except FileExistsError:
             number += 1
 
 
 def _session(found: Salvage, turns: list[Turn]) -> Session:
-    head = sound_texts(found.head)
+    head = replace_lone_surrogates(found.head)
     known = {"model": str, "system": str, "created_at": str, "meta": dict}
     for key, kind in known.items():
         if key in head and not isinstance(head[key], kind):
@@ -89,7 +89,7 @@ def _session(found: Salvage, turns: list[Turn]) -> Session:
 
 def _turn(data: dict[str, Any], part: bool) -> Turn | None:
     """A turn from whatever was read: what has the wrong type is left out, never the turn for it."""
-    data = sound_texts(data)
+    data = replace_lone_surrogates(data)
     messages = [mended for message in _list(data.get("messages")) if (mended := _message(message))]
     if not messages:
         return None

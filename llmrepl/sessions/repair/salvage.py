@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from llmrepl.sessions.repair.json_location import too_deep
-from llmrepl.sessions.repair.lenient_json import DEEPEST, LenientReader, joined
+from llmrepl.sessions.repair.json_location import is_too_deep
+from llmrepl.sessions.repair.lenient_json import DEEPEST, LenientReader, join_surrogates
 from llmrepl.sessions.storage.session_file import MAX_BYTES
 
 _TURNS = re.compile(r'"turns"\s*:\s*\[')
@@ -65,18 +65,18 @@ class Salvage:
     refused: int = 0
 
     @property
-    def whole(self) -> int:
+    def complete(self) -> int:
         """How many turns are whole."""
         return len(self.turns) - len(self.parts)
 
 
 def salvage(raw: bytes) -> Salvage | None:
     """The best reading of `raw`, None if there is nothing of a session in it."""
-    text, lost = readable(raw)
+    text, lost = decode_damaged(raw)
     readings = [reading for side in _sides(text) for reading in _readings(side)]
     if not readings:
         return None
-    best = max(readings, key=lambda reading: (reading.whole, len(reading.turns)))
+    best = max(readings, key=lambda reading: (reading.complete, len(reading.turns)))
     best.lost = lost + best.lost
     _keep_others(best, [turn for other in readings if other is not best for turn in other.turns])
     return best
@@ -97,7 +97,7 @@ def _sides(text: str) -> list[str]:
     return [text] if not at else ["".join([*side, text[at:]]) for side in (ours, theirs)]
 
 
-def readable(raw: bytes) -> tuple[str, list[str]]:
+def decode_damaged(raw: bytes) -> tuple[str, list[str]]:
     """The text of `raw`, whatever packing and encoding, and what was lost in making it text."""
     lost: list[str] = []
     if raw.startswith(b"\x1f\x8b"):
@@ -202,7 +202,7 @@ def _take_one(text: str, at: int, end: int, reading: Salvage, starts: _Starts) -
             value, stop = _reader.raw_decode(text, at)
         except (ValueError, RecursionError):
             reading.refused += 1
-    if isinstance(value, dict) and too_deep(value, DEEPEST):
+    if isinstance(value, dict) and is_too_deep(value, DEEPEST):
         value, stop = None, at
     if isinstance(value, dict) and isinstance(value.get("messages"), list) and stop <= end:
         reading.turns.append(value)
@@ -236,18 +236,18 @@ def _key(turn: dict[str, Any]) -> str:
     return json.dumps(turn.get("messages"), sort_keys=True, default=str)
 
 
-def sound_texts(value: Any) -> Any:
+def replace_lone_surrogates(value: Any) -> Any:
     """JSON data with every text in it made sound: no halves of surrogate pairs."""
     if isinstance(value, str):
-        return joined(value)
+        return join_surrogates(value)
     if isinstance(value, list):
-        return [sound_texts(item) for item in value]
+        return [replace_lone_surrogates(item) for item in value]
     if isinstance(value, dict):
-        return {joined(str(key)): sound_texts(item) for key, item in value.items()}
+        return {join_surrogates(str(key)): replace_lone_surrogates(item) for key, item in value.items()}
     return value
 
 
-def turn_places(text: str) -> Iterator[int]:
+def turn_offsets(text: str) -> Iterator[int]:
     """Where each turn begins in a text that is sound JSON."""
     if found := _TURNS.search(text):
         for turn in _TURN.finditer(text, found.end()):

@@ -8,10 +8,10 @@ from pathlib import Path
 from llmrepl.errors import SaveError, UsageError
 from llmrepl.formatting import escape_name
 from llmrepl.sessions import secrets
-from llmrepl.sessions.model import MessageRecord, Session, Turn, title_of
+from llmrepl.sessions.model import MessageRecord, Session, Turn, title_from_prompt
 from llmrepl.sessions.repair.recover import Recovery, recover_file
 from llmrepl.sessions.secrets import Secret
-from llmrepl.sessions.storage import session_file as codec
+from llmrepl.sessions.storage import session_file
 from llmrepl.sessions.storage.store import Store
 from llmrepl.system import files
 
@@ -25,11 +25,11 @@ class Problem:
     column: int = 0
 
 
-def problems(path: Path) -> list[Problem]:
+def find_problems(path: Path) -> list[Problem]:
     """What is wrong with the file at `path`; nothing if it can be loaded."""
     try:
-        codec.load(files.read_regular(path, codec.MAX_BYTES))
-    except codec.Unreadable as why:
+        session_file.load(files.read_regular(path, session_file.MAX_BYTES))
+    except session_file.Unreadable as why:
         return [Problem(why.reason, why.line, why.column)]
     except OSError as error:
         return [Problem(files.reason(error))]
@@ -45,11 +45,11 @@ def recover(path: Path, *, dry_run: bool) -> Recovery | None:
         raise SaveError(f"{shown} cannot be mended: {files.reason(error)}", "nothing was changed") from error
 
 
-def found_secrets(path: Path) -> list[tuple[int, Secret]]:
+def find_secrets(path: Path) -> list[tuple[int, Secret]]:
     """The secrets in a sound session, each with the number of its turn (0 for the system prompt)."""
     try:
-        session = codec.load(files.read_regular(path, codec.MAX_BYTES))
-    except (codec.Unreadable, OSError):
+        session = session_file.load(files.read_regular(path, session_file.MAX_BYTES))
+    except (session_file.Unreadable, OSError):
         return []
     texts = [(0, session.system or "")]
     texts += [(n, message.text) for n, turn in enumerate(session.turns, 1) for message in turn.messages]
@@ -76,7 +76,7 @@ def masked_session(session: Session) -> None:
     for turn in session.turns:
         masked_turn(turn)
     if session.title and secrets.find(first):  # of which the title may hold the beginning
-        session.set_meta("title", title_of(secrets.mask(first)[0]))
+        session.set_meta("title", title_from_prompt(secrets.mask(first)[0]))
 
 
 def masked_turn(turn: Turn) -> None:

@@ -26,12 +26,12 @@ _NO_LOCKS = (errno.ENOTSUP, errno.EINVAL, errno.ENOLCK, errno.ENOSYS)
 _NO_SYNC = (errno.EINVAL, errno.ENOTSUP)
 
 
-def journal_of(session: Path) -> Path:
+def journal_path(session: Path) -> Path:
     """Where the journal of a session file is."""
     return session.with_name(f".{session.name.removesuffix('.json')}.journal")
 
 
-def session_of(journal: Path) -> Path:
+def session_path(journal: Path) -> Path:
     """The session file that a journal belongs to."""
     return journal.with_name(journal.name[1:].removesuffix(".journal") + ".json")
 
@@ -65,7 +65,7 @@ class Journal:
             except BlockingIOError:
                 pid = _owner(fd)
                 os.close(fd)
-                what = f"{session_of(path).name} is open in another shell{pid}"
+                what = f"{session_path(path).name} is open in another shell{pid}"
                 raise SessionInUseError(what, "leave it there, or go on under a new name") from None
             except OSError:
                 os.close(fd)
@@ -90,12 +90,12 @@ class Journal:
             if durable:
                 self._sync()
 
-    def grow(self, text: str) -> None:
+    def append_text(self, text: str) -> None:
         """A piece of the reply: on disk within FLUSH_SECONDS, without keeping the stream waiting."""
         with self._lock:
             self._pending.append(text)
         if self._flusher is None:
-            self._flusher = threading.Thread(target=self._flush_for_ever, name="journal", daemon=True)
+            self._flusher = threading.Thread(target=self._flush_loop, name="journal", daemon=True)
             self._flusher.start()
         self._wake.set()
 
@@ -105,14 +105,14 @@ class Journal:
             self._raise_failure()
             self._write_pending()
 
-    def lost(self) -> bool:
+    def was_replaced(self) -> bool:
         """Whether the file was taken away under us: the journal at `path` is no longer this one."""
         return not _same_file(self._fd, self.path)
 
     def remove(self) -> None:
         """Unlink the journal and give the lock back."""
         try:
-            if not self.lost():
+            if not self.was_replaced():
                 os.unlink(self.path)
         finally:
             self.release()
@@ -161,7 +161,7 @@ class Journal:
             failure, self._failure = self._failure, None
             raise failure
 
-    def _flush_for_ever(self) -> None:
+    def _flush_loop(self) -> None:
         while True:
             self._wake.wait()
             self._wake.clear()

@@ -39,9 +39,9 @@ def read_records(raw: bytes) -> tuple[list[Data], bool]:
     records: list[Data] = []
     *lines, _torn = raw.split(b"\n")
     for number, line in enumerate(lines):
-        if not _sound(line):
-            return records, any(_sound(later) for later in lines[number + 1 :])
-        record = _decoded(line)
+        if not _has_valid_checksum(line):
+            return records, any(_has_valid_checksum(later) for later in lines[number + 1 :])
+        record = _decode(line)
         if record is None:  # not torn, but made by something else
             return records, True
         records.append(record)
@@ -68,12 +68,12 @@ def replay(session: Data | None, records: list[Data]) -> Data | None:
         elif "text" in record:
             growing.append(record["text"])
     if open_turn >= 0:
-        turns[open_turn] = _closed(turns[open_turn], "".join(growing))
+        turns[open_turn] = _close_turn(turns[open_turn], "".join(growing))
     result["turns"] = turns
     return result if "model" in result and turns else None
 
 
-def says_nothing_new(before: Data, after: Data) -> bool:
+def adds_nothing(before: Data, after: Data) -> bool:
     """Whether `after`, which a journal made of the session `before`, has no word that is not in `before`.
 
     So it is where the JSON was replaced and the disk kept an older state of the journal, without the last turn's end.
@@ -81,34 +81,34 @@ def says_nothing_new(before: Data, after: Data) -> bool:
     if {**before, "turns": ()} != {**after, "turns": ()}:
         return False
     pairs = zip(before["turns"], after["turns"], strict=False)
-    return len(before["turns"]) == len(after["turns"]) and all(old == new or _part_of(new, old) for old, new in pairs)
+    return len(before["turns"]) == len(after["turns"]) and all(old == new or _is_prefix(new, old) for old, new in pairs)
 
 
-def _part_of(part: Data, whole: Data) -> bool:
+def _is_prefix(part: Data, whole: Data) -> bool:
     """Whether `part` is an earlier state of the turn `whole`."""
-    (question, began), (same, ended) = _said(part), _said(whole)
+    (question, began), (same, ended) = _texts(part), _texts(whole)
     return (question, part.get("created_at")) == (same, whole.get("created_at")) and ended.startswith(began)
 
 
-def _said(turn: Data) -> tuple[Any, str]:
+def _texts(turn: Data) -> tuple[Any, str]:
     """The first message of a turn, and the text of the others."""
     question, *reply = turn["messages"] or [None]
     return question, "".join(str(message.get("content")) for message in reply if isinstance(message, dict))
 
 
-def _closed(turn: Data, reply: str) -> Data:
+def _close_turn(turn: Data, reply: str) -> Data:
     if not reply:
         return {**turn, "finish_reason": "error"}
     messages = [*turn["messages"], {"role": "assistant", "content": reply}]
     return {**turn, "messages": messages, "finish_reason": "interrupted"}
 
 
-def _sound(line: bytes) -> bool:
+def _has_valid_checksum(line: bytes) -> bool:
     crc, _, data = line.partition(b" ")
     return b"%08x" % zlib.crc32(data) == crc
 
 
-def _decoded(line: bytes) -> Data | None:
+def _decode(line: bytes) -> Data | None:
     """The record of a sound line, None if it is none of ours."""
     try:
         record = json.loads(line.partition(b" ")[2])

@@ -8,7 +8,7 @@ from pathlib import Path
 from llmrepl.system.files import private_mkdir
 
 
-def remembered(file: Path) -> list[Path]:
+def read_known(file: Path) -> list[Path]:
     """The directories in `file`, each once, in the order they were first used; none if it cannot be read."""
     try:
         lines = file.read_bytes().split(b"\n")
@@ -17,10 +17,10 @@ def remembered(file: Path) -> list[Path]:
     return [Path(os.fsdecode(line)) for line in dict.fromkeys(lines) if line.startswith(b"/")]
 
 
-def remember(file: Path, directory: Path) -> None:
+def add_known(file: Path, directory: Path) -> None:
     """Add a directory, unless it is there or `file` cannot be written."""
     line = os.fsencode(os.path.realpath(directory))
-    if b"\n" in line or Path(os.fsdecode(line)) in remembered(file):
+    if b"\n" in line or Path(os.fsdecode(line)) in read_known(file):
         return
     try:
         private_mkdir(file.parent)

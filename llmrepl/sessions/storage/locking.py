@@ -7,7 +7,7 @@ from pathlib import Path
 
 from llmrepl.errors import SessionInUseError, UsageError
 from llmrepl.formatting import escape_name
-from llmrepl.sessions.storage.journal import Journal, journal_of
+from llmrepl.sessions.storage.journal import Journal, journal_path
 
 
 def claim_beside(path: Path, *, first: bool = False) -> tuple[Path, Journal]:
@@ -29,7 +29,7 @@ def claim_free(path: Path, *, besides: Path | None = None) -> Journal:
     if os.path.lexists(path) or (packed != besides and os.path.lexists(packed)):
         raise taken
     try:
-        journal = Journal.claim(journal_of(path))
+        journal = Journal.claim(journal_path(path))
     except SessionInUseError as error:
         raise taken from error
     if os.path.lexists(path):

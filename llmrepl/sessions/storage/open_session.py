@@ -9,10 +9,10 @@ from typing import Any
 
 from llmrepl.errors import SaveError, SessionInUseError, UsageError
 from llmrepl.formatting import escape_name
-from llmrepl.sessions.model import ERROR, Session, Turn, title_of
-from llmrepl.sessions.storage import session_file as codec
+from llmrepl.sessions.model import ERROR, Session, Turn, title_from_prompt
+from llmrepl.sessions.storage import session_file
 from llmrepl.sessions.storage.completion import Completion
-from llmrepl.sessions.storage.journal import Journal, journal_of
+from llmrepl.sessions.storage.journal import Journal, journal_path
 from llmrepl.sessions.storage.journal_records import fingerprint
 from llmrepl.sessions.storage.locking import claim_beside, claim_free
 from llmrepl.system import files
@@ -44,7 +44,7 @@ class OpenSession:
         automatic: bool = False,
         journal: Journal | None = None,
         raw: bytes | None = None,
-        seen: FileStamp | None = None,
+        stamp: FileStamp | None = None,
     ) -> None:
         self.session = session
         self.path = path
@@ -52,12 +52,12 @@ class OpenSession:
         self.notes: list[str] = []
         self._shield = shield
         self._journal = journal
-        self._seen = seen
+        self._stamp = stamp
         self._json_bytes = len(raw or b"")
         self._base = fingerprint(raw)
         self._dirty = False
-        self._behind = False
-        self._headed = raw is not None
+        self._has_unsaved = False
+        self._header_written = raw is not None
 
     @property
     def name(self) -> str:
@@ -67,11 +67,11 @@ class OpenSession:
     @property
     def unsaved(self) -> bool:
         """Whether something is in memory only, because a write failed."""
-        return self._behind
+        return self._has_unsaved
 
     @property
     def _has_file(self) -> bool:
-        return bool(self.session.turns) or self._seen is not None
+        return bool(self.session.turns) or self._stamp is not None
 
     def begin_turn(
         self,
@@ -85,30 +85,30 @@ class OpenSession:
 
         `answered_by` is the model where it is not the session's. Raises SaveError, with the turn in the session.
         """
-        turn = Turn.begun(question, created_at, answered_by, images)
+        turn = Turn.begin(question, created_at, answered_by, images)
         if number is None:
             number = self.session.add(turn)
             if number == 1 and not self.session.title:
-                self.session.set_meta("title", title_of(turn.text_of("user")))
-                self._headed = False
+                self.session.set_meta("title", title_from_prompt(turn.text_of("user")))
+                self._header_written = False
         else:
             self.session.replace(number, turn)
-        if not self._headed:
-            self._keep({"head": self._head()}, f"turn {number}", durable=False)
-            self._headed = True
-        self._keep({"turn": number, "is": _data(turn), "open": True}, f"turn {number}")
+        if not self._header_written:
+            self._write_record({"head": self._header()}, f"turn {number}", durable=False)
+            self._header_written = True
+        self._write_record({"turn": number, "is": _data(turn), "open": True}, f"turn {number}")
         return number
 
     def append_text(self, text: str) -> None:
         """A piece of the reply that is streaming: on disk at most half a second later."""
-        if self._journal and not self._behind:
-            self._journal.grow(text)
+        if self._journal and not self._has_unsaved:
+            self._journal.append_text(text)
 
     def complete(self, number: int, reply: Completion) -> None:
         """Put the finished turn on disk, durably, before it is acknowledged. Raises SaveError."""
-        turn = self.session.turns[number - 1].finished(reply)
+        turn = self.session.turns[number - 1].with_reply(reply)
         self.session.replace(number, turn)
-        self._keep({"turn": number, "is": _data(turn)}, f"turn {number}", settle=True)
+        self._write_record({"turn": number, "is": _data(turn)}, f"turn {number}", complete=True)
 
     def abandon_turn(self, number: int) -> None:
         """Close turn `number`, whose question was not sent, in memory."""
@@ -120,18 +120,18 @@ class OpenSession:
         """Set fields of turn `number`. Raises SaveError."""
         turn = self.session.turns[number - 1].model_copy(update=values)
         self.session.replace(number, turn)
-        self._keep({"turn": number, "is": _data(turn)}, f"turn {number}")
+        self._write_record({"turn": number, "is": _data(turn)}, f"turn {number}")
 
     def set_header(self, **values: Any) -> None:
         """Set `model`, `system` or `meta`. A session that has no file is only changed in memory. Raises SaveError."""
         for key, value in values.items():
             setattr(self.session, key, value)
         if self._has_file:
-            self._keep({"head": values}, "the change")
+            self._write_record({"head": values}, "the change")
 
     def save(self) -> None:
         """Bring the JSON up to date now. Raises SaveError."""
-        if self.path and self._has_file and (self._dirty or self._behind):
+        if self.path and self._has_file and (self._dirty or self._has_unsaved):
             with self._shield():
                 self._attempt(self._replace, self.name)
 
@@ -149,7 +149,7 @@ class OpenSession:
         try:
             self.save()
         finally:
-            if self._journal and not self._behind:
+            if self._journal and not self._has_unsaved:
                 journal, self._journal = self._journal, None
                 try:
                     journal.remove()
@@ -160,23 +160,23 @@ class OpenSession:
         """Give the session the new file name `path` in the same directory. Raises UsageError if that name is taken."""
         self.save()
         if not self.path or not self._has_file:
-            self._let_go()
+            self._release_journal()
             self.path, self.automatic = path, False
             return
         with self._shield():
             self._attempt(lambda: self._move(path), "the new name")
 
     def _move(self, path: Path) -> None:
-        old, claimed = self._place(), claim_free(path)
+        old, claimed = self._require_path(), claim_free(path)
         try:
-            self._ready().write({"moved": path.name})
+            self._ensure_journal().write({"moved": path.name})
             files.rename_new(old, path)
             files.fsync_dir(path.parent)
         except OSError:
             claimed.remove()
             raise
         claimed.start(self._base)
-        self._let_go()
+        self._release_journal()
         self.path, self._journal, self.automatic = path, claimed, False
 
     def copy_to(self, path: Path) -> None:
@@ -188,55 +188,55 @@ class OpenSession:
     def _copy(self, path: Path) -> None:
         files.private_mkdir(path.parent)
         claimed = claim_free(path)
-        self._let_go()
+        self._release_journal()
         self.path, self._journal, self.automatic = path, claimed, False
-        self._seen, self._base, self._json_bytes = None, None, 0
+        self._stamp, self._base, self._json_bytes = None, None, 0
         self._replace()
 
-    def _let_go(self) -> None:
+    def _release_journal(self) -> None:
         if self._journal:
             journal, self._journal = self._journal, None
             journal.remove()
 
-    def _head(self) -> dict[str, Any]:
+    def _header(self) -> dict[str, Any]:
         return self.session.model_dump(mode="json", exclude_unset=True, exclude={"turns", "usage_totals"})
 
-    def _keep(self, record: dict[str, Any], what: str, *, settle: bool = False, durable: bool = True) -> None:
+    def _write_record(self, record: dict[str, Any], what: str, *, complete: bool = False, durable: bool = True) -> None:
         self._dirty = True
         if self.path:
             with self._shield():
-                self._attempt(lambda: self._write(record, settle, durable), what)
+                self._attempt(lambda: self._write(record, complete, durable), what)
 
     def _attempt(self, write: Callable[[], None], what: str) -> None:
         try:
             write()
         except OSError as error:
-            self._behind = True
+            self._has_unsaved = True
             where = escape_name(str(self.path.parent if self.path else ""))
             raise SaveError(
                 f"{what} is not saved: {files.reason(error)} ({where}); it is kept in memory",
                 "free some space or mend the directory, then :save",
             ) from error
 
-    def _write(self, record: dict[str, Any], settle: bool, durable: bool) -> None:
-        journal = self._ready()
-        if self._behind:
+    def _write(self, record: dict[str, Any], complete: bool, durable: bool) -> None:
+        journal = self._ensure_journal()
+        if self._has_unsaved:
             self._replace()
-            if settle:
+            if complete:
                 return
-        due = settle and (self._json_bytes < CHEAP_BYTES or journal.size > self._json_bytes // 8)
+        due = complete and (self._json_bytes < CHEAP_BYTES or journal.size > self._json_bytes // 8)
         journal.write(record, durable=durable and not due)
         if due:
             self._replace()
 
-    def _ready(self) -> Journal:
+    def _ensure_journal(self) -> Journal:
         """The journal, claimed at the first write and again when the directory was taken away under us."""
-        place = self._place()
-        if self._journal and self._journal.lost():
+        place = self._require_path()
+        if self._journal and self._journal.was_replaced():
             self.notes.append(f"{escape_name(str(place.parent))} was removed or replaced; it is made again")
             self._journal.release()
             self._journal = None
-            self._behind = bool(self.session.turns)
+            self._has_unsaved = bool(self.session.turns)
         if self._journal is None:
             files.private_mkdir(place.parent)
             self._journal = self._claim(place)
@@ -246,40 +246,42 @@ class OpenSession:
 
     def _claim(self, path: Path) -> Journal:
         """The journal of `path`, or of a name beside it where another shell was faster."""
-        if self._seen is not None:
+        if self._stamp is not None:
             try:
-                return Journal.claim(journal_of(path))
+                return Journal.claim(journal_path(path))
             except SessionInUseError:
-                self._seen = None
+                self._stamp = None
         self.path, journal = claim_beside(path, first=True)
         if self.path != path:
             self.notes.append(f"{escape_name(path.name)} was taken meanwhile; this session is saved as {self.name}")
         return journal
 
-    def _place(self) -> Path:
+    def _require_path(self) -> Path:
         if self.path is None:
             raise UsageError("this session is not kept", "':save NAME' keeps it")
         return self.path
 
     def _replace(self) -> None:
-        journal = self._ready()
-        data = codec.dump(self.session)
+        journal = self._ensure_journal()
+        data = session_file.dump(self.session)
         try:
-            files.write_atomic(self._place(), data, must_not_exist=self._seen is None, check=self._check_unchanged)
+            files.write_atomic(
+                self._require_path(), data, must_not_exist=self._stamp is None, check=self._check_unchanged
+            )
         except (files.ChangedError, FileExistsError):
-            journal = self._step_aside(journal)
-            files.write_atomic(self._place(), data, must_not_exist=True)
-        self._seen = files.file_stamp(self._place())
+            journal = self._switch_to_copy(journal)
+            files.write_atomic(self._require_path(), data, must_not_exist=True)
+        self._stamp = files.file_stamp(self._require_path())
         self._base, self._json_bytes = fingerprint(data), len(data)
-        self._dirty = self._behind = False
+        self._dirty = self._has_unsaved = False
         journal.start(self._base)
 
     def _check_unchanged(self) -> None:
-        if self._seen is not None and files.file_stamp(self._place()) not in (self._seen, None):
+        if self._stamp is not None and files.file_stamp(self._require_path()) not in (self._stamp, None):
             raise files.ChangedError
 
-    def _step_aside(self, journal: Journal) -> Journal:
-        old = self._place()
+    def _switch_to_copy(self, journal: Journal) -> Journal:
+        old = self._require_path()
         self.path, claimed = claim_beside(old)
         self.notes.append(
             f"{escape_name(old.name)} was changed by another program; this session goes on as {self.name}"

@@ -10,7 +10,7 @@ from typing import Any
 
 from llmrepl.errors import DamagedError
 from llmrepl.sessions.model import Session
-from llmrepl.sessions.repair.json_location import offence, too_deep
+from llmrepl.sessions.repair.json_location import find_violation, is_too_deep
 
 MAX_BYTES = 1 << 30
 """The most that a session file may unpack to, in bytes."""
@@ -75,24 +75,24 @@ def parse(raw: bytes) -> dict[str, Any]:
             json.dumps(data, ensure_ascii=False).encode("utf-8")
     except json.JSONDecodeError as error:
         cut = error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated string")
-        raise Unreadable("cut off" if cut else _plain(error.msg), error.lineno, error.colno) from error
+        raise Unreadable("cut off" if cut else _lower_first(error.msg), error.lineno, error.colno) from error
     except RecursionError as error:
-        raise _placed(text, "nested too deeply") from error
+        raise _locate(text, "nested too deeply") from error
     except ValueError as error:
-        raise _placed(text, str(error)) from error
+        raise _locate(text, str(error)) from error
     if not isinstance(data, dict):
         raise Unreadable("the file is JSON, but not a session")
-    if too_deep(data):
-        raise _placed(text, "nested too deeply")
+    if is_too_deep(data):
+        raise _locate(text, "nested too deeply")
     return data
 
 
 def load(raw: bytes) -> Session:
     """The session in `raw`. Raises Unreadable."""
-    return session_of(parse(raw))
+    return session_from_json(parse(raw))
 
 
-def session_of(data: dict[str, Any]) -> Session:
+def session_from_json(data: dict[str, Any]) -> Session:
     """The session that JSON data is. Raises Unreadable."""
     for key, kind in (("model", str), ("turns", list)):
         if not isinstance(data.get(key), kind):
@@ -108,7 +108,7 @@ def dump(session: Session) -> bytes:
     return session.model_dump_json(indent=2, exclude_unset=True).encode() + b"\n"
 
 
-def damaged(name: str, why: Unreadable, readable_turns: int | None = None) -> DamagedError:
+def damaged_error(name: str, why: Unreadable, readable_turns: int | None = None) -> DamagedError:
     """The failure to raise for a file that is not a session; `name` is how the user knows the file."""
     what = f"{name} is damaged ({why}); nothing was changed"
     turns = "" if readable_turns is None else f" {readable_turns} turn{'' if readable_turns == 1 else 's'}"
@@ -129,16 +129,16 @@ def _finite(digits: str) -> float:
     return number
 
 
-def _placed(text: str, reason: str) -> Unreadable:
+def _locate(text: str, reason: str) -> Unreadable:
     """The refusal of `text` with the place of what is wrong."""
-    found = offence(text)
+    found = find_violation(text)
     if found is None:
         return Unreadable(reason)
     at, reason = found
     return Unreadable(reason, text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at))
 
 
-def _plain(message: str) -> str:
+def _lower_first(message: str) -> str:
     return message[0].lower() + message[1:]
 
 
@@ -147,4 +147,4 @@ def _first_problem(error: ValueError) -> str:
     if not problems:
         return str(error)
     place = ".".join(str(p) for p in problems[0]["loc"] if p not in ("str", "list[any]"))
-    return f"{place}: {_plain(problems[0]['msg'])}"
+    return f"{place}: {_lower_first(problems[0]['msg'])}"

@@ -11,12 +11,12 @@ from pathlib import Path
 
 from llmrepl.errors import DamagedError, LLMError, SaveError, SessionInUseError, UsageError
 from llmrepl.formatting import escape_name
-from llmrepl.sessions.archive.trash import TRASH, put_away
+from llmrepl.sessions.archive.trash import TRASH, move_to_folder
 from llmrepl.sessions.model import Session, Turn
 from llmrepl.sessions.names import ENDINGS, check_name, find_session, same_name, session_names, without_ending
-from llmrepl.sessions.storage import session_file as codec
-from llmrepl.sessions.storage.journal import Journal, journal_of, session_of
-from llmrepl.sessions.storage.journal_records import Data, fingerprint, read_records, replay, says_nothing_new
+from llmrepl.sessions.storage import session_file
+from llmrepl.sessions.storage.journal import Journal, journal_path, session_path
+from llmrepl.sessions.storage.journal_records import Data, adds_nothing, fingerprint, read_records, replay
 from llmrepl.sessions.storage.locking import claim_beside
 from llmrepl.sessions.storage.open_session import OpenSession
 from llmrepl.system import files
@@ -61,7 +61,7 @@ class Store:
         names = session_names(self.directory)
         return "/" in name or any(same_name(without_ending(one), without_ending(name)) for one in names)
 
-    def make_room(self, path: Path) -> None:
+    def trash_existing(self, path: Path) -> None:
         """Move the session that has this name, if any, to the trash. Raises as `delete` does."""
         if os.path.lexists(path):
             self.delete(path)
@@ -71,14 +71,14 @@ class Store:
 
         Raises SessionInUseError, DamagedError, UsageError, SaveError.
         """
-        with self.claimed(path):
-            return put_away(path, TRASH)
+        with self.lock(path):
+            return move_to_folder(path, TRASH)
 
     def is_open(self, path: Path) -> bool:
         """Whether a shell has this session open."""
         try:
-            if os.path.lexists(journal_of(path)):
-                Journal.claim(journal_of(path)).release()
+            if os.path.lexists(journal_path(path)):
+                Journal.claim(journal_path(path)).release()
         except SessionInUseError:
             return True
         except OSError:
@@ -86,7 +86,7 @@ class Store:
         return False
 
     @contextmanager
-    def claimed(self, path: Path) -> Iterator[None]:
+    def lock(self, path: Path) -> Iterator[None]:
         """Hold a session that no shell has open for as long as a block moves its file; what fails there is SaveError.
 
         Raises SessionInUseError, DamagedError for a damaged file whose journal holds more, UsageError for what is not a
@@ -97,9 +97,9 @@ class Store:
             raise UsageError(f"{shown} is not a session file", "it was left as it is")
         try:
             with self._shield():
-                journal = Journal.claim(journal_of(path.with_name(path.name.removesuffix(".gz"))))
+                journal = Journal.claim(journal_path(path.with_name(path.name.removesuffix(".gz"))))
                 try:
-                    self._fold(journal)
+                    self._recover(journal)
                     journal = self._relock(journal)
                 except BaseException:
                     journal.release()
@@ -115,10 +115,10 @@ class Store:
         """The session at `path`, with what a live shell has in its journal. Raises DamagedError, UsageError."""
         session, raw = self._load(path)
         try:
-            records, _ = read_records(files.read_regular(journal_of(path), codec.MAX_BYTES))
-            after = replay(codec.parse(raw), records) if _base(records) == fingerprint(raw) else None
-            return codec.session_of(after) if after else session
-        except (OSError, codec.Unreadable):
+            records, _ = read_records(files.read_regular(journal_path(path), session_file.MAX_BYTES))
+            after = replay(session_file.parse(raw), records) if _base(records) == fingerprint(raw) else None
+            return session_file.session_from_json(after) if after else session
+        except (OSError, session_file.Unreadable):
             return session
 
     def automatic_path(self, now: datetime) -> Path:
@@ -150,29 +150,29 @@ class Store:
             shown = escape_name(path.name)
             raise UsageError(f"{shown} is compressed", f"'llm sessions restore {shown}' makes it a session again")
         try:
-            return self._opened(path, beside=beside)
+            return self._open(path, beside=beside)
         except OSError as error:
             raise SaveError(
                 f"cannot write in {escape_name(str(path.parent))}: {files.reason(error)}",
                 "mend the directory, or choose another with --save-dir",
             ) from error
 
-    def _opened(self, path: Path, *, beside: bool) -> OpenSession:
+    def _open(self, path: Path, *, beside: bool) -> OpenSession:
         try:
-            journal = Journal.claim(journal_of(path))
+            journal = Journal.claim(journal_path(path))
         except SessionInUseError as busy:
             if not beside:
                 raise
             return self._open_copy(path, busy)
         try:
-            self._fold(journal)
+            self._recover(journal)
             session, raw = self._load(path)
             journal = self._relock(journal)
             journal.start(fingerprint(raw))
         except BaseException:
             journal.release()
             raise
-        return OpenSession(session, path, self._shield, journal=journal, raw=raw, seen=files.file_stamp(path))
+        return OpenSession(session, path, self._shield, journal=journal, raw=raw, stamp=files.file_stamp(path))
 
     def recover_journals(self) -> list[str]:
         """Write the journals of dead shells into their sessions; a sentence for each that held something."""
@@ -189,7 +189,7 @@ class Store:
                 continue
             try:
                 with self._shield():
-                    note = self._fold(journal)
+                    note = self._recover(journal)
             except (OSError, LLMError) as error:
                 why = files.reason(error) if isinstance(error, OSError) else error.message
                 note = f"what {escape_name(name)} holds could not be written back yet: {why}"
@@ -197,9 +197,9 @@ class Store:
             notes += [note] if note else []
         return notes
 
-    def _fold(self, journal: Journal) -> str:
+    def _recover(self, journal: Journal) -> str:
         """Apply a journal that we hold the lock of, and remove it. Returns what to tell the user."""
-        path = session_of(journal.path)
+        path = session_path(journal.path)
         records, torn_inside = journal.records()
         moved = next((r["moved"] for r in records if "moved" in r), None)
         if moved and _same_inode(path, path.with_name(moved)):
@@ -214,43 +214,43 @@ class Store:
         return note
 
     def _apply(self, path: Path, records: list[Data]) -> str:
-        raw = files.read_regular(path, codec.MAX_BYTES) if os.path.lexists(path) else None
+        raw = files.read_regular(path, session_file.MAX_BYTES) if os.path.lexists(path) else None
         try:
-            before = codec.parse(raw) if raw is not None else None
+            before = session_file.parse(raw) if raw is not None else None
             after = replay(before, records)
             if after is None or after == before:
                 return ""
-            session = codec.session_of(after)
-        except codec.Unreadable as why:
-            raise codec.damaged(escape_name(path.name), why) from why
+            session = session_file.session_from_json(after)
+        except session_file.Unreadable as why:
+            raise session_file.damaged_error(escape_name(path.name), why) from why
         session.recount()
         current = _base(records) == fingerprint(raw)
-        if before and not current and says_nothing_new(before, after):
+        if before and not current and adds_nothing(before, after):
             return ""
         if current:
-            files.write_atomic(path, codec.dump(session), must_not_exist=raw is None)
-            return _told(session, path.name)
+            files.write_atomic(path, session_file.dump(session), must_not_exist=raw is None)
+            return _recovery_note(session, path.name)
         path, claimed = claim_beside(path)
-        files.write_atomic(path, codec.dump(session), must_not_exist=True)
+        files.write_atomic(path, session_file.dump(session), must_not_exist=True)
         claimed.remove()
         return f"a session was changed after its shell died; what that shell had is kept as {escape_name(path.name)}"
 
     def _load(self, path: Path) -> tuple[Session, bytes]:
         shown = escape_name(path.name)
         try:
-            raw = files.read_regular(path, codec.MAX_BYTES)
-            return codec.load(raw), raw
+            raw = files.read_regular(path, session_file.MAX_BYTES)
+            return session_file.load(raw), raw
         except FileNotFoundError:
             raise UsageError(f"there is no session {shown}", "see 'llm sessions list'") from None
         except OSError as error:
             what = f"{shown} cannot be read: {files.reason(error)}"
             raise DamagedError(what, "mend that, or choose another session") from error
-        except codec.Unreadable as why:
-            raise codec.damaged(shown, why) from why
+        except session_file.Unreadable as why:
+            raise session_file.damaged_error(shown, why) from why
 
     def _relock(self, journal: Journal) -> Journal:
         """The journal again, which folding removed if it held something."""
-        return Journal.claim(journal.path) if journal.lost() else journal
+        return Journal.claim(journal.path) if journal.was_replaced() else journal
 
     def _open_copy(self, path: Path, busy: SessionInUseError) -> OpenSession:
         session, _raw = self._load(path)
@@ -274,7 +274,7 @@ def _same_inode(one: Path, other: Path) -> bool:
     return here is not None and there is not None and here[:2] == there[:2]
 
 
-def _told(session: Session, name: str) -> str:
+def _recovery_note(session: Session, name: str) -> str:
     last: Turn = session.turns[-1]
     if last.finish_reason == "interrupted":
         return f"the last reply in {escape_name(name)} was cut off; it is kept as interrupted"

@@ -19,7 +19,7 @@ from prompt_toolkit.document import Document
 from llmrepl.cli import _workspace
 from llmrepl.commands.table import all_commands
 from llmrepl.prompt.completer import RegistryCompleter
-from llmrepl.sessions.index.name_index import MOST, Names
+from llmrepl.sessions.index.name_index import MOST, NameList
 from llmrepl.sessions.names import without_ending
 from llmrepl.system.environment import Environment
 from llmrepl.system.signals import Signals
@@ -235,16 +235,16 @@ def test_tab_describes_the_sessions(reader: CliRunner) -> None:
 
 
 def test_names_are_found_by_beginning_part_and_letters() -> None:
-    names = Names(["python_loops.json", "my_python.json", "Rust.json", "old.json.gz", "ünï.json"])
-    assert names.matching("py") == ["python_loops.json"]
-    assert names.matching("PYTHON_") == ["python_loops.json"]
-    assert names.matching("_py") == ["my_python.json"]
-    assert names.matching("rt") == ["Rust.json"]
-    assert names.matching("ol") == ["old.json.gz"]
-    assert names.matching("ÜN") == ["ünï.json"]
-    assert names.matching("[.*") == names.matching("zzz") == []
-    assert len(names.matching("")) == 5
-    assert Names([]).matching("") == Names([]).matching("x") == []
+    names = NameList(["python_loops.json", "my_python.json", "Rust.json", "old.json.gz", "ünï.json"])
+    assert names.match("py") == ["python_loops.json"]
+    assert names.match("PYTHON_") == ["python_loops.json"]
+    assert names.match("_py") == ["my_python.json"]
+    assert names.match("rt") == ["Rust.json"]
+    assert names.match("ol") == ["old.json.gz"]
+    assert names.match("ÜN") == ["ünï.json"]
+    assert names.match("[.*") == names.match("zzz") == []
+    assert len(names.match("")) == 5
+    assert NameList([]).match("") == NameList([]).match("x") == []
 
 
 _STEMS = st.text("ab.\n\ue000Ü", min_size=1, max_size=5).filter(lambda stem: stem[0] != ".")
@@ -260,12 +260,12 @@ def test_names_are_those_that_a_look_at_each_of_them_finds(parts: set[tuple[str,
         [file for file in files if typed in stems[file]],
         [file for file in files if letters.search(stems[file])],
     )
-    assert Names(files).matching(typed) == next((found for found in fits if found), [])[::-1]
+    assert NameList(files).match(typed) == next((found for found in fits if found), [])[::-1]
 
 
 def test_of_many_names_the_newest_and_what_all_have_in_common_are_offered() -> None:
     names = [f"session_2024{n:04}.json" for n in range(1000)]
-    offered = Names(reversed(names)).matching("session_")
+    offered = NameList(reversed(names)).match("session_")
     assert len(offered) == MOST
     assert offered[:2] == [names[-1], names[-2]]
     assert offered[-1] == names[0]
