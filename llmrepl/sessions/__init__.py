@@ -1,1 +1,1 @@
-"""Sessions: conversations on disk, and everything that is done with them."""
+"""Sessions: the model of a conversation, its files, and every operation on them."""

@@ -1,4 +1,4 @@
-"""The tree of sessions that were branched from one another, as their `meta.parent` says."""
+"""The tree of forked sessions, from `meta.parent` of each file."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from llmrepl.sessions.names import session_names
 
 @dataclass(frozen=True, slots=True)
 class ForkNode:
-    """A session by its file name. `after` is the turn of `parent` it goes on from, 0 if that is not known.
+    """A session, identified by its file name.
 
-    `gone`: others say that it is their parent, but it is not in the directory.
+    `after` is the turn of `parent` where the fork starts, 0 if unknown. `gone` marks a parent that other sessions refer
+    to but that is not in the directory.
     """
 
     name: str
@@ -27,7 +28,7 @@ class ForkNode:
 
 
 def read(directory: Path) -> Iterator[ForkNode]:
-    """All sessions in `directory` that can be read. Reads every file once."""
+    """Read a node from every readable session in `directory`. Opens every file."""
     for name in session_names(directory):
         row, data = scan.read(directory / name)
         if data is not None:
@@ -36,7 +37,7 @@ def read(directory: Path) -> Iterator[ForkNode]:
 
 
 def family(branches: Iterable[ForkNode], name: str) -> Iterator[tuple[int, ForkNode]]:
-    """The tree that `name` is in, from its root: how deep each session is, and the session. A circle is cut open."""
+    """Walk the tree that contains `name` from its root, yielding depth and node. Cycles are cut."""
     known = {branch.name: branch for branch in branches}
     root, seen = name, {name}
     while (known[root].parent if root in known else "") and known[root].parent not in seen:
@@ -54,7 +55,7 @@ def family(branches: Iterable[ForkNode], name: str) -> Iterator[tuple[int, ForkN
 
 
 def _parent(meta: Any) -> tuple[str, int]:
-    """The parent's name and the turn in what a file says, which may be anything."""
+    """Extract parent name and turn number from the unvalidated `meta` of a file."""
     parent = meta.get("parent") if isinstance(meta, dict) else None
     if not isinstance(parent, dict) or not isinstance(parent.get("session"), str):
         return "", 0

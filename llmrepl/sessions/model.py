@@ -1,4 +1,7 @@
-"""What was said: the guide's session file as models. Pure; every key that is not known here survives."""
+"""The session file format as pydantic models.
+
+Pure. Keys that these models do not know survive reading and writing.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +16,10 @@ from llmrepl.sessions.storage.completion import Completion
 from llmrepl.types import Attachment, Message, Usage
 
 SUMMARIZED = "A summary of our conversation so far:"
-"""What stands above a summary that the model is shown in the place of older turns."""
+"""Heads the summary that replaces older turns in the context."""
 
 INTERRUPTED, ERROR = "interrupted", "error"
-"""`finish_reason` of a reply that was cut off (its part is kept) and of a prompt that got no reply at all."""
+"""`finish_reason` of a reply that was cut off (what arrived is kept) and of a prompt that got no reply."""
 
 
 class _Record(BaseModel):
@@ -24,7 +27,7 @@ class _Record(BaseModel):
 
 
 class AttachmentRecord(_Record):
-    """An image that went with a message; `data` is base64."""
+    """An image sent with a message; `data` is base64."""
 
     name: str
     media_type: str
@@ -32,7 +35,7 @@ class AttachmentRecord(_Record):
 
     @classmethod
     def of(cls, image: Attachment) -> AttachmentRecord:
-        """An attachment as it is kept."""
+        """Convert an attachment to its form in the file."""
         return cls(name=image.name, media_type=image.media_type, data=base64.b64encode(image.data).decode("ascii"))
 
 
@@ -45,7 +48,7 @@ class MessageRecord(_Record):
 
     @property
     def text(self) -> str:
-        """The text of the message, that of its text parts joined if it has parts."""
+        """The text of the message; text parts are joined by newlines."""
         if isinstance(self.content, list):
             parts = (p.get("text") if isinstance(p, dict) else p for p in self.content)
             return "\n".join(p for p in parts if isinstance(p, str))
@@ -53,7 +56,7 @@ class MessageRecord(_Record):
 
 
 class UsageRecord(_Record):
-    """Tokens of a turn or of the session; extra counts are absent rather than 0."""
+    """Token counts of a turn or a session. Optional counts that are zero are omitted."""
 
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
@@ -64,7 +67,7 @@ class UsageRecord(_Record):
 
     @classmethod
     def of(cls, event: Usage) -> UsageRecord:
-        """The usage of a turn as a provider reported it."""
+        """Convert the usage a provider reported."""
         usage = cls(
             prompt_tokens=event.prompt_tokens,
             completion_tokens=event.completion_tokens,
@@ -80,10 +83,11 @@ class UsageRecord(_Record):
 
 
 class Turn(_Record):
-    """One exchange. `cost_estimate` is USD, absent when unknown; `latency_ms` from question to end of reply.
+    """A prompt and its reply.
 
-    `created_at` is ISO 8601 local time, `answered_by` the model where it is not the session's, `finish_reason`
-    the provider's, or `interrupted` or `error`; `undone` takes the turn out of the context.
+    `created_at` is local time in ISO 8601, `latency_ms` the time from prompt to end of reply, `cost_estimate` USD or
+    absent if unknown. `answered_by` names the model if it is not the session's. `finish_reason` is the provider's,
+    `interrupted` or `error`. `undone` removes the turn from the context.
     """
 
     messages: list[MessageRecord]
@@ -99,7 +103,7 @@ class Turn(_Record):
     def begin(
         cls, question: str, created_at: str, answered_by: str | None = None, images: Sequence[Attachment] = ()
     ) -> Turn:
-        """A turn whose reply is still to come."""
+        """Create a turn that has no reply yet."""
         message = MessageRecord(role="user", content=question)
         if images:
             message.attachments = [AttachmentRecord.of(image) for image in images]
@@ -109,7 +113,7 @@ class Turn(_Record):
         return turn
 
     def with_reply(self, reply: Completion) -> Turn:
-        """This turn with its reply."""
+        """Return a copy of this turn that includes its reply."""
         messages = [m for m in self.messages if m.role != "assistant"]
         if reply.text or reply.finish_reason != ERROR:
             messages.append(MessageRecord(role="assistant", content=reply.text))
@@ -121,17 +125,17 @@ class Turn(_Record):
         return self.model_copy(update={**update, "finish_reason": reply.finish_reason})
 
     def text_of(self, role: str) -> str:
-        """The text of all messages of `role`, joined by blank lines."""
+        """Return the text of all messages with `role`, separated by blank lines."""
         return "\n\n".join(m.text for m in self.messages if m.role == role)
 
     @property
     def in_context(self) -> bool:
-        """Whether the model is shown this turn: not if it failed or was taken back."""
+        """Whether the turn is sent to the model: it did not fail and was not undone."""
         return not self.undone and self.finish_reason != ERROR
 
 
 class Session(_Record):
-    """A conversation: `model` is the current one, `created_at` local ISO 8601 time, `meta` free-form."""
+    """A conversation. `model` is the current model, `created_at` local time in ISO 8601, `meta` free-form."""
 
     model: str
     system: str | None = None
@@ -144,7 +148,7 @@ class Session(_Record):
 
     @classmethod
     def start(cls, model: str, system: str | None, now: datetime) -> Session:
-        """A new, empty session begun at the local time `now`."""
+        """Create an empty session that started at the local time `now`."""
         return cls(
             model=model,
             system=system,
@@ -155,7 +159,7 @@ class Session(_Record):
         )
 
     def add(self, turn: Turn) -> int:
-        """Append `turn`, count it in the totals, and return its number (from 1)."""
+        """Append `turn`, add it to the totals, and return its number (from 1)."""
         self._total()
         self.turns.append(turn)
         self._count(turn, +1)
@@ -164,7 +168,7 @@ class Session(_Record):
         return len(self.turns)
 
     def replace(self, number: int, turn: Turn) -> None:
-        """Put `turn` in the place of turn `number` (from 1)."""
+        """Replace turn `number` (from 1)."""
         old = self.turns[number - 1]
         self._total()
         self._count(old, -1)
@@ -178,7 +182,7 @@ class Session(_Record):
             self._context.extend(_for_context(turn))
 
     def context(self) -> list[Message]:
-        """What the model is shown, oldest first. Kept up to date turn by turn, so asking costs nothing."""
+        """Return the messages sent to the model, oldest first. The list is cached and updated with each turn."""
         if self._context is None:
             summary = (self.meta or {}).get("summary")
             first = [Message("user", f"{SUMMARIZED}\n\n{summary}")] if isinstance(summary, str) else []
@@ -188,20 +192,20 @@ class Session(_Record):
 
     @property
     def context_start(self) -> int:
-        """How many turns at the front are out of the context since `:reset`."""
+        """How many leading turns are out of the context since the last `:reset`."""
         start = (self.meta or {}).get("context_start")
         return start if isinstance(start, int) and 0 <= start <= len(self.turns) else 0
 
     def truncate(self, number: int) -> None:
-        """Keep only the turns up to `number`; what is said of the context after them is forgotten."""
+        """Drop the turns after turn `number`, and a context start or summary that lies beyond it."""
         if self.context_start > number:
-            self.meta = {key: value for key, value in (self.meta or {}).items() if key not in _OF_THE_CONTEXT}
+            self.meta = {key: value for key, value in (self.meta or {}).items() if key not in _CONTEXT_KEYS}
         del self.turns[number:]
         self._context = None
         self.recount()
 
     def fork(self, number: int, parent: str, now: datetime) -> Session:
-        """A new session, begun at the local time `now`, of the turns up to `number`; this one is called `parent`."""
+        """Create a session from the turns up to `number`; `now` is local time, `parent` the name of this session."""
         branch = self.model_copy(deep=True)
         branch.truncate(number)
         branch.created_at = Session.start(self.model, None, now).created_at
@@ -210,13 +214,13 @@ class Session(_Record):
         return branch
 
     def summarize(self, summary: str) -> None:
-        """Show the model `summary` in the place of all that was said so far; the turns stay."""
+        """Replace all turns so far by `summary` in the context. The turns stay in the file."""
         self.set_meta("context_start", len(self.turns))
         self.set_meta("summary", summary)
         self._context = None
 
     def reset_context(self) -> None:
-        """Begin the context anew after the last turn; the turns stay."""
+        """Start an empty context after the last turn. The turns stay in the file."""
         self.set_meta("context_start", len(self.turns))
         self.set_meta("summary", None)
         self._context = None
@@ -226,13 +230,13 @@ class Session(_Record):
         self.meta = {**(self.meta or {}), key: value}
 
     def recount(self) -> None:
-        """Compute the totals anew from the turns."""
+        """Recompute the totals from the turns."""
         self.usage_totals = UsageRecord(prompt_tokens=0, completion_tokens=0, total_tokens=0)
         for turn in self.turns:
             self._count(turn, +1)
 
     def _total(self) -> None:
-        """Make the totals of a session that another program wrote without them."""
+        """Compute the totals if the program that wrote the file left them out."""
         if self.usage_totals is None:
             self.recount()
 
@@ -246,17 +250,17 @@ class Session(_Record):
 
     @property
     def cost(self) -> float:
-        """The sum of what is known, in USD; nothing in a file makes it less."""
+        """The sum of the known costs, in USD. Negative costs in a file are ignored."""
         return sum(max(0.0, t.cost_estimate or 0.0) for t in self.turns)
 
     @property
     def unpriced(self) -> int:
-        """How many answered turns have no known cost."""
+        """The number of answered turns whose cost is unknown."""
         return sum(1 for t in self.turns if t.cost_estimate is None and t.finish_reason != ERROR)
 
     @property
     def title(self) -> str | None:
-        """The title, if one was made."""
+        """The title, or None."""
         title = (self.meta or {}).get("title")
         return title if isinstance(title, str) else None
 
@@ -267,11 +271,11 @@ class Session(_Record):
         return [t for t in tags if isinstance(t, str)] if isinstance(tags, list) else []
 
 
-_OF_THE_CONTEXT = ("context_start", "summary")
+_CONTEXT_KEYS = ("context_start", "summary")
 
 
 def title_from_prompt(prompt: str, limit: int = 60) -> str:
-    """A title made from the first prompt: its first line with words, cut at a word's end."""
+    """Derive a title from the first non-blank line of a prompt, cut at a word boundary to `limit` characters."""
     line = next((" ".join(raw.split()) for raw in prompt.splitlines() if raw.strip()), "")
     if len(line) <= limit:
         return line
@@ -280,15 +284,15 @@ def title_from_prompt(prompt: str, limit: int = 60) -> str:
 
 def _for_context(turn: Turn) -> list[Message]:
     return [
-        Message(m.role, m.text, tuple(_attachment(kept) for kept in m.attachments or ()))
+        Message(m.role, m.text, tuple(_attachment(record) for record in m.attachments or ()))
         for m in turn.messages
         if (m.text or m.attachments) and m.role in ("user", "assistant")
     ]
 
 
-def _attachment(kept: AttachmentRecord) -> Attachment:
+def _attachment(record: AttachmentRecord) -> Attachment:
     try:
-        data = base64.b64decode(kept.data, validate=True)
+        data = base64.b64decode(record.data, validate=True)
     except ValueError:
         data = b""
-    return Attachment(kept.name, kept.media_type, data)
+    return Attachment(record.name, record.media_type, data)

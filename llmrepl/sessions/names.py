@@ -1,4 +1,4 @@
-"""Session names: which are allowed, and which file one means."""
+"""Session names: which are valid, and which file a name refers to."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from llmrepl.errors import UsageError
 from llmrepl.formatting import escape_name
 
 MAX_NAME_BYTES = 200
-"""So that the names of temporary files, journals and archives made from it still fit into 255 bytes."""
+"""Leaves space for the suffixes of temporary files, journals and archives within 255 bytes."""
 
 ENDINGS = (".json", ".json.gz")
 
@@ -20,9 +20,9 @@ _NOT_PORTABLE = set('<>:|?*"')
 
 
 def check_name(given: str) -> str:
-    """The session name that `given` stands for: NFC, without `.json`.
+    """Normalize a session name to NFC without `.json`.
 
-    Raises UsageError for a name that would leave the directory, hide, or not travel to other systems.
+    Raises UsageError if the name would leave the directory, be hidden, or not be portable.
     """
     name = unicodedata.normalize("NFC", without_ending(given))
     reason = _refusal(name)
@@ -32,14 +32,14 @@ def check_name(given: str) -> str:
 
 
 def name_from_title(title: str, most: int = 60) -> str:
-    """A session name made of a title: its letters and digits, with `_` for all between; empty if there are none."""
-    kept = (c if unicodedata.category(c)[0] in "LMN" else " " for c in unicodedata.normalize("NFC", title.lower()))
-    name = "_".join("".join(kept).split())[:most].rstrip("_")
+    """Derive a session name from a title: letters and digits, separated by `_`; empty if there are none."""
+    chars = (c if unicodedata.category(c)[0] in "LMN" else " " for c in unicodedata.normalize("NFC", title.lower()))
+    name = "_".join("".join(chars).split())[:most].rstrip("_")
     return "" if _refusal(name) else name
 
 
 def without_ending(name: str) -> str:
-    """`name` without `.json` or `.json.gz`."""
+    """Return `name` without `.json` or `.json.gz`."""
     for ending in reversed(ENDINGS):
         if name.endswith(ending) and name != ending:
             return name[: -len(ending)]
@@ -47,14 +47,14 @@ def without_ending(name: str) -> str:
 
 
 def same_name(one: str, other: str) -> bool:
-    """Whether two names mean the same file on some system: equal in NFC and without regard to case."""
+    """Whether two names refer to the same file on some filesystem: equal in NFC, ignoring case."""
     return comparison_key(one) == comparison_key(other)
 
 
 def find_session(directory: Path, given: str, cwd: Path) -> Path:
-    """The file that `given` means: a path, a file name, a name without `.json`, or an unambiguous prefix.
+    """Find the file that `given` refers to: a path, file name, session name or unambiguous prefix.
 
-    Raises UsageError if there is none, or several (they are listed).
+    Raises UsageError if none or several match (the matches are listed).
     """
     if "\0" in given or not given.strip():
         raise UsageError("a session name cannot be empty", "give a name, or list them with 'llm sessions list'")
@@ -72,7 +72,7 @@ def find_session(directory: Path, given: str, cwd: Path) -> Path:
 
 
 def session_names(directory: Path) -> list[str]:
-    """The file names of all sessions in `directory`, in no order; empty if it cannot be read."""
+    """List the file names of all sessions in `directory`, unsorted; empty if it cannot be read."""
     try:
         return [name for name in os.listdir(directory) if name.endswith(ENDINGS) and name[0] != "."]
     except OSError:
@@ -80,13 +80,13 @@ def session_names(directory: Path) -> list[str]:
 
 
 class Journals:
-    """Whether a shell, alive or dead, has a session open in a directory; looked for again when a file came or went."""
+    """Whether a directory contains journals, cached until the directory changes."""
 
     def __init__(self) -> None:
         self._found: dict[Path, tuple[int, bool]] = {}
 
     def there(self, directory: Path) -> bool:
-        """Whether there is a journal; False if the directory cannot be read."""
+        """Whether there is a journal in `directory`; False if it cannot be read."""
         try:
             changed = os.stat(directory).st_mtime_ns
             if self._found.get(directory, (0, False))[0] != changed:
@@ -120,7 +120,7 @@ def _spellings(path: Path) -> list[Path]:
 
 
 def comparison_key(name: str) -> str:
-    """The same for all names that mean the same file on some system."""
+    """Return a key that is equal for names of the same file on some filesystem."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 

@@ -1,4 +1,4 @@
-"""Keys, tokens and passwords in text: found by their form, shown and written masked. Pure, and linear in the size."""
+"""Find and mask API keys, tokens and passwords in text by their format. Pure; linear time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MASK = "[masked]"
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """A secret from `start` to `end` of a text; `shown` is what may be seen of it."""
+    """A secret at `start:end` of a text; `shown` is the part that is safe to display."""
 
     kind: str
     start: int
@@ -47,18 +47,18 @@ _WORDS = 3
 _LONGEST = 12_000
 _END = re.compile(r"-----END [A-Z ]{0,30}-----")
 _LEAST_BITS = 3.0
-"""Bits a character that an assigned value must have to be a secret and not a word, a path or a placeholder."""
+"""Minimum entropy, in bits per character, that tells an assigned secret from a word, path or placeholder."""
 
 
 def find(text: str) -> list[Secret]:
-    """The secrets in a text, in order; they do not overlap."""
+    """Return the secrets in a text, in order and without overlaps."""
     return [secret for match in _ANY.finditer(text) if (secret := _secret(match))]
 
 
 def mask(text: str) -> tuple[str, int]:
-    """`text` with every secret replaced, and how many. Masking twice is the same as once."""
+    """Return `text` with every secret replaced, and how many were. Idempotent."""
     masked = 0
-    while found := find(text):  # again, for one that another had hidden
+    while found := find(text):  # repeat: masking one secret can uncover another
         out, at = [], 0
         for secret in found:
             out += [text[at : secret.start], MASK]
@@ -69,25 +69,25 @@ def mask(text: str) -> tuple[str, int]:
 
 
 class StreamMasker:
-    """Masks a text that comes in pieces: what could be the beginning of a secret is held until it can be told."""
+    """Masks a text that arrives in chunks, holding back what could be the beginning of a secret."""
 
     def __init__(self) -> None:
         self._held = ""
 
     def feed(self, piece: str) -> str:
-        """Take the next piece; what can be passed on now, masked, which the last three words never can."""
+        """Add a chunk and return the masked text that is final. The last three words are always held back."""
         self._held += piece
         words = self._held.rsplit(None, _WORDS)
-        whole = len(words[0]) if len(words) > _WORDS else 0
-        begun = self._held.rfind("-----BEGIN", 0, whole)
-        if begun >= 0 and not _END.search(self._held, begun) and len(self._held) - begun < _LONGEST:
-            whole = begun
-        passed, self._held = self._held[:whole], self._held[whole:]
+        end = len(words[0]) if len(words) > _WORDS else 0
+        key_start = self._held.rfind("-----BEGIN", 0, end)
+        if key_start >= 0 and not _END.search(self._held, key_start) and len(self._held) - key_start < _LONGEST:
+            end = key_start
+        passed, self._held = self._held[:end], self._held[end:]
         return mask(passed)[0]
 
     @staticmethod
     def mask_text(text: str) -> str:
-        """A whole text, masked."""
+        """Mask a complete text."""
         return mask(text)[0]
 
 
@@ -104,6 +104,6 @@ def _secret(match: re.Match[str]) -> Secret | None:
 
 
 def _bits(value: str) -> float:
-    """Shannon's entropy of a text in bits a character."""
+    """Shannon entropy of a text in bits per character."""
     shares = [value.count(char) / len(value) for char in set(value)]
     return -sum(share * math.log2(share) for share in shares)

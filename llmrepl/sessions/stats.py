@@ -1,4 +1,4 @@
-"""What sessions come to, for each model and in all. Pure."""
+"""Totals over sessions, by model and overall. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from llmrepl.sessions.index.query import Row
 
 @dataclass(slots=True)
 class Totals:
-    """Figures of some sessions. `cost` is the known part in USD, `unpriced` the turns without a cost."""
+    """Totals over sessions. `cost` is the known part in USD, `unpriced` the number of turns without a cost."""
 
     sessions: int = 0
     tokens: int = 0
@@ -25,11 +25,11 @@ class Totals:
 
     @property
     def known_cost(self) -> float | None:
-        """The cost, None if no turn has one."""
+        """The cost in USD, or None if no turn has one."""
         return None if self.unpriced and self.unpriced == self.turns else self.cost
 
     def add(self, other: Totals) -> None:
-        """Count others too."""
+        """Add other totals to these."""
         self.sessions += other.sessions
         self.tokens += other.tokens
         self.turns += other.turns
@@ -38,7 +38,7 @@ class Totals:
 
 
 def total_by_model(rows: Iterable[Row]) -> dict[str, Totals]:
-    """The sums for each model."""
+    """Compute the totals of each model."""
     found: dict[str, Totals] = {}
     for row in rows:
         found.setdefault(row.model, Totals()).add(Totals(1, row.tokens, row.turns, row.cost, row.unpriced))
@@ -46,7 +46,7 @@ def total_by_model(rows: Iterable[Row]) -> dict[str, Totals]:
 
 
 def merge_by_model(parts: Iterable[Mapping[str, Totals]]) -> dict[str, Totals]:
-    """The sums for each model in several directories, the one that cost most first."""
+    """Merge the totals of several directories by model, most expensive first."""
     found: dict[str, Totals] = {}
     for part in parts:
         for model, sums in part.items():
@@ -55,7 +55,7 @@ def merge_by_model(parts: Iterable[Mapping[str, Totals]]) -> dict[str, Totals]:
 
 
 def grand_total(sums: Iterable[Totals]) -> Totals:
-    """The sum of sums."""
+    """Add up totals."""
     every = Totals()
     for one in sums:
         every.add(one)

@@ -1,4 +1,4 @@
-"""How a turn ended, before it becomes part of a session file."""
+"""The result of a request, before it becomes part of a session."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from llmrepl.types import Usage
 
 @dataclass(frozen=True)
 class Completion:
-    """The reply to a question, whole or in part: `latency_ms` from question to end, `cost` in USD, None if unknown.
+    """A reply, complete or partial. `latency_ms` is from prompt to end; `cost` is USD or None if unknown.
 
-    `finish_reason` is the provider's, or `interrupted` (the text is a part), or `error` (there is no text).
+    `finish_reason` is the provider's, `interrupted` (the text is partial) or `error` (there is no text).
     """
 
     text: str

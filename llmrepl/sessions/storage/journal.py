@@ -1,7 +1,7 @@
-"""The hidden journal beside a session: what is not in its JSON yet, and the lock that says who has it open.
+"""The hidden journal beside a session: changes that are not in its JSON yet, and its lock.
 
-`.NAME.journal` holds one record a line (see records.py), only ever appended to or emptied. It is locked (flock) for as
-long as a shell has the session open; the kernel drops the lock when it dies.
+`.NAME.journal` holds one record per line (see journal_records.py) and is only appended to or emptied. A shell holds a
+`flock` on it while the session is open; the kernel releases the lock if the process dies.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ from llmrepl.sessions.storage.journal_records import encode_record, read_records
 from llmrepl.system import files
 
 FLUSH_SECONDS = 0.5
-"""How far the journal may be behind a streaming reply."""
+"""Maximum delay before text of a streaming reply is on disk."""
 
 _NO_LOCKS = (errno.ENOTSUP, errno.EINVAL, errno.ENOLCK, errno.ENOSYS)
 _NO_SYNC = (errno.EINVAL, errno.ENOTSUP)
 
 
 def journal_path(session: Path) -> Path:
-    """Where the journal of a session file is."""
+    """Return the path of the journal of a session file."""
     return session.with_name(f".{session.name.removesuffix('.json')}.journal")
 
 
 def session_path(journal: Path) -> Path:
-    """The session file that a journal belongs to."""
+    """Return the path of the session file that a journal belongs to."""
     return journal.with_name(journal.name[1:].removesuffix(".journal") + ".json")
 
 
 class Journal:
-    """An open, locked journal. Any method that writes may raise OSError; what was written before stays sound."""
+    """An open, locked journal. Methods that write may raise OSError; earlier records stay valid."""
 
     def __init__(self, path: Path, fd: int) -> None:
         self.path = path
@@ -52,7 +52,10 @@ class Journal:
 
     @classmethod
     def claim(cls, path: Path) -> Journal:
-        """Open and lock the journal at `path`, made if missing. Raises SessionInUseError if another shell has it."""
+        """Open and lock the journal at `path`, creating it if missing.
+
+        Raises SessionInUseError if another shell holds the lock, OSError if it cannot be opened.
+        """
         files.check_place(path.parent)
         while True:
             fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
@@ -73,7 +76,7 @@ class Journal:
             os.close(fd)
 
     def start(self, base: list[int] | None) -> None:
-        """Empty the journal: from here on its records come on top of the JSON with fingerprint `base`."""
+        """Empty the journal. Later records apply to the JSON file with fingerprint `base`."""
         with self._lock:
             self._pending.clear()
             os.ftruncate(self._fd, 0)
@@ -82,7 +85,7 @@ class Journal:
             self._append({"opened": {"pid": os.getpid(), "base": base}})
 
     def write(self, record: dict[str, Any], *, durable: bool = True) -> None:
-        """Append one record; when `durable` it is on the disk on return."""
+        """Append a record; if `durable`, it is synced to disk on return."""
         with self._lock:
             self._pending.clear()
             self._raise_failure()
@@ -91,7 +94,7 @@ class Journal:
                 self._sync()
 
     def append_text(self, text: str) -> None:
-        """A piece of the reply: on disk within FLUSH_SECONDS, without keeping the stream waiting."""
+        """Queue a chunk of the reply without blocking; it is on disk within FLUSH_SECONDS."""
         with self._lock:
             self._pending.append(text)
         if self._flusher is None:
@@ -100,17 +103,17 @@ class Journal:
         self._wake.set()
 
     def flush(self) -> None:
-        """Write the pieces that are still waiting, durably."""
+        """Write queued text and sync it to disk."""
         with self._lock:
             self._raise_failure()
             self._write_pending()
 
     def was_replaced(self) -> bool:
-        """Whether the file was taken away under us: the journal at `path` is no longer this one."""
+        """Whether the file at `path` is no longer the one that is open."""
         return not _same_file(self._fd, self.path)
 
     def remove(self) -> None:
-        """Unlink the journal and give the lock back."""
+        """Delete the journal and release the lock."""
         try:
             if not self.was_replaced():
                 os.unlink(self.path)
@@ -118,7 +121,7 @@ class Journal:
             self.release()
 
     def release(self) -> None:
-        """Give the lock back and leave the file."""
+        """Release the lock without deleting the file."""
         with self._lock:
             self._wake.set()
             if self._fd >= 0:
@@ -126,7 +129,7 @@ class Journal:
                 os.close(fd)
 
     def records(self) -> tuple[list[dict[str, Any]], bool]:
-        """All sound records in order, and whether something other than a torn last line was damaged."""
+        """Return all valid records in order, and whether there is damage beyond a torn last line."""
         with self._lock:
             raw = b"".join(_read_all(self._fd))
         return read_records(raw)

@@ -1,14 +1,14 @@
-"""The records of a journal as bytes, and what they make of a session.
+"""Journal records: their encoding, and how they apply to a session.
 
-One record a line, `CRC32 JSON`:
+One record per line, `CRC32 JSON`:
 
-- `{"opened": {"pid", "base"}}` comes first; `base` is the fingerprint of the JSON that the records come on top of
-- `{"head": {...}}` sets keys of the session beside its turns
-- `{"turn": N, "is": {...}}` is turn N (from 1), the last one for N counts; `"open": true`: its reply is still to come
-- `{"text": "..."}` is a piece of the reply to the open turn
-- `{"moved": "NAME.json"}` says that the session was about to get that name
+- `{"opened": {"pid", "base"}}` is first; `base` is the fingerprint of the JSON file that the records apply to
+- `{"head": {...}}` sets keys of the session other than its turns
+- `{"turn": N, "is": {...}}` sets turn N (from 1); the last record for N wins. `"open": true`: the reply is incomplete
+- `{"text": "..."}` is a chunk of the reply to the open turn
+- `{"moved": "NAME.json"}` announces a rename to that name
 
-Applying the records twice gives the same, so a crash between replacing the JSON and emptying the journal is harmless.
+Applying the records is idempotent, so a crash between replacing the JSON and emptying the journal is harmless.
 """
 
 from __future__ import annotations
@@ -24,34 +24,34 @@ _KINDS = {"opened": dict, "head": dict, "turn": int, "is": dict, "open": bool, "
 
 
 def fingerprint(raw: bytes | None) -> list[int] | None:
-    """What tells one state of a file from another: its size and CRC; None for no file."""
+    """Return size and CRC32 of a file's bytes; None if there is no file."""
     return None if raw is None else [len(raw), zlib.crc32(raw)]
 
 
 def encode_record(record: Data) -> bytes:
-    """One line of the journal."""
+    """Encode a record as one line of the journal."""
     data = json.dumps(record, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
     return b"%08x %s\n" % (zlib.crc32(data), data)
 
 
 def read_records(raw: bytes) -> tuple[list[Data], bool]:
-    """The records in `raw` up to the first damaged line, and whether that was more than a torn end."""
+    """Read records up to the first damaged line. Also returns whether more than a torn last line was damaged."""
     records: list[Data] = []
     *lines, _torn = raw.split(b"\n")
     for number, line in enumerate(lines):
         if not _has_valid_checksum(line):
             return records, any(_has_valid_checksum(later) for later in lines[number + 1 :])
         record = _decode(line)
-        if record is None:  # not torn, but made by something else
+        if record is None:  # valid checksum, but not a record of ours
             return records, True
         records.append(record)
     return records, False
 
 
 def replay(session: Data | None, records: list[Data]) -> Data | None:
-    """The session (as JSON data) with `records` applied on top; an open turn is closed as interrupted.
+    """Apply `records` to `session` (JSON data, not modified) and close an open turn as interrupted.
 
-    None if there is nothing to make a session from. `session` is not changed.
+    Returns None if the result is not a session.
     """
     result: Data = dict(session or {})
     turns: list[Any] = list(result.get("turns") or [])
@@ -74,9 +74,9 @@ def replay(session: Data | None, records: list[Data]) -> Data | None:
 
 
 def adds_nothing(before: Data, after: Data) -> bool:
-    """Whether `after`, which a journal made of the session `before`, has no word that is not in `before`.
+    """Whether `after`, replayed from a journal onto `before`, contains nothing that is not in `before`.
 
-    So it is where the JSON was replaced and the disk kept an older state of the journal, without the last turn's end.
+    This happens when the JSON was replaced but the disk kept an older journal, without the end of the last turn.
     """
     if {**before, "turns": ()} != {**after, "turns": ()}:
         return False
@@ -84,14 +84,14 @@ def adds_nothing(before: Data, after: Data) -> bool:
     return len(before["turns"]) == len(after["turns"]) and all(old == new or _is_prefix(new, old) for old, new in pairs)
 
 
-def _is_prefix(part: Data, whole: Data) -> bool:
-    """Whether `part` is an earlier state of the turn `whole`."""
-    (question, began), (same, ended) = _texts(part), _texts(whole)
-    return (question, part.get("created_at")) == (same, whole.get("created_at")) and ended.startswith(began)
+def _is_prefix(part: Data, full: Data) -> bool:
+    """Whether `part` is an earlier state of the same turn."""
+    (question, began), (same, ended) = _texts(part), _texts(full)
+    return (question, part.get("created_at")) == (same, full.get("created_at")) and ended.startswith(began)
 
 
 def _texts(turn: Data) -> tuple[Any, str]:
-    """The first message of a turn, and the text of the others."""
+    """Return the first message of a turn, and the joined text of the others."""
     question, *reply = turn["messages"] or [None]
     return question, "".join(str(message.get("content")) for message in reply if isinstance(message, dict))
 
@@ -109,7 +109,7 @@ def _has_valid_checksum(line: bytes) -> bool:
 
 
 def _decode(line: bytes) -> Data | None:
-    """The record of a sound line, None if it is none of ours."""
+    """Parse a line with a valid checksum; None if it is not a record of ours."""
     try:
         record = json.loads(line.partition(b" ")[2])
     except (ValueError, RecursionError):

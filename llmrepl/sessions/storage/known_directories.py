@@ -1,4 +1,4 @@
-"""The sessions directories that were ever used: a line each in a text file that only grows."""
+"""The sessions directories ever used, one per line in an append-only text file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from llmrepl.system.files import private_mkdir
 
 
 def read_known(file: Path) -> list[Path]:
-    """The directories in `file`, each once, in the order they were first used; none if it cannot be read."""
+    """Return the directories in `file` without duplicates, oldest first; empty if it cannot be read."""
     try:
         lines = file.read_bytes().split(b"\n")
     except OSError:
@@ -18,7 +18,7 @@ def read_known(file: Path) -> list[Path]:
 
 
 def add_known(file: Path, directory: Path) -> None:
-    """Add a directory, unless it is there or `file` cannot be written."""
+    """Append a directory to `file` if it is missing. Errors are ignored."""
     line = os.fsencode(os.path.realpath(directory))
     if b"\n" in line or Path(os.fsdecode(line)) in read_known(file):
         return

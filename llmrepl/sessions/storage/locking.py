@@ -1,4 +1,4 @@
-"""Claiming a name that no session has, so that no other shell gets it."""
+"""Reserve an unused session name so that no other shell takes it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from llmrepl.sessions.storage.journal import Journal, journal_path
 
 
 def claim_beside(path: Path, *, first: bool = False) -> tuple[Path, Journal]:
-    """A free name beside `path`, NAME-2 and so on (with `first`, `path` itself if it is free), and its journal."""
+    """Claim `path`, NAME-2 or the next free name and return it with its journal. Without `first`, start at NAME-2."""
     stem = path.name.removesuffix(".json")
     number = 1 if first else 2
     while True:
@@ -23,7 +23,7 @@ def claim_beside(path: Path, *, first: bool = False) -> tuple[Path, Journal]:
 
 
 def claim_free(path: Path, *, besides: Path | None = None) -> Journal:
-    """The journal of a name that no session has, except the compressed file `besides`. Raises UsageError if taken."""
+    """Claim the journal of an unused name; a compressed file `besides` may exist. Raises UsageError if taken."""
     taken = UsageError(f"a session {escape_name(path.name)} exists", "choose another name, or use --force")
     packed = path.with_name(f"{path.name}.gz")
     if os.path.lexists(path) or (packed != besides and os.path.lexists(packed)):
@@ -35,7 +35,7 @@ def claim_free(path: Path, *, besides: Path | None = None) -> Journal:
     if os.path.lexists(path):
         journal.remove()
         raise taken
-    if any("turn" in record for record in journal.records()[0]):  # left by a shell that died: not ours to empty
+    if any("turn" in record for record in journal.records()[0]):  # left by a shell that died: must not be emptied
         journal.release()
         raise taken
     return journal

@@ -1,4 +1,4 @@
-"""Keeps one open session on disk: every word goes to the journal first, the JSON follows."""
+"""An open session: changes go to the journal first, then to the JSON file."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from llmrepl.system.files import FileStamp
 from llmrepl.types import Attachment
 
 CHEAP_BYTES = 256 * 1024
-"""Below this size the JSON is replaced after every turn; above, when the journal has grown past an eighth of it.
+"""A JSON file below this size is rewritten after every turn.
 
-So a turn costs about the same in a session of 10 turns and of 10,000: two small appends, and its share of a rewrite
-that happens once in a number of turns that grows with the session.
+A larger one is rewritten when the journal exceeds an eighth of it. A turn therefore costs about the same in a session
+of 10 turns and of 10,000: two small appends and an amortized rewrite.
 """
 
 
 class OpenSession:
-    """An open session and its place on disk.
+    """A session that is open for writing.
 
-    `path` is the JSON's (which may not be there yet), None when nothing is to be kept. `automatic` says that the
-    name was made by us. A write that fails raises SaveError; the session in memory is right all the same, and the
-    next write tries again with everything that is missing.
+    `path` is the JSON file, which may not exist yet, or None if nothing is saved. `automatic` tells that the program
+    chose the name. A failed write raises SaveError; the session in memory stays correct, and the next write includes
+    what is missing.
     """
 
     def __init__(
@@ -61,12 +61,12 @@ class OpenSession:
 
     @property
     def name(self) -> str:
-        """The session's name as it is shown: the file name, or `(not kept)`."""
+        """The displayed name: the file name, or `(not kept)`."""
         return self.path.name if self.path else "(not kept)"
 
     @property
     def unsaved(self) -> bool:
-        """Whether something is in memory only, because a write failed."""
+        """Whether a write failed, so that changes are in memory only."""
         return self._has_unsaved
 
     @property
@@ -81,9 +81,10 @@ class OpenSession:
         number: int | None = None,
         images: Sequence[Attachment] = (),
     ) -> int:
-        """Put the question on disk, as a new turn or instead of turn `number`; return its number.
+        """Save the prompt as a new turn, or in place of turn `number`, and return the turn's number.
 
-        `answered_by` is the model where it is not the session's. Raises SaveError, with the turn in the session.
+        `answered_by` names the model if it is not the session's. Raises SaveError; the turn is in the session even
+        then.
         """
         turn = Turn.begin(question, created_at, answered_by, images)
         if number is None:
@@ -100,18 +101,18 @@ class OpenSession:
         return number
 
     def append_text(self, text: str) -> None:
-        """A piece of the reply that is streaming: on disk at most half a second later."""
+        """Add a chunk of the streaming reply; it is on disk within half a second."""
         if self._journal and not self._has_unsaved:
             self._journal.append_text(text)
 
     def complete(self, number: int, reply: Completion) -> None:
-        """Put the finished turn on disk, durably, before it is acknowledged. Raises SaveError."""
+        """Save a finished turn durably. Raises SaveError."""
         turn = self.session.turns[number - 1].with_reply(reply)
         self.session.replace(number, turn)
         self._write_record({"turn": number, "is": _data(turn)}, f"turn {number}", complete=True)
 
     def abandon_turn(self, number: int) -> None:
-        """Close turn `number`, whose question was not sent, in memory."""
+        """Mark turn `number`, whose prompt was not sent, as failed. Only in memory."""
         if number <= len(self.session.turns):
             turn = self.session.turns[number - 1]
             self.session.replace(number, turn.model_copy(update={"finish_reason": ERROR}))
@@ -123,29 +124,29 @@ class OpenSession:
         self._write_record({"turn": number, "is": _data(turn)}, f"turn {number}")
 
     def set_header(self, **values: Any) -> None:
-        """Set `model`, `system` or `meta`. A session that has no file is only changed in memory. Raises SaveError."""
+        """Set `model`, `system` or `meta`; only in memory if the session has no file. Raises SaveError."""
         for key, value in values.items():
             setattr(self.session, key, value)
         if self._has_file:
             self._write_record({"head": values}, "the change")
 
     def save(self) -> None:
-        """Bring the JSON up to date now. Raises SaveError."""
+        """Bring the JSON file up to date. Raises SaveError."""
         if self.path and self._has_file and (self._dirty or self._has_unsaved):
             with self._shield():
                 self._attempt(self._replace, self.name)
 
     def detached_copy(self) -> OpenSession:
-        """A copy of the session that is not kept."""
+        """Return a copy of the session that is not saved."""
         return OpenSession(self.session.model_copy(deep=True), None, self._shield)
 
     def rewrite(self) -> None:
-        """Replace the JSON by the session as it is in memory, which was changed as a whole. Raises SaveError."""
+        """Replace the JSON file after the session was changed in memory. Raises SaveError."""
         self._dirty = True
         self.save()
 
     def close(self) -> None:
-        """Save, and let go of the session. Raises SaveError."""
+        """Save and release the session. Raises SaveError."""
         try:
             self.save()
         finally:
@@ -157,7 +158,7 @@ class OpenSession:
                     self.notes.append(f"could not remove {journal.path.name}: {files.reason(error)}")
 
     def rename(self, path: Path) -> None:
-        """Give the session the new file name `path` in the same directory. Raises UsageError if that name is taken."""
+        """Rename the session to `path` in the same directory. Raises UsageError if the name is taken, SaveError."""
         self.save()
         if not self.path or not self._has_file:
             self._release_journal()
@@ -180,7 +181,7 @@ class OpenSession:
         self.path, self._journal, self.automatic = path, claimed, False
 
     def copy_to(self, path: Path) -> None:
-        """Continue as `path` and leave the session as it was under its old name. Raises UsageError, SaveError."""
+        """Continue as `path`, leaving the old file unchanged. Raises UsageError, SaveError."""
         self.save()
         with self._shield():
             self._attempt(lambda: self._copy(path), path.name)
@@ -215,7 +216,7 @@ class OpenSession:
             where = escape_name(str(self.path.parent if self.path else ""))
             raise SaveError(
                 f"{what} is not saved: {files.reason(error)} ({where}); it is kept in memory",
-                "free some space or mend the directory, then :save",
+                "free some space or repair the directory, then :save",
             ) from error
 
     def _write(self, record: dict[str, Any], complete: bool, durable: bool) -> None:
@@ -230,7 +231,7 @@ class OpenSession:
             self._replace()
 
     def _ensure_journal(self) -> Journal:
-        """The journal, claimed at the first write and again when the directory was taken away under us."""
+        """Return the journal, claiming it on the first write or if its directory was replaced."""
         place = self._require_path()
         if self._journal and self._journal.was_replaced():
             self.notes.append(f"{escape_name(str(place.parent))} was removed or replaced; it is made again")
@@ -245,7 +246,7 @@ class OpenSession:
         return self._journal
 
     def _claim(self, path: Path) -> Journal:
-        """The journal of `path`, or of a name beside it where another shell was faster."""
+        """Claim the journal of `path`, or of another name if a second shell was faster."""
         if self._stamp is not None:
             try:
                 return Journal.claim(journal_path(path))

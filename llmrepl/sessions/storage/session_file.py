@@ -1,4 +1,4 @@
-"""Bytes of a session file <-> what was said: strict reading that says where a file is damaged, exact writing."""
+"""Read and write session files. Reading is strict and reports where a file is damaged."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from llmrepl.sessions.model import Session
 from llmrepl.sessions.repair.json_location import find_violation, is_too_deep
 
 MAX_BYTES = 1 << 30
-"""The most that a session file may unpack to, in bytes."""
+"""Maximum size of a session file, uncompressed."""
 
 _GZIP = b"\x1f\x8b"
 _HUGE_EXPONENT = re.compile(r"\d[eE]\+?\d{3}")
 
 
 class Unreadable(ValueError):
-    """Why bytes are not a session: `line` and `column` count from 1 (0 where there is no one place)."""
+    """Why bytes are not a session. `line` and `column` count from 1; 0 if there is no single position."""
 
     def __init__(self, reason: str, line: int = 0, column: int = 0) -> None:
         super().__init__(reason)
@@ -33,7 +33,7 @@ class Unreadable(ValueError):
 
 
 def unpack(raw: bytes, limit: int = MAX_BYTES) -> bytes:
-    """The plain bytes of a file that may be gzip, whatever its name says. Raises Unreadable."""
+    """Decompress a file if it is gzip, regardless of its name. Raises Unreadable."""
     if not raw.startswith(_GZIP):
         return raw
     unpacker = zlib.decompressobj(wbits=31)
@@ -51,7 +51,7 @@ def unpack(raw: bytes, limit: int = MAX_BYTES) -> bytes:
 
 
 def decode(raw: bytes) -> str:
-    """The text of a file: UTF-8, with or without a byte order mark. Raises Unreadable."""
+    """Decode UTF-8, with or without a byte order mark. Raises Unreadable."""
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -61,9 +61,9 @@ def decode(raw: bytes) -> str:
 
 
 def parse(raw: bytes) -> dict[str, Any]:
-    """The JSON object in `raw`, read strictly: no duplicate keys, NaN, lone surrogates or second document.
+    """Parse a JSON object strictly: no duplicate keys, NaN, lone surrogates or trailing document.
 
-    Raises Unreadable with the place and the reason.
+    Raises Unreadable with position and reason.
     """
     text = decode(unpack(raw))
     if not text.strip("\0 \t\r\n"):
@@ -88,12 +88,12 @@ def parse(raw: bytes) -> dict[str, Any]:
 
 
 def load(raw: bytes) -> Session:
-    """The session in `raw`. Raises Unreadable."""
+    """Read a session from the bytes of a file. Raises Unreadable."""
     return session_from_json(parse(raw))
 
 
 def session_from_json(data: dict[str, Any]) -> Session:
-    """The session that JSON data is. Raises Unreadable."""
+    """Validate JSON data as a session. Raises Unreadable."""
     for key, kind in (("model", str), ("turns", list)):
         if not isinstance(data.get(key), kind):
             raise Unreadable(f"'{key}' is missing" if key not in data else f"'{key}' is of the wrong type")
@@ -104,12 +104,12 @@ def session_from_json(data: dict[str, Any]) -> Session:
 
 
 def dump(session: Session) -> bytes:
-    """The session as the guide's file: 2-space indent, UTF-8 unescaped, known keys first and in the guide's order."""
+    """Serialize a session: 2-space indent, unescaped UTF-8, known keys first in the documented order."""
     return session.model_dump_json(indent=2, exclude_unset=True).encode() + b"\n"
 
 
 def damaged_error(name: str, why: Unreadable, readable_turns: int | None = None) -> DamagedError:
-    """The failure to raise for a file that is not a session; `name` is how the user knows the file."""
+    """Create the error for a damaged file; `name` is the name the user knows it by."""
     what = f"{name} is damaged ({why}); nothing was changed"
     turns = "" if readable_turns is None else f" {readable_turns} turn{'' if readable_turns == 1 else 's'}"
     return DamagedError(what, f"'llm sessions recover {name}' brings back{turns or ' what can be read'}")
@@ -130,7 +130,7 @@ def _finite(digits: str) -> float:
 
 
 def _locate(text: str, reason: str) -> Unreadable:
-    """The refusal of `text` with the place of what is wrong."""
+    """Create the error for `text` with the position of the fault."""
     found = find_violation(text)
     if found is None:
         return Unreadable(reason)

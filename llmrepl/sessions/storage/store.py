@@ -1,4 +1,4 @@
-"""One directory of sessions: open, start, read them, and bring back what shells that died left in their journals."""
+"""The sessions in one directory: find, read, open, start and delete them, and recover journals."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from llmrepl.system import files
 
 
 class Store:
-    """The sessions in `directory`, which need not exist yet. `shield` holds signals back during a write."""
+    """The sessions in `directory`, which need not exist yet. `shield` defers signals during a write."""
 
     def __init__(self, directory: Path, cwd: Path, shield: Callable[[], AbstractContextManager[None]]) -> None:
         self.directory = directory
@@ -31,11 +31,11 @@ class Store:
         self._shield = shield
 
     def find(self, given: str) -> Path:
-        """The file that `given` (path, name, prefix) means. Raises UsageError."""
+        """Find the file that `given` (path, name or prefix) refers to. Raises UsageError."""
         return find_session(self.directory, given, self._cwd)
 
     def latest(self) -> Path:
-        """The session that was written last. Raises UsageError if there is none."""
+        """Return the most recently written session. Raises UsageError if there is none."""
         dated = [
             (seen[3], path)
             for path in map(self.directory.joinpath, session_names(self.directory))
@@ -46,28 +46,28 @@ class Store:
         return max(dated)[1]
 
     def path_for(self, name: str, beside: Path | None = None) -> Path:
-        """The path of a session with the new name `name`, in the directory of `beside`. Raises UsageError."""
+        """Return the path for a new session `name`, in the directory of `beside` if given. Raises UsageError."""
         return (beside.parent if beside else self.directory) / f"{check_name(name)}.json"
 
     def check_free(self, path: Path, but: Path | None = None) -> None:
-        """Raise UsageError if a session, `but` this one, has the name, also under another case or spelling of it."""
+        """Raise UsageError if a session other than `but` has this name, ignoring case and Unicode form."""
         names = (name for name in session_names(path.parent) if but is None or name != but.name)
         taken = next((name for name in names if same_name(without_ending(name), path.stem)), None)
         if taken:
             raise UsageError(f"a session {escape_name(taken)} exists", "choose another name, or use --force")
 
     def has(self, name: str) -> bool:
-        """Whether `name` is the whole name of a session, or a path of one."""
+        """Whether `name` is a path or exactly the name of a session."""
         names = session_names(self.directory)
         return "/" in name or any(same_name(without_ending(one), without_ending(name)) for one in names)
 
     def trash_existing(self, path: Path) -> None:
-        """Move the session that has this name, if any, to the trash. Raises as `delete` does."""
+        """Move the session at `path`, if any, to the trash. Raises the errors of `delete`."""
         if os.path.lexists(path):
             self.delete(path)
 
     def delete(self, path: Path) -> Path:
-        """Move a session to the trash; return where it is then.
+        """Move a session to the trash and return its new path.
 
         Raises SessionInUseError, DamagedError, UsageError, SaveError.
         """
@@ -87,10 +87,10 @@ class Store:
 
     @contextmanager
     def lock(self, path: Path) -> Iterator[None]:
-        """Hold a session that no shell has open for as long as a block moves its file; what fails there is SaveError.
+        """Lock a session that no shell has open while the block moves its file.
 
-        Raises SessionInUseError, DamagedError for a damaged file whose journal holds more, UsageError for what is not a
-        session file.
+        Raises SessionInUseError; DamagedError if the file is damaged and its journal holds changes; UsageError if it is
+        not a session file; SaveError for an OSError in the block.
         """
         shown = escape_name(path.name)
         if not path.name.endswith(ENDINGS) or not stat.S_ISREG(os.lstat(path).st_mode):
@@ -112,7 +112,7 @@ class Store:
             raise SaveError(f"{shown} could not be moved: {files.reason(error)}", "it is where it was") from error
 
     def read(self, path: Path) -> Session:
-        """The session at `path`, with what a live shell has in its journal. Raises DamagedError, UsageError."""
+        """Read a session, including changes in the journal of another shell. Raises DamagedError, UsageError."""
         session, raw = self._load(path)
         try:
             records, _ = read_records(files.read_regular(journal_path(path), session_file.MAX_BYTES))
@@ -122,11 +122,11 @@ class Store:
             return session
 
     def automatic_path(self, now: datetime) -> Path:
-        """The name that a session begun at `now` gets by itself."""
+        """Return the default path of a session started at `now`."""
         return self.directory / f"session_{now:%Y%m%d_%H%M%S}.json"
 
     def new(self, session: Session, now: datetime, name: str | None = None) -> OpenSession:
-        """Keep the fresh `session`, under `name` or an automatic one. No file is made before the first turn."""
+        """Prepare `session` to be saved as `name` or an automatic name. The file is created with the first turn."""
         if name is None:
             return OpenSession(session, self.automatic_path(now), self._shield, automatic=True)
         path = self.path_for(name)
@@ -134,17 +134,17 @@ class Store:
         return OpenSession(session, path, self._shield)
 
     def add(self, session: Session, name: str) -> Path:
-        """Write a whole session as a new one called `name`, or NAME-2 and so on; where it is. Raises SaveError."""
+        """Write a complete session as `name`, NAME-2 or the next free name; return its path. Raises SaveError."""
         open_session = OpenSession(session, self.directory / f"{name}.json", self._shield)
         open_session.rewrite()
         open_session.close()
         return open_session.path or self.directory
 
     def open(self, path: Path, *, beside: bool) -> OpenSession:
-        """Open the session at `path` to go on with it.
+        """Open the session at `path` for writing.
 
-        If another shell has it: with `beside` a copy named NAME-2 is opened and `notes` of the keeper says so,
-        otherwise SessionInUseError is raised. Raises DamagedError, UsageError, SaveError.
+        If another shell has it open, `beside` opens a copy NAME-2 with a note in `notes`; otherwise SessionInUseError
+        is raised. Also raises DamagedError, UsageError, SaveError.
         """
         if path.name.endswith(".gz"):
             shown = escape_name(path.name)
@@ -154,7 +154,7 @@ class Store:
         except OSError as error:
             raise SaveError(
                 f"cannot write in {escape_name(str(path.parent))}: {files.reason(error)}",
-                "mend the directory, or choose another with --save-dir",
+                "repair the directory, or choose another with --save-dir",
             ) from error
 
     def _open(self, path: Path, *, beside: bool) -> OpenSession:
@@ -175,7 +175,7 @@ class Store:
         return OpenSession(session, path, self._shield, journal=journal, raw=raw, stamp=files.file_stamp(path))
 
     def recover_journals(self) -> list[str]:
-        """Write the journals of dead shells into their sessions; a sentence for each that held something."""
+        """Apply the journals of shells that died; return a sentence for each recovered change."""
         notes: list[str] = []
         try:
             with os.scandir(self.directory) as entries:
@@ -198,7 +198,7 @@ class Store:
         return notes
 
     def _recover(self, journal: Journal) -> str:
-        """Apply a journal that we hold the lock of, and remove it. Returns what to tell the user."""
+        """Apply and remove a journal that we hold the lock of. Returns a note for the user."""
         path = session_path(journal.path)
         records, torn_inside = journal.records()
         moved = next((r["moved"] for r in records if "moved" in r), None)
@@ -244,12 +244,12 @@ class Store:
             raise UsageError(f"there is no session {shown}", "see 'llm sessions list'") from None
         except OSError as error:
             what = f"{shown} cannot be read: {files.reason(error)}"
-            raise DamagedError(what, "mend that, or choose another session") from error
+            raise DamagedError(what, "repair that, or choose another session") from error
         except session_file.Unreadable as why:
             raise session_file.damaged_error(shown, why) from why
 
     def _relock(self, journal: Journal) -> Journal:
-        """The journal again, which folding removed if it held something."""
+        """Lock the journal again if `_recover` removed it."""
         return Journal.claim(journal.path) if journal.was_replaced() else journal
 
     def _open_copy(self, path: Path, busy: SessionInUseError) -> OpenSession:
@@ -264,7 +264,7 @@ class Store:
 
 
 def _base(records: list[Data]) -> list[int] | None:
-    """The fingerprint of the JSON that the records come on top of."""
+    """Return the fingerprint of the JSON file that the records apply to."""
     base: list[int] | None = next((r["opened"].get("base") for r in records if "opened" in r), None)
     return base
 
