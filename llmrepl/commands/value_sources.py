@@ -10,7 +10,7 @@ from llmrepl.commands.registry import CommandTable
 from llmrepl.formatting import escape_name, pluralize
 from llmrepl.models.resolver import DEFAULT_MODELS
 from llmrepl.providers.vendors import OFFLINE_MODELS
-from llmrepl.sessions.archive.trash import list_removed as removed_files
+from llmrepl.sessions.archive.trash import list_removed
 from llmrepl.sessions.index.query import Row
 from llmrepl.sessions.names import without_ending
 
@@ -72,9 +72,9 @@ def tags(workspace: Workspace, before: str, word: str) -> Iterable[Candidate]:
     return (Candidate(tag, pluralize(number, "session")) for tag, number in sorted(tags.items()))
 
 
-def list_removed(workspace: Workspace, before: str, word: str) -> Iterable[Candidate]:
+def removed(workspace: Workspace, before: str, word: str) -> Iterable[Candidate]:
     """What could be brought back from the trash and the archive."""
-    paths = removed_files(workspace.directory())
+    paths = list_removed(workspace.directory())
     return [Candidate(name) for name in dict.fromkeys(without_ending(path.name) for path in paths)]
 
 
@@ -119,7 +119,7 @@ SOURCES: Mapping[str, Source] = {
     "formats": formats,
     "tags": tags,
     "budget": budget,
-    "removed": list_removed,
+    "removed": removed,
     "providers": providers,
     "config": config,
 }

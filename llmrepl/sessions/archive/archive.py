@@ -1,4 +1,4 @@
-"""Sessions that were put away: moved into the folder `archive`, plain or compressed, and brought back byte for byte."""
+"""Archived sessions: moved to the folder `archive`, optionally compressed, and restored byte for byte."""
 
 from __future__ import annotations
 
@@ -24,39 +24,42 @@ from llmrepl.system.files import FileStamp
 
 
 class Archive:
-    """What was put away of the sessions in a store."""
+    """The archive of a store."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._directory = store.directory
 
     def older_than(self, age: str, now: datetime) -> list[Path]:
-        """The sound sessions that were begun before `age` (30d, 2024-01-08) and are not open. Raises UsageError."""
+        """Return the valid, closed sessions created before `age` (30d, 2024-01-08). Raises UsageError."""
         limit = parse_time(age, now)
         old = (row.name for row in scan.rows(self._directory) if not row.damaged and row.epoch < limit)
         return [path for path in sorted(map(self._directory.joinpath, old)) if not self._store.is_open(path)]
 
     def target_path(self, path: Path, compress: bool) -> Path:
-        """Where `archive` would move a session, if nothing has that name there."""
+        """Return the path that `archive` moves a session to if the name is free."""
         packed = compress and not path.name.endswith(".gz")
         return self._directory / ARCHIVE / (path.name + (".gz" if packed else ""))
 
     def archive(self, path: Path, *, compress: bool) -> Path:
-        """Move a session into the archive; where it is then. Raises InUse, DamagedError, UsageError, SaveError."""
+        """Move a session to the archive; return its new path.
+
+        Raises SessionInUseError, DamagedError, UsageError, SaveError.
+        """
         with self._store.lock(path):
             if compress and not path.name.endswith(".gz"):
                 return _compress(path, trash.ensure_folder(self._directory / ARCHIVE))
             return trash.move_to_folder(path, ARCHIVE)
 
     def list_removed(self) -> list[Path]:
-        """The files that could be brought back."""
+        """Return the files that can be restored."""
         return trash.list_removed(self._directory)
 
     def find(self, given: str) -> Path:
-        """The file that `given` means in the trash or the archive.
+        """Find the file in the trash or the archive that `given` refers to.
 
-        It is a name, the beginning of one, or a path as `removed` has it; a compressed session that was not put away
-        is found too. Raises UsageError if there is none, or several (they are listed).
+        `given` is a name, a prefix, or a path as in `list_removed`; compressed sessions outside the archive are found
+        too. Raises UsageError if none or several match (the matches are listed).
         """
         wanted = without_ending(given)
         packed = [self._directory / name for name in session_names(self._directory) if name.endswith(".gz")]
@@ -76,7 +79,7 @@ class Archive:
         return found[0]
 
     def restore_path(self, source: Path) -> Path:
-        """Where a file comes back to. Raises UsageError if a session has the name."""
+        """Return the path a file is restored to. Raises UsageError if a session has the name."""
         target = self._directory / f"{without_ending(source.name)}.json"
         try:
             self._store.check_free(target, but=source if source.parent == self._directory else None)
@@ -85,7 +88,7 @@ class Archive:
         return target
 
     def restore(self, source: Path) -> Path:
-        """Bring a file back as it was, with its date; where it is. Raises UsageError, DamagedError, SaveError."""
+        """Restore a file with its mtime; return its path. Raises UsageError, DamagedError, SaveError."""
         shown, target = escape_name(source.name), self.restore_path(source)
         try:
             claimed = claim_free(target, besides=source)
@@ -117,13 +120,13 @@ def _move(source: Path, target: Path) -> None:
 
 
 def _compress(source: Path, folder: Path) -> Path:
-    """Write the gzip, read it back and compare; only then is the plain file removed."""
+    """Compress, read back and compare before deleting the original."""
     before, data = files.file_stamp(source), files.read_regular(source, session_file.MAX_BYTES)
     packed = gzip.compress(data, mtime=0)
     for target in trash.candidate_paths(f"{source.name}.gz", folder):
         if not os.path.lexists(target):
             files.write_atomic(target, packed, must_not_exist=True, mtime_ns=os.lstat(source).st_mtime_ns)
-        elif not _contains(target, data):  # if it does, an archive was cut short before the last step
+        elif not _contains(target, data):  # if it does, an earlier run was interrupted before the last step
             continue
         break
     _remove_source(source, before, target, data)
@@ -138,7 +141,7 @@ def _decompress(source: Path, target: Path) -> None:
 
 
 def _remove_source(source: Path, before: FileStamp | None, target: Path, data: bytes) -> None:
-    """Remove `source`, whose text `target` holds now; or `target`, if it does not or `source` is not as `before`."""
+    """Delete `source` if it is unchanged and `target` holds its text; otherwise delete `target` and raise OSError."""
     changed = files.file_stamp(source) != before
     if changed or not _contains(target, data):
         os.unlink(target)
@@ -148,7 +151,7 @@ def _remove_source(source: Path, before: FileStamp | None, target: Path, data: b
 
 
 def _contains(path: Path, data: bytes) -> bool:
-    """Whether a file, compressed or not, has this text."""
+    """Whether a file, plain or compressed, contains exactly `data`."""
     try:
         return session_file.unpack(files.read_regular(path, session_file.MAX_BYTES)) == data
     except (session_file.Unreadable, OSError):

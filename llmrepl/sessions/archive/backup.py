@@ -1,4 +1,4 @@
-"""A copy of a sessions directory at another place: only what changed is copied, and every copy is read back."""
+"""Back up a sessions directory: copies only what changed and verifies every copy."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from llmrepl.sessions.storage.store import Store
 from llmrepl.system import files
 
 OLDER = "older"
-"""The folder beside a copy for earlier ones that have turns which the session has not any more."""
+"""Folder for earlier copies that have turns which the session no longer has."""
 
-_KEPT = re.compile(r"[^.].*\.json(\.gz)?(\.backup(-\d+)?)?", re.DOTALL)
-"""Sessions, and what `recover` keeps of damaged ones."""
+_BACKED_UP = re.compile(r"[^.].*\.json(\.gz)?(\.backup(-\d+)?)?", re.DOTALL)
+"""Sessions, and the originals of recovered ones."""
 
 _TRIES = 5
 
 
 @dataclass(slots=True)
 class Backup:
-    """What was copied, or would be, as paths in the sessions directory; `same` files were there already.
+    """Result of a backup, as paths relative to the sessions directory. `same` counts unchanged files.
 
-    `failed` could not be read, each with the reason; they keep the copy that they had.
+    `failed` lists unreadable files with the reason; their previous copy is kept.
     """
 
     copied: list[str] = field(default_factory=list)
@@ -48,10 +48,10 @@ class _Content(NamedTuple):
 
 
 def backup(store: Store, target: Path, progress: Callable[[str, int, int], None], *, dry_run: bool = False) -> Backup:
-    """Copy the sessions of a store, its archive and its trash into the directory `target`, made if it is missing.
+    """Copy the sessions of a store, its archive and its trash to the directory `target`, creating it if missing.
 
-    `target` is a sessions directory like any other, and nothing is removed from it. When this is interrupted the next
-    call goes on from there. Raises UsageError if `target` is where the sessions are, SaveError if it cannot be written.
+    `target` is an ordinary sessions directory, and nothing is deleted from it. An interrupted backup is resumed by the
+    next one. Raises UsageError if `target` is the sessions directory, SaveError if it cannot be written.
     """
     _check(store.directory, target)
     done = Backup()
@@ -80,20 +80,20 @@ def _check(directory: Path, target: Path) -> None:
 
 
 def _names(directory: Path) -> Iterator[str]:
-    """What is copied, as paths in the directory; not through a link."""
+    """Yield the relative paths to copy; folders that are symbolic links are skipped."""
     for folder in ("", ARCHIVE, TRASH):
         place = directory / folder
         if folder and place.is_symlink():
             continue
         try:
             with os.scandir(place) as entries:
-                yield from (os.path.join(folder, entry.name) for entry in entries if _KEPT.fullmatch(entry.name))
+                yield from (os.path.join(folder, entry.name) for entry in entries if _BACKED_UP.fullmatch(entry.name))
         except OSError:
             continue
 
 
 def _is_copied(source: Path, copy: Path) -> bool:
-    """Whether the copy is of the same size and time, and no shell has the session open. Raises OSError."""
+    """Whether the copy has the same size and mtime, and no shell has the session open. Raises OSError."""
     here, there = files.file_stamp(source), files.file_stamp(copy)
     return (
         here is not None and there is not None and here[2:] == there[2:] and not files.file_stamp(journal_path(source))
@@ -101,14 +101,14 @@ def _is_copied(source: Path, copy: Path) -> bool:
 
 
 def _read(store: Store, source: Path) -> _Content:
-    """A session as it is now, with what a live shell has in its journal; a damaged one as it is. Raises OSError."""
+    """Read a session including changes in the journal of another shell; a damaged one as it is. Raises OSError."""
     journal = files.file_stamp(journal_path(source))
     for _ in range(_TRIES):
         before, data = files.file_stamp(source), files.read_regular(source, session_file.MAX_BYTES)
         if before and before == files.file_stamp(source):
             break
     else:
-        raise OSError(errno.EBUSY, "it changes all the time", str(source))
+        raise OSError(errno.EBUSY, "it keeps changing", str(source))
     if journal:
         try:
             session = store.read(source)
@@ -120,10 +120,10 @@ def _read(store: Store, source: Path) -> _Content:
 
 
 def _write(copy: Path, content: _Content) -> None:
-    """Put a copy in the place of the one that is there, which is kept if it says more. Raises SaveError."""
+    """Replace the copy; move the old one to OLDER if it has turns the new one lacks. Raises SaveError."""
     try:
         trash.ensure_folder(copy.parent)
-        if _says_more(_bytes(copy), content.data):
+        if _has_other_turns(_bytes(copy), content.data):
             trash.move_to_folder(copy, OLDER)
         files.write_atomic(copy, content.data, mtime_ns=content.mtime_ns)
         if _bytes(copy) != content.data:
@@ -131,7 +131,7 @@ def _write(copy: Path, content: _Content) -> None:
             raise OSError(errno.EIO, "what was written reads back otherwise", str(copy))
     except OSError as error:
         what = f"the backup stopped at {escape_name(copy.name)}: {files.reason(error)}"
-        raise SaveError(what, "mend that and run it again; it goes on from there") from error
+        raise SaveError(what, "repair that and run it again; it goes on from there") from error
 
 
 def _bytes(copy: Path) -> bytes | None:
@@ -141,14 +141,14 @@ def _bytes(copy: Path) -> bytes | None:
         return None
 
 
-def _says_more(before: bytes | None, after: bytes) -> bool:
-    """Whether a session had turns that are not in what it is now."""
-    said, now = _said(before), _said(after)
-    return bool(said) and said != now[: len(said)]
+def _has_other_turns(before: bytes | None, after: bytes) -> bool:
+    """Whether the old copy has turns that are not in the new one."""
+    old, new = _messages(before), _messages(after)
+    return bool(old) and old != new[: len(old)]
 
 
-def _said(data: bytes | None) -> list[Any]:
-    """The messages of each turn in a file's bytes; none if there is no sound session."""
+def _messages(data: bytes | None) -> list[Any]:
+    """Return the messages of each turn; empty if the bytes are not a valid session."""
     try:
         turns = scan.decode_json(data or b"").get("turns")
     except (ValueError, RecursionError, zlib.error):

@@ -1,4 +1,4 @@
-"""The folders in a sessions directory for what was put away, out of which everything comes back."""
+"""The trash and archive folders of a sessions directory."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ TRASH, ARCHIVE = ".trash", "archive"
 
 
 def move_to_folder(path: Path, name: str) -> Path:
-    """Move a file of a sessions directory into its folder `name` and return where it is; nothing there is overwritten.
+    """Move a file into the folder `name` beside it and return its new path. Never overwrites.
 
-    A move that was cut short between its two steps is finished. Raises OSError; then the file is where it was.
+    Completes a move that was interrupted between link and unlink. Raises OSError; the file is then where it was.
     """
     folder = ensure_folder(path.parent / name)
     for target in candidate_paths(path.name, folder):
         try:
             files.rename_new(path, target)
         except FileExistsError:
-            if not _two_names(path, target):
+            if not _is_hard_linked(path, target):
                 continue
             os.unlink(path)
         files.fsync_dir(folder)
@@ -34,13 +34,13 @@ def move_to_folder(path: Path, name: str) -> Path:
 
 
 def list_removed(directory: Path) -> list[Path]:
-    """The files in the archive and the trash of a sessions directory, which could be brought back."""
+    """Return the files in the archive and the trash of a sessions directory."""
     places = (directory / ARCHIVE, directory / TRASH)
     return sorted(place / name for place in places for name in session_names(place))
 
 
 def ensure_folder(folder: Path) -> Path:
-    """The folder, made if it is missing. Raises OSError, also for a link: what is put away stays in the directory."""
+    """Create the folder if missing. Raises OSError, also if it is a symbolic link."""
     if folder.is_symlink():
         raise OSError(errno.ELOOP, f"{folder.name} is a symbolic link", str(folder))
     files.private_mkdir(folder)
@@ -48,14 +48,14 @@ def ensure_folder(folder: Path) -> Path:
 
 
 def candidate_paths(name: str, folder: Path) -> Iterator[Path]:
-    """Where a file may go in a folder: under its own name, then with a number, without end."""
+    """Yield paths for a file in a folder: its own name, then numbered ones, without end."""
     stem, _, ending = name.partition(".json")
     yield folder / name
     for number in count(2):
         yield folder / f"{stem}.{number}.json{ending}"
 
 
-def _two_names(one: Path, other: Path) -> bool:
-    """Whether these are two names of one file, of which one can go."""
+def _is_hard_linked(one: Path, other: Path) -> bool:
+    """Whether two paths are hard links to the same file."""
     here, there = os.lstat(one), os.lstat(other)
     return os.path.samestat(here, there) and here.st_nlink > 1

@@ -1,4 +1,4 @@
-"""A session as text for elsewhere: one table of formats, and a file for each."""
+"""Export a session: one table of formats, with a module for each."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from llmrepl.sessions.model import Session
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """A way to write a session: `ending` of its files, and one line of `help`."""
+    """An export format: its renderer, file extension and one line of help."""
 
     render: Callable[[Session, ExportOptions], str]
     ending: str
@@ -25,21 +25,21 @@ class Format:
 
 
 FORMATS = {
-    "txt": Format(text.render, ".txt", "plain text, each turn with its tokens, cost and time"),
-    "md": Format(markdown.render, ".md", "Markdown, the statistics of each turn folded away"),
-    "csv": Format(table.render, ".csv", "a table, one row a message, safe to open in a spreadsheet"),
+    "txt": Format(text.render, ".txt", "plain text, with tokens, cost and time of each turn"),
+    "md": Format(markdown.render, ".md", "Markdown, with collapsed statistics for each turn"),
+    "csv": Format(table.render, ".csv", "a table with one row per message, safe to open in a spreadsheet"),
     "json": Format(session_json.render, ".json", "the session file itself"),
-    "html": Format(page.render, ".html", "one page to look at or print, which runs and loads nothing"),
-    "jsonl": Format(chat_jsonl.render, ".jsonl", "what the model is shown, as one line of OpenAI messages"),
+    "html": Format(page.render, ".html", "a self-contained page without scripts, to view or print"),
+    "jsonl": Format(chat_jsonl.render, ".jsonl", "the context as one line of OpenAI messages"),
 }
 """The formats by name."""
 
 
 def export(session: Session, format: str, *, name: str, raw_csv: bool = False) -> str:
-    """`session`, known to the user as `name`, in one of FORMATS. Raises UsageError for any other.
+    """Render `session`, called `name`, in one of FORMATS. Raises UsageError for an unknown format.
 
-    Turns that failed or were taken back are there with a mark, except in jsonl, which is what the model is shown.
-    `raw_csv` leaves cells that a spreadsheet would run as formulas as they are.
+    Failed and undone turns are included with a mark, except in jsonl, which has only the context. `raw_csv` does not
+    escape cells that a spreadsheet could run as formulas.
     """
     if format not in FORMATS:
         raise UsageError(f"there is no export format '{format}'", f"choose one of {', '.join(FORMATS)}")

@@ -1,4 +1,4 @@
-"""CSV that a spreadsheet only shows: a text that it would run as a formula gets an apostrophe in front.
+"""CSV that is safe in spreadsheets: text that could run as a formula is prefixed with an apostrophe.
 
 https://owasp.org/www-community/attacks/CSV_Injection
 """
@@ -15,18 +15,18 @@ _FORMULA = re.compile(rf"['\s{_INVISIBLE}]*[=+\-@＝＋－＠\t\r\n]")
 
 
 def escape_cell(text: str) -> str:
-    """`text` as a cell that no spreadsheet runs, without NUL."""
+    """Escape `text` so that no spreadsheet runs it, and drop NUL."""
     text = text.replace("\0", "")
     return f"'{text}" if _FORMULA.match(text) else text
 
 
 def unescape_cell(cell: str) -> str:
-    """The text that an inert cell stands for."""
+    """Reverse `escape_cell`."""
     return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
 
 
 def format_csv(columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> str:
-    """Rows with a heading; lines end with a line feed, texts are inert, and what is None is empty."""
+    """Format rows with a header; lines end with a line feed, text is escaped, and None is empty."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(columns)

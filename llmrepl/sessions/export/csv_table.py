@@ -1,6 +1,6 @@
-"""CSV: one row a message, the figures of a turn on its last row, so that sums over a column are right.
+"""CSV with one row per message; a turn's figures are on its last row, so that columns add up.
 
-Cells are text except the figures, and inert (see cells.py) unless the user wants them raw.
+Text cells are escaped (see csv_safe.py) unless `raw_csv` is set.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Cell = str | int | float
 
 
 def render(session: Session, options: facts.ExportOptions) -> str:
-    """The session as CSV: lines end with a line feed, texts are quoted, numbers are not, what is unknown is empty."""
+    """Render the session as CSV: lines end with a line feed, text is quoted, unknown figures are empty."""
     out = io.StringIO()
     writer = csv.writer(out, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")
     writer.writerow(COLUMNS)

@@ -1,4 +1,4 @@
-"""What every export says about a session, in the same words; and the names of who speaks."""
+"""What all export formats say about a session, in the same words."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from llmrepl.formatting import escape_name, format_usd
 from llmrepl.sessions.model import ERROR, INTERRUPTED, MessageRecord, Session, Turn
 
 ROLES = ("user", "assistant", "system", "developer", "tool", "function")
-"""Who may speak in the messages formats; any other role of a file from elsewhere is exported as `other`."""
+"""Roles that are exported under their own name; any other becomes `other`."""
 
 UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
 class ExportOptions:
-    """What the user chose: `name` of the session, and whether csv cells are left as they are (`raw_csv`)."""
+    """Options of an export: the session's `name`, and whether CSV cells are not escaped (`raw_csv`)."""
 
     name: str = "session"
     raw_csv: bool = False
@@ -23,7 +23,7 @@ class ExportOptions:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Tokens, cost and time of a turn as words; what is not known is `unknown`, never 0."""
+    """Tokens, cost and time of a turn as text; what is not known is `unknown`, never 0."""
 
     tokens: str
     cost: str
@@ -31,22 +31,22 @@ class Figures:
 
 
 def role(message: MessageRecord) -> str:
-    """Who speaks, as one of ROLES or `other`."""
+    """Return the role of a message: one of ROLES or `other`."""
     return message.role if message.role in ROLES else "other"
 
 
 def printable(text: str) -> str:
-    """`text` with NUL, which no text file should hold, as the replacement character."""
+    """Replace NUL by U+FFFD."""
     return text.replace("\0", "\ufffd")
 
 
 def created_at(session: Session) -> str:
-    """When the session began, as the file says it, on one line."""
+    """Return the creation time as it is in the file, on one line."""
     return escape_name(session.created_at or "Unknown")
 
 
 def total_tokens(turn: Turn) -> int | None:
-    """All tokens of the turn, None if unknown."""
+    """Return all tokens of the turn, or None if unknown."""
     usage = turn.usage
     if usage is None or usage.total_tokens is not None:
         return usage.total_tokens if usage else None
@@ -56,12 +56,12 @@ def total_tokens(turn: Turn) -> int | None:
 
 
 def cost(turn: Turn) -> str:
-    """The cost of the turn as words, with `~` if it rests on an estimate."""
+    """Format the cost of the turn, with `~` for an estimate."""
     return format_usd(turn.cost_estimate, about=bool(turn.usage and turn.usage.estimated))
 
 
 def figures(turn: Turn) -> Figures | None:
-    """The figures of a turn; None if there is no usage, as in the guide."""
+    """Return the figures of a turn, or None if it has no usage."""
     if turn.usage is None:
         return None
     tokens = total_tokens(turn)
@@ -73,7 +73,7 @@ def figures(turn: Turn) -> Figures | None:
 
 
 def marks(turn: Turn) -> list[str]:
-    """What sets the turn apart from an ordinary one: taken back, failed, cut off, parts left out, another model."""
+    """Return what is unusual about the turn: undone, failed, interrupted, parts left out, another model."""
     found = []
     if turn.undone:
         found.append("taken back")

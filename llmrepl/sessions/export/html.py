@@ -1,4 +1,4 @@
-"""HTML: one page that stands by itself, to look at, to print, to send; it runs and loads nothing."""
+"""HTML export: one self-contained page without scripts or external resources."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from llmrepl.sessions.export.html_text import render_markdown
 from llmrepl.sessions.model import ERROR, MessageRecord, Session, Turn
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'"
-"""What the page may load: its own style. Scripts, images, fonts, frames and forms are refused by the browser."""
+"""Content Security Policy of the page: only its own inline style."""
 
 
 def render(session: Session, options: facts.ExportOptions) -> str:
-    """The session as one page. Replies are rendered as Markdown, what the user wrote stays as it was typed."""
+    """Render the session as one page, replies as Markdown and prompts as plain text."""
     title = _one_line(session.title or options.name or "Session")
     parts = [
         "<!doctype html>",
@@ -72,7 +72,7 @@ def _header(session: Session, title: str, name: str) -> Iterator[str]:
 
 
 def _totals(session: Session) -> tuple[int | None, int | None, int | None]:
-    """Prompt, completion and all tokens of the session; unknown if they are of no turn."""
+    """Return prompt, completion and total tokens of the session; None for all if no turn has usage."""
     totals = session.usage_totals
     if totals is None or not any(turn.usage for turn in session.turns):
         return None, None, None
@@ -105,7 +105,7 @@ def _turn(number: int, turn: Turn) -> Iterator[str]:
 
 
 def _cost(turn: Turn) -> str:
-    """The cost of a turn where nothing beside it says that it is one."""
+    """Format the cost of a turn, labeled if the amount alone would be unclear."""
     return f"cost {facts.cost(turn)}" if turn.cost_estimate is None else facts.cost(turn)
 
 

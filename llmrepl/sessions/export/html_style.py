@@ -1,4 +1,4 @@
-"""The style of the page: light and dark as the reader's system is, one column, fit for a telephone and for paper."""
+"""Stylesheet of the HTML export: light and dark, responsive and printable."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ th, td { padding: .35rem .7rem; border-bottom: 1px solid var(--line); text-align
 
 
 def stylesheet() -> str:
-    """The whole stylesheet, with the colours of code for a light and for a dark page."""
+    """Return the stylesheet, including code colors for light and dark mode."""
     return (
         f"{_PAGE}@media print, (prefers-color-scheme: light) {{\n{_code_styles('default')}\n}}\n"
         f"@media screen and (prefers-color-scheme: dark) {{\n{_code_styles('github-dark')}\n}}\n"

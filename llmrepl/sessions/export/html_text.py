@@ -1,4 +1,4 @@
-"""Markdown of a reply -> HTML that runs and loads nothing."""
+"""Render the Markdown of a reply as HTML without scripts or external resources."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from pygments.lexers import get_lexer_by_name
 from pygments.util import ClassNotFound
 
 MAX_HIGHLIGHTED = 100_000
-"""The most characters of a code block that are coloured; a lexer's work may grow faster than its text."""
+"""Code blocks longer than this, in characters, are not highlighted; lexers may be superlinear."""
 
 _OPEN = re.compile(r"(?:https?|mailto):", re.IGNORECASE)
 
 
 class _Renderer(RendererHTML):
-    """markdown-it's HTML with links that tell the page they open nothing, and tables that scroll by themselves."""
+    """markdown-it's renderer with `rel="noopener noreferrer"` on links and tables in a scrolling container."""
 
     def link_open(self, tokens: Sequence[Token], index: int, options: OptionsDict, env: EnvType) -> str:
         tokens[index].attrSet("rel", "noopener noreferrer")
@@ -36,7 +36,7 @@ class _Renderer(RendererHTML):
 
 
 class _Markdown(MarkdownIt):
-    """CommonMark with tables and strikethrough; HTML is text, an image is a link, and few links are links."""
+    """CommonMark with tables and strikethrough; HTML is escaped, images are links, and only safe URLs are links."""
 
     def __init__(self) -> None:
         super().__init__("commonmark", {"html": False, "highlight": highlight_code}, renderer_cls=_Renderer)
@@ -49,7 +49,7 @@ class _Markdown(MarkdownIt):
 
 
 def highlight_code(code: str, language: str, _attributes: str = "") -> str:
-    """`code` as HTML with pygments' classes where `language` names one that it knows, else only escaped."""
+    """Render `code` with pygments classes, or only escaped if `language` is unknown."""
     if len(code) > MAX_HIGHLIGHTED:
         return escape(code)
     try:
@@ -63,5 +63,5 @@ _MARKDOWN = _Markdown()
 
 
 def render_markdown(text: str) -> str:
-    """The Markdown `text` as HTML."""
+    """Render Markdown as HTML."""
     return str(_MARKDOWN.render(text))

@@ -1,4 +1,4 @@
-"""JSON: the session file itself."""
+"""JSON export: the session file itself."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ from llmrepl.sessions.storage import session_file
 
 
 def render(session: Session, _options: ExportOptions) -> str:
-    """The session as its file holds it."""
+    """Return the text of the session file."""
     return session_file.dump(session).decode()

@@ -1,4 +1,4 @@
-"""Markdown, as the guide's export program writes it."""
+"""Markdown export, in the documented format."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from llmrepl.sessions.export.line_escaper import LINE_ENDS, LineEscaper
 from llmrepl.sessions.model import Session, Turn
 
 LABELS = {"user": "👤 **User**", **{role: f"🤖 **{role.title()}**" for role in (*facts.ROLES[1:], "other")}}
-"""Role -> what a message begins with."""
+"""Maps a role to the label of its messages."""
 
 SYSTEM = "**System Prompt:**"
 CONVERSATION = "## Conversation"
 CLOSED = "<!-- the text ended inside the block above -->"
-"""Stands below a line that we added, to close a block which would have swallowed what follows."""
+"""Follows a line that was added to close a block that would have swallowed the rest."""
 
 _BLANKS = rf"[^\S{LINE_ENDS}]*"
 _SPEAKER = rf"[👤🤖](?:<\w+>|[^\w{LINE_ENDS}]){{0,20}}(?i:{'|'.join((*facts.ROLES, 'other'))})"
@@ -35,16 +35,16 @@ _ENDS = {"<!--": "-->", "<?": "?>", "<![CDATA[": "]]>", "<!": ">"}
 
 
 def render(session: Session, _options: facts.ExportOptions) -> str:
-    """The session as Markdown; `llmrepl.sessions.importing.transcript.read_markdown` reads it back."""
+    """Render the session as Markdown, readable by `llmrepl.sessions.importing.transcript.read_markdown`."""
     lines = ["# Chat Session", ""]
     lines += [f"**Model:** {escape_name(session.model)}", f"**Created:** {facts.created_at(session)}"]
     if session.system:
-        lines.append(_said(SYSTEM, SYSTEM_GUARD.escape(facts.printable(session.system))))
+        lines.append(_labeled_text(SYSTEM, SYSTEM_GUARD.escape(facts.printable(session.system))))
     lines += ["", CONVERSATION, ""]
     for number, turn in enumerate(session.turns, 1):
         for message in turn.messages:
             text = TEXT_GUARD.escape(facts.printable(message.text))
-            lines += [_said(f"{LABELS[facts.role(message)]}:", text), ""]
+            lines += [_labeled_text(f"{LABELS[facts.role(message)]}:", text), ""]
         lines += _statistics(number, turn)
     return "\n".join(lines)
 
@@ -61,17 +61,17 @@ def _statistics(number: int, turn: Turn) -> list[str]:
     return [*lines, "</details>", ""]
 
 
-def _said(label: str, text: str) -> str:
-    """A labelled text that ends where it ends.
+def _labeled_text(label: str, text: str) -> str:
+    """Format a labeled text so that it cannot affect what follows.
 
-    A fence at its start gets a line of its own, since elsewhere it is none. A fence or a raw HTML block that is still
-    open at its end would hold all that follows (https://spec.commonmark.org/0.31.2/#fenced-code-blocks), so it is
-    closed, which CLOSED tells.
+    A fence at its start is moved to a line of its own, since it would not be one elsewhere. A fence or raw HTML block
+    still open at its end would include everything that follows
+    (https://spec.commonmark.org/0.31.2/#fenced-code-blocks), so it is closed and marked with CLOSED.
     """
-    whole = f"{label}\n\n{text}" if _FENCE.match(text) else f"{label} {text}"
-    tokens = _BLOCKS.parse(whole)
-    end = _end_of_open_block(whole, tokens[-1]) if tokens else None
-    return whole if end is None else f"{whole}\n{end}\n{CLOSED}"
+    labeled = f"{label}\n\n{text}" if _FENCE.match(text) else f"{label} {text}"
+    tokens = _BLOCKS.parse(labeled)
+    end = _end_of_open_block(labeled, tokens[-1]) if tokens else None
+    return labeled if end is None else f"{labeled}\n{end}\n{CLOSED}"
 
 
 def _end_of_open_block(text: str, last: Token) -> str | None:

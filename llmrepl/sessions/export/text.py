@@ -1,4 +1,4 @@
-"""Plain text, as the guide's export program writes it."""
+"""Plain text export, in the documented format."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from llmrepl.sessions.model import Session, Turn
 
 RULE = "=" * 50
 LABELS = {role: role.upper() for role in (*facts.ROLES, "other")}
-"""Role -> the word that a message begins with."""
+"""Maps a role to the label of its messages."""
 
 TEXT_GUARD = LineEscaper(rf"(?:{'|'.join(LABELS.values())}):|\[Turn \d")
 SYSTEM_GUARD = LineEscaper(RULE)
 
 
 def render(session: Session, _options: facts.ExportOptions) -> str:
-    """The session as plain text; `llmrepl.sessions.importing.transcript.read_text` reads it back."""
+    """Render the session as plain text, readable by `llmrepl.sessions.importing.transcript.read_text`."""
     lines = [f"Session: {escape_name(session.model)}", f"Created: {facts.created_at(session)}"]
     if session.system:
         lines.append(f"System: {SYSTEM_GUARD.escape(facts.printable(session.system))}")

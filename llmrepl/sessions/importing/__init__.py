@@ -1,4 +1,4 @@
-"""Conversations from other programs: one table of sources, and a file for each."""
+"""Import conversations from other programs: one table of sources, with a module for each."""
 
 from __future__ import annotations
 
@@ -16,26 +16,27 @@ from llmrepl.sessions.importing.found import FoundConversation, Skipped
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A program to import from: its reader of a file, and one line of `help`."""
+    """A program to import from: its file reader and one line of help."""
 
     read: Callable[[Path, datetime], Iterator[FoundConversation | Skipped]]
     help: str
 
 
 SOURCES = {
-    llm_logs.NAME: Source(llm_logs.read, "the logs.db of simonw's llm"),
-    chatgpt.NAME: Source(chatgpt.read, "ChatGPT's data export, the .zip or the conversations.json in it"),
-    openai_jsonl.NAME: Source(openai_jsonl.read, "JSONL, one conversation of OpenAI messages a line"),
-    transcript.NAME: Source(transcript.read, "our own export as txt or md"),
+    llm_logs.NAME: Source(llm_logs.read, "logs.db of simonw's llm"),
+    chatgpt.NAME: Source(chatgpt.read, "ChatGPT data export, as .zip or conversations.json"),
+    openai_jsonl.NAME: Source(openai_jsonl.read, "JSONL with OpenAI messages, one conversation per line"),
+    transcript.NAME: Source(transcript.read, "txt or md export of this program"),
 }
-"""The sources by name, which is also what `meta.origin.source` of a session says."""
+"""The sources by name, as in `meta.origin.source` of a session."""
 
 
 def read(path: Path, now: datetime, source: str | None = None) -> Iterator[FoundConversation | Skipped]:
-    """The conversations in `path`, from `source` or the one that the file looks like.
+    """Read the conversations in `path` from `source`, or from the source detected.
 
-    `now` dates what has no date; times are in its zone, or the system's if it has none. Raises UsageError for a source
-    that is unknown or cannot be detected, LLMError for a file that cannot be read, even in the middle.
+    `now` dates conversations without a date; times are in its time zone, or the system's if it has none. Raises
+    UsageError if the source is unknown or cannot be detected, LLMError if the file cannot be read, even halfway
+    through.
     """
     if source is not None and source not in SOURCES:
         raise UsageError(f"there is no source '{source}'", f"choose one of {', '.join(SOURCES)}")
@@ -43,7 +44,7 @@ def read(path: Path, now: datetime, source: str | None = None) -> Iterator[Found
 
 
 def detect_source(path: Path) -> str:
-    """The source that the first bytes of a file tell. Raises UsageError."""
+    """Detect the source from the first bytes of a file. Raises UsageError."""
     shown = escape_name(path.name)
     if not os.path.isfile(path):
         raise UsageError(f"there is no file {shown}", "name the file to import")
@@ -51,7 +52,7 @@ def detect_source(path: Path) -> str:
         with open(path, "rb") as file:
             start = file.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()
     except OSError:
-        raise UsageError(f"{shown} cannot be read", "mend that, or import another file") from None
+        raise UsageError(f"{shown} cannot be read", "repair that, or import another file") from None
     for sign, source in _SIGNS:
         if start.startswith(sign):
             return source

@@ -1,7 +1,7 @@
-"""ChatGPT's data export: the `conversations.json` in it, or the whole `.zip`.
+"""Import ChatGPT data exports: `conversations.json`, or the `.zip` that contains it.
 
-A conversation is a tree of messages, `mapping`; what its reader saw is the path from `current_node` up to the root.
-OpenAI documents how to get an export, not its format; this reads what exports since 2023 hold.
+A conversation is a tree of messages, `mapping`; the visible one is the path from `current_node` to the root. OpenAI
+documents how to get an export but not its format; this reads exports since 2023.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _REASONING = ("thoughts", "reasoning_recap")
 
 
 def read(path: Path, now: datetime) -> Iterator[FoundConversation | Skipped]:
-    """Every conversation of an export. Raises Failure if the file is none."""
+    """Yield every conversation of an export. Raises LLMError if the file is not one."""
     for raw in _documents(path):
         try:
             document = parse_json(raw)
@@ -86,7 +86,7 @@ def _conversation(entry: dict[str, Any], now: datetime) -> Conversation:
 
 
 def _path(nodes: dict[str, Any], current: object) -> list[str]:
-    """The ids from the root down to `current`; to the last message without children if that is not there."""
+    """Return the ids from the root to `current`, or to the last leaf if `current` is missing."""
     if not isinstance(current, str) or current not in nodes:
         known = {id: as_dict(node) for id, node in nodes.items()}
         leaves = [id for id, node in known.items() if node.get("message") and not as_list(node.get("children"))]
@@ -124,7 +124,7 @@ def _role(message: dict[str, Any]) -> str | None:
 
 
 def _texts(message: dict[str, Any]) -> list[str]:
-    """The text of each part of a message, empty for a part that holds none."""
+    """Return the text of each part of a message; empty for a part without text."""
     parts = as_list(as_dict(message.get("content")).get("parts"))
     return [clean_text(part if isinstance(part, str) else as_dict(part).get("text")) for part in parts if part != ""]
 

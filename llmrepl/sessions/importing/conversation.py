@@ -1,4 +1,4 @@
-"""From messages in a row, as other programs keep them, to a session of turns."""
+"""Group imported messages into the turns of a session."""
 
 from __future__ import annotations
 
@@ -13,12 +13,15 @@ from llmrepl.sessions.importing.found import FoundConversation, Origin, Skipped
 from llmrepl.sessions.model import MessageRecord, Session, Turn, UsageRecord, title_from_prompt
 
 NO_MODEL = "unknown"
-"""The model of a conversation whose source does not name one."""
+"""Model of a conversation whose source names none."""
 
 
 @dataclass(frozen=True, slots=True)
 class ImportedMessage:
-    """One message: `role` is user, assistant or system, `at` ISO 8601 local time, the rest known of replies only."""
+    """A message:
+
+    `role` is user, assistant or system, `at` local time in ISO 8601; the rest is known for replies only.
+    """
 
     role: str
     text: str
@@ -30,7 +33,7 @@ class ImportedMessage:
 
 @dataclass
 class Conversation:
-    """What a source says about one conversation; `left_out` counts what did not fit, by a noun for it."""
+    """An imported conversation; `left_out` counts what cannot be imported, by noun."""
 
     origin: Origin
     lines: list[ImportedMessage] = field(default_factory=list)
@@ -40,7 +43,7 @@ class Conversation:
     left_out: Counter[str] = field(default_factory=Counter)
 
     def to_session(self, now: datetime) -> FoundConversation | Skipped:
-        """The conversation as a session, `now` (local time) being its date if it has none; or why there is none."""
+        """Convert to a session, or Skipped with the reason. `now` (local time) dates a conversation without a date."""
         lines = [line for line in self.lines if line.text.strip()]
         first = next((line.text for line in lines if line.role == "user"), "")
         title = title_from_prompt(self.title or "") or title_from_prompt(first) or "untitled"
@@ -61,10 +64,10 @@ class Conversation:
 
 
 def _group_turns(lines: Iterable[ImportedMessage]) -> list[list[ImportedMessage]]:
-    """A turn begins with what comes before a reply: the user's message, or a system message before it."""
+    """Start a turn at each user message, or at the system message before it."""
     groups: list[list[ImportedMessage]] = []
     for line in lines:
-        begins = line.role != "assistant" and (not groups or any(said.role != "system" for said in groups[-1]))
+        begins = line.role != "assistant" and (not groups or any(message.role != "system" for message in groups[-1]))
         if begins or not groups:
             groups.append([])
         groups[-1].append(line)
@@ -90,7 +93,7 @@ def _turn(lines: list[ImportedMessage], current_model: str) -> Turn:
 
 
 def clean_text(value: object) -> str:
-    """`value` if it is a text, else nothing; halves of surrogate pairs, which UTF-8 cannot hold, are replaced."""
+    """Return `value` if it is text, otherwise empty; lone surrogates are replaced."""
     if not isinstance(value, str):
         return ""
     try:
@@ -101,9 +104,9 @@ def clean_text(value: object) -> str:
 
 
 def local_time(moment: object, now: datetime) -> str | None:
-    """A moment in the zone of `now` (that of the system if it has none), as session files write it.
+    """Convert a time to ISO 8601 in the zone of `now` (the system's if it has none).
 
-    `moment` is seconds since 1970, or ISO 8601 (UTC if it has no offset); None if it is neither.
+    `moment` is seconds since 1970 or ISO 8601, UTC if it has no offset. Returns None for anything else.
     """
     try:
         if isinstance(moment, str):

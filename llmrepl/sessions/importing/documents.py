@@ -1,4 +1,4 @@
-"""Reading foreign JSON: bounded, and with a reason where it cannot be read."""
+"""Read JSON files of other programs with a size limit and clear errors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from llmrepl.system import files
 
 
 def read_file(path: Path) -> bytes:
-    """The bytes of a file, unpacked if it is gzip. Raises LLMError."""
+    """Read a file, decompressing gzip. Raises LLMError."""
     try:
         return session_file.unpack(files.read_regular(Path(os.path.realpath(path)), session_file.MAX_BYTES))
     except OSError as error:
@@ -24,12 +24,12 @@ def read_file(path: Path) -> bytes:
 
 
 def import_error(path: Path, why: str) -> LLMError:
-    """The failure to raise for a file of which nothing can be imported."""
+    """Create the error for a file that cannot be imported."""
     return LLMError(f"nothing was imported from {escape_name(path.name)}: {why}", "import another file")
 
 
 def parse_json(raw: bytes) -> Any:
-    """The JSON document in `raw`. Raises ValueError with the reason."""
+    """Parse a JSON document. Raises ValueError with the reason."""
     try:
         return json.loads(raw.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
@@ -43,10 +43,10 @@ def parse_json(raw: bytes) -> Any:
 
 
 def as_dict(value: object) -> dict[str, Any]:
-    """`value` if it is a JSON object, else an empty one."""
+    """Return `value` if it is a JSON object, otherwise an empty one."""
     return value if isinstance(value, dict) else {}
 
 
 def as_list(value: object) -> list[Any]:
-    """`value` if it is a JSON array, else an empty one."""
+    """Return `value` if it is a JSON array, otherwise an empty one."""
     return value if isinstance(value, list) else []

@@ -1,4 +1,4 @@
-"""What a source yields: a conversation that was found, or something that did not fit."""
+"""What a source yields: conversations, and what was skipped."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from llmrepl.sessions.model import Session
 
 Origin = tuple[str, str]
-"""Where a session came from: the name of the source, and the conversation's id there, the same at every import."""
+"""Source name and the conversation's id there, which is stable across imports."""
 
 
 KNOWN = "it was imported before"
-"""Why a conversation is skipped that is a session already."""
+"""Reason for skipping a conversation that was imported before."""
 
 
 @dataclass(frozen=True, slots=True)
 class FoundConversation:
-    """A conversation as a session with `meta.origin`; `notes` say what of it did not fit."""
+    """A conversation as a session with `meta.origin`; `notes` describe what was left out."""
 
     session: Session
     origin: Origin
@@ -32,14 +32,14 @@ class FoundConversation:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """Something that is not imported: `where` it stands or what it is called, and `why`."""
+    """Something that is not imported: its title or position, and why."""
 
     where: str
     why: str
 
 
 def origin_of(session: Session) -> Origin | None:
-    """Where a session was imported from; None if it was not imported."""
+    """Return the origin of an imported session, or None."""
     origin = (session.meta or {}).get("origin")
     if not isinstance(origin, dict):
         return None
@@ -50,7 +50,7 @@ def origin_of(session: Session) -> Origin | None:
 def skip_known(
     items: Iterable[FoundConversation | Skipped], known: Iterable[Origin]
 ) -> Iterator[FoundConversation | Skipped]:
-    """The items, those that are `known` or were already among them turned into Skipped."""
+    """Yield the items, replacing known and duplicate conversations by Skipped."""
     seen = set(known)
     for item in items:
         if isinstance(item, FoundConversation) and item.origin in seen:

@@ -1,4 +1,4 @@
-"""Conversations from elsewhere become sessions: each once, under a name made of its title."""
+"""Save imported conversations as sessions, each once, under a name derived from its title."""
 
 from __future__ import annotations
 
@@ -18,11 +18,10 @@ from llmrepl.sessions.storage.store import Store
 
 @dataclass(slots=True)
 class ImportResult:
-    """What came of an import.
+    """Result of an import.
 
-    `taken` has the file name, the turns and the title of each conversation that is a session now, or would be;
-    `left_out` a title or a place, and what of it did not fit; `known` were sessions already. After `failure` nothing
-    more was read.
+    `imported` has file name, turns and title of each new session; `left_out` a title or position and what was left out;
+    `known` counts conversations imported before. `failure` is the error that stopped the import, if any.
     """
 
     imported: list[tuple[str, int, str]] = field(default_factory=list)
@@ -34,9 +33,9 @@ class ImportResult:
 def import_all(
     store: Store, items: Iterable[FoundConversation | Skipped], now: datetime, *, dry_run: bool
 ) -> ImportResult:
-    """Write what is new among `items` into the store, each before the next is read. Nothing is written twice.
+    """Save the new conversations among `items`, each before the next is read. With `dry_run`, only report them.
 
-    Raises LLMError as long as nothing was taken.
+    Raises LLMError if nothing was imported yet; later errors are in the result.
     """
     done = ImportResult()
     places = (store.directory, store.directory / ARCHIVE)
@@ -61,7 +60,7 @@ def import_all(
 
 
 class _NameAllocator:
-    """Names that no session has: with a number where one has, without trying them all each time."""
+    """Allocates unused names, numbered if necessary, without trying all numbers each time."""
 
     def __init__(self, taken: Iterable[str]) -> None:
         self._taken = {comparison_key(without_ending(name)) for name in taken}

@@ -1,8 +1,8 @@
-"""The logs.db of simonw's llm: https://llm.datasette.io/en/stable/logging.html
+"""Import logs.db of simonw's llm: https://llm.datasette.io/en/stable/logging.html
 
-Up to 0.2x it keeps `conversations` of `responses`; later versions keep `threads`, each the tip of a chain of `messages`
-made of `parts`, with what a request cost in `turns`. A database that has lived long has both, and a thread that goes on
-with an older conversation has its id and all of its messages.
+Up to version 0.2x it stores `conversations` of `responses`; later versions store `threads`, each the tip of a chain of
+`messages` made of `parts`, with usage in `turns`. An upgraded database has both; a thread that continues an older
+conversation has its id and all of its messages.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from llmrepl.sessions.model import UsageRecord
 
 NAME = "llm"
 MAX_TEXT = 1 << 26
-"""The most bytes of one value in the database."""
+"""Maximum size of one value in the database, in bytes."""
 
 _MAX_TOKENS = 1 << 53
 _OF_RESPONSES = (
@@ -34,7 +34,7 @@ _OF_RESPONSES = (
 
 
 def read(path: Path, now: datetime) -> Iterator[FoundConversation | Skipped]:
-    """Every conversation in the database. Raises Failure if it is none, or where it is damaged."""
+    """Yield every conversation in the database. Raises LLMError if it is damaged or not a log of llm."""
     if not os.path.isfile(path):
         raise import_error(path, "there is no such file")
     try:
@@ -53,7 +53,7 @@ def read(path: Path, now: datetime) -> Iterator[FoundConversation | Skipped]:
                     yield found.to_session(now)
     except sqlite3.Error as error:
         raise import_error(path, f"the database is damaged or of another version ({error})") from error
-    except UnicodeDecodeError as error:  # of SQLite's own message, which quotes what is damaged
+    except UnicodeDecodeError as error:  # SQLite's own message quotes damaged text
         raise import_error(path, "the database is damaged") from error
 
 
@@ -67,7 +67,7 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def _conversations(db: sqlite3.Connection, now: datetime, tables: set[str]) -> Iterator[Conversation]:
-    """The older tables, a row of `responses` being a prompt and its reply."""
+    """Read the older tables, in which a row of `responses` is a prompt and its reply."""
     names = {row["id"]: row["name"] for row in db.execute("SELECT id, name FROM conversations")}
     columns = [row["name"] for row in db.execute("PRAGMA table_info(responses)") if row["name"] in _OF_RESPONSES]
     rows = db.execute(
@@ -86,10 +86,10 @@ def _conversations(db: sqlite3.Connection, now: datetime, tables: set[str]) -> I
             if found:
                 yield found
             found, system = Conversation((NAME, id), title=clean_text(names.get(row.get("conversation_id")))), ""
-        said = _with_fragments(db, row, "system", tables)
-        if said and said != system:
-            found.lines.append(ImportedMessage("system", said))
-            system = said
+        text = _with_fragments(db, row, "system", tables)
+        if text and text != system:
+            found.lines.append(ImportedMessage("system", text))
+            system = text
         at = local_time(row.get("datetime_utc"), now)
         found.lines.append(ImportedMessage("user", _with_fragments(db, row, "prompt", tables), at=at))
         found.lines.append(_reply(clean_text(row.get("response")), row, at))
@@ -100,7 +100,7 @@ def _conversations(db: sqlite3.Connection, now: datetime, tables: set[str]) -> I
 
 
 def _with_fragments(db: sqlite3.Connection, row: dict[str, Any], kind: str, tables: set[str]) -> str:
-    """The prompt or the system prompt as the model saw it: its fragments, then its own text."""
+    """Return the prompt or system prompt as the model saw it: its fragments, then its own text."""
     texts = []
     if {f"{kind}_fragments", "fragments"} <= tables:
         query = (
@@ -113,14 +113,14 @@ def _with_fragments(db: sqlite3.Connection, row: dict[str, Any], kind: str, tabl
 
 
 def _take_bounded(texts: Iterable[str]) -> list[str]:
-    """The texts, of which few in the database can make many here. Raises DataError as SQLite does for a long one."""
-    kept, size = [], 0
+    """Collect texts up to MAX_TEXT, since fragments can repeat. Raises DataError as SQLite does for a long value."""
+    collected, size = [], 0
     for text in texts:
-        kept.append(text)
+        collected.append(text)
         size += len(text)
         if size > MAX_TEXT:
             raise sqlite3.DataError("a text is too long")
-    return kept
+    return collected
 
 
 def _threads(db: sqlite3.Connection, now: datetime) -> Iterator[Conversation]:
@@ -146,7 +146,7 @@ def _threads(db: sqlite3.Connection, now: datetime) -> Iterator[Conversation]:
 
 
 def _chain(db: sqlite3.Connection, tip: object) -> list[sqlite3.Row]:
-    """The messages from the first down to `tip`."""
+    """Return the messages from the first to `tip`."""
     chain: list[sqlite3.Row] = []
     seen: set[object] = set()
     while tip is not None and tip not in seen:
@@ -160,7 +160,7 @@ def _chain(db: sqlite3.Connection, tip: object) -> list[sqlite3.Row]:
 
 
 def _text_of(db: sqlite3.Connection, message: object, found: Conversation) -> str:
-    """The text of a message, with the fragments that it borrows from."""
+    """Return the text of a message, with referenced fragments."""
     texts = []
     for part in db.execute(
         "SELECT type, text, payload FROM parts WHERE message_hash = ? ORDER BY position", (message,)
@@ -192,7 +192,7 @@ def _piece(db: sqlite3.Connection, piece: dict[str, Any]) -> str:
 
 
 def _reply(text: str, row: dict[str, Any], at: str | None) -> ImportedMessage:
-    """The reply that `row` of `responses` or `turns` tells the model, tokens and time of."""
+    """Build a reply with model, usage and latency from a row of `responses` or `turns`."""
     read, written = _tokens(row.get("input_tokens")), _tokens(row.get("output_tokens"))
     usage = None
     if read is not None and written is not None:

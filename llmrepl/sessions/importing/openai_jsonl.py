@@ -1,6 +1,6 @@
-"""JSONL of OpenAI's messages: fine-tuning files, batch requests, and our own jsonl export.
+"""Import JSONL with OpenAI messages: fine-tuning files, batch requests, and the jsonl export.
 
-The formats: https://platform.openai.com/docs/guides/supervised-fine-tuning and …/docs/guides/batch
+Formats: https://platform.openai.com/docs/guides/supervised-fine-tuning and …/docs/guides/batch
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _ROLES = {"user": "user", "assistant": "assistant", "system": "system", "develop
 
 
 def read(path: Path, now: datetime) -> Iterator[FoundConversation | Skipped]:
-    """A conversation from each line. The id of one is the hash of its line. Raises Failure if there is no file."""
+    """Yield a conversation from each line, identified by the line's hash. Raises LLMError if there is no file."""
     for number, line in enumerate(read_file(path).split(b"\n"), 1):
         if not line.strip():
             continue
@@ -41,14 +41,14 @@ def read(path: Path, now: datetime) -> Iterator[FoundConversation | Skipped]:
 def _conversation(body: dict[str, Any], id: str) -> Conversation:
     found = Conversation((NAME, id), model=clean_text(body.get("model")) or None)
     for message in body["messages"]:
-        said = as_dict(message)
-        role = _ROLES.get(clean_text(said.get("role")))
+        fields = as_dict(message)
+        role = _ROLES.get(clean_text(fields.get("role")))
         if role is None:
-            found.left_out["tool message" if said.get("role") in ("tool", "function") else "other message"] += 1
+            found.left_out["tool message" if fields.get("role") in ("tool", "function") else "other message"] += 1
             continue
-        if said.get("tool_calls") or said.get("function_call"):
+        if fields.get("tool_calls") or fields.get("function_call"):
             found.left_out["tool call"] += 1
-        found.lines.append(ImportedMessage(role, _text(said.get("content"), found)))
+        found.lines.append(ImportedMessage(role, _text(fields.get("content"), found)))
     return found
 
 

@@ -1,6 +1,6 @@
-"""Our own txt and md exports, read back: what was said comes back exactly, and nothing that was said is taken for ours.
+"""Import the txt and md exports of this program. Text is restored exactly; figures are as rounded.
 
-Read the file with its line ends as they are (`newline=""`). Figures come back as they were rounded.
+Read the file with `newline=""`: line ends are part of the text.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from llmrepl.sessions.model import ERROR, INTERRUPTED, MessageRecord, Session, T
 
 @dataclass(frozen=True)
 class _Dialect:
-    """How one format is taken apart: its head, the lines that are ours in the conversation, and what to undo."""
+    """How one format is parsed: its header, the markup between messages, and how to unescape text."""
 
     head: re.Pattern[str]
     ours: re.Pattern[str]
     roles: dict[str, str]
     system: Callable[[str], str]
-    said: Callable[[str], str]
+    unescape: Callable[[str], str]
 
 
 NAME = "llmrepl"
 
 
 def read(path: Path, now: datetime) -> Iterator[FoundConversation | Skipped]:
-    """The one conversation of a txt or md export of ours. Raises LLMError if the file is none."""
+    """Yield the one conversation of a txt or md export. Raises LLMError if the file is not one."""
     raw = read_file(path)
     try:
         exported = raw.decode()
@@ -52,21 +52,21 @@ def read(path: Path, now: datetime) -> Iterator[FoundConversation | Skipped]:
 
 
 def read_text(exported: str) -> Session:
-    """The session that a txt export was made of. Raises LLMError if it is not one."""
+    """Parse a txt export. Raises LLMError if it is not one."""
     return _read(exported, _TEXT)
 
 
 def read_markdown(exported: str) -> Session:
-    """The session that a Markdown export was made of. Raises LLMError if it is not one."""
+    """Parse a Markdown export. Raises LLMError if it is not one."""
     return _read(exported, _MARKDOWN)
 
 
 _CLOSED = re.compile(rf"\n[^\n]*\n{markdown.CLOSED}\Z")
 
 
-def _strip_closing_line(said: str) -> str:
-    """A text of a Markdown export without the line that closed its last block."""
-    return _CLOSED.sub("", said)
+def _strip_closing_line(text: str) -> str:
+    """Remove the line that was added to close the last block."""
+    return _CLOSED.sub("", text)
 
 
 def _words(labels: dict[str, str]) -> str:
@@ -85,7 +85,7 @@ _TEXT = _Dialect(
     ),
     roles={label: role for role, label in text.LABELS.items()},
     system=text.SYSTEM_GUARD.unescape,
-    said=text.TEXT_GUARD.unescape,
+    unescape=text.TEXT_GUARD.unescape,
 )
 _MARKDOWN = _Dialect(
     head=re.compile(
@@ -101,8 +101,8 @@ _MARKDOWN = _Dialect(
         re.M,
     ),
     roles={label: role for role, label in markdown.LABELS.items()},
-    system=lambda said: markdown.SYSTEM_GUARD.unescape(_strip_closing_line(said)),
-    said=lambda said: markdown.TEXT_GUARD.unescape(_strip_closing_line(said)),
+    system=lambda text: markdown.SYSTEM_GUARD.unescape(_strip_closing_line(text)),
+    unescape=lambda text: markdown.TEXT_GUARD.unescape(_strip_closing_line(text)),
 )
 
 
@@ -127,8 +127,8 @@ def _turns(exported: str, start: int, dialect: _Dialect) -> Iterator[Turn]:
             if dialect.roles[role] == "user" and messages and messages[-1].role != "user":
                 yield Turn(messages=messages)
                 messages = []
-            said = exported[match.end() : end - 2]
-            messages.append(MessageRecord(role=dialect.roles[role], content=dialect.said(said)))
+            content = dialect.unescape(exported[match.end() : end - 2])
+            messages.append(MessageRecord(role=dialect.roles[role], content=content))
         else:
             yield _with_figures(messages, match)
             messages = []

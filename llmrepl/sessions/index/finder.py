@@ -1,4 +1,4 @@
-"""What a directory of sessions holds, from the index; from the files themselves where there can be no index."""
+"""Find sessions through the index, or by reading the files where no index can be used."""
 
 from __future__ import annotations
 
@@ -16,26 +16,28 @@ from llmrepl.sessions.index.search import Hit, find_hits
 from llmrepl.sessions.stats import Totals, total_by_model
 
 SAMPLE = 200
-"""So many sessions with a text in them tell how common it is."""
+"""How many matches are sampled to estimate how common a text is."""
 
 COMMON = 0.05
-"""A text that a larger share of the sessions has is found sooner by looking into the newest ones."""
+"""A text in more than this fraction of sessions is common: scanning the newest sessions finds it sooner."""
 
 PEEK = 500
-"""How many are looked into before it is asked which ones have the text."""
+"""How many of the newest sessions are scanned before the index is queried."""
 
 TRIGRAM = 3
-"""Of a shorter text it takes longer to ask where it is than to look into the newest sessions first."""
+"""Minimum length of a text that the trigram index finds faster than a scan does."""
 
 QUICK_SECONDS = 0.03
 SHARE = 100
 MOST_SECONDS = 30.0
-"""A check of the files that took longer than QUICK_SECONDS is not repeated for SHARE times as long as it took, at most
-for MOST_SECONDS, unless files came, went or were replaced."""
+"""A refresh that took longer than QUICK_SECONDS is reused for SHARE times its duration.
+
+The limit is MOST_SECONDS. A file that is added, removed or replaced ends it.
+"""
 
 
 class SessionFinder:
-    """`index` and who is told how far it is; `monotonic` is a clock in seconds."""
+    """Finds sessions and messages. `progress` is called while files are indexed; `monotonic` is a clock in seconds."""
 
     def __init__(self, index: Index, progress: Progress, monotonic: Callable[[], float]) -> None:
         self._index = index
@@ -51,8 +53,10 @@ class SessionFinder:
         limit: int | None = None,
         contains: str | None = None,
     ) -> FoundSessions:
-        """The sessions that `filters` let through, as query.arranged has them, at most `limit`; those with `contains`
-        in a message only, if that is given."""
+        """Return at most `limit` sessions that pass `filters` and have `contains` in a message.
+
+        `sort` is one of query.SORTS.
+        """
         try:
             self._index.refresh(directory, self._progress, texts=contains is not None)
             with self._index.snapshot():
@@ -60,11 +64,11 @@ class SessionFinder:
                 return FoundSessions(list(islice(rows, limit)), self._index.damaged(directory))
         except IndexUnavailable:
             every = list(scan.rows(directory, contains))
-        sound = filter_and_sort((row for row in every if not row.damaged), filters, sort, limit)
-        return FoundSessions(sound, sorted((row for row in every if row.damaged), key=lambda row: row.name))
+        valid = filter_and_sort((row for row in every if not row.damaged), filters, sort, limit)
+        return FoundSessions(valid, sorted((row for row in every if row.damaged), key=lambda row: row.name))
 
     def search(self, directory: Path, wanted: str, filters: Filters, limit: int | None = None) -> list[Hit]:
-        """At most `limit` messages with `wanted` in them, whatever its case, those of the newest session first."""
+        """Return at most `limit` messages that contain `wanted`, ignoring case, newest session first."""
         try:
             if not self._recently_checked(directory):
                 self._check(directory)
@@ -75,7 +79,7 @@ class SessionFinder:
             return list(islice((hit for row in rows for hit in _hits_in(directory, row, wanted)), limit))
 
     def totals(self, directory: Path, filters: Filters) -> dict[str, Totals]:
-        """What the sessions that `filters` let through come to, for each model."""
+        """Return the totals of each model over the sessions that pass `filters`."""
         if filters.tag is not None or filters.system_contains is not None:
             return total_by_model(self.find(directory, filters).rows)
         try:
@@ -85,18 +89,18 @@ class SessionFinder:
             return total_by_model(row for row in scan.rows(directory) if not row.damaged and filters.match(row))
 
     def close(self) -> None:
-        """Let go of the index."""
+        """Close the index."""
         self._index.close()
 
     def _containing(self, directory: Path, filters: Filters, sort: str, contains: str | None) -> Iterator[Row]:
         ids = self._index.match(contains) if contains is not None else None
         for id, row in self._index.rows(directory, filters, sort, ids):
-            told = contains is None or (ids is not None and id is not None)
-            if told or scan.read_row(directory / row.name, contains):
+            known = contains is None or (ids is not None and id is not None)
+            if known or scan.read_row(directory / row.name, contains):
                 yield row
 
     def _hits(self, directory: Path, wanted: str, filters: Filters) -> Iterator[Hit]:
-        """The hits; of a text that is common the newest sessions are read before all that have it are known."""
+        """Yield hits; if the text is common, scan the newest sessions before querying the index."""
         sample = self._index.match(wanted, SAMPLE, nearly=True) if len(wanted) >= TRIGRAM else None
         common = len(wanted) < TRIGRAM or (sample is not None and _share(sample) > COMMON)
         seen: set[str] = set()
@@ -126,7 +130,7 @@ class SessionFinder:
 
 
 def _share(sample: list[int]) -> float:
-    """How many of the sessions have a text, if these are the numbers of the first SAMPLE that do."""
+    """Estimate the fraction of sessions that contain a text from the row ids of its first SAMPLE matches."""
     return SAMPLE / (sample[-1] - sample[0] + 1) if len(sample) == SAMPLE else 0.0
 
 
@@ -138,7 +142,7 @@ def _hits_in(directory: Path, row: Row, wanted: str) -> Iterator[Hit]:
 
 
 def _directory_mtime(directory: Path) -> int:
-    """When a file last came into the directory, went or was replaced, in ns; 0 if that cannot be told."""
+    """Return when a file was last added, removed or replaced, in ns; 0 if the directory cannot be read."""
     try:
         return os.stat(directory).st_mtime_ns
     except OSError:

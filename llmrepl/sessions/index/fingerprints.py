@@ -1,4 +1,4 @@
-"""Whether the session files of a directory are what they were, without reading them: by name, size and mtime."""
+"""Detect changed session files by name, size and mtime, without reading them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ State = tuple[bytes, int, int]
 
 
 def file_states(directory: Path) -> Iterator[State]:
-    """The state of every session file; nothing if the directory cannot be read."""
+    """Yield the state of every session file; nothing if the directory cannot be read."""
     try:
         fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError:
@@ -33,7 +33,7 @@ def file_states(directory: Path) -> Iterator[State]:
 
 
 def file_state(directory: Path, name: bytes) -> State | None:
-    """The state of one file now, None if there is none."""
+    """Return the current state of one file, or None if it does not exist."""
     try:
         status = os.stat(directory / to_text(name), follow_symlinks=False)
     except OSError:
@@ -42,5 +42,5 @@ def file_state(directory: Path, name: bytes) -> State | None:
 
 
 def digest(files: list[State]) -> bytes:
-    """What tells one state of a directory from another, as long as it is listed in the same order."""
+    """Hash the states of a directory's files, in listing order."""
     return hashlib.blake2b(b"".join([b"%b/%d/%d/" % file for file in files])).digest()

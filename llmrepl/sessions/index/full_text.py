@@ -1,4 +1,4 @@
-"""The text of all messages in the index, by which sessions are found."""
+"""Full-text search over the messages of all indexed sessions."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from llmrepl.sessions.index.schema import transaction
 from llmrepl.sessions.index.sql import to_text
 
 BATCH = 1000
-"""How many files are read for one transaction."""
+"""Files read per transaction."""
 
 SPARE_TEXTS = 10_000
-"""How many texts of rows that are gone may be in the index, beside twice those that are not."""
+"""Stale texts tolerated in the index, in addition to twice the number of live ones."""
 
 _BETWEEN = "\ufffd"
-"""Stands between messages in the text of a session, and for what SQLite cannot hold."""
+"""Separates messages in the indexed text, and replaces characters that SQLite cannot store."""
 
 _NOT_HELD = "[\0\ud800-\udfff\ufffd-\uffff]"
 
 Progress = Callable[[str, int, int], None]
-"""Told what is being done, how much of it is done, and how much there is."""
+"""Called with a description of the work, the amount done and the total."""
 
 
 def make_searchable(db: sqlite3.Connection, directory: Path, number: int, progress: Progress) -> None:
-    """Read the text of the sessions of which only the row was read so far."""
+    """Index the messages of sessions that only have a row so far."""
     missing = "SELECT id, name FROM sessions WHERE directory = ? AND NOT damaged AND NOT searchable"
     if db.execute(f"{missing} LIMIT 1", (number,)).fetchone():
         _clear_if_stale(db)
@@ -55,12 +55,12 @@ def make_searchable(db: sqlite3.Connection, directory: Path, number: int, progre
 
 
 def can_index(text: str) -> bool:
-    """Whether the index can hold all characters of a text."""
+    """Whether the index can store every character of a text."""
     return not re.search(_NOT_HELD, text)
 
 
 def _clear_if_stale(db: sqlite3.Connection) -> None:
-    """Begin the texts anew once most of them are of rows that are gone."""
+    """Empty the full-text table once most of its entries belong to deleted rows."""
     with transaction(db):
         (filled,) = db.execute("SELECT texts FROM filled").fetchone()
         (live,) = db.execute("SELECT count(*) FROM sessions WHERE searchable").fetchone()
@@ -71,6 +71,6 @@ def _clear_if_stale(db: sqlite3.Connection) -> None:
 
 
 def _searchable(data: dict[str, Any]) -> str:
-    """The text of all messages; something follows the last one, so that each character begins a trigram."""
+    """Join all messages; a final separator makes every character start a trigram."""
     texts = [re.sub(_NOT_HELD, _BETWEEN, text.lower()) for _, _, text in search.messages(data)]
     return _BETWEEN.join([*texts, _BETWEEN])

@@ -1,8 +1,8 @@
-"""The index: what the files of sessions directories hold, in one SQLite file that may be deleted at any time.
+"""The session index: one SQLite file with a row for each session file, safe to delete at any time.
 
-A row stands for a file as it was when it had a size and an mtime; a file that has others is read again. The text of all
-messages is in an FTS5 table of trigrams, lower-cased and without its contents: it says in which sessions a text is.
-What it still says of a row that is gone refers to nothing, as no number is given twice.
+A row is valid for a file of the same size and mtime; any other file is read again. The messages are in a contentless
+FTS5 table of lower-case trigrams, which maps text to row ids. Row ids are never reused, so entries of deleted rows
+match nothing.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from llmrepl.sessions.index.sql import ORDERS, near_query, quote, sql_conditions
 from llmrepl.sessions.stats import Totals
 
 UNSETTLED_NS = 2_000_000_000
-"""A file that was changed so shortly before it was read may change once more without another mtime."""
+"""A file modified within this time before it was read may change again without a new mtime."""
 
 _FACTS = tuple(field.name for field in fields(Row))[1:]
 _facts = attrgetter(*_FACTS)
-"""What is known of a session besides its name, in the order in which it is kept."""
+"""The fields of a Row other than its name, in storage order."""
 
 _MOST_TRIGRAMS = 400
 
@@ -38,12 +38,14 @@ _ONLY = """
   (SELECT value AS number FROM json_each(?) UNION
    SELECT id FROM sessions WHERE directory = ? AND NOT damaged AND NOT searchable) CROSS JOIN sessions ON id = number
 """
-"""The rows with some numbers and those that have no text yet, without going through all others."""
+"""Selects rows by id, and rows whose text is not indexed yet, without a full scan."""
 
 
 class Index:
-    """The index at `path`, made when it is missing; `time_ns` is the clock that dates files. Any method may raise
-    Unusable; a file that is damaged is moved aside then, so that the next call makes a new one."""
+    """The index file at `path`, created if missing. `time_ns` is the clock for file times.
+
+    Every method may raise IndexUnavailable. A damaged file is then renamed, so that the next call creates a new one.
+    """
 
     def __init__(self, path: Path, time_ns: Callable[[], int]) -> None:
         self._path = path
@@ -51,16 +53,13 @@ class Index:
         self._db: sqlite3.Connection | None = None
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         if self._db:
             self._db.close()
             self._db = None
 
     def refresh(self, directory: Path, progress: Progress, *, texts: bool = False) -> None:
-        """Read what changed in `directory`, and with `texts` what has not been made searchable yet.
-
-        It can be interrupted at any time; the next call goes on from there.
-        """
+        """Index the changed files in `directory`; with `texts`, also their messages. Interruptible and resumable."""
         with self._connection() as db:
             number = _directory_id(db, directory)
             files = list(file_states(directory))
@@ -74,8 +73,11 @@ class Index:
     def rows(
         self, directory: Path, filters: Filters, sort: str = "date", ids: Iterable[int] | None = None
     ) -> Iterator[tuple[int | None, Row]]:
-        """The sound sessions that `filters` let through, in order, each with its number, None if `matching` does not
-        know its text. With `ids` only those, and those without a number."""
+        """Yield the valid sessions that pass `filters`, in order, each with its row id.
+
+        The row id is None if the text is not indexed yet. `ids` restricts the result to these rows and those without an
+        id.
+        """
         where, values = sql_conditions(filters)
         with self._connection() as db:
             number = _directory_id(db, directory)
@@ -94,7 +96,7 @@ class Index:
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
-        """A block in which everything is answered as of one moment, whatever other shells write meanwhile."""
+        """Run a block in one read transaction, isolated from the writes of other shells."""
         with self._connection() as db:
             db.execute("BEGIN")
             try:
@@ -104,8 +106,10 @@ class Index:
                     db.rollback()
 
     def sums(self, directory: Path, filters: Filters) -> dict[str, Totals]:
-        """For each model what the sessions come to that `filters` let through; these may not ask for more than figures,
-        dates and models."""
+        """Return the totals of each model over the sessions that pass `filters`.
+
+        `filters` may not restrict tag or system prompt, which SQL cannot check.
+        """
         where, values = sql_conditions(filters)
         with self._connection() as db:
             found = db.execute(
@@ -116,7 +120,7 @@ class Index:
             return {to_text(model): Totals(*figures) for model, *figures in found}
 
     def rows_by_name(self, directory: Path, names: Iterable[str]) -> dict[str, Row]:
-        """What was last known of the sessions with these names, sound or not."""
+        """Return the last indexed rows of these sessions, valid or damaged."""
         with self._connection() as db:
             number = _directory_id(db, directory)
             one = "SELECT name, facts FROM sessions WHERE directory = ? AND name = ?"
@@ -124,7 +128,7 @@ class Index:
             return {row.name: row for rows in found for row in (_row(*values) for values in rows)}
 
     def tags(self, directory: Path) -> dict[str, int]:
-        """The tags, as they are written, with how many sessions were last known to have each."""
+        """Return each tag with the number of sessions that have it."""
         place = f"$[{_FACTS.index('tags')}]"
         with self._connection() as db:
             found = db.execute(
@@ -135,7 +139,7 @@ class Index:
             return dict(found)
 
     def damaged(self, directory: Path) -> list[Row]:
-        """The files that cannot be read, by name."""
+        """Return the unreadable files, sorted by name."""
         with self._connection() as db:
             found = db.execute(
                 "SELECT name, facts FROM sessions WHERE directory = ? AND damaged = 1 ORDER BY name",
@@ -144,11 +148,11 @@ class Index:
             return [_row(name, facts) for name, facts in found]
 
     def match(self, wanted: str, limit: int = -1, *, nearly: bool = False) -> list[int] | None:
-        """The numbers of the sessions, of all directories, with `wanted` in a message whatever its case.
+        """Return the row ids of sessions, in all directories, with `wanted` in a message, ignoring case.
 
-        `nearly` is several times as fast, and may give a few more: its trigrams stand as close together, in any order.
-        None if that cannot be told from here: nothing is wanted, or characters that are not held, or a text of one or
-        two characters that may begin too many trigrams.
+        `nearly` is several times faster but may add false positives: the trigrams are near each other in any order.
+        Returns None if the index cannot answer: `wanted` is empty, has characters that are not indexed, or is so short
+        that it starts too many trigrams.
         """
         wanted = wanted.lower()
         if not wanted or not can_index(wanted):
@@ -168,9 +172,9 @@ class Index:
     def _update(
         self, db: sqlite3.Connection, directory: Path, number: int, files: set[State], progress: Progress
     ) -> None:
-        """Forget the files that are gone, and read those that are new or changed.
+        """Remove the rows of deleted files and read new or changed ones.
 
-        Another shell may have seen the directory later and be done with it: what it found is not replaced.
+        Rows that another shell wrote from a later state are not replaced.
         """
         known = _indexed_states(db, number)
         new = sorted(files - known)
@@ -192,7 +196,7 @@ class Index:
             progress("reading sessions", min(done + BATCH, len(new)), len(new))
 
     def _read(self, directory: Path, number: int, name: bytes, size: int, mtime_ns: int) -> tuple[Any, ...]:
-        """What is kept of one file."""
+        """Read the values to store for one file."""
         settled = abs(self._time_ns() - mtime_ns) > UNSETTLED_NS
         row, _ = scan.read(directory / to_text(name))
         return (
@@ -218,14 +222,14 @@ class Index:
             yield self._db
         except (sqlite3.Error, OSError) as error:
             self.close()
-            if type(error) is sqlite3.DatabaseError:  # its subclasses say locked, full, not to be written
+            if type(error) is sqlite3.DatabaseError:  # subclasses mean locked, full or read-only
                 with suppress(OSError):
                     set_aside(self._path)
             raise IndexUnavailable(str(error)) from error
 
 
 def _directory_id(db: sqlite3.Connection, directory: Path) -> int:
-    """The number of a directory; when one is new, those that are no more are forgotten."""
+    """Return the id of a directory. Adding one also removes directories that no longer exist."""
     path = os.fsencode(os.path.realpath(directory))
     found = db.execute("SELECT id FROM directories WHERE path = ?", (path,)).fetchone()
     if found:
@@ -240,14 +244,14 @@ def _directory_id(db: sqlite3.Connection, directory: Path) -> int:
 
 @contextmanager
 def _modify_directory(db: sqlite3.Connection, number: int) -> Iterator[None]:
-    """A transaction that changes rows of a directory, whose state is not known until they are compared again."""
+    """Open a transaction that changes rows of a directory and invalidates its stored state."""
     with transaction(db):
         db.execute("UPDATE directories SET state = NULL WHERE id = ?", (number,))
         yield
 
 
 def _record_state(db: sqlite3.Connection, number: int, files: set[State], seen: bytes) -> None:
-    """Note the state of all files, if it is what the rows stand for."""
+    """Store the directory's state if it matches the rows."""
     with transaction(db):
         if _indexed_states(db, number) == files:
             db.execute("UPDATE directories SET state = ? WHERE id = ?", (seen, number))

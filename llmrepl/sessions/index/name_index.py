@@ -1,4 +1,4 @@
-"""Session names for Tab: kept in memory until a file comes or goes, with what the index last knew of them."""
+"""Complete session names: names cached until the directory changes, details from the index."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from llmrepl.system.files import FileStamp, file_stamp
 Answer = TypeVar("Answer")
 
 MOST = 100
-"""How many names are offered at once."""
+"""Maximum number of names offered at once."""
 
 FEW = 300
-"""So many files are looked at anew before they are described; of more it is told what was last known."""
+"""Refresh the index for at most this many files."""
 
 MOST_BY_LETTERS = 20_000
 
 _PACKED = "\ud800"
-"""Half of a pair, which no name of a file has."""
+"""A lone surrogate, which cannot occur in a file name."""
 
 
 class NameList:
-    """File names of sessions, found by how they begin, by a part of them, or by letters in their order."""
+    """File names of sessions, searchable by prefix, substring or subsequence."""
 
     def __init__(self, files: Iterable[str]) -> None:
         self._files = sorted(files, key=str.casefold)
@@ -39,7 +39,10 @@ class NameList:
 
     @cached_property
     def _stems(self) -> str:
-        """The folded names without their endings, a NUL after each; all at once, for there may be 100,000."""
+        """All casefolded names without extension, each followed by NUL.
+
+        One string, so that 100,000 names are searched fast.
+        """
         joined = "\0".join([*self._casefolded, ""])
         joined = joined.replace(".json.gz\0", f"{_PACKED}\0").replace(".json\0", "\0")
         return joined.replace(f"{_PACKED}\0", "\0")
@@ -48,9 +51,10 @@ class NameList:
         return len(self._files)
 
     def match(self, typed: str, most: int = MOST) -> list[str]:
-        """At most `most` names that fit, the last by name (so the newest automatic one) first.
+        """Return at most `most` matching names, last in alphabetical order first, so the newest automatic name leads.
 
-        If more begin with `typed`, the first by name is among them, so that what all have in common can be told.
+        If more names start with `typed`, the alphabetically first is included so that the common prefix can be
+        computed.
         """
         typed = typed.casefold()
         first = bisect_left(self._casefolded, typed)
@@ -63,7 +67,7 @@ class NameList:
         return found[::-1]
 
     def _having(self, typed: str) -> Iterator[int]:
-        """Where the names are that have `typed` in them, or else its letters in their order; the last one first."""
+        """Yield the positions of names that contain `typed`, or its letters in order, last first."""
         stems, number = self._stems, len(self)
         at, behind = stems.rfind(typed), len(stems)
         if at < 0:
@@ -77,10 +81,7 @@ class NameList:
 
 
 class SessionNameIndex:
-    """The names of a directory and what the index at `path` knows of them; `time_ns` is the clock that dates files.
-
-    It may be used in any thread.
-    """
+    """Session names with what the index at `path` knows of them. `time_ns` is the clock for file times. Thread-safe."""
 
     def __init__(self, path: Path, time_ns: Callable[[], int]) -> None:
         self._path = path
@@ -88,18 +89,18 @@ class SessionNameIndex:
         self._last: tuple[Path, FileStamp | None, NameList] | None = None
 
     def match(self, directory: Path, typed: str) -> list[Row]:
-        """The sessions whose names fit what was typed; of some no more than the name is known."""
+        """Return sessions whose names match `typed`; a session that is not indexed has only its name."""
         names = self._names(directory)
         found = names.match(typed)
         known = self._ask(directory, names, lambda index: index.rows_by_name(directory, found)) or {}
         return [known.get(name) or Row(name) for name in found]
 
     def tags(self, directory: Path) -> dict[str, int]:
-        """The tags, with how many sessions have each."""
+        """Return each tag with the number of sessions that have it."""
         return self._ask(directory, self._names(directory), lambda index: index.tags(directory)) or {}
 
     def _ask(self, directory: Path, names: NameList, question: Callable[[Index], Answer]) -> Answer | None:
-        """What the index says, brought up to date if that takes no time; None where it cannot be used."""
+        """Query the index, refreshed first if the directory is small; None if it is unavailable."""
         index = Index(self._path, self._time_ns)
         try:
             if len(names) <= FEW:

@@ -1,4 +1,4 @@
-"""Sessions as rows: what a listing shows of each, the guide's filters, and the order. Pure."""
+"""Session rows, the filters of a listing, and sorting. Pure."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from typing import Any
 from llmrepl.errors import UsageError
 
 SORTS = ("date", "name", "model", "turns", "tokens", "cost")
-"""What sessions can be sorted by. Names and models go up, everything else comes down from the largest."""
+"""Sort keys. Names and models ascend; all others descend."""
 
 
 @dataclass(slots=True)
 class Row:
-    """What is known of one session without reading it again.
+    """Summary of one session file.
 
-    `created_at` is the text in the file, `epoch` the same as seconds since 1970 (that of the file's date if there is no
-    sound one). `cost` is the known sum in USD, `unpriced` the turns without one. `damaged` is why it cannot be read.
+    `created_at` is the text in the file, `epoch` the same in seconds since 1970 (the file's mtime if it is invalid).
+    `cost` is the known total in USD, `unpriced` the number of turns without a cost. `damaged` tells why the file is
+    unreadable.
     """
 
     name: str
@@ -45,10 +46,7 @@ class Row:
 
 @dataclass(slots=True)
 class Filters:
-    """What a listing is narrowed to, with the guide's meaning of each; None does not filter.
-
-    `since` and `until` are seconds since 1970, `until` excluded.
-    """
+    """Filters of a listing; None does not filter. `since` and `until` are seconds since 1970, `until` exclusive."""
 
     model: str | None = None
     since: float | None = None
@@ -61,7 +59,7 @@ class Filters:
     tag: str | None = None
 
     def match(self, row: Row) -> bool:
-        """Whether a session is let through. A damaged one is only if nothing is asked of it."""
+        """Whether a session passes. A damaged one passes only if no filter is set."""
         if row.damaged:
             return self == Filters()
         return (
@@ -79,14 +77,14 @@ class Filters:
 
 @dataclass(slots=True)
 class FoundSessions:
-    """The sound sessions that were asked for, in order, and every damaged file."""
+    """The valid sessions found, in order, and every damaged file."""
 
     rows: list[Row]
     damaged: list[Row]
 
 
 def row_from_json(name: str, data: dict[str, Any], mtime: float) -> Row:
-    """The row of a session from its JSON data, whatever odd things stand in optional places."""
+    """Build a row from unvalidated JSON data; fields of the wrong type count as missing."""
     turns = [turn for turn in _list(data.get("turns")) if isinstance(turn, dict)]
     meta = data["meta"] if isinstance(data.get("meta"), dict) else {}
     totals = data["usage_totals"] if isinstance(data.get("usage_totals"), dict) else {}
@@ -108,7 +106,7 @@ def row_from_json(name: str, data: dict[str, Any], mtime: float) -> Row:
 
 
 def parse_epoch(created_at: object, otherwise: float) -> float:
-    """A session's `created_at` (local time, or with an offset) in seconds since 1970, else `otherwise`."""
+    """Convert `created_at` (local time, or with an offset) to seconds since 1970; `otherwise` if it is invalid."""
     if not isinstance(created_at, str):
         return otherwise
     try:
@@ -118,7 +116,7 @@ def parse_epoch(created_at: object, otherwise: float) -> float:
 
 
 def filter_and_sort(rows: Iterable[Row], filters: Filters, sort: str = "date", limit: int | None = None) -> list[Row]:
-    """The rows that `filters` let through, in order, at most `limit` of them; equal ones by name."""
+    """Return at most `limit` rows that pass `filters`, sorted by `sort` and then by name."""
     found = sorted((row for row in rows if filters.match(row)), key=lambda row: row.name)
     match sort:
         case "name":
@@ -133,9 +131,9 @@ def filter_and_sort(rows: Iterable[Row], filters: Filters, sort: str = "date", l
 
 
 def parse_time(text: str, now: datetime, *, end: bool = False) -> float:
-    """A point in time as people write it: `2024-01-08`, an ISO time, or `30d`, `2w`, `12h` ago; in seconds since 1970.
+    """Parse `2024-01-08`, an ISO 8601 time, or an age such as `30d`, `2w` or `12h` into seconds since 1970.
 
-    A day without a time is its beginning, or with `end` the beginning of the next one. Raises UsageError.
+    A date without a time is its start or, with `end`, the start of the next day. Raises UsageError.
     """
     ago = re.fullmatch(r"(\d{1,6})([hdw])", text.strip())
     try:
@@ -154,7 +152,7 @@ def _list(value: object) -> list[Any]:
 
 
 def _amount(value: object) -> float | None:
-    """A number that counts: not negative, not NaN, not a truth value."""
+    """Return a non-negative finite number, or None for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e15:
         return None
     return float(value)

@@ -1,4 +1,4 @@
-"""The rows of a directory, read from the files themselves: slow for many, but always right."""
+"""Read session rows from the files themselves: slow for many files, but always current."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ MAX_BYTES = 1 << 30
 
 
 def rows(directory: Path, contains: str | None = None) -> Iterator[Row]:
-    """A row for each session in `directory`, a damaged or unreadable one with its reason.
+    """Yield a row for each session in `directory`, damaged ones with the reason.
 
-    `contains` leaves out those in which no message has this text, whatever its case.
+    `contains` drops sessions that do not have this text in a message, ignoring case.
     """
     for name in session_names(directory):
         row = read_row(directory / name, contains)
@@ -30,15 +30,15 @@ def rows(directory: Path, contains: str | None = None) -> Iterator[Row]:
 
 
 def read_row(path: Path, contains: str | None = None) -> Row | None:
-    """The row of one file, None if it does not contain `contains`."""
+    """Read the row of one file; None if it does not contain `contains`."""
     row, data = read(path)
     return row if contains is None or data is None or search.contains(data, contains) else None
 
 
 def read(path: Path) -> tuple[Row, dict[str, Any] | None]:
-    """The row of one file and the JSON data in it, None if it is damaged.
+    """Read the row and the JSON data of one file; the data is None if the file is damaged.
 
-    Nothing in the file can make this fail, and it never waits for a fifo.
+    Never raises for bad contents, and never blocks on a FIFO.
     """
     try:
         status = os.stat(path, follow_symlinks=False)
@@ -48,14 +48,14 @@ def read(path: Path) -> tuple[Row, dict[str, Any] | None]:
     except OSError as error:
         return Row(path.name, damaged=files.reason(error)), None
     except (ValueError, RecursionError, zlib.error):
-        return Row(path.name, epoch=status.st_mtime, damaged="not a whole session"), None
+        return Row(path.name, epoch=status.st_mtime, damaged="not a complete session"), None
     if not isinstance(data.get("model"), str) or not isinstance(data.get("turns"), list):
         return Row(path.name, epoch=status.st_mtime, damaged="not a session"), None
     return row_from_json(path.name, data, status.st_mtime), data
 
 
 def decode_json(raw: bytes) -> dict[str, Any]:
-    """The JSON object in a file's bytes, plain or gzip. Raises ValueError, RecursionError or zlib.error."""
+    """Decode the JSON object in plain or gzip bytes. Raises ValueError, RecursionError or zlib.error."""
     if raw.startswith(b"\x1f\x8b"):
         unpacker = zlib.decompressobj(wbits=31)
         raw = unpacker.decompress(raw, MAX_BYTES)
@@ -68,7 +68,7 @@ def decode_json(raw: bytes) -> dict[str, Any]:
 
 
 def origin(path: Path) -> tuple[str, str] | None:
-    """The source and the id there of a session that was imported, None for any other file."""
+    """Return the source and id of an imported session; None for any other file."""
     try:
         meta = decode_json(files.read_regular(path, MAX_BYTES)).get("meta")
     except (OSError, ValueError, RecursionError, zlib.error):

@@ -1,4 +1,4 @@
-"""The file of the index: opening it, its tables, and what happens to one that is damaged or of another version."""
+"""Open the index file, create its tables, and replace one that is damaged or of another version."""
 
 from __future__ import annotations
 
@@ -35,19 +35,19 @@ PRAGMA user_version = {VERSION};
 
 
 class IndexUnavailable(Exception):
-    """The index cannot be used now: the files have to be read."""
+    """The index cannot be used; read the files instead."""
 
 
 @contextmanager
 def transaction(db: sqlite3.Connection) -> Iterator[None]:
-    """A transaction that writes: all of it is kept, or nothing."""
+    """Run a block in a write transaction."""
     db.execute("BEGIN IMMEDIATE")
     with db:
         yield
 
 
 def open_index(path: Path) -> sqlite3.Connection:
-    """The index file with its tables; one that is damaged or of another version is replaced by an empty one."""
+    """Open the index, replacing a damaged file or one of another version by an empty one."""
     private_mkdir(path.parent)
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
     db = sqlite3.connect(path, timeout=1.0, isolation_level=None)
@@ -73,7 +73,7 @@ def _version(db: sqlite3.Connection) -> int:
 
 
 def _create(db: sqlite3.Connection) -> None:
-    """Make the tables, unless another process was quicker."""
+    """Create the tables, unless another process did so first."""
     with transaction(db):
         if _version(db) == 0:
             for statement in _SCHEMA.split(";"):
@@ -81,7 +81,7 @@ def _create(db: sqlite3.Connection) -> None:
 
 
 def set_aside(path: Path) -> None:
-    """Move a damaged index to NAME.corrupt. Raises OSError."""
+    """Rename a damaged index to NAME.corrupt. Raises OSError."""
     os.replace(path, path.with_name(f"{path.name}.corrupt"))
     _unlink(path)
 

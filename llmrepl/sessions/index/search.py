@@ -1,4 +1,4 @@
-"""Where a text stands in the messages of a session, whatever its case. Pure."""
+"""Find text in the messages of a session, ignoring case. Pure."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 AROUND = 40
-"""How many characters of the message a hit shows before and after the text."""
+"""Characters of context that a hit shows on each side."""
 
 
 @dataclass(slots=True)
 class Hit:
-    """A message that contains the text: in the session `name`, whose date is `epoch`, in the turn numbered from 1.
+    """A message that contains the text, in turn `turn` (from 1) of session `name`, dated `epoch`.
 
-    The message around the first place: `before`, the text as it stands there, and `after`, each on one line.
+    `before`, `match` and `after` are the first occurrence with its context, each on one line.
     """
 
     name: str
@@ -27,12 +27,12 @@ class Hit:
 
     @property
     def snippet(self) -> str:
-        """The message around the text, on one line."""
+        """The match with its context, on one line."""
         return f"{self.before}{self.match}{self.after}".strip()
 
 
 def messages(data: dict[str, Any]) -> Iterator[tuple[int, str, str]]:
-    """Turn number, role and text of every message in a session's JSON data; each part of a message by itself."""
+    """Yield turn number, role and text of every text part in a session's JSON data."""
     for number, turn in enumerate(data["turns"], 1):
         said = turn.get("messages") if isinstance(turn, dict) else None
         for message in said if isinstance(said, list) else []:
@@ -46,13 +46,13 @@ def messages(data: dict[str, Any]) -> Iterator[tuple[int, str, str]]:
 
 
 def contains(data: dict[str, Any], wanted: str) -> bool:
-    """Whether a message of the session has `wanted` in it."""
+    """Whether a message of the session contains `wanted`."""
     wanted = wanted.lower()
     return any(wanted in text.lower() for _, _, text in messages(data))
 
 
 def find_hits(name: str, data: dict[str, Any], wanted: str) -> Iterator[Hit]:
-    """A hit for each message that has `wanted` in it, in the order they were said."""
+    """Yield a hit for each message that contains `wanted`, in order."""
     wanted = wanted.lower()
     for turn, role, text in messages(data):
         lowered = text.lower()
@@ -65,7 +65,7 @@ def find_hits(name: str, data: dict[str, Any], wanted: str) -> Iterator[Hit]:
 
 
 def _place(text: str, lowered: int) -> int:
-    """Where in `text` the character is that stands at `lowered` in `text.lower()`, where some are two."""
+    """Map an offset in `text.lower()` to one in `text`, where lower-casing may lengthen characters."""
     reached = 0
     for at, char in enumerate(text):
         if reached >= lowered:
@@ -82,6 +82,6 @@ def _around(text: str, start: int, end: int) -> tuple[str, str, str]:
 
 
 def _one_line(text: str) -> str:
-    """`text` with every run of blanks and line ends as one blank."""
+    """Collapse every run of whitespace to one space."""
     words = " ".join(text.split())
     return f"{' ' if text[:1].isspace() else ''}{words}{' ' if words and text[-1:].isspace() else ''}"

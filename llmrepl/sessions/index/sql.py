@@ -1,4 +1,4 @@
-"""Filters, orders and texts as the index's SQL has them."""
+"""Filters, sort orders and full-text queries as SQL."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ ORDERS = {
     "tokens": "tokens DESC, name",
     "cost": "cost DESC, name",
 }
-"""The orders of query.SORTS in SQL."""
+"""`ORDER BY` clauses of query.SORTS."""
 
 
 def sql_conditions(filters: Filters) -> tuple[str, list[Any]]:
-    """What of the filters SQL can say exactly; the rest is left to Filters.match."""
+    """Translate the filters that SQL can express exactly; Filters.match checks the rest."""
     wanted = {
         "instr(model, ?)": None if filters.model is None else to_bytes(filters.model),
         "epoch >= ?": filters.since,
@@ -33,13 +33,14 @@ def sql_conditions(filters: Filters) -> tuple[str, list[Any]]:
 
 
 def quote(text: str) -> str:
-    """A text as FTS5 looks for it as it stands."""
+    """Quote a text for FTS5."""
     return '"' + text.replace('"', '""') + '"'
 
 
 def near_query(text: str) -> str:
-    """What FTS5 asks for a text of at least four characters by every third of its trigrams: that they stand within its
-    length. That leaves out two thirds of the work that the text itself would be, and hardly lets another one through.
+    """Build an FTS5 query for every third trigram of a text, within its length. `text` has at least four characters.
+
+    A third of the work of the exact phrase, with few false positives.
     """
     last = len(text) - 3
     parts = (text[at : at + 3] for at in (*range(0, last, 3), last))
@@ -47,10 +48,10 @@ def near_query(text: str) -> str:
 
 
 def to_bytes(text: str) -> bytes:
-    """A text as SQLite can hold and compare it: in the order of Python's, halves of surrogate pairs among it."""
+    """Encode a text for SQLite, lone surrogates included; the bytes sort like the text."""
     return text.encode("utf-8", "surrogatepass")
 
 
 def to_text(data: bytes) -> str:
-    """The text that `to_bytes` made bytes of."""
+    """Decode what `to_bytes` encoded."""
     return data.decode("utf-8", "surrogatepass")

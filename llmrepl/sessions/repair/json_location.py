@@ -1,4 +1,4 @@
-"""Where in a JSON text something stands that Python's reader lets pass, or refuses without saying where."""
+"""Locate faults in JSON text that Python's parser accepts, or rejects without a position."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import sys
 from typing import Any
 
 DEEPEST = 200
-"""Objects and lists inside one another; what is nested deeper could be read, but not be written again."""
+"""Maximum nesting of objects and arrays; deeper data could be parsed but not serialized."""
 
 _TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\],:]|[^\s{}\[\],:"]+', re.DOTALL)
 
 
 def find_violation(text: str) -> tuple[int, str] | None:
-    """The offset and the reason of the first thing in `text` that a session file may not hold; None if there is none.
+    """Return offset and reason of the first fault in `text`, or None.
 
-    Those are duplicate keys, NaN and infinities, numbers too large or too long, half surrogate pairs, deep nesting.
+    Faults are duplicate keys, NaN and infinities, numbers too large or too long, lone surrogates and deep nesting.
     """
     open_keys: list[set[str] | None] = []
     key_may_follow = False

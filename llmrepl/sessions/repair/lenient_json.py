@@ -1,4 +1,4 @@
-"""JSON that is cut off, has bytes in it that do not belong, or was never quite JSON: read as far as it makes sense."""
+"""Parse truncated, corrupted or invalid JSON as far as possible."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 DEEPEST = 190
-"""Containers inside one another beyond this are not followed: what is read must fit into a session."""
+"""Maximum nesting; the result must fit into a session."""
 
 _TOKEN = re.compile(
     r"""[\s\0]*(?:(?P<mark>[{}\[\],:])|"(?P<text>(?:[^"\\]|\\.)*)(?P<closed>"?)|(?P<word>[^\s\0{}\[\],:"]+)|(?P<rest>.))""",
@@ -15,12 +15,12 @@ _TOKEN = re.compile(
 )
 _WORDS = {"true": True, "false": False, "null": None}
 _NUMBER = re.compile(r"-?\d{1,300}(?:\.\d{1,300})?(?:[eE][+-]?\d{1,3})?")
-_ESCAPE = re.compile(r"""\\(?:(?P<sound>["\\/bfnrt]|u[0-9a-fA-F]{4})|.?)""", re.DOTALL)
+_ESCAPE = re.compile(r"""\\(?:(?P<valid>["\\/bfnrt]|u[0-9a-fA-F]{4})|.?)""", re.DOTALL)
 _HALF = re.compile("[\ud800-\udfff]")
 
 
 class LenientReader:
-    """Reads one value out of `text`, from `start` to `end`; `whole` says whether nothing was missing."""
+    """Parses one value from `text[start:end]`. `complete` is False if anything was missing or invalid."""
 
     def __init__(self, text: str, start: int, end: int) -> None:
         self.complete = True
@@ -31,7 +31,7 @@ class LenientReader:
         self.stopped = self._read(start, end)
 
     def _read(self, at: int, end: int) -> int:
-        """Take token after token until the value is closed or the text ends; where it stopped."""
+        """Consume tokens until the value is closed or the text ends; return the end position."""
         while at < end and (found := _TOKEN.match(self._text, at, end)):
             at = found.end()
             if (mark := found["mark"]) is not None:
@@ -48,7 +48,7 @@ class LenientReader:
         return at
 
     def _mark(self, mark: str) -> bool:
-        """A bracket, comma or colon; whether the outermost value is closed."""
+        """Handle a bracket, comma or colon; return whether the outermost value is closed."""
         if mark in "{[":
             if len(self._stack) >= DEEPEST:
                 self.complete = False
@@ -92,17 +92,17 @@ class LenientReader:
 
 
 def unescape(raw: str) -> str:
-    """The text of a JSON string without its quotes; an escape that is cut off or unknown is left out."""
+    """Decode the contents of a JSON string, dropping incomplete or unknown escapes."""
     try:
         text: str = json.loads(f'"{raw}"', strict=False)
     except ValueError:
-        cleaned = _ESCAPE.sub(lambda found: found[0] if found["sound"] else "", raw)
+        cleaned = _ESCAPE.sub(lambda found: found[0] if found["valid"] else "", raw)
         text = json.loads(f'"{cleaned}"', strict=False)
     return join_surrogates(text)
 
 
 def join_surrogates(text: str) -> str:
-    """`text` with surrogate pairs put together, and U+FFFD where half of one is missing."""
+    """Join surrogate pairs; lone surrogates become U+FFFD."""
     if not _HALF.search(text):
         return text
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -1,4 +1,4 @@
-"""DamagedError session files: say where and why, and bring back what is in them."""
+"""Recover damaged session files."""
 
 from __future__ import annotations
 
@@ -19,32 +19,32 @@ NO_DATE = "1970-01-01T00:00:00"
 
 @dataclass(frozen=True)
 class Recovery:
-    """What was brought back: the session, and in sentences what was lost."""
+    """The recovered session, and sentences that describe what was lost."""
 
     session: Session
     lost: list[str]
 
 
 def recover(raw: bytes) -> Recovery | None:
-    """The session in damaged bytes with every turn that can be read, None if there is nothing of one. Pure."""
+    """Recover a session from damaged bytes with every readable turn; None if nothing is readable. Pure."""
     found = salvage(raw)
     if found is None:
         return None
     lost = list(found.lost)
     turns = [_turn(data, number in found.parts) for number, data in enumerate(found.turns, 1)]
-    kept = [turn for turn in turns if turn is not None]
-    if len(kept) < len(turns):
-        lost.append(f"{pluralize(len(turns) - len(kept), 'turn')} without a message that can be read")
+    readable = [turn for turn in turns if turn is not None]
+    if len(readable) < len(turns):
+        lost.append(f"{pluralize(len(turns) - len(readable), 'turn')} without a message that can be read")
     lost += [f"a part of turn {number}; what could be read of it is kept" for number in found.parts]
-    session = _session(found, kept)
+    session = _session(found, readable)
     session.recount()
     return Recovery(session, lost)
 
 
 def recover_file(path: Path, *, dry_run: bool = False) -> Recovery | None:
-    """Mend the file at `path`; its bytes are kept beside it as `.backup`. None if it is sound, and left alone.
+    """Repair the file at `path` and keep its bytes as `.backup`. Returns None if the file is valid.
 
-    Raises DamagedError if there is nothing to bring back, OSError if it cannot be read or written.
+    Raises DamagedError if nothing is recoverable, OSError if the file cannot be read or written.
     """
     raw = files.read_regular(path, session_file.MAX_BYTES)
     try:
@@ -64,7 +64,7 @@ def recover_file(path: Path, *, dry_run: bool = False) -> Recovery | None:
 
 
 def keep_backup(path: Path) -> Path:
-    """A second name for the bytes of `path`: `NAME.json.backup`, or `.backup-2` and so on. Raises OSError."""
+    """Copy `path` to `NAME.json.backup`, `.backup-2` or the next free name. Raises OSError."""
     number = 1
     while True:
         backup = path.with_name(f"{path.name}.backup" + ("" if number == 1 else f"-{number}"))
@@ -88,9 +88,9 @@ def _session(found: Salvage, turns: list[Turn]) -> Session:
 
 
 def _turn(data: dict[str, Any], part: bool) -> Turn | None:
-    """A turn from whatever was read: what has the wrong type is left out, never the turn for it."""
+    """Build a turn from unvalidated data; fields of the wrong type are dropped."""
     data = replace_lone_surrogates(data)
-    messages = [mended for message in _list(data.get("messages")) if (mended := _message(message))]
+    messages = [valid for message in _list(data.get("messages")) if (valid := _message(message))]
     if not messages:
         return None
     turn: dict[str, Any] = {**data, "messages": messages}

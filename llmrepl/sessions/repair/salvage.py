@@ -1,7 +1,6 @@
-"""What can be read of a damaged session file: every turn that is whole in its bytes, and parts of those that are not.
+"""Read what is left of a damaged session file: complete turns, and parts of broken ones.
 
-Works in time linear in the size: turns are read one by one with Python's own JSON reader, and only a turn that it
-refuses is read tolerantly. Pure.
+Linear time: each turn is read with Python's JSON parser, and leniently only if that fails. Pure.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ _TURNS = re.compile(r'"turns"\s*:\s*\[')
 _TURN = re.compile(r'\{\s*"messages"\s*:')
 _MARK = re.compile(r"^([<=>])\1{6}[^\n]*\n?", re.MULTILINE)
 _MOST_REFUSED = 1000
-"""After so many turns that Python's own reader refused it is not asked again: each refusal counts lines or levels."""
+"""Stop trying the strict parser after this many failures: each costs time proportional to its position."""
 _ENCODINGS = (
     (b"\xff\xfe\0\0", "utf-32"),
     (b"\0\0\xfe\xff", "utf-32"),
@@ -31,7 +30,7 @@ _ENCODINGS = (
 
 
 def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object in which a key may stand twice: the longer of two lists counts, else the last value."""
+    """Build an object with duplicate keys: the longer of two lists wins, otherwise the last value."""
     data: dict[str, Any] = {}
     for key, value in pairs:
         old = data.get(key)
@@ -52,9 +51,9 @@ _reader = json.JSONDecoder(
 
 @dataclass
 class Salvage:
-    """One reading of a damaged file: `head` are the keys beside the turns, `turns` as JSON data.
+    """One reading of a damaged file: `head` has the keys other than `turns`, all as JSON data.
 
-    `parts` are the numbers (from 1) of turns of which something is missing; `lost` says in sentences what is.
+    `parts` are the numbers (from 1) of incomplete turns; `lost` describes in sentences what is missing.
     """
 
     head: dict[str, Any] = field(default_factory=dict)
@@ -65,25 +64,25 @@ class Salvage:
     refused: int = 0
 
     @property
-    def complete(self) -> int:
-        """How many turns are whole."""
+    def complete_turns(self) -> int:
+        """The number of complete turns."""
         return len(self.turns) - len(self.parts)
 
 
 def salvage(raw: bytes) -> Salvage | None:
-    """The best reading of `raw`, None if there is nothing of a session in it."""
+    """Return the best reading of `raw`, or None if it contains nothing of a session."""
     text, lost = decode_damaged(raw)
     readings = [reading for side in _sides(text) for reading in _readings(side)]
     if not readings:
         return None
-    best = max(readings, key=lambda reading: (reading.complete, len(reading.turns)))
+    best = max(readings, key=lambda reading: (reading.complete_turns, len(reading.turns)))
     best.lost = lost + best.lost
     _keep_others(best, [turn for other in readings if other is not best for turn in other.turns])
     return best
 
 
 def _sides(text: str) -> list[str]:
-    """The versions of a text that a merge left with conflict marks in it, or the text."""
+    """Return both versions of a text with merge conflict markers, or the text itself."""
     ours: list[str] = []
     theirs: list[str] = []
     at, state = 0, ""
@@ -98,7 +97,7 @@ def _sides(text: str) -> list[str]:
 
 
 def decode_damaged(raw: bytes) -> tuple[str, list[str]]:
-    """The text of `raw`, whatever packing and encoding, and what was lost in making it text."""
+    """Decode `raw` in whatever compression and encoding, and describe what was lost."""
     lost: list[str] = []
     if raw.startswith(b"\x1f\x8b"):
         raw, cut = _unpacked(raw)
@@ -131,7 +130,7 @@ def _unpacked(raw: bytes) -> tuple[bytes, bool]:
 
 
 def _readings(text: str) -> list[Salvage]:
-    """A reading for each list of turns in `text`; turns outside of any are one more."""
+    """Read each list of turns in `text`, and turns outside of any list."""
     readings: list[Salvage] = []
     at = 0
     while found := _TURNS.search(text, at):
@@ -144,7 +143,7 @@ def _readings(text: str) -> list[Salvage]:
 
 
 def _strays(text: str, start: int, end: int, readings: list[Salvage]) -> None:
-    """Turns that stand outside of a list: what a longer file left behind a shorter one that was written over it."""
+    """Read turns outside a list: the remains of a longer file that a shorter one overwrote."""
     if found := _TURN.search(text, start, end):
         stray = Salvage()
         stray.end = _take_turns(text, found.start(), end, stray)
@@ -167,7 +166,7 @@ def _reading(text: str, start: int, found: re.Match[str]) -> Salvage:
 
 
 class _Starts:
-    """Where turns begin in a text up to `end`; asked for places that only grow, it looks at each character once."""
+    """Finds where turns begin in `text[:end]`. Queries must ascend, so that each character is scanned once."""
 
     def __init__(self, text: str, end: int) -> None:
         self._text = text
@@ -175,7 +174,7 @@ class _Starts:
         self._next = -1
 
     def after(self, at: int) -> int:
-        """The first one from `at` on, or the end."""
+        """Return the first start at or after `at`, or the end."""
         if self._next < at:
             found = _TURN.search(self._text, at, self._end)
             self._next = found.start() if found else self._end
@@ -183,7 +182,7 @@ class _Starts:
 
 
 def _take_turns(text: str, at: int, end: int, reading: Salvage) -> int:
-    """Read turns from `at` on until the list is closed or no more come; where that is."""
+    """Read turns from `at` until the list ends; return that position."""
     starts = _Starts(text, end)
     while True:
         while at < end and text[at] in " \t\r\n,\0":
@@ -208,7 +207,7 @@ def _take_one(text: str, at: int, end: int, reading: Salvage, starts: _Starts) -
         reading.turns.append(value)
         return stop
     limit = starts.after(at + 1)
-    if value is not None and stop <= limit:  # whole, but no turn
+    if value is not None and stop <= limit:  # complete, but not a turn
         reading.lost.append(f"something after turn {len(reading.turns)} that is not a turn")
         return stop
     part = LenientReader(text, at, limit)
@@ -221,7 +220,7 @@ def _take_one(text: str, at: int, end: int, reading: Salvage, starts: _Starts) -
 
 
 def _keep_others(best: Salvage, others: list[dict[str, Any]]) -> None:
-    """Append turns that only another version in the file has, out of the context."""
+    """Append turns that only other versions in the file have, as undone."""
     known = {_key(turn) for turn in best.turns}
     before = len(best.turns)
     for turn in others:
@@ -237,7 +236,7 @@ def _key(turn: dict[str, Any]) -> str:
 
 
 def replace_lone_surrogates(value: Any) -> Any:
-    """JSON data with every text in it made sound: no halves of surrogate pairs."""
+    """Return JSON data with surrogates joined or replaced in all keys and texts."""
     if isinstance(value, str):
         return join_surrogates(value)
     if isinstance(value, list):
@@ -248,7 +247,7 @@ def replace_lone_surrogates(value: Any) -> Any:
 
 
 def turn_offsets(text: str) -> Iterator[int]:
-    """Where each turn begins in a text that is sound JSON."""
+    """Yield the offset of each turn in a valid JSON text."""
     if found := _TURNS.search(text):
         for turn in _TURN.finditer(text, found.end()):
             yield turn.start()

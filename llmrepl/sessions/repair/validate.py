@@ -1,4 +1,4 @@
-"""What the commands do with damaged files and with secrets in sound ones, file by file."""
+"""Check, recover and mask session files, for the commands."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from llmrepl.system import files
 
 @dataclass(frozen=True)
 class Problem:
-    """Why a file is no session; `line` and `column` count from 1, 0 where there is no one place."""
+    """Why a file is not a session. `line` and `column` count from 1; 0 if there is no single position."""
 
     reason: str
     line: int = 0
@@ -26,7 +26,7 @@ class Problem:
 
 
 def find_problems(path: Path) -> list[Problem]:
-    """What is wrong with the file at `path`; nothing if it can be loaded."""
+    """Return what is wrong with the file at `path`; empty if it is valid."""
     try:
         session_file.load(files.read_regular(path, session_file.MAX_BYTES))
     except session_file.Unreadable as why:
@@ -37,16 +37,16 @@ def find_problems(path: Path) -> list[Problem]:
 
 
 def recover(path: Path, *, dry_run: bool) -> Recovery | None:
-    """Mend a file, see repair.recover_file. Raises Failure."""
+    """Repair a file, see recover.recover_file. Raises DamagedError, SaveError."""
     try:
         return recover_file(path, dry_run=dry_run)
     except OSError as error:
         shown = escape_name(path.name)
-        raise SaveError(f"{shown} cannot be mended: {files.reason(error)}", "nothing was changed") from error
+        raise SaveError(f"{shown} cannot be repaired: {files.reason(error)}", "nothing was changed") from error
 
 
 def find_secrets(path: Path) -> list[tuple[int, Secret]]:
-    """The secrets in a sound session, each with the number of its turn (0 for the system prompt)."""
+    """Return the secrets in a valid session, each with its turn number (0 for the system prompt)."""
     try:
         session = session_file.load(files.read_regular(path, session_file.MAX_BYTES))
     except (session_file.Unreadable, OSError):
@@ -57,35 +57,35 @@ def find_secrets(path: Path) -> list[tuple[int, Secret]]:
 
 
 def mask(path: Path, store: Store) -> None:
-    """Replace the secrets in a session file. Raises Failure; one that another shell has open is InUse."""
+    """Replace the secrets in a session file. Raises SessionInUseError, DamagedError, UsageError, SaveError."""
     if path.name.endswith(".gz"):
         raise UsageError(f"{escape_name(path.name)} is compressed", "restore it first")
     open_session = store.open(path, beside=False)
     try:
-        masked_session(open_session.session)
+        mask_session(open_session.session)
         open_session.rewrite()
     finally:
         open_session.close()
 
 
-def masked_session(session: Session) -> None:
+def mask_session(session: Session) -> None:
     """Mask every text of a session in place."""
     if session.system:
         session.system = secrets.mask(session.system)[0]
     first = session.turns[0].text_of("user") if session.turns else ""
     for turn in session.turns:
-        masked_turn(turn)
-    if session.title and secrets.find(first):  # of which the title may hold the beginning
+        mask_turn(turn)
+    if session.title and secrets.find(first):  # the title may quote it
         session.set_meta("title", title_from_prompt(secrets.mask(first)[0]))
 
 
-def masked_turn(turn: Turn) -> None:
+def mask_turn(turn: Turn) -> None:
     """Mask every text of a turn in place."""
     for message in turn.messages:
-        message.content = _masked(message)
+        message.content = _mask_content(message)
 
 
-def _masked(message: MessageRecord) -> str | list[object] | None:
+def _mask_content(message: MessageRecord) -> str | list[object] | None:
     if isinstance(message.content, str):
         return secrets.mask(message.content)[0]
     if isinstance(message.content, list):

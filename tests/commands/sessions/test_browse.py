@@ -224,7 +224,7 @@ def test_tab_describes_the_sessions(reader: CliRunner) -> None:
         "loops": "2024-01-01 10:00  openai/gpt-4o  2 turns  Loops",
         "rust": "2024-01-02 10:00  openai/gpt-4o  1 turn",
         "free": "2024-01-03 10:00  ollama/llama3  1 turn",
-        "bad": "cannot be read: not a whole session",
+        "bad": "cannot be read: not a complete session",
     }
     assert [completion.text for completion in tab(reader, ":sessions show ru")] == ["rust"]
     assert [completion.text for completion in tab(reader, ":load 'lo")] == ["loops"]
