@@ -70,7 +70,7 @@ complete -c llm -n '_shtab_llm_using chat' -s h -l help -d 'show this help messa
 complete -c llm -n '_shtab_llm_using chat' -s m -l model -xka "(llm --complete models (commandline -ct | string unescape))" -d 'the model, as PROVIDER/MODEL'
 complete -c llm -n '_shtab_llm_using chat' -s s -l system -x -d 'the system prompt'
 complete -c llm -n '_shtab_llm_using chat' -s b -l budget -x -d 'USD that this session may cost'
-complete -c llm -n '_shtab_llm_using chat' -l warn-at -x -d 'tell at this share of the budget, such as 0.8'
+complete -c llm -n '_shtab_llm_using chat' -l warn-at -x -d 'warn at this fraction of the budget, such as 0.8'
 complete -c llm -n '_shtab_llm_using chat' -s r -l resume -xka "(llm --complete sessions (commandline -ct | string unescape))" -d 'go on with this session; bare, pick one'
 complete -c llm -n '_shtab_llm_using chat' -s c -l continue -d 'go on with the latest session'
 complete -c llm -n '_shtab_llm_using chat' -s f -l file -xka "(__fish_complete_path (commandline -ct))" -d 'attach FILE to the first prompt; - is the text that is piped in'

@@ -34,10 +34,21 @@ def _visible(found: re.Match[str]) -> str:
 
 
 def format_usd(usd: float | None, *, about: bool = False) -> str:
-    """An amount in USD as the guide shows it, `$0.0367`; unknown is `unknown`; `about` marks an estimate with `~`."""
+    """A cost in USD as the guide shows it, `$0.0367`. `about` marks an estimate with `~`.
+
+    An unknown cost is `unknown`, and one that is not 0 but would be rounded to it is `<$0.0001`.
+    """
     if usd is None:
         return "unknown"
+    if 0 < usd < 0.0001:
+        return "<$0.0001"
     return f"{'~' if about else ''}${usd:,.4f}"
+
+
+def format_amount(usd: float) -> str:
+    """A round amount in USD, such as a budget: `$1.00`; one below 10 cents or with fractions of a cent, `$0.0030`."""
+    cents = round(usd, 2)
+    return f"${cents:,.2f}" if cents >= 0.1 and abs(cents - usd) < 0.005 else format_usd(usd)
 
 
 def pluralize(number: int, noun: str) -> str:

@@ -1,4 +1,4 @@
-"""The money of one shell: what a request may cost before it is sent, and what it did cost after it."""
+"""The cost tracker of one shell: what a request may cost before it is sent, and what it did cost after it."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from datetime import datetime
 from typing import TYPE_CHECKING, TypeVar
 
 from llmrepl.billing.cost import cost_of
-from llmrepl.billing.ledger import Ledger, LedgerError
+from llmrepl.billing.ledger import BUSY_SECONDS, Ledger, LedgerError
 from llmrepl.billing.limits import Limit, admit
 from llmrepl.billing.price_catalog import PriceCatalog
 from llmrepl.billing.pricing import LedgerEntry, Price, flat
 from llmrepl.config.settings import Settings
 from llmrepl.errors import BudgetError
-from llmrepl.formatting import format_usd
+from llmrepl.formatting import format_amount, format_usd
 from llmrepl.providers.base import Options
 from llmrepl.system.environment import Environment
 from llmrepl.system.paths import Paths
+from llmrepl.system.progress import Progress
 from llmrepl.types import Usage
 
 if TYPE_CHECKING:
@@ -26,40 +27,44 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-LONGEST_CAP = 8192
-"""Tokens; some models refuse to be asked for a longer reply, and none is refused that is asked for this."""
+RAISE_SESSION = "':budget increase 0.50' or 'llm chat -b USD' raises it, ':budget off' removes it"
+RAISE_DAILY = "'llm config set daily_budget USD' or LLM_DAILY_BUDGET raises it, ':budget off' ignores it in this shell"
 
-GO_ON = "':budget increase 0.50' or 'llm chat -b USD' raises it, ':budget off' takes it away"
-GO_ON_TODAY = "'llm config set daily_budget USD' or LLM_DAILY_BUDGET raises it"
+_PATIENCE = 10.0
+"""Seconds to wait for other shells when no limit depends on the ledger."""
 
 
 @dataclass
 class Reservation:
-    """A request that was let through: the longest reply that fits, and the USD that it may cost; None for any."""
+    """An admitted request: the longest reply that fits, in tokens, and the USD that it may cost; None for no limit.
+
+    `row` is the number of the ledger's row that holds the amount, None if nothing was reserved there.
+    """
 
     price: Price | None
     max_tokens: int | None
     left: float | None
-    reserved: int | None
+    row: int | None
     prompt_tokens: int
 
     def capped(self, options: Options) -> Options:
-        """The user's options, the reply no longer than what fits."""
+        """The user's options, with a reply no longer than what fits."""
         longest = [n for n in (options.max_tokens, self.max_tokens) if n is not None]
         return replace(options, max_tokens=min(longest)) if longest else options
 
     def overrun(self, completion_tokens: int) -> bool:
-        """Whether a reply of so many tokens costs more than what was left."""
+        """Whether a reply of `completion_tokens` costs more than what was left."""
         if self.left is None or self.price is None:
             return False
         return self.price.of(self.prompt_tokens, 0, 0, completion_tokens) > self.left
 
 
 class CostTracker:
-    """Prices, limits and the ledger.
+    """Reserves money for requests, records what they cost, and keeps the limits.
 
-    `left` is what the limits leave after the last request, in USD, None without one. `tell` takes what the user should
-    know, `listed` gives what a model's provider said of it in its own list.
+    `left` is what the limits leave after the last request, in USD, None without a limit. `tell` takes messages for the
+    user, `listed` gives what a model's provider says about it in its own list. With a daily limit nothing is sent while
+    the ledger cannot be used.
     """
 
     def __init__(
@@ -75,8 +80,6 @@ class CostTracker:
         self._tell = tell
         self.prices = PriceCatalog(settings.prices, paths.cache_dir / "prices.json")
         self._listed = listed
-        self._ledger = Ledger(paths.state_dir / "ledger.db", tell)
-        self._broken = False
         self.session: Limit | None = None
         self.daily: Limit | None = None
         self.spent = 0.0
@@ -85,13 +88,27 @@ class CostTracker:
         if (usd := settings.number("default_budget")) is not None:
             self.set_session(usd)
         if (usd := settings.number("daily_budget")) is not None:
-            self.daily = Limit("daily", usd, GO_ON_TODAY)
+            self.daily = Limit("daily", usd, RAISE_DAILY)
+        progress = Progress(environment)
+        self._ledger = Ledger(
+            paths.state_dir / "ledger.db",
+            tell,
+            lambda seconds: progress.wait("waiting for the usage ledger, which another shell is using", seconds),
+            environment.monotonic,
+            BUSY_SECONDS if self.daily else _PATIENCE,
+        )
+        self._reported = False
+        self._unrecorded: list[Callable[[], None]] = []
 
     def set_session(self, usd: float | None, warn_at: float | None = None) -> None:
-        """Set or (None) take away the session's limit; `warn_at` is one share to tell at instead of the usual ones."""
-        self.session = Limit("session", usd, GO_ON) if usd is not None else None
+        """Set or (None) remove the session's limit; `warn_at` is one fraction to warn at instead of the usual ones."""
+        self.session = Limit("session", usd, RAISE_SESSION) if usd is not None else None
         if self.session and warn_at is not None:
             self.session.warn_at = (warn_at,)
+
+    def remove_limits(self) -> None:
+        """Ignore all limits in this shell from now on."""
+        self.session = self.daily = None
 
     def price(self, resolved: ResolvedModel) -> Price | None:
         """The price of a model, None if unknown; the provider's own list fills in what is not known otherwise."""
@@ -100,7 +117,10 @@ class CostTracker:
         return _with_list(price, info) if info else price
 
     def reserve(self, resolved: ResolvedModel, most_tokens: Callable[[], int]) -> Reservation:
-        """Let a request through that reads `most_tokens` (counted only if there is a limit). Raises BudgetError."""
+        """Admit a request whose prompt has at most `most_tokens` (counted only if there is a limit).
+
+        Raises BudgetError if a limit is reached, or if a daily limit cannot be checked.
+        """
         limits = self._limits()
         if not limits:
             return Reservation(None, None, None, None, 0)
@@ -110,21 +130,24 @@ class CostTracker:
         admission = admit(limits, prompt_tokens, price, stop=stop, longest=longest)
         if admission.note:
             self._tell(admission.note)
-        reservation = Reservation(price, _sendable(admission.max_tokens), admission.left, None, prompt_tokens)
-        if self.daily and price and not price.free:
-            self._reserve(reservation, price, self.daily, admission.worst)
+        reservation = Reservation(price, admission.max_tokens, admission.left, None, prompt_tokens)
+        if self.daily and not (price and price.free):
+            self._reserve(reservation, resolved, self.daily, admission.worst)
         return reservation
 
     def record(
         self, reservation: Reservation, resolved: ResolvedModel, usage: Usage | None, *, kind: str, session: str
     ) -> float | None:
-        """Record what a request was; returns its cost in USD, None if unknown. In incognito amounts only are kept."""
+        """Record a request; returns its cost in USD, None if unknown. In incognito only the amounts are recorded."""
         cost = self._cost(resolved, usage)
         self.spent += cost or 0.0
         entry = self._entry(resolved, usage, cost, kind, session)
-        number = reservation.reserved
-        self._record(lambda: self._ledger.add(entry) if number is None else self._ledger.settle(number, entry))
-        limits = self._limits()
+        row = reservation.row
+        self._write(lambda: self._ledger.add(entry) if row is None else self._ledger.settle(row, entry))
+        try:
+            limits = self._limits()
+        except BudgetError:  # reported by the write, and before the next request
+            limits = []
         self.left = min((limit.left(spent) for limit, spent in limits), default=None)
         for alert in filter(None, (limit.alert(spent) for limit, spent in limits)):
             self._tell(alert)
@@ -132,42 +155,57 @@ class CostTracker:
 
     def record_retry(
         self, reservation: Reservation, resolved: ResolvedModel, usage: Usage | None, *, session: str
-    ) -> None:
-        """Record an attempt that failed and is made again; `usage` if it may cost something. Raises BudgetError."""
+    ) -> float | None:
+        """Record an attempt that failed and is made again; `usage` if it may be billed. Returns its cost in USD.
+
+        Raises BudgetError if what is left does not pay for another attempt.
+        """
         cost = self._cost(resolved, usage)
         self.spent += cost or 0.0
         entry = self._entry(resolved, usage, cost, "retried", session)
-        self._record(lambda: self._ledger.add(entry))
+        self._write(lambda: self._ledger.add(entry))
         if cost and reservation.left is not None:
             reservation.left -= cost
             if reservation.left < cost:
-                raise BudgetError("the budget has too little left for another try", GO_ON)
+                raise BudgetError("The budget has too little left for another attempt.", RAISE_SESSION)
+        return cost
 
     def release(self, reservation: Reservation) -> None:
         """Take back what was reserved for a request that is not sent after all."""
-        number = reservation.reserved
-        if number is not None:
-            self._record(lambda: self._ledger.release(number))
+        row = reservation.row
+        if row is not None:
+            self._write(lambda: self._ledger.release(row))
 
     def spent_today(self) -> float:
-        """What all shells have spent today, in USD, as far as it is known."""
-        return self._record(lambda: self._ledger.spent_today(self._environment.now())) or 0.0
+        """What all shells have spent today, in USD, as far as it is known; 0 if the ledger cannot be used."""
+        return self._read(lambda: self._ledger.spent_today(self._environment.now())) or 0.0
 
     def entries(self, since: datetime | None) -> list[LedgerEntry]:
         """All requests from the local day of `since` on, or ever."""
-        return self._record(lambda: list(self._ledger.entries(since))) or []
+        return self._read(lambda: list(self._ledger.entries(since))) or []
 
     def status(self) -> str:
-        """The limits and what is spent of them."""
-        lines = [f"Session: {format_usd(self.spent)} of {_of(self.session)}"]
+        """The limits, and how much of each is spent."""
+        lines = [f"Session: {format_usd(self.spent)} of {_amount_of(self.session)}"]
         if self.daily:
-            lines.append(f"Today: {format_usd(self.spent_today())} of {_of(self.daily)}")
+            lines.append(f"Today: {format_usd(self.spent_today())} of {_amount_of(self.daily)}")
         return "\n".join(lines)
 
+    def close(self) -> None:
+        """Record what could not be recorded before."""
+        self._read(self._record_pending)
+        self._ledger.close()
+
     def _limits(self) -> list[tuple[Limit, float]]:
-        """The limits, each with what is spent of it."""
+        """The limits, each with what is spent of it. Raises BudgetError if the daily one cannot be checked."""
         limits = [(self.session, self.spent)] if self.session else []
-        return limits + ([(self.daily, self.spent_today())] if self.daily else [])
+        if self.daily:
+            try:
+                self._record_pending()
+                limits.append((self.daily, self._ledger.spent_today(self._environment.now())))
+            except LedgerError as error:
+                raise _unchecked(error) from error
+        return limits
 
     def _entry(
         self, resolved: ResolvedModel, usage: Usage | None, cost: float | None, kind: str, session: str
@@ -192,29 +230,59 @@ class CostTracker:
             return None
         return cost_of(usage, None if usage.cost is not None else self.price(resolved))
 
-    def _reserve(self, reservation: Reservation, price: Price, daily: Limit, wanted: float) -> None:
-        now = self._environment.now()
-        got = self._record(lambda: self._ledger.reserve_within(now, wanted, daily.usd))
-        if got is None:
+    def _reserve(self, reservation: Reservation, resolved: ResolvedModel, daily: Limit, wanted: float) -> None:
+        """Reserve `wanted` USD of the daily limit, or as much of it as other shells leave. Raises BudgetError."""
+        price, now = reservation.price, self._environment.now()
+        try:
+            reservation.row, amount = self._ledger.reserve_within(now, wanted, daily.usd)
+            typical = self._ledger.typical_cost(now, resolved.shown)
+        except LedgerError as error:
+            self.release(reservation)
+            raise _unchecked(error) from error
+        if not price or self._settings.text("budget_at_limit") != "stop":
             return
-        reservation.reserved, amount = got
-        if amount + 1e-12 < wanted and self._settings.text("budget_at_limit") == "stop":
+        if amount + 1e-12 < wanted:  # other shells were faster
             reservation.left = amount
             fits = price.affordable(amount - price.worst_input(reservation.prompt_tokens), reservation.prompt_tokens)
-            reservation.max_tokens = _sendable(fits)
+            reservation.max_tokens = fits
             if not fits:
-                self._record(lambda: self._ledger.release(reservation.reserved or 0))
-                raise BudgetError(f"the daily budget of {format_usd(daily.usd)} is spent", daily.raise_it)
+                self.release(reservation)
+                raise daily.reached(daily.usd - amount)
+        if reservation.max_tokens is not None and amount < typical:  # the reply would probably be cut
+            self.release(reservation)
+            raise BudgetError(
+                f"The daily budget has {format_usd(amount)} left, and a reply of {resolved.shown} costs about "
+                f"{format_usd(typical)}.",
+                daily.raise_it,
+            )
 
-    def _record(self, work: Callable[[], T]) -> T | None:
-        """Do something with the ledger; if it cannot be, say so once, and go on without it."""
+    def _record_pending(self) -> None:
+        """Write the requests that could not be recorded when they ended. Raises LedgerError."""
+        while self._unrecorded:
+            self._unrecorded[0]()
+            self._unrecorded.pop(0)
+
+    def _write(self, write: Callable[[], None]) -> None:
+        """Write to the ledger now, or before its next use if that fails; the first failure is reported."""
+        self._unrecorded.append(write)
+        self._read(self._record_pending)
+
+    def _read(self, read: Callable[[], T]) -> T | None:
+        """Use the ledger; if it cannot be used, report that once and return None."""
         try:
-            return work()
+            return read()
         except LedgerError as error:
-            if not self._broken:
-                self._broken = True
-                self._tell(f"the record of costs cannot be used, and usage is not counted: {error}")
+            if not self._reported:
+                self._reported = True
+                self._tell(f"Cannot open the usage ledger: {error}. Requests are not recorded until that works again.")
             return None
+
+
+def _unchecked(error: LedgerError) -> BudgetError:
+    return BudgetError(
+        f"Cannot check the daily budget: the usage ledger is not usable ({error}).",
+        "nothing was sent; ':budget off' sends without the limit",
+    )
 
 
 def _with_list(price: Price | None, info: ModelInfo) -> Price | None:
@@ -225,10 +293,5 @@ def _with_list(price: Price | None, info: ModelInfo) -> Price | None:
     return replace(price, context_window=info.context_window or price.context_window) if price else None
 
 
-def _sendable(longest: int | None) -> int | None:
-    """A cap that every model takes, None for one that is longer: then the reply is watched while it streams."""
-    return longest if longest is not None and longest <= LONGEST_CAP else None
-
-
-def _of(limit: Limit | None) -> str:
-    return format_usd(limit.usd) if limit else "Unlimited"
+def _amount_of(limit: Limit | None) -> str:
+    return format_amount(limit.usd) if limit else "Unlimited"

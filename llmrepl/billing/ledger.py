@@ -1,9 +1,9 @@
-"""Every request and what it cost, in one SQLite file for all shells; it outlives the sessions.
+"""The ledger: every request and its cost, in one SQLite file for all shells. It outlives the sessions.
 
-Before a request the most that it can cost is reserved, and settled after it; what is reserved counts as spent, so that
-several shells at once hold one daily limit. A reservation belongs to a process: that of one which has ended is settled
-by the next that looks, at the reserved amount. The process that was only out of sight (in another container) still
-settles its own row, or adds it anew.
+Before a request the most that it can cost is reserved, and the reservation is settled after it. A reserved amount
+counts as spent, so several shells together respect one daily limit. A reservation belongs to a process: when that
+process has ended, the next reader settles it at the reserved amount. A process that was only invisible (in another
+container) still settles its own row, or adds it again.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import astuple, fields
 from datetime import datetime
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from llmrepl.billing.pricing import LedgerEntry
-from llmrepl.system.files import private_mkdir
+from llmrepl.system.files import fsync_dir, private_mkdir
 
 T = TypeVar("T")
 
@@ -36,9 +37,15 @@ CREATE INDEX IF NOT EXISTS requests_by_day ON requests (day);
 RESERVED = "reserved"
 """The kind of a row whose request is still under way; `cost` is then the most that it can cost."""
 
+BUSY_SECONDS = 60.0
+"""How long a shell with a limit waits for other shells before the ledger counts as unusable."""
+
+_BUSY_SLICE = 0.25
+"""Seconds that SQLite waits by itself, during which Ctrl-C has no effect."""
 
 _COLUMNS = tuple(field.name for field in fields(LedgerEntry))
 _DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
 class LedgerError(Exception):
@@ -46,14 +53,26 @@ class LedgerError(Exception):
 
 
 class Ledger:
-    """The file at `path`, made when first written to. Any method may raise Unusable, after at most 1 s.
+    """The file at `path`, created at the first write. Any method may raise LedgerError.
 
-    A damaged file is set aside, which `tell` is told, and a new one begun.
+    While other shells hold the file, a method waits up to `patience` seconds and calls `waiting` with the seconds so
+    far, a few times a second, and with 0.0 when the wait is over. A damaged file is renamed, which is reported to
+    `tell`, and a new one is created.
     """
 
-    def __init__(self, path: Path, tell: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        tell: Callable[[str], None] | None = None,
+        waiting: Callable[[float], None] = lambda seconds: None,
+        monotonic: Callable[[], float] = time.monotonic,
+        patience: float = BUSY_SECONDS,
+    ) -> None:
         self._path = path
+        self._patience = patience
         self._tell = tell
+        self._waiting = waiting
+        self._monotonic = monotonic
         self._db: sqlite3.Connection | None = None
         self._inode = 0
 
@@ -93,6 +112,11 @@ class Ledger:
         """What is known to be spent on the local day of `now`, in USD, with what is reserved."""
         return self._read(lambda db: _spent(db, _day(now)), 0.0)
 
+    def typical_cost(self, now: datetime, model: str) -> float:
+        """The average cost in USD of today's replies of `model`, `provider/model`; 0.0 if there were none."""
+        query = "SELECT avg(max(cost, 0)) FROM requests WHERE day = ? AND model = ? AND kind = 'reply'"
+        return self._read(lambda db: float(db.execute(query, (_day(now), model)).fetchone()[0] or 0.0), 0.0)
+
     def entries(self, since: datetime | None = None) -> Iterator[LedgerEntry]:
         """The settled requests from the local day of `since` on, the oldest first."""
 
@@ -126,17 +150,33 @@ class Ledger:
         """Do `work` in one transaction that no other shell is in; in a new file if this one turns out damaged."""
         try:
             try:
-                return self._attempt(work)
+                return self._when_free(work)
             except sqlite3.DatabaseError as error:
-                if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _DAMAGE:
+                if _code(error) not in _DAMAGE:
                     raise
             self.close()
             aside = _set_aside(self._path, self._inode)
             if aside and self._tell:
-                self._tell(f"the record of costs was damaged; it is kept as {aside.name}, and a new one is begun")
-            return self._attempt(work)
+                self._tell(f"The usage ledger was damaged. It is kept as {aside.name}, and a new one was created.")
+            return self._when_free(work)
         except (sqlite3.Error, OSError) as error:
             raise LedgerError(_why(error)) from error
+
+    def _when_free(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Do `work` once no other shell holds the file. Raises sqlite3.Error, also when that takes too long."""
+        start = self._monotonic()
+        waited = 0.0
+        while True:
+            try:
+                done = self._attempt(work)
+                if waited:
+                    self._waiting(0.0)
+                return done
+            except sqlite3.OperationalError as error:
+                waited = self._monotonic() - start
+                if _code(error) not in _BUSY or waited >= self._patience:
+                    raise
+                self._waiting(waited)
 
     def _attempt(self, work: Callable[[sqlite3.Connection], T]) -> T:
         if self._db and _inode(self._path) != self._inode:
@@ -145,6 +185,7 @@ class Ledger:
             private_mkdir(self._path.parent)
             fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
             os.close(fd)
+            fsync_dir(self._path.parent)
             self._inode = _inode(self._path)
             self._db = _connected(self._path)
         with self._db as db:  # BEGIN stands inside, so that an interruption right after it is rolled back too
@@ -154,6 +195,11 @@ class Ledger:
 
 def _day(now: datetime) -> str:
     return now.strftime("%Y-%m-%d")
+
+
+def _code(error: sqlite3.Error) -> int:
+    """The primary result code (https://sqlite.org/rescode.html)."""
+    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
 
 
 def _why(error: Exception) -> str:
@@ -185,9 +231,12 @@ def _inode(path: Path) -> int:
 
 
 def _connected(path: Path) -> sqlite3.Connection:
-    db = sqlite3.connect(path, timeout=1.0, isolation_level=None)
+    db = sqlite3.connect(path, timeout=_BUSY_SLICE, isolation_level=None)
     try:
-        db.executescript(f"PRAGMA journal_mode=DELETE; PRAGMA synchronous=FULL; {_SCHEMA}")
+        # EXTRA also syncs the directory after the journal is deleted: a commit survives a power cut.
+        db.execute("PRAGMA synchronous=EXTRA")
+        if not db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'requests_by_day'").fetchone():
+            db.executescript(f"PRAGMA journal_mode=DELETE; BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
     except sqlite3.Error:
         db.close()
         raise

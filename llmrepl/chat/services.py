@@ -127,3 +127,5 @@ class Services:
         """Close what holds a file open."""
         if "_finder" in self.__dict__:
             self._finder.close()
+        if "_cost_tracker" in self.__dict__:
+            self._cost_tracker.close()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from llmrepl.billing.cost_tracker import GO_ON
+from llmrepl.billing.cost_tracker import RAISE_SESSION
 from llmrepl.chat.attachments import with_texts
 from llmrepl.chat.workspace import Workspace
 from llmrepl.errors import BudgetError, LLMError, SaveError
@@ -199,8 +199,9 @@ class ChatTurn:
                     self._reservation, self._chosen, usage, session=self._session or ""
                 )
             yield event
-            if self._reservation.overrun(tokens(self._replied)):
-                raise BudgetError("the reply was stopped where the budget ends", GO_ON)
+            counted = self._usage.completion_tokens if self._usage else 0  # hidden reasoning too, where it is reported
+            if not self._finish and self._reservation.overrun(max(tokens(self._replied), counted)):
+                raise BudgetError("Stopped the reply where the budget ends.", RAISE_SESSION)
 
     def _reason(self, text: str) -> str:
         if self._finish and not self._failure:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from llmrepl.chat.workspace import Workspace
+from llmrepl.commands.argument_types import fraction, usd
 from llmrepl.commands.context import attach_to_first
 from llmrepl.commands.registry import PROMPT, TERMINAL, argument, command
 from llmrepl.commands.results import Document, Exit, Group, Result, RunScript, SendPrompt, StartChat
@@ -24,8 +25,8 @@ SCRIPTS = {"bash": "llm.bash", "zsh": "_llm", "fish": "llm.fish", "powershell": 
     "start the shell",
     argument("-m", "--model", help="the model, as PROVIDER/MODEL", source="models"),
     argument("-s", "--system", help="the system prompt"),
-    argument("-b", "--budget", help="USD that this session may cost", kind=float, metavar="USD"),
-    argument("--warn-at", help="tell at this share of the budget, such as 0.8", kind=float, metavar="SHARE"),
+    argument("-b", "--budget", help="USD that this session may cost", kind=usd, metavar="USD"),
+    argument("--warn-at", help="warn at this fraction of the budget, such as 0.8", kind=fraction, metavar="FRACTION"),
     argument(
         "-r",
         "--resume",

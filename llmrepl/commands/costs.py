@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from typing import TYPE_CHECKING
 
 from llmrepl.billing.usage_report import BREAKDOWNS, UsageRow, first_day, total, totals
 from llmrepl.billing.usage_report import chart as chart_rows
 from llmrepl.chat.workspace import Workspace
+from llmrepl.commands.argument_types import usd
 from llmrepl.commands.registry import PROMPT, argument, command
 from llmrepl.commands.results import Column, Document, Group, Note, Result, Table
 from llmrepl.commands.sessions.open import by_turn, cost_text
@@ -47,7 +49,7 @@ def cost(workspace: Workspace, detail: str | None) -> Result:
     "budget",
     "show, set or raise what this session may cost",
     argument("amount", help="USD, or 'status', 'increase', 'off'", source="budget", nargs="?"),
-    argument("by", help="how many USD to increase it by", nargs="?", kind=float, metavar="USD"),
+    argument("by", help="how many USD to increase it by", nargs="?", kind=usd, metavar="USD"),
     group=GROUP,
     example="budget increase 0.50",
     where=PROMPT,
@@ -56,25 +58,24 @@ def budget(workspace: Workspace, amount: str | None, by: float | None) -> Result
     """The session's limit."""
     cost_tracker = workspace.cost_tracker()
     if amount == "off":
-        cost_tracker.set_session(None)
+        cost_tracker.remove_limits()
     elif amount == "increase":
         if cost_tracker.session is None or by is None or not by > 0:
             what = "there is no budget to increase" if by else "increase the budget by how much?"
             raise UsageError(what, "':budget 1.50' sets one, ':budget increase 0.50' raises it")
         cost_tracker.set_session(cost_tracker.session.usd + by)
     elif amount not in (None, "status"):
-        cost_tracker.set_session(_usd(amount or ""))
+        cost_tracker.set_session(_amount(amount or ""))
     return Document(cost_tracker.status())
 
 
-def _usd(text: str) -> float:
+def _amount(text: str) -> float:
     try:
-        usd = float(text.removeprefix("$"))
-    except ValueError:
-        usd = -1.0
-    if not 0 <= usd < 1e9:
-        raise UsageError(f"'{text[:20]}' is not an amount", "give USD, such as 1.50, or status, increase or off")
-    return usd
+        return usd(text)
+    except argparse.ArgumentTypeError as error:
+        raise UsageError(
+            f"{error}.", "':budget 1.50' sets one, ':budget status', 'increase 0.50' and 'off' work too"
+        ) from None
 
 
 @command(

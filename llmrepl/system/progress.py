@@ -32,6 +32,18 @@ class Progress:
             self._environment.stderr.flush()
             self._drawn = screen
 
+    def wait(self, reason: str, seconds: float) -> None:
+        """Report what is waited for and how long it has taken, in seconds; 0 ends the wait."""
+        screen = self._environment.stderr.isatty()
+        if not seconds:
+            self._what = ""
+            self._wipe()
+        elif seconds >= SILENT_SECONDS and (screen or self._what != reason):
+            self._what = reason
+            self._environment.stderr.write(f"\r{reason} · {seconds:.0f} s · Ctrl-C stops" if screen else f"{reason}\n")
+            self._environment.stderr.flush()
+            self._drawn = screen
+
     def _wipe(self) -> None:
         if self._drawn:
             self._environment.stderr.write("\r\x1b[K")

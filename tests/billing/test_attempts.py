@@ -55,5 +55,5 @@ def test_each_attempt_is_a_row_and_costs_something_if_the_server_may_have_worked
 def test_a_budget_pays_for_no_second_try_that_it_cannot(cli: CliRunner) -> None:
     ran, rows = talk(cli, hang_up, REPLY, words=("-b", "0.00015"))
     assert ran.code == 5
-    assert "too little left for another try" in ran.err
+    assert "too little left for another attempt" in ran.err
     assert [row.kind for row in rows] == ["retried", "failed"]

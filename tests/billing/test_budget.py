@@ -62,17 +62,20 @@ def test_of_two_limits_the_one_with_less_left_counts_and_is_named() -> None:
     assert admit([(session(1.0), 0.0), (daily, 2.99)], 1000, PRICE).max_tokens == 800
     with pytest.raises(BudgetError) as raised:
         admit([(session(1.0), 0.0), (daily, 3.5)], 1000, PRICE)
-    assert (raised.value.message, raised.value.hint) == ("the daily budget of $3.0000 is spent", "raise the day")
+    assert (raised.value.message, raised.value.hint) == (
+        "Daily budget reached: $3.5000 of $3.0000 spent.",
+        "raise the day",
+    )
     assert raised.value.code == OVER_BUDGET
 
 
 @pytest.mark.parametrize(
     ("usd", "spent", "why"),
     [
-        (1.0, 1.0, "is spent"),
-        (1.0, float("nan"), "is spent"),
-        (0.0, 0.0, "is spent"),
-        (1.0, 0.999, "has $0.0010 left, and the question alone may cost $0.0020"),
+        (1.0, 1.0, "Budget reached: $1.0000 of $1.0000 spent."),
+        (1.0, float("nan"), "Budget reached"),
+        (0.0, 0.0, "Budget reached: $0.0000 of $0.0000 spent."),
+        (1.0, 0.999, "has $0.0010 left, and the prompt alone may cost $0.0020"),
         (1.0, 0.997995, "too little for a reply"),
     ],
 )
@@ -83,15 +86,15 @@ def test_a_refusal_says_why(usd: float, spent: float, why: str) -> None:
 
 
 def test_a_limit_that_only_warns_lets_everything_through_and_says_so() -> None:
-    assert "is spent" in admit([(session(), 2.0)], 1000, PRICE, stop=False).note
+    assert "Budget reached" in admit([(session(), 2.0)], 1000, PRICE, stop=False).note
     assert admit([(session(), 0.9999)], 400, PRICE, stop=False) == Admission(
-        None, None, "the session budget of $1.0000 has $0.0001 left, and the question alone may cost $0.0008"
+        None, None, "The session budget has <$0.0001 left, and the prompt alone may cost $0.0008."
     )
     assert admit([(session(), 0.0)], 1000, PRICE, stop=False) == Admission(None, None)
 
 
 def test_with_an_unknown_price_a_spent_limit_still_refuses() -> None:
-    assert "cannot hold it" in admit([(session(), 0.5)], 1000, None).note
+    assert "does not limit it" in admit([(session(), 0.5)], 1000, None).note
     with pytest.raises(BudgetError):
         admit([(session(), 1.0)], 1000, None)
 
@@ -101,11 +104,11 @@ def test_each_share_is_told_once_and_the_highest_of_several() -> None:
     told = [limit.alert(spent) for spent in (0.0, 1.0, 1.5, 1.9, 1.95, 5.0)]
     assert told == [
         None,
-        "50% of the session budget is spent: $1.0000 of $2.0000",
+        "⚠️  Budget Alert: 50% used ($1.00 of $2.00)",
         None,
-        "90% of the session budget is spent: $1.9000 of $2.0000",
+        "🚨 Budget Critical: 90% used ($1.90 of $2.00)",
         None,
-        None,
+        "🛑 Budget Exceeded: 100% used ($5.00 of $2.00)",
     ]
     own = Limit("session", 2.0, "", warn_at=(0.7,))
     assert [bool(own.alert(spent)) for spent in (1.3, 1.4, 1.9)] == [False, True, False]

@@ -66,9 +66,9 @@ def test_prices_are_the_users_own_before_those_of_the_data_set() -> None:
 def test_a_budget_refuses_caps_and_tells_once() -> None:
     limit = Limit("session", 1.0, "raise it")
     assert admit([(limit, 0.0)], 1000, PLAIN).max_tokens == 99_800
-    with pytest.raises(BudgetError, match="is spent"):
+    with pytest.raises(BudgetError, match="Budget reached"):
         admit([(limit, 1.0)], 1, PLAIN)
-    with pytest.raises(BudgetError, match="question alone"):
+    with pytest.raises(BudgetError, match="prompt alone"):
         admit([(limit, 0.999)], 1000, PLAIN)
     assert "unknown" in admit([(limit, 0.0)], 1, None).note
     assert admit([(limit, 5.0)], 1, PLAIN, stop=False).max_tokens is None
