@@ -103,12 +103,12 @@ def _workspace(environment: Environment, signals: Signals) -> Workspace:
 
 def _complete(words: list[str], workspace: Workspace) -> int:
     """What may stand where a shell completes, a line each, with a hint after a tab; nothing if that fails."""
-    from llmrepl.commands.value_sources import offered
+    from llmrepl.commands.value_sources import complete_word
     from llmrepl.errors import LLMError
 
     source, word = [*words, "", ""][:2]
     with contextlib.suppress(LLMError, OSError):
-        for candidate in offered(workspace, source, word):
+        for candidate in complete_word(workspace, source, word):
             workspace.environment.stdout.write(f"{candidate.value}\t{candidate.hint}\n")
     return 0
 

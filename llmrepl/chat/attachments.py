@@ -1,4 +1,4 @@
-"""What goes along with the next prompt: text files and command output in its text, images beside it."""
+"""Attachments of the next prompt: text files and command output are added to its text, images are sent with it."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from llmrepl.formatting import escape_name
 from llmrepl.types import Attachment
 
 MOST_BYTES = 20 << 20
-"""The largest file that can be attached; larger ones no provider takes."""
+"""Maximum size of an attachment; no provider accepts more."""
 
 COMMAND_SECONDS = 60.0
-"""How long a command may take whose output is attached."""
+"""Timeout of a command whose output is attached."""
 
 IMAGES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 
 
 def from_file(path: Path, shown: str) -> Attachment:
-    """The file at `path`, known to the user as `shown`: an image, or text. Raises UsageError for anything else."""
+    """Read an image or text file, called `shown` in messages. Raises UsageError for anything else."""
     try:
         if not path.is_file():
             raise UsageError(f"{escape_name(shown)} is not a file", "check the path")
@@ -43,7 +43,7 @@ def from_file(path: Path, shown: str) -> Attachment:
 
 
 def from_command(command: str, cwd: Path, environ: Mapping[str, str]) -> Attachment:
-    """What a command line that the user typed prints, run by the user's own shell. Raises UsageError if it fails."""
+    """Run a command line in the user's shell and attach its output. Raises UsageError if it fails."""
     shell = environ.get("SHELL") or "/bin/sh"
     try:
         done = subprocess.run(
@@ -66,13 +66,13 @@ def from_command(command: str, cwd: Path, environ: Mapping[str, str]) -> Attachm
 
 
 def from_pipe(text: str) -> Attachment:
-    """What came on standard input."""
+    """Attach text from standard input."""
     return Attachment("standard input", "text/plain", text.encode("utf-8", "replace"))
 
 
-def with_texts(question: str, attachments: list[Attachment]) -> str:
-    """The prompt with the texts that go along with it below, each in a fence that nothing in it closes."""
-    parts = [question]
+def append_texts(prompt: str, attachments: list[Attachment]) -> str:
+    """Append text attachments to the prompt, each in a code fence longer than any inside it."""
+    parts = [prompt]
     for attachment in attachments:
         if attachment.media_type.startswith("text/"):
             text = attachment.data.decode("utf-8", "replace").rstrip("\n")

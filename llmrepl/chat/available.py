@@ -1,4 +1,4 @@
-"""What models there are, and what each costs: the providers' own lists, else the price data, joined with the prices."""
+"""Available models and their prices, from the providers' lists or else from the price data."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from llmrepl.providers.vendors import OFFLINE_MODELS, VENDORS
 
 @dataclass(frozen=True, slots=True)
 class AvailableModel:
-    """A model that can be asked. `listed` says who knows of it: `provider`, `prices` (the price data) or `built in`."""
+    """A model that can be used. `listed` names the source: `provider`, `prices` (the price data) or `built in`."""
 
     provider: str
     info: ModelInfo
@@ -27,47 +27,49 @@ class AvailableModel:
 
     @property
     def name(self) -> str:
-        """What the model is called here, `provider/model`."""
+        """The model as `provider/model`."""
         return f"{self.provider}/{self.info.id}"
 
     @property
     def context_window(self) -> int | None:
-        """In tokens: what the provider says, else the price data; None if nobody does."""
+        """The context window in tokens, from the provider or the price data; None if unknown."""
         return self.info.context_window or (self.price.context_window if self.price else None)
 
 
 def available_models(workspace: Workspace, provider: str | None, *, refresh: bool) -> list[AvailableModel]:
-    """The models of a provider, or of all that can be asked: those with a key, local ones that answer, the built-in.
+    """List the models of a provider, or of all usable ones: those with a key, local servers, and the built-in one.
 
-    Raises UsageError for a provider that does not exist. Who does not answer is told among the workspace's notes.
+    A provider that does not respond is reported in the workspace's notes. Raises UsageError for an unknown provider.
     """
     if provider is not None:
-        return list(_of(workspace, provider, refresh=refresh))
+        return list(_list_provider(workspace, provider, refresh=refresh))
     local = local_models(workspace.resolver(), workspace.environment)
-    asked = [name for name in workspace.resolver().listing() if name not in local]
-    found = [model for name in asked for model in _of(workspace, name, refresh=refresh)]
+    remote = [name for name in workspace.resolver().listing() if name not in local]
+    found = [model for name in remote for model in _list_provider(workspace, name, refresh=refresh)]
     here = [
-        _available(workspace, ResolvedModel("", m.id, workspace.resolver().vendor(name)), m, "provider")
+        _make_available(workspace, ResolvedModel("", m.id, workspace.resolver().vendor(name)), m, "provider")
         for name, models in local.items()
         for m in models
     ]
-    return [*_of(workspace, OFFLINE, refresh=False), *here, *found]
+    return [*_list_provider(workspace, OFFLINE, refresh=False), *here, *found]
 
 
-def find(workspace: Workspace, name: str) -> tuple[ResolvedModel, AvailableModel]:
-    """What a model's name means, and what is known of it. Raises UsageError, which names the nearest, if nothing is."""
+def find_model(workspace: Workspace, name: str) -> tuple[ResolvedModel, AvailableModel]:
+    """Resolve a model's name. Raises UsageError, with the closest match, if neither list nor price data has it."""
     resolved = workspace.resolver().resolve(name)
-    listed = {model.info.id: model for model in _of(workspace, resolved.provider, refresh=False, tell=False)}
+    listed = {
+        model.info.id: model for model in _list_provider(workspace, resolved.provider, refresh=False, report=False)
+    }
     if resolved.model in listed:
         return resolved, listed[resolved.model]
     price = workspace.cost_tracker().price(resolved)
     if price is not None and resolved.provider != OFFLINE and not price.free:
         return resolved, AvailableModel(resolved.provider, ModelInfo(resolved.model), price, "prices")
-    raise unknown(resolved, listed)
+    raise unknown_model_error(resolved, listed)
 
 
-def unknown(resolved: ResolvedModel, listed: Iterable[str]) -> UsageError:
-    """The failure for a model that its provider does not have."""
+def unknown_model_error(resolved: ResolvedModel, listed: Iterable[str]) -> UsageError:
+    """Create the error for a model that its provider does not list."""
     near = nearest(resolved.model, listed)
     advice = (
         f"did you mean {resolved.provider}/{escape_name(near)}?"
@@ -77,27 +79,29 @@ def unknown(resolved: ResolvedModel, listed: Iterable[str]) -> UsageError:
     return UsageError(f"{resolved.provider} lists no model {escape_name(resolved.model)}", advice)
 
 
-def warning(workspace: Workspace) -> str:
-    """What speaks against the current model: its provider's list, as it is kept, does not have it. Else empty."""
+def model_warning(workspace: Workspace) -> str:
+    """Return a warning if the provider's cached list lacks the current model, otherwise an empty string."""
     resolved = workspace.resolver().resolve(workspace.chat.model)
-    kept = workspace.model_lists().kept(resolved)
-    return "" if kept is None or resolved.model in kept.models else str(unknown(resolved, kept.models))
+    cached = workspace.model_lists().kept(resolved)
+    return (
+        "" if cached is None or resolved.model in cached.models else str(unknown_model_error(resolved, cached.models))
+    )
 
 
-def known(workspace: Workspace, provider: str = "") -> list[AvailableModel]:
-    """The models of all lists that are kept from an earlier look; nobody is asked.
+def cached_models(workspace: Workspace, provider: str = "") -> list[AvailableModel]:
+    """List the models in all cached lists, without network access.
 
-    Of `provider`, if no list of its is kept, the models in the price data.
+    If there is no cached list of `provider`, its models in the price data are added.
     """
     resolver, models = workspace.resolver(), workspace.model_lists()
     places = [resolver.place(name) for name in resolver.listing()]
-    kept = [(place, found) for place in places if (found := models.kept(place))]
+    cached = [(place, found) for place in places if (found := models.kept(place))]
     listed = [
         AvailableModel(place.provider, info, None, "provider")
-        for place, found in kept
+        for place, found in cached
         for info in found.models.values()
     ]
-    if provider in VENDORS and provider not in (place.provider for place, _ in kept):
+    if provider in VENDORS and provider not in (place.provider for place, _ in cached):
         listed += [
             AvailableModel(provider, ModelInfo(name), None, "prices")
             for name in workspace.cost_tracker().prices.known(provider)
@@ -105,31 +109,33 @@ def known(workspace: Workspace, provider: str = "") -> list[AvailableModel]:
     return listed
 
 
-def _of(workspace: Workspace, provider: str, *, refresh: bool, tell: bool = True) -> Iterator[AvailableModel]:
-    """The models of one provider, out of the price data if it cannot be asked."""
+def _list_provider(
+    workspace: Workspace, provider: str, *, refresh: bool, report: bool = True
+) -> Iterator[AvailableModel]:
+    """Yield the models of one provider, from the price data if its list is unavailable."""
     if provider == OFFLINE:
-        for name, what in OFFLINE_MODELS.items():
-            yield _available(workspace, ResolvedModel("", name, None), ModelInfo(name, what), "built in")
+        for name, description in OFFLINE_MODELS.items():
+            yield _make_available(workspace, ResolvedModel("", name, None), ModelInfo(name, description), "built in")
         return
     try:
         site = workspace.resolver().site(provider)
-        kept = workspace.model_lists().fetched(site, lambda: _ask(workspace, site), refresh=refresh)
-        for info in kept.models.values():
-            yield _available(workspace, ResolvedModel("", info.id, site.vendor, site.base_url), info, "provider")
+        cached = workspace.model_lists().fetched(site, lambda: _fetch_models(workspace, site), refresh=refresh)
+        for info in cached.models.values():
+            yield _make_available(workspace, ResolvedModel("", info.id, site.vendor, site.base_url), info, "provider")
     except LLMError as failure:
         place = workspace.resolver().place(provider)
         names = workspace.cost_tracker().prices.known(provider)
         if not names:
             raise
-        if tell:
+        if report:
             workspace.notes.append(f"{failure.message}: these are the models that the price data knows; {failure.hint}")
         for name in names:
-            yield _available(
+            yield _make_available(
                 workspace, ResolvedModel("", name, place.vendor, place.base_url), ModelInfo(name), "prices"
             )
 
 
-def _ask(workspace: Workspace, site: ResolvedModel) -> list[ModelInfo]:
+def _fetch_models(workspace: Workspace, site: ResolvedModel) -> list[ModelInfo]:
     if site.vendor is None:
         return []
     provider = network_provider(site, site.vendor, workspace.settings, workspace.environment)
@@ -139,5 +145,5 @@ def _ask(workspace: Workspace, site: ResolvedModel) -> list[ModelInfo]:
         provider.close()
 
 
-def _available(workspace: Workspace, resolved: ResolvedModel, info: ModelInfo, listed: str) -> AvailableModel:
+def _make_available(workspace: Workspace, resolved: ResolvedModel, info: ModelInfo, listed: str) -> AvailableModel:
     return AvailableModel(resolved.provider, info, workspace.cost_tracker().price(resolved), listed)

@@ -1,4 +1,4 @@
-"""How much of the model's context window the conversation fills."""
+"""How much of the model's context window is in use."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from llmrepl.providers.tokens import prompt_tokens
 
 
 def context_used(workspace: Workspace) -> tuple[int, int, int | None] | None:
-    """Messages in the context, about how many tokens they are, and the model's window in tokens if it is known.
+    """Return the messages in the context, their estimated tokens, and the window in tokens if known.
 
-    None before the first turn.
+    Returns None before the first turn.
     """
     open_session = workspace.chat.current
     if open_session is None or not open_session.session.turns:
@@ -20,8 +20,8 @@ def context_used(workspace: Workspace) -> tuple[int, int, int | None] | None:
     return len(context), prompt_tokens(request), _window(workspace)
 
 
-def context_share(workspace: Workspace) -> float | None:
-    """The fraction of the context window that the last turn filled, 1 is all of it; None if unknown."""
+def context_fraction(workspace: Workspace) -> float | None:
+    """Return the fraction of the context window that the last turn used (1.0 is full); None if unknown."""
     session = workspace.chat.current.session if workspace.chat.current else None
     last = session.turns[-1] if session and session.context_start < len(session.turns) else None
     if not last or not last.in_context or not last.usage or not last.usage.total_tokens:

@@ -1,4 +1,4 @@
-"""Forking: a new session that begins with the turns of another one."""
+"""Fork a session: start a new one from the turns of another."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ from llmrepl.sessions.storage.store import Store
 
 
 def fork(workspace: Workspace, store: Store, parent: Path | None, at: int | None, name: str | None) -> tuple[str, int]:
-    """Continue in a new session of `store` that has the turns up to `at` of the one at `parent`, or of the open one.
+    """Continue in a new session of `store` with the turns up to `at` of the session at `parent`, or of the open one.
 
-    Returns the parent's name and the number of its last turn that was copied. Raises UsageError, DamagedError,
-    SaveError.
+    Returns the parent's name and the number of the last copied turn. Raises UsageError, DamagedError, SaveError.
     """
     current = workspace.chat.current
     if parent:
@@ -38,5 +37,5 @@ def fork(workspace: Workspace, store: Store, parent: Path | None, at: int | None
     workspace.chat.switch(open_session)
     open_session.rewrite()
     if name is None:
-        open_session.notes.clear()  # that another session has the automatic name goes without saying
+        open_session.notes.clear()  # a taken automatic name is of no interest
     return parent_name, number

@@ -1,4 +1,4 @@
-"""What a shell works with, each part opened when it is first asked for: stores, the index, providers, costs."""
+"""The services of a shell, created lazily: stores, index, providers, costs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class Services:
-    """The stores of session directories, the index, the providers and the cost tracker of one shell.
+    """The session stores, the index, the providers and the cost tracker of one shell.
 
     `notes` collects messages for the user until `take_notes` is called.
     """
@@ -45,7 +45,7 @@ class Services:
         self._providers: dict[tuple[str, str, Key | None], Provider] = {}
 
     def store_at(self, directory: Path) -> Store:
-        """The sessions in `directory`; what dead shells left in their journals is recovered first."""
+        """Return the store of `directory`. The first call recovers journals of shells that died."""
         with self._opening:
             store = self._stores.get(directory)
             if store is None:
@@ -66,7 +66,7 @@ class Services:
         return SessionFinder(index, Progress(self.environment), self.environment.monotonic)
 
     def finder(self) -> SessionFinder:
-        """Finds sessions by what is in them; only for the thread that runs the commands."""
+        """Return the session finder. Only for the thread that runs commands."""
         return self._finder
 
     @cached_property
@@ -76,7 +76,7 @@ class Services:
         return SessionNameIndex(self.paths.index_file, time.time_ns)
 
     def name_index(self) -> SessionNameIndex:
-        """The names of sessions, for any thread."""
+        """Return the index of session names. Thread-safe."""
         return self._name_index
 
     @cached_property
@@ -84,11 +84,11 @@ class Services:
         return create_resolver(self.settings, self.environment, self.paths)
 
     def resolver(self) -> ModelResolver:
-        """Tells which provider and model a name means."""
+        """Return the resolver of model names."""
         return self._resolver
 
     def provider(self, model: str) -> tuple[ResolvedModel, Provider]:
-        """What a model's name means, and its provider. Raises UsageError, also for a missing key."""
+        """Resolve a model's name and return its provider. Raises UsageError, also for a missing key."""
         resolved = self.resolver().resolve_with_key(model)
         self.environment.log(f"model {resolved.shown} at {resolved.base_url or 'this program'}")
         key = (resolved.provider, resolved.base_url, resolved.key)
@@ -103,7 +103,7 @@ class Services:
         return ModelListCache(self.paths.cache_dir / "models", lambda: self.environment.now().timestamp())
 
     def model_lists(self) -> ModelListCache:
-        """The providers' own lists of models, cached for a day."""
+        """Return the providers' model lists, cached for a day."""
         return self._model_lists
 
     @cached_property
@@ -114,17 +114,17 @@ class Services:
         return CostTracker(self.environment, self.settings, self.paths, lambda text: self.notes.append(text), info)
 
     def cost_tracker(self) -> CostTracker:
-        """Limits, prices and the ledger."""
+        """Return limits, prices and the ledger."""
         return self._cost_tracker
 
     def session_budget(self) -> float | None:
-        """What the session may cost in USD, None for any amount; opens nothing."""
+        """Return the session's budget in USD, None for no limit. Does not create the cost tracker."""
         if "_cost_tracker" in self.__dict__:
             return self._cost_tracker.session.usd if self._cost_tracker.session else None
         return self.settings.number("default_budget")
 
     def close_services(self) -> None:
-        """Close what holds a file open."""
+        """Close open files."""
         if "_finder" in self.__dict__:
             self._finder.close()
         if "_cost_tracker" in self.__dict__:

@@ -1,4 +1,4 @@
-"""The state of the chat: session, model, system prompt, attachments. It is changed only by the methods here."""
+"""The state of the chat: session, model, system prompt and attachments, changed only by these methods."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 
 
 class ChatState:
-    """What the user is doing. `saving` is False when nothing of the conversation may be written (`--no-save`);
-    `attachments` go with the next prompt; `current` is the open session, None before the first prompt.
+    """The state of the chat.
+
+    `saving` is False if the conversation must not be written (`--no-save`). `attachments` are sent with the next
+    prompt. `current` is the open session, None before the first prompt.
     """
 
     def __init__(self, services: Services, *, saving: bool) -> None:
@@ -35,11 +37,11 @@ class ChatState:
 
     @property
     def directory(self) -> Path:
-        """Where sessions are saved: `--save-dir`, LLM_SESSIONS_DIR, the configuration's directory, else ./runs."""
+        """The sessions directory: `--save-dir`, LLM_SESSIONS_DIR, the configured directory, or ./runs."""
         return self._directory or self.resolve_directory(self._services.settings.text("session_dir"))
 
     def resolve_directory(self, given: str) -> Path:
-        """The absolute path of a directory that the user named."""
+        """Resolve a directory given by the user to an absolute path."""
         return self._services.environment.cwd / expand(given, self._services.paths.home)
 
     def save_in(self, given: str) -> None:
@@ -47,7 +49,7 @@ class ChatState:
         self._directory = self.resolve_directory(given)
 
     def check_writable(self) -> None:
-        """Check, before anything is sent, that sessions can be saved.
+        """Check that sessions can be saved before anything is sent.
 
         If not, an interactive user gets a note and the conversation stays in memory; a script gets a SaveError.
         """
@@ -68,14 +70,14 @@ class ChatState:
         )
 
     def name_next(self, name: str) -> None:
-        """Give the next new session this name. Raises UsageError for a name that is invalid or taken."""
+        """Set the name of the next new session. Raises UsageError if the name is invalid or taken."""
         store = self._services.store_at(self.directory)
         path = store.path_for(name)
         store.check_free(path)
         self._name = path.name
 
     def next_path(self) -> Path | None:
-        """Where the open session is saved, or a new one will be; None if it is not saved."""
+        """Return the file of the open or next session; None if it is not saved."""
         if self.current:
             return self.current.path
         if not self.saving:
@@ -84,7 +86,7 @@ class ChatState:
 
     @property
     def model(self) -> str:
-        """The current model, `provider/model`."""
+        """The current model as `provider/model`."""
         if self.current:
             return self.current.session.model
         if self._model is None:
@@ -93,7 +95,7 @@ class ChatState:
 
     @property
     def system(self) -> str | None:
-        """The current system prompt."""
+        """The current system prompt, or None."""
         if self.current:
             return self.current.session.system
         if self._system is not None:
@@ -101,20 +103,20 @@ class ChatState:
         return self._services.settings.text("default_system_prompt") or None
 
     def set_model(self, model: str) -> None:
-        """Switch to another model in mid-conversation. Raises UsageError for an unknown model, SaveError."""
+        """Switch the model. Raises UsageError for an unknown model, SaveError."""
         model = self._services.resolver().resolve(model).shown
         if self.current:
             self.current.set_header(model=model)
         self._model = model
 
     def set_system(self, text: str | None) -> None:
-        """Set or (None) clear the system prompt. Raises SaveError."""
+        """Set or (None) remove the system prompt. Raises SaveError."""
         if self.current:
             self.current.set_header(system=text)
         self._system = text or ""
 
     def open_session(self) -> OpenSession:
-        """The open session; a new one is begun if there is none."""
+        """Return the open session, starting one if there is none."""
         if self.current is None:
             from llmrepl.sessions.model import Session
             from llmrepl.sessions.storage.open_session import OpenSession
@@ -136,10 +138,9 @@ class ChatState:
                 self._services.notes.append(str(unsaved))
 
     def switch(self, open_session: OpenSession | None) -> None:
-        """Make another session the current one, or (None) start a new one at the next prompt; the current one is
-        saved first.
+        """Save the current session and switch to `open_session`, or (None) start a new one at the next prompt.
 
-        Raises SaveError, and nothing is switched then.
+        Raises SaveError without switching.
         """
         model, system = self.model, self.system
         if self.current:
@@ -154,9 +155,9 @@ class ChatState:
             self.collect_notes()
 
     def set_incognito(self, on: bool) -> None:
-        """From here on write nothing of the conversation; or, off, begin a new session that is saved.
+        """Stop writing the conversation, or (off) start a new session that is saved.
 
-        Raises SaveError if what was said before could not be saved; nothing is changed then.
+        Raises SaveError, without a change, if the session so far cannot be saved.
         """
         open_session = self.current.detached_copy() if self.current and on else None
         self.switch(open_session)
@@ -164,7 +165,7 @@ class ChatState:
         self._services.cost_tracker().incognito = on
 
     def leave_incognito(self) -> None:
-        """From here on the open session is saved, as the user has just asked for."""
+        """Save the open session from now on."""
         if self.incognito:
             self.incognito, self.saving = False, True
             self._services.cost_tracker().incognito = False

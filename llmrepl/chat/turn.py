@@ -1,4 +1,4 @@
-"""One turn, end to end: the question is on disk before it is sent, and however the reply ends, the turn is kept."""
+"""One turn, end to end: the prompt is on disk before it is sent, and the turn is saved however the reply ends."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from llmrepl.billing.cost_tracker import RAISE_SESSION
-from llmrepl.chat.attachments import with_texts
+from llmrepl.chat.attachments import append_texts
 from llmrepl.chat.workspace import Workspace
 from llmrepl.errors import BudgetError, LLMError, SaveError
 from llmrepl.models.factory import options_of
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 
 INTERRUPTED, ERROR = "interrupted", "error"
 KINDS = {INTERRUPTED: "interrupted", ERROR: "failed"}
-"""The kinds of requests in the ledger that did not end in a whole reply."""
+"""Ledger entry kinds of requests without a complete reply."""
 
 
 @dataclass(frozen=True)
 class TurnResult:
-    """How a turn ended. `cost` is USD, None if unknown; `failure` what went wrong; `unsaved` why it is not on disk.
+    """How a turn ended. `cost` is USD or None if unknown; `failure` the error; `unsaved` why the turn is not on disk.
 
-    `left` is what the budget leaves, in USD, None without one. `session` and `number` say where the turn is kept, None
-    when it is not.
+    `left` is the remaining budget in USD, None without one. `session` and `number` tell where the turn is saved, None
+    if it is not.
     """
 
     text: str
@@ -48,9 +48,9 @@ class TurnResult:
 
 
 class ChatTurn:
-    """A turn under way: iterate for the events of its reply; leaving the `with` block closes and keeps it.
+    """A turn in progress: iterate for the events of the reply; leaving the `with` block saves the turn.
 
-    An interruption (KeyboardInterrupt, Stopped) goes through, after what had come was saved.
+    KeyboardInterrupt and SignalExit propagate after the partial reply was saved.
     """
 
     def __init__(
@@ -70,15 +70,15 @@ class ChatTurn:
         self._open_session = open_session
         self._model = model or workspace.chat.model
         self._system = system
-        self._parts: list[str] = []
-        self._replied = 0
+        self._text_parts: list[str] = []
+        self._reply_bytes = 0
         self._usage: Usage | None = None
-        self._finish: str | None = None
+        self._finish_reason: str | None = None
         self._failure: LLMError | None = None
         self._unsaved: SaveError | None = None
-        question = with_texts(text, workspace.chat.attachments).encode("utf-8", "replace").decode()
-        self._masking = StreamMasker() if workspace.settings.flag("mask_secrets") else None
-        self._question = self._masking.mask_text(question) if self._masking else question
+        question = append_texts(text, workspace.chat.attachments).encode("utf-8", "replace").decode()
+        self._masker = StreamMasker() if workspace.settings.flag("mask_secrets") else None
+        self._question = self._masker.mask_text(question) if self._masker else question
         if self._question != question:
             workspace.notes.append("what looks like a secret is masked in what is sent and kept")
         self._replaces = replaces
@@ -87,16 +87,16 @@ class ChatTurn:
 
     def __enter__(self) -> ChatTurn:
         workspace = self._workspace
-        self._chosen, self._provider = workspace.provider(self._model)
+        self._resolved, self._provider = workspace.provider(self._model)
         self._started = workspace.environment.monotonic()
         system = workspace.chat.system if self._system is None else self._system
         question = Message("user", self._question, self._images)
 
-        def most_tokens() -> int:
+        def max_tokens() -> int:
             before = self._open_session.session.context() if self._open_session else self._context
-            return prompt_tokens(Request(self._chosen.model, [*before, question], system))
+            return prompt_tokens(Request(self._resolved.model, [*before, question], system))
 
-        self._reservation = workspace.cost_tracker().reserve(self._chosen, most_tokens)
+        self._reservation = workspace.cost_tracker().reserve(self._resolved, max_tokens)
         context = [*self._context, question]
         if self._open_session:
             try:
@@ -106,12 +106,12 @@ class ChatTurn:
                 raise
             context = self._open_session.session.context()
         options = self._reservation.capped(options_of(workspace.settings))
-        self._request = Request(self._chosen.model, context, system, options)
+        self._request = Request(self._resolved.model, context, system, options)
         workspace.environment.log(f"asking with {len(context)} messages")
         return self
 
     def __iter__(self) -> Iterator[Event]:
-        """The events of the reply. A failure of the provider ends them; it is in the outcome."""
+        """Yield the events of the reply. An error of the provider ends them and is in `turn_result`."""
         if self._unsaved:
             yield Notice(str(self._unsaved))
         try:
@@ -122,26 +122,28 @@ class ChatTurn:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        with self._workspace.signals.shield():  # a second Ctrl-C waits until the first one's part is kept
-            self.turn_result = self._closed()
+        with self._workspace.signals.shield():  # a second Ctrl-C waits until the partial reply is saved
+            self.turn_result = self._finalize()
 
-    def _closed(self) -> TurnResult:
-        """Close the turn and keep it; how it ended."""
+    def _finalize(self) -> TurnResult:
+        """Save the turn and return its result."""
         self._workspace.environment.log("reply over")
         latency = (self._workspace.environment.monotonic() - self._started) * 1000
-        text = "".join(self._parts)
-        reason = self._reason(text)
+        text = "".join(self._text_parts)
+        reason = self._outcome(text)
         usage = self._usage
-        stopped = self._failure is None and self._finish is None  # by the user: what was sent is paid all the same
+        stopped = (
+            self._failure is None and self._finish_reason is None
+        )  # stopped by the user: what was sent is billed all the same
         may_be_billed = self._failure is not None and self._failure.may_be_billed
         if usage is None and (text or stopped or may_be_billed):
-            usage = estimated(self._request, self._replied)
+            usage = estimated(self._request, self._reply_bytes)
         cost = self._workspace.cost_tracker().record(
-            self._reservation, self._chosen, usage, kind=KINDS.get(reason, "reply"), session=self._session or ""
+            self._reservation, self._resolved, usage, kind=KINDS.get(reason, "reply"), session=self._session or ""
         )
         if self._open_session and self._number:
-            kept = self._masking.mask_text(text) if self._masking else text
-            self._close(self._open_session, self._number, Completion(kept, reason, latency, usage, cost))
+            saved = self._masker.mask_text(text) if self._masker else text
+            self._close(self._open_session, self._number, Completion(saved, reason, latency, usage, cost))
         return TurnResult(
             text=text,
             finish_reason=reason,
@@ -173,7 +175,7 @@ class ChatTurn:
                 open_session.abandon_turn(self._number)
                 raise
             self._unsaved = unsaved
-        except BaseException:  # Ctrl-C or a signal, before anything was sent
+        except BaseException:  # Ctrl-C or a signal before anything was sent
             open_session.abandon_turn(self._number)
             raise
 
@@ -181,31 +183,31 @@ class ChatTurn:
         open_session = self._open_session
         for event in provider.stream(self._request):
             if isinstance(event, TextDelta):
-                if not self._parts:
+                if not self._text_parts:
                     self._workspace.environment.log("first text")
-                self._parts.append(event.text)
-                self._replied += utf8_size(event.text)
+                self._text_parts.append(event.text)
+                self._reply_bytes += utf8_size(event.text)
                 if open_session:
-                    open_session.append_text(self._masking.feed(event.text) if self._masking else event.text)
+                    open_session.append_text(self._masker.feed(event.text) if self._masker else event.text)
             elif isinstance(event, ReasoningDelta):
-                self._replied += utf8_size(event.text)
+                self._reply_bytes += utf8_size(event.text)
             elif isinstance(event, Usage):
                 self._usage = event
             elif isinstance(event, Finish):
-                self._finish = event.reason
+                self._finish_reason = event.reason
             elif isinstance(event, Retrying) and not event.seconds:
                 usage = estimated(self._request, 0) if event.may_be_billed else None
                 self._workspace.cost_tracker().record_retry(
-                    self._reservation, self._chosen, usage, session=self._session or ""
+                    self._reservation, self._resolved, usage, session=self._session or ""
                 )
             yield event
             counted = self._usage.completion_tokens if self._usage else 0  # hidden reasoning too, where it is reported
-            if not self._finish and self._reservation.overrun(max(tokens(self._replied), counted)):
+            if not self._finish_reason and self._reservation.overrun(max(tokens(self._reply_bytes), counted)):
                 raise BudgetError("Stopped the reply where the budget ends.", RAISE_SESSION)
 
-    def _reason(self, text: str) -> str:
-        if self._finish and not self._failure:
-            return self._finish
+    def _outcome(self, text: str) -> str:
+        if self._finish_reason and not self._failure:
+            return self._finish_reason
         return INTERRUPTED if text else ERROR
 
     def _close(self, open_session: OpenSession, number: int, reply: Completion) -> None:
@@ -226,10 +228,10 @@ def ask(
     keep: bool = True,
     context: Sequence[Message] = (),
 ) -> ChatTurn:
-    """Ask the model `text` in the open conversation (with `keep`), or on its own, after `context`.
+    """Send `text` to the model, in the open session (`keep`) or on its own after `context`.
 
-    Raises, when the `with` block is entered: WrongUse for an unknown model or a missing key, BudgetError, and
-    off a terminal SaveError. Nothing was sent then.
+    Entering the `with` block raises UsageError for an unknown model or a missing key, BudgetError, and SaveError if not
+    interactive. Nothing was sent then.
     """
     open_session = workspace.chat.open_session() if keep else None
     return ChatTurn(workspace, text, open_session, model=model, system=system, replaces=replaces, context=context)

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
 
 class Workspace(Services):
-    """`chat` is the state of the conversation; `stdin_is_input` says that standard input holds inputs for the shell
-    rather than text for one question.
+    """The services of a shell, and `chat`, the state of the conversation.
+
+    `stdin_is_input` tells that standard input contains inputs for the shell, not text for a single prompt.
     """
 
     def __init__(
@@ -39,24 +40,22 @@ class Workspace(Services):
         self.chat = ChatState(self, saving=saving)
 
     def piped_text(self) -> str:
-        """The text on standard input, unless that is a terminal or holds the shell's inputs."""
+        """Return the text on standard input, or an empty string if it is a terminal or contains the shell's inputs."""
         stdin = self.environment.stdin
         return "" if self.stdin_is_input or stdin.isatty() else stdin.read()
 
     def directory(self, given: str | None = None) -> Path:
-        """The sessions directory that a command works on: the one `given` with --dir, else where the chat saves."""
+        """Return the sessions directory of a command: `given` with --dir, or the one the chat saves in."""
         return self.chat.directory if given is None else self.chat.resolve_directory(given)
 
     def store(self, directory: Path | None = None) -> Store:
-        """The sessions in a directory, the chat's by default, with the open session's file up to date."""
+        """Return the store of a directory, by default the chat's, with the open session's file up to date."""
         store = self.store_at(directory or self.chat.directory)
         self.chat.save()
         return store
 
     def update_files(self, directory: Path) -> None:
-        """Write to the session files of a directory what is still in journals: the open session's, and those of shells
-        that died.
-        """
+        """Apply journals in a directory, of the open session and of shells that died, to the session files."""
         dead = self.journals.there(directory)
         if dead and directory != self.chat.directory:
             self._stores.pop(directory, None)
@@ -66,10 +65,7 @@ class Workspace(Services):
 
     @contextmanager
     def session_at(self, path: Path) -> Iterator[OpenSession]:
-        """An open session for the length of a block: the current one, or another.
-
-        Raises SessionInUseError, DamagedError.
-        """
+        """Open a session for the length of a block, or use the current one. Raises SessionInUseError, DamagedError."""
         current = self.chat.current
         if current and current.path == path:
             yield current
@@ -81,7 +77,7 @@ class Workspace(Services):
             open_session.close()
 
     def cost_tracker(self) -> CostTracker:
-        """Limits, prices and the ledger."""
+        """Return limits, prices and the ledger, with the cost of the open session."""
         if "_cost_tracker" not in self.__dict__ and self.chat.current:
             self._cost_tracker.spent = self.chat.current.session.cost
         return self._cost_tracker
@@ -92,7 +88,7 @@ class Workspace(Services):
         self.chat.close()
 
     def take_notes(self) -> list[str]:
-        """The notes since the last call."""
+        """Return and clear the notes."""
         self.chat.collect_notes()
         notes, self.notes = self.notes, []
         return notes

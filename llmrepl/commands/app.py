@@ -1,4 +1,4 @@
-"""Commands for the program itself: start, ask, run, leave."""
+"""Commands of the program itself: start, ask, run, exit."""
 
 from __future__ import annotations
 
@@ -17,38 +17,38 @@ from llmrepl.system.resources import packaged
 GROUP = "program"
 
 SCRIPTS = {"bash": "llm.bash", "zsh": "_llm", "fish": "llm.fish", "powershell": "llm.ps1"}
-"""The files in completions/, by shell."""
+"""Completion scripts in completions/, by shell."""
 
 
 @command(
     "chat",
     "start the shell",
-    argument("-m", "--model", help="the model, as PROVIDER/MODEL", source="models"),
-    argument("-s", "--system", help="the system prompt"),
-    argument("-b", "--budget", help="USD that this session may cost", kind=usd, metavar="USD"),
+    argument("-m", "--model", help="model to use, as PROVIDER/MODEL", source="models"),
+    argument("-s", "--system", help="system prompt"),
+    argument("-b", "--budget", help="budget of the session in USD", kind=usd, metavar="USD"),
     argument("--warn-at", help="warn at this fraction of the budget, such as 0.8", kind=fraction, metavar="FRACTION"),
     argument(
         "-r",
         "--resume",
-        help="go on with this session; bare, pick one",
+        help="resume a session (without NAME, pick from a list)",
         source="sessions",
         nargs="?",
         const="",
         metavar="NAME",
     ),
-    argument("-c", "--continue", help="go on with the latest session", switch=True),
+    argument("-c", "--continue", help="resume the latest session", switch=True),
     argument(
         "-f",
         "--file",
-        help="attach FILE to the first prompt; - is the text that is piped in",
+        help="attach FILE to the first prompt; - reads standard input",
         source="files",
         metavar="FILE",
     ),
-    argument("--name", help="the new session's name"),
-    argument("--save-dir", help="where sessions are kept", source="directories", metavar="DIR"),
-    argument("--no-save", help="keep nothing on disk", switch=True),
-    argument("--json", help="in a script: one JSON object a line", switch=True),
-    argument("--keep-going", help="in a script: go on after an input that failed", switch=True),
+    argument("--name", help="name of the new session"),
+    argument("--save-dir", help="directory to save sessions in", source="directories", metavar="DIR"),
+    argument("--no-save", help="do not save the session", switch=True),
+    argument("--json", help="in scripts, print one JSON object per line", switch=True),
+    argument("--keep-going", help="in scripts, continue after a failed input", switch=True),
     group=GROUP,
     example="chat -m openai/gpt-4o-mini --name my_coding_session",
     where=TERMINAL,
@@ -69,7 +69,7 @@ def chat(
     json: bool,
     keep_going: bool,
 ) -> Result:
-    """Open what the options name, and start."""
+    """Apply the options and start the shell."""
     if save_dir is not None:
         workspace.chat.save_in(save_dir)
     workspace.chat.saving = workspace.chat.saving and not no_save
@@ -101,13 +101,13 @@ def chat(
 
 @command(
     "ask",
-    "ask one question; piped text is its context",
-    argument("--model", "-m", help="the model, as PROVIDER/MODEL", source="models"),
-    argument("--system", "-s", help="the system prompt"),
-    argument("--save", help="keep it as a session", switch=True),
-    argument("--name", help="keep it as a session of this name"),
-    argument("--json", help="answer with JSON objects", switch=True),
-    argument("question", help="the question", rest=True),
+    "ask a single question; piped text is added to it",
+    argument("--model", "-m", help="model to use, as PROVIDER/MODEL", source="models"),
+    argument("--system", "-s", help="system prompt"),
+    argument("--save", help="save as a session", switch=True),
+    argument("--name", help="save as a session with this name"),
+    argument("--json", help="print JSON objects", switch=True),
+    argument("question", help="question to ask", rest=True),
     group=GROUP,
     example="ask what is a monad",
 )
@@ -121,7 +121,7 @@ def ask(
     name: str | None,
     json: bool,
 ) -> Result:
-    """One question, outside the open conversation."""
+    """Ask a single question outside the open conversation."""
     piped = workspace.piped_text()
     text = f"{question}\n\n{piped}" if question and piped else question or piped
     if not text.strip():
@@ -136,15 +136,15 @@ def ask(
 
 @command(
     "run",
-    "run a script of inputs, or a saved prompt",
-    argument("file", help="the script, or a name in [prompts] of the configuration", source="files"),
-    argument("arguments", help="$1, $2 … in the script", nargs="*", metavar="ARG"),
+    "run a script or a saved prompt",
+    argument("file", help="script, or a name in [prompts] of the configuration", source="files"),
+    argument("arguments", help="values of $1, $2 … in the script", nargs="*", metavar="ARG"),
     group=GROUP,
     example="run standup.llm",
     where=PROMPT,
 )
 def run(workspace: Workspace, file: str, arguments: list[str]) -> Result:
-    """Run each line of a file as an input, or a saved prompt as one."""
+    """Run each line of a file, or a saved prompt, as input."""
     path = workspace.environment.cwd / expand(file, workspace.paths.home)
     if file in workspace.settings.prompts and not path.exists():
         return RunScript(file, ['"""', *workspace.settings.prompts[file].split("\n"), '"""'], arguments)
@@ -157,19 +157,19 @@ def run(workspace: Workspace, file: str, arguments: list[str]) -> Result:
 
 @command(
     "completions",
-    "print the completion script of a shell",
-    argument("shell", help="which shell", choices=tuple(SCRIPTS)),
+    "print the completion script for a shell",
+    argument("shell", help="shell to complete in", choices=tuple(SCRIPTS)),
     group=GROUP,
     example="completions zsh",
 )
 def completions(workspace: Workspace, shell: str) -> Result:
-    """The script that makes Tab work in the operating system's shell."""
+    """Return the completion script of an operating system shell."""
     return Document((packaged("completions") / SCRIPTS[shell]).read_text("utf-8"))
 
 
 @command(
     "exit",
-    "leave; everything is saved",
+    "leave the shell; everything is saved",
     group=GROUP,
     example="exit",
     where=PROMPT,

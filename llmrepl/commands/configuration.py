@@ -1,4 +1,4 @@
-"""Commands for settings: of this shell, and of the configuration file."""
+"""Commands for settings and API keys."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ GROUP = "configuration"
 
 @command(
     "set",
-    "show or change a setting of this shell",
-    argument("name", help="the setting", source="settings", nargs="?"),
-    argument("value", help="its new value", source="values", nargs="?"),
+    "show or change settings until the shell ends",
+    argument("name", help="setting to show or change", source="settings", nargs="?"),
+    argument("value", help="new value", source="values", nargs="?"),
     group=GROUP,
     example="set temperature 0.2",
     where=PROMPT,
 )
 def set_(workspace: Workspace, name: str | None, value: str | None) -> Result:
-    """Show all settings of the shell, show one, or change one until the shell ends."""
+    """List all shell settings, show one, or change one until the shell ends."""
     settings = workspace.settings
     if name is None:
         rows = [(row.key, settings.shown(row.key), row.help) for row in settings.of_shell()]
@@ -34,24 +34,24 @@ def set_(workspace: Workspace, name: str | None, value: str | None) -> Result:
 
 @command(
     "config path",
-    "where the configuration file is",
+    "print the path of the configuration file",
     group=GROUP,
     example="config path",
 )
 def config_path(workspace: Workspace) -> Result:
-    """The path of config.toml, whether it exists or not."""
+    """Return the path of config.toml, which need not exist."""
     return Document(str(workspace.paths.config_file))
 
 
 @command(
     "config list",
-    "every setting, its value and where that comes from",
+    "list all settings with value and origin",
     group=GROUP,
     example="config list",
     aliases=("config",),
 )
 def config_list(workspace: Workspace) -> Result:
-    """The settings table."""
+    """List all settings."""
     settings = workspace.settings
     rows = [(row.key, settings.shown(row.key), settings.source(row.key)) for row in settings.rows()]
     return Table((Column("Setting"), Column("Value"), Column("From")), rows)
@@ -59,26 +59,26 @@ def config_list(workspace: Workspace) -> Result:
 
 @command(
     "config get",
-    "one setting's value",
-    argument("key", help="the setting", source="config"),
+    "print the value of a setting",
+    argument("key", help="setting to print", source="config"),
     group=GROUP,
     example="config get default_model",
 )
 def config_get(workspace: Workspace, key: str) -> Result:
-    """The value that is in force."""
+    """Return the effective value of a setting."""
     return Document(workspace.settings.shown(key))
 
 
 @command(
     "config set",
-    "write a setting into the configuration file",
-    argument("key", help="the setting", source="config"),
-    argument("value", help="its new value"),
+    "change a setting in the configuration file",
+    argument("key", help="setting to change", source="config"),
+    argument("value", help="new value"),
     group=GROUP,
     example="config set default_model openai/gpt-4o-mini",
 )
 def config_set(workspace: Workspace, key: str, value: str) -> Result:
-    """From the next start on; a setting of the shell also changes now."""
+    """Write a setting to the file; a shell setting also changes immediately."""
     from llmrepl.config.config_file import write_setting
 
     write_setting(workspace.paths.config_file, key, value)
@@ -89,33 +89,33 @@ def config_set(workspace: Workspace, key: str, value: str) -> Result:
 
 @command(
     "keys set",
-    "keep a provider's key, typed unseen or piped in",
-    argument("provider", help="whose key it is", source="providers"),
+    "save an API key, typed at a hidden prompt or piped in",
+    argument("provider", help="provider of the key", source="providers"),
     group=GROUP,
     example="keys set openai",
 )
 def keys_set(workspace: Workspace, provider: str) -> Result:
-    """The key never stands on a command line, in the history or in a session."""
+    """Save an API key without it appearing on the command line, in the history or in a session."""
     if provider not in workspace.resolver().providers() or provider == "offline":
         raise UsageError(f"there is no provider '{provider}' that needs a key", "see 'keys list'")
 
-    def keep(key: str) -> Result:
+    def save(key: str) -> Result:
         Keyring(workspace.paths.keys_file).set(provider, key)
         return Note(f"the key for {provider} is kept in {workspace.paths.keys_file}")
 
     piped = workspace.piped_text()
-    return keep(piped) if piped.strip() else ReadSecret(f"Key for {provider}: ", keep)
+    return save(piped) if piped.strip() else ReadSecret(f"Key for {provider}: ", save)
 
 
 @command(
     "keys list",
-    "the providers, and where the key of each comes from",
+    "list providers and where their keys come from",
     group=GROUP,
     example="keys list",
     aliases=("keys",),
 )
 def keys_list(workspace: Workspace) -> Result:
-    """Never the keys themselves."""
+    """List the origin of each provider's key, never the key."""
     resolver = workspace.resolver()
     rows = [(name, resolver.key_origin(name) or None) for name in resolver.providers() if name != "offline"]
     return Table((Column("Provider", "name"), Column("Key from")), rows)
@@ -123,12 +123,12 @@ def keys_list(workspace: Workspace) -> Result:
 
 @command(
     "keys remove",
-    "forget a provider's key",
-    argument("provider", help="whose key it is", source="providers"),
+    "delete a saved API key",
+    argument("provider", help="provider of the key", source="providers"),
     group=GROUP,
     example="keys remove openai",
 )
 def keys_remove(workspace: Workspace, provider: str) -> Result:
-    """Only a key that 'keys set' keeps."""
+    """Delete a key that `keys set` saved."""
     Keyring(workspace.paths.keys_file).remove(provider)
     return Note(f"the key for {provider} is forgotten")

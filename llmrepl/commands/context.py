@@ -1,4 +1,4 @@
-"""Commands that shape the conversation: attach, edit, compact, copy, and what is not to be kept."""
+"""Commands that change what the model sees or what is saved: attach, edit, compact, copy, incognito."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SUMMARY = (
     "Summarize our conversation so far for your own later use: facts, decisions, names, numbers, open questions and "
     "any code that still matters, as short as you can without losing one of them. Answer with the summary only."
 )
-"""What the model is asked by `:compact`."""
+"""The prompt that `:compact` sends."""
 
 _FENCE = re.compile(
     r"^ {0,3}(?P<fence>`{3,}|~{3,})[^\n]*\n(?P<code>.*?)(?:^ {0,3}(?P=fence)[`~]*[ \t]*$|\Z)", re.MULTILINE | re.DOTALL
@@ -30,15 +30,15 @@ _FENCE = re.compile(
 
 @command(
     "attach",
-    "add a file, image or command's output to what you ask",
-    argument("--clear", help="attach nothing after all", switch=True),
-    argument("what", help="a path, or ! and a command", source="files", rest=True),
+    "attach a file, image or command output to the next prompt",
+    argument("--clear", help="remove all attachments", switch=True),
+    argument("what", help="path, or ! followed by a command", source="files", rest=True),
     group=GROUP,
     example="attach !git diff",
     where=PROMPT,
 )
 def attach(workspace: Workspace, what: str, clear: bool) -> Result:
-    """Collect what goes along with the next prompt; bare, say what that is."""
+    """Attach a file or command output to the next prompt, or list the attachments."""
     if clear:
         workspace.chat.attachments.clear()
         return Note("nothing is attached")
@@ -57,7 +57,7 @@ def attach(workspace: Workspace, what: str, clear: bool) -> Result:
 
 
 def attach_to_first(workspace: Workspace, given: str) -> None:
-    """Attach a file to the first prompt; `-` is the text that is piped in. Raises UsageError."""
+    """Attach a file to the first prompt; `-` reads standard input. Raises UsageError."""
     if given != "-":
         workspace.chat.attachments.append(_file(workspace, given))
         return
@@ -80,15 +80,15 @@ def _file(workspace: Workspace, given: str) -> Attachment:
 
 @command(
     "edit",
-    "edit an earlier prompt, and go on from there",
-    argument("turn", help="its number in ':history' (the last one)", kind=int, nargs="?", metavar="TURN"),
+    "edit an earlier prompt and continue from there",
+    argument("turn", help="number of the turn in ':history' (default: last)", kind=int, nargs="?", metavar="TURN"),
     group=GROUP,
     example="edit 3",
     where=PROMPT,
     after_turns=True,
 )
 def edit(workspace: Workspace, turn: int | None) -> Result:
-    """What was said from that turn on leaves the context, and stays on disk."""
+    """Edit a prompt and send it again. That turn and later ones leave the context but stay on disk."""
     open_session = workspace.chat.current
     turns = open_session.session.turns if open_session else []
     number = len(turns) if turn is None else turn
@@ -109,7 +109,7 @@ def edit(workspace: Workspace, turn: int | None) -> Result:
 
 @command(
     "compact",
-    "put a summary in the place of older turns",
+    "replace the turns so far by a summary",
     group=GROUP,
     example="compact",
     at_end="The originals stay on disk.",
@@ -117,7 +117,7 @@ def edit(workspace: Workspace, turn: int | None) -> Result:
     after_turns=True,
 )
 def compact(workspace: Workspace) -> Result:
-    """Ask the model for a summary, and show it that in the place of what it sums up."""
+    """Ask the model for a summary and use it as the context instead of the turns."""
     open_session = workspace.chat.current
     if open_session is None or not open_session.session.context():
         return Note("there is nothing to sum up yet")
@@ -147,16 +147,16 @@ def compact(workspace: Workspace) -> Result:
 
 @command(
     "copy",
-    "copy the last reply, or exactly its N-th code block",
-    argument("what", help="'code': a code block of it", choices=("code",), nargs="?"),
-    argument("n", help="which code block (the last)", kind=int, nargs="?", metavar="N"),
+    "copy the last reply, or one of its code blocks",
+    argument("what", help="'code' copies a code block", choices=("code",), nargs="?"),
+    argument("n", help="number of the code block (default: last)", kind=int, nargs="?", metavar="N"),
     group=GROUP,
     example="copy code 1",
     where=PROMPT,
     after_turns=True,
 )
 def copy(workspace: Workspace, what: str | None, n: int | None) -> Result:
-    """To the clipboard, byte for byte."""
+    """Copy a reply or code block to the clipboard, byte for byte."""
     open_session = workspace.chat.current
     turns = open_session.session.turns if open_session else []
     reply = next((text for t in reversed(turns) if not t.undone and (text := t.text_of("assistant"))), None)
@@ -173,14 +173,14 @@ def copy(workspace: Workspace, what: str | None, n: int | None) -> Result:
 
 @command(
     "incognito",
-    "from here on nothing reaches any file",
-    argument("state", help="on or off", choices=("on", "off"), nargs="?"),
+    "stop saving the conversation",
+    argument("state", help="turn incognito on or off", choices=("on", "off"), nargs="?"),
     group=GROUP,
     example="incognito on",
     where=PROMPT,
 )
 def incognito(workspace: Workspace, state: str | None) -> Result:
-    """On, off, or what it is."""
+    """Turn incognito on or off, or show its state."""
     if state is None:
         return Document("on" if workspace.chat.incognito else "off")
     if (state == "on") == workspace.chat.incognito:
@@ -192,5 +192,5 @@ def incognito(workspace: Workspace, state: str | None) -> Result:
 
 
 def code_blocks(text: str) -> list[str]:
-    """The code in the fenced blocks of a Markdown text, exactly as it stands there (CommonMark 0.31, 4.5)."""
+    """Return the code in fenced blocks of Markdown, verbatim (CommonMark 0.31, section 4.5)."""
     return [found["code"] for found in _FENCE.finditer(text)]

@@ -1,4 +1,4 @@
-"""Commands for the conversation that is open: the model, the system prompt, going back and starting over."""
+"""Commands for the open conversation: model, system prompt, history, undo and new sessions."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ GROUP = "conversation"
 
 @command(
     "model",
-    "show the model, or switch to another",
-    argument("id", help="the model, as PROVIDER/MODEL", source="models", nargs="?"),
+    "show or switch the model",
+    argument("id", help="model to switch to, as PROVIDER/MODEL", source="models", nargs="?"),
     group=GROUP,
     example="model openai/gpt-4o-mini",
     where=PROMPT,
     aliases=("switch",),
 )
 def model(workspace: Workspace, id: str | None) -> Result:
-    """Show or switch the model; history is kept."""
+    """Show or switch the model; the conversation continues."""
     if id is None:
         return Document(workspace.chat.model)
     workspace.chat.set_model(id)
     from llmrepl.chat import available
 
-    doubt = available.warning(workspace)
-    return Note(f"🤖 Model: {workspace.chat.model}" + (f" (but {doubt})" if doubt else ""))
+    warning = available.model_warning(workspace)
+    return Note(f"🤖 Model: {workspace.chat.model}" + (f" (but {warning})" if warning else ""))
 
 
 @command(
     "system",
     "show or set the system prompt",
-    argument("--clear", help="remove it", switch=True),
-    argument("--edit", help="edit it in your editor", switch=True),
-    argument("text", help="the new system prompt", rest=True),
+    argument("--clear", help="remove the system prompt", switch=True),
+    argument("--edit", help="open the system prompt in your editor", switch=True),
+    argument("text", help="new system prompt", rest=True),
     group=GROUP,
     example="system You answer in one sentence.",
     where=PROMPT,
@@ -63,13 +63,13 @@ def system(workspace: Workspace, text: str, clear: bool, edit: bool) -> Result:
 
 @command(
     "new",
-    "start a fresh session; the current one is saved",
+    "start a new session; the current one is saved",
     group=GROUP,
     example="new",
     where=PROMPT,
 )
 def new(workspace: Workspace) -> Result:
-    """Save the current session and begin another at the next prompt."""
+    """Save the current session and start another at the next prompt."""
     before = workspace.chat.current
     workspace.chat.switch(None)
     saved = f"; {before.name} is saved" if before and before.path and before.session.turns else ""
@@ -78,14 +78,14 @@ def new(workspace: Workspace) -> Result:
 
 @command(
     "reset",
-    "clear the context; the record stays on disk",
+    "clear the context; all turns stay on disk",
     group=GROUP,
     example="reset",
     where=PROMPT,
     after_turns=True,
 )
 def reset(workspace: Workspace) -> Result:
-    """Begin the context anew in the same session."""
+    """Start an empty context in the same session."""
     open_session = workspace.chat.current
     if open_session is None or not open_session.session.turns:
         return Note("there is nothing to clear yet")
@@ -96,15 +96,15 @@ def reset(workspace: Workspace) -> Result:
 
 @command(
     "history",
-    "the conversation so far, numbered",
-    argument("--tree", help="the sessions that were branched from one another instead", switch=True),
-    argument("n", help="only the last N turns", kind=int, nargs="?", metavar="N"),
+    "show the conversation with turn numbers",
+    argument("--tree", help="show the tree of forked sessions instead", switch=True),
+    argument("n", help="show only the last N turns", kind=int, nargs="?", metavar="N"),
     group=GROUP,
     example="history 5",
     where=PROMPT,
 )
 def history(workspace: Workspace, n: int | None, tree: bool) -> Result:
-    """The turns of the open session, or the branches around it."""
+    """Show the turns of the open session, or the tree of its forks."""
     open_session = workspace.chat.current
     if open_session is None or not open_session.session.turns:
         return Note("nothing was said yet")
@@ -125,7 +125,7 @@ def history(workspace: Workspace, n: int | None, tree: bool) -> Result:
 
 
 def _tree(workspace: Workspace, open_session: OpenSession) -> Iterator[str]:
-    """A line for each session in the tree of branches, deeper ones further in, the open one marked."""
+    """Yield a line per session in the tree of forks, indented by depth, the open one marked."""
     from llmrepl.sessions import forks
 
     for depth, branch in forks.family(forks.read(workspace.directory()), open_session.name):
@@ -134,24 +134,24 @@ def _tree(workspace: Workspace, open_session: OpenSession) -> Iterator[str]:
         turns = len(open_session.session.turns) if here else branch.turns
         title = (open_session.session.title if here else branch.title) or ""
         about = "not here any more" if branch.gone and not here else pluralize(turns, "turn")
-        said = f": {escape_name(title)}" if title else ""
-        yield f"{'*' if here else ' '} {'  ' * depth}{after}{escape_name(branch.name)}, {about}{said}"
+        suffix = f": {escape_name(title)}" if title else ""
+        yield f"{'*' if here else ' '} {'  ' * depth}{after}{escape_name(branch.name)}, {about}{suffix}"
 
 
 @command(
     "retry",
-    "ask the last question again, maybe another model",
-    argument("id", help="the model to ask this time", source="models", nargs="?"),
+    "send the last prompt again, optionally to another model",
+    argument("id", help="model to use this time", source="models", nargs="?"),
     group=GROUP,
     example="retry anthropic/claude-sonnet-4-5",
     where=PROMPT,
     after_turns=True,
 )
 def retry(workspace: Workspace, id: str | None) -> Result:
-    """Ask again: a failed turn is replaced, an answered one leaves the context and stays on disk."""
+    """Send the last prompt again. A failed turn is replaced; an answered one leaves the context but stays on disk."""
     open_session = workspace.chat.current
     turns = open_session.session.turns if open_session else []
-    number = next((n for n, turn in _backwards(turns) if not turn.undone), None)
+    number = next((n for n, turn in _numbered_backwards(turns) if not turn.undone), None)
     if open_session is None or number is None:
         raise UsageError("there is no question to ask again", "type one")
     last = open_session.session.turns[number - 1]
@@ -164,25 +164,25 @@ def retry(workspace: Workspace, id: str | None) -> Result:
 
 @command(
     "undo",
-    "take turns out of the context; they stay on disk",
-    argument("n", help="how many (1)", kind=int, default=1, nargs="?", metavar="N"),
+    "remove turns from the context; they stay on disk",
+    argument("n", help="number of turns (default: 1)", kind=int, default=1, nargs="?", metavar="N"),
     group=GROUP,
     example="undo 2",
     where=PROMPT,
     after_turns=True,
 )
 def undo(workspace: Workspace, n: int) -> Result:
-    """Mark the last turns of the context as undone."""
+    """Mark the last turns in the context as undone."""
     open_session = workspace.chat.current
     turns = open_session.session.turns if open_session else []
     start = open_session.session.context_start if open_session else 0
-    there = [number for number, turn in _backwards(turns) if turn.in_context and number > start]
-    if open_session is None or not there or n < 1:
+    in_context = [number for number, turn in _numbered_backwards(turns) if turn.in_context and number > start]
+    if open_session is None or not in_context or n < 1:
         raise UsageError("there is nothing to take back", "see ':history'")
-    for number in there[:n]:
+    for number in in_context[:n]:
         open_session.update_turn(number, undone=True)
-    return Note(f"{pluralize(len(there[:n]), 'turn')} taken back; still in {open_session.name}")
+    return Note(f"{pluralize(len(in_context[:n]), 'turn')} taken back; still in {open_session.name}")
 
 
-def _backwards(turns: list[Turn]) -> list[tuple[int, Turn]]:
+def _numbered_backwards(turns: list[Turn]) -> list[tuple[int, Turn]]:
     return list(enumerate(turns, 1))[::-1]

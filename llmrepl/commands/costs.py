@@ -1,4 +1,4 @@
-"""Commands for money and tokens: what was spent, and how much may be."""
+"""Commands for costs, budgets and tokens."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from llmrepl.chat.workspace import Workspace
 from llmrepl.commands.argument_types import usd
 from llmrepl.commands.registry import PROMPT, argument, command
 from llmrepl.commands.results import Column, Document, Group, Note, Result, Table
-from llmrepl.commands.sessions.open import by_turn, cost_text
+from llmrepl.commands.sessions.open import cost_by_turn, cost_text
 from llmrepl.errors import UsageError
 from llmrepl.formatting import format_usd, pluralize
 
 if TYPE_CHECKING:
     from llmrepl.billing.pricing import LedgerEntry
 
-GROUP = "money"
+GROUP = "costs"
 CHART_WIDTH = 72
 PERIODS = ("today", "week", "month", "all")
 
 
 @command(
     "cost",
-    "what this session has cost, and its tokens",
-    argument("detail", help="'detailed': turn by turn", choices=("detailed",), nargs="?"),
+    "show cost and tokens of this session",
+    argument("detail", help="'detailed' lists each turn", choices=("detailed",), nargs="?"),
     group=GROUP,
     example="cost detailed",
     where=PROMPT,
 )
 def cost(workspace: Workspace, detail: str | None) -> Result:
-    """The cost of the open session: what is known, and how many turns are not."""
+    """Show the known cost of the open session and the number of unpriced turns."""
     open_session = workspace.chat.current
     if open_session is None or not open_session.session.turns:
         return Note("nothing was asked yet")
@@ -42,20 +42,20 @@ def cost(workspace: Workspace, detail: str | None) -> Result:
     tokens = (totals.total_tokens or 0) if totals else 0
     turns = pluralize(len(session.turns), "turn")
     line = Document(f"Cost: {cost_text(session)} ({pluralize(tokens, 'token')} in {turns})")
-    return Group([line, by_turn(session)]) if detail else line
+    return Group([line, cost_by_turn(session)]) if detail else line
 
 
 @command(
     "budget",
-    "show, set or raise what this session may cost",
-    argument("amount", help="USD, or 'status', 'increase', 'off'", source="budget", nargs="?"),
-    argument("by", help="how many USD to increase it by", nargs="?", kind=usd, metavar="USD"),
+    "show or change the budget of this session",
+    argument("amount", help="budget in USD, or 'status', 'increase', 'off'", source="budget", nargs="?"),
+    argument("by", help="amount to add in USD", nargs="?", kind=usd, metavar="USD"),
     group=GROUP,
     example="budget increase 0.50",
     where=PROMPT,
 )
 def budget(workspace: Workspace, amount: str | None, by: float | None) -> Result:
-    """The session's limit."""
+    """Show, set, raise or remove the session's budget."""
     cost_tracker = workspace.cost_tracker()
     if amount == "off":
         cost_tracker.remove_limits()
@@ -80,13 +80,13 @@ def _amount(text: str) -> float:
 
 @command(
     "context",
-    "how much of the model's context is used",
+    "show how much of the context window is used",
     group=GROUP,
     example="context",
     where=PROMPT,
 )
 def context(workspace: Workspace) -> Result:
-    """Messages and tokens in the context, as far as they are known."""
+    """Show the messages and estimated tokens in the context."""
     from llmrepl.chat.context import context_used
 
     used = context_used(workspace)
@@ -99,30 +99,30 @@ def context(workspace: Workspace) -> Result:
 
 @command(
     "usage",
-    "what was used and spent, over all sessions",
+    "show usage and cost over all sessions",
     argument("period", help="today, week, month or all", choices=PERIODS, default="all", nargs="?"),
-    argument("--breakdown-by", help="a line for each", choices=BREAKDOWNS),
-    argument("--format", help="how to write it", choices=("table", "json", "csv"), default="table"),
-    argument("--json", help="the same as --format json", switch=True),
-    argument("--chart", help="a bar for each day", switch=True),
+    argument("--breakdown-by", help="group by", choices=BREAKDOWNS),
+    argument("--format", help="output format", choices=("table", "json", "csv"), default="table"),
+    argument("--json", help="same as --format json", switch=True),
+    argument("--chart", help="draw a bar for each day", switch=True),
     group=GROUP,
     example="usage month --breakdown-by model",
 )
 def usage(
     workspace: Workspace, *, period: str, breakdown_by: str | None, format: str, json: bool, chart: bool
 ) -> Result:
-    """The sums of the ledger."""
+    """Show totals of the ledger."""
     since = first_day(period, workspace.environment.now())
     entries = workspace.cost_tracker().entries(since)
     if chart:
-        return _summed(Document("\n".join(chart_rows(totals(entries, "day"), CHART_WIDTH))), entries)
+        return _with_total(Document("\n".join(chart_rows(totals(entries, "day"), CHART_WIDTH))), entries)
     by = breakdown_by
     rows = totals(entries, by) if by else {period: total(entries)}
     if json or format == "json":
         return Document(_json(rows, by or "period"))
     if format == "csv":
         return Document(_csv(rows, by or "period"))
-    return _summed(_table(rows, by or "period"), entries)
+    return _with_total(_table(rows, by or "period"), entries)
 
 
 def _table(rows: dict[str, UsageRow], by: str) -> Table:
@@ -136,14 +136,14 @@ def _table(rows: dict[str, UsageRow], by: str) -> Table:
     )
     unnamed = "(no session)" if by == "session" else "(incognito)"
     cells = [
-        (name or unnamed, u.requests, u.prompt_tokens, u.completion_tokens, _known(u), u.unpriced)
+        (name or unnamed, u.requests, u.prompt_tokens, u.completion_tokens, _known_cost(u), u.unpriced)
         for name, u in rows.items()
     ]
     return Table(columns, cells)
 
 
-def _summed(shown: Result, entries: list[LedgerEntry]) -> Result:
-    """A reply with the sum below it, which says how much of it is unknown."""
+def _with_total(shown: Result, entries: list[LedgerEntry]) -> Result:
+    """Add the total below a result, with the number of unpriced turns."""
     if not entries:
         return Note("nothing was used yet")
     every = total(entries)
@@ -151,7 +151,7 @@ def _summed(shown: Result, entries: list[LedgerEntry]) -> Result:
     return Group([shown, Note(f"Total: {format_usd(every.cost)}{unpriced}")])
 
 
-def _known(used: UsageRow) -> float | None:
+def _known_cost(used: UsageRow) -> float | None:
     return None if used.unpriced and used.unpriced == used.requests else used.cost
 
 
@@ -162,7 +162,7 @@ def _facts(name: str, used: UsageRow, by: str) -> dict[str, str | int | float | 
         "prompt_tokens": used.prompt_tokens,
         "completion_tokens": used.completion_tokens,
         "total_tokens": used.total_tokens,
-        "cost": _known(used),
+        "cost": _known_cost(used),
         "unpriced": used.unpriced,
     }
 

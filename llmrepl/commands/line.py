@@ -1,4 +1,4 @@
-"""One input, as typed at the prompt or read from a script: a command, a prompt for the model, or nothing."""
+"""Parse one line of input, from the prompt or a script: a command, a prompt for the model, or nothing."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ class Prompt:
 
 @dataclass
 class CommandLine:
-    """A command, without its colon."""
+    """A command without its colon."""
 
     text: str
 
 
 def parse(text: str) -> Prompt | CommandLine | None:
-    """What one whole input is; None for a blank one and for a comment (`:#`)."""
+    """Parse a complete input; None if it is blank or a comment (`:#`)."""
     stripped = text.strip()
     if not stripped or stripped.startswith(":#"):
         return None
@@ -35,16 +35,15 @@ def parse(text: str) -> Prompt | CommandLine | None:
 
 
 def as_prompt(text: str) -> str:
-    """The input that is `text` for the model, whatever it begins with."""
+    """Escape `text` so that `parse` takes it as a prompt, whatever it begins with."""
     start = len(text) - len(text.lstrip())
     return f"{text[:start]}:{text[start:]}" if text.startswith(":", start) else text
 
 
 def inputs(lines: Iterable[str]) -> Iterator[str]:
-    """The inputs in a script's lines, each as soon as its last line was read.
+    """Yield the inputs in a script's lines, each as soon as it is complete.
 
-    A `#!` first line is skipped; `\"\"\"` alone on a line opens and closes an input of several lines, which is text
-    for the model whatever it begins with.
+    A `#!` first line is skipped. `\"\"\"` alone on a line starts and ends a multi-line input, which is always a prompt.
     """
     block: list[str] | None = None
     for number, raw in enumerate(lines):

@@ -1,4 +1,4 @@
-"""Commands that say which models there are, and what each of them costs and holds."""
+"""Commands that list models with their prices and context windows."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ RATES = ("input", "output", "cache_read", "cache_write")
 
 @command(
     "models list",
-    "the models, with context window and price",
-    argument("--filter", help="only models with these words in their name", metavar="WORDS"),
-    argument("--provider", help="of one provider, also without its key", source="providers"),
-    argument("--details", help="more about each", switch=True),
-    argument("--refresh", help="ask the providers now, not the list of the last 24 hours", switch=True),
-    argument("--json", help="everything, as JSON", switch=True),
+    "list models with context window and price",
+    argument("--filter", help="show only models with all WORDS in their name", metavar="WORDS"),
+    argument("--provider", help="show only one provider, even without its key", source="providers"),
+    argument("--details", help="show more columns", switch=True),
+    argument("--refresh", help="refresh the cached model lists", switch=True),
+    argument("--json", help="print all details as JSON", switch=True),
     group=GROUP,
     example="models list --filter mini --details",
     aliases=("models",),
@@ -35,7 +35,7 @@ RATES = ("input", "output", "cache_read", "cache_write")
 def models_list(
     workspace: Workspace, *, filter: str | None, provider: str | None, details: bool, refresh: bool, json: bool
 ) -> Result:
-    """Of each provider with a key, of the servers on this machine that answer, and of this program."""
+    """List the models of providers with a key, of local servers, and of this program."""
     words = (filter or "").casefold().split()
     from llmrepl.chat.available import available_models
 
@@ -74,21 +74,21 @@ def models_list(
 
 @command(
     "models info",
-    "one model: context window, prices, where it is asked",
-    argument("model", help="provider/model or an alias", source="models"),
-    argument("--json", help="as JSON", switch=True),
+    "show a model's context window, prices and endpoint",
+    argument("model", help="model as PROVIDER/MODEL, or an alias", source="models"),
+    argument("--json", help="print JSON", switch=True),
     group=GROUP,
     example="models info openai/gpt-4o-mini",
 )
 def models_info(workspace: Workspace, model: str, json: bool) -> Result:
-    """One model; the nearest name is given for one that does not exist."""
+    """Show one model, or suggest the closest name."""
     from llmrepl.chat import available
     from llmrepl.models.list_cache import nearest
 
     try:
-        resolved, found = available.find(workspace, model)
+        resolved, found = available.find_model(workspace, model)
     except UsageError as unknown:
-        names = (one.name for one in available.known(workspace))
+        names = (one.name for one in available.cached_models(workspace))
         near = None if "/" in model else nearest(model, names)
         if near is None:
             raise
@@ -124,7 +124,7 @@ def _released(model: AvailableModel) -> str | None:
 
 
 def _prices(price: Price | None) -> dict[str, str]:
-    """The prices in words, tiers too."""
+    """Format the prices, including tiers."""
     if price is None or price.free:
         return {"Price": "free" if price else "unknown"}
     rates = {"Input": price.input, "Output": price.output, "Cached": price.cache_read, "Cache write": price.cache_write}

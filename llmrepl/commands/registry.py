@@ -1,4 +1,4 @@
-"""What a command is, and how words become a call of one: the one grammar of prompt, terminal and scripts."""
+"""Commands and their arguments, and the grammar that parses input into calls."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ BOTH, PROMPT, TERMINAL = "both", "prompt", "terminal"
 class Argument:
     """One argument. `flags` is a name (positional) or options such as `("-m", "--model")`.
 
-    `source` names where its values come from (see sources.py), for Tab and for the shells' completion. `nargs` is as
-    in argparse; `switch` is an option without a value; `rest` takes the rest of the line at the prompt as it stands;
-    `signed` takes words that begin with one dash as well, if they are no option of the command.
+    `source` names the source of its values for completion (see value_sources.py). `nargs` is as in argparse; `switch`
+    is an option without a value; `rest` takes the rest of the line verbatim at the prompt; `signed` also accepts words
+    that begin with one dash unless they are options of the command.
     """
 
     flags: tuple[str, ...]
@@ -48,15 +48,15 @@ class Argument:
 
     @property
     def positional(self) -> bool:
-        """Whether the argument goes by its place."""
+        """Whether the argument is positional."""
         return not self.flags[0].startswith("-")
 
 
 @dataclass
 class Command:
-    """One row of the table: the words it is called by, what it is for, its arguments and its handler.
+    """One row of the table: name, help, arguments and handler.
 
-    `after_turns`: it has nothing to work on before something was said, so Tab does not offer it then.
+    `after_turns` commands are only offered for completion once the session has a turn.
     """
 
     words: tuple[str, ...]
@@ -72,18 +72,18 @@ class Command:
 
     @property
     def name(self) -> str:
-        """The words as one text: `sessions list`."""
+        """The words joined: `sessions list`."""
         return " ".join(self.words)
 
     @property
     def rest(self) -> Argument | None:
-        """The argument that takes the rest of the line, if the last one does."""
+        """The argument that takes the rest of the line, if any."""
         return next((a for a in self.arguments if a.rest), None)
 
 
 @dataclass
 class Call:
-    """A command with the values of its arguments."""
+    """A command with argument values."""
 
     command: Command
     values: dict[str, Any]
@@ -94,14 +94,14 @@ class Call:
 
 
 def argument(*flags: str, help: str, **more: Any) -> Argument:
-    """An argument, written like argparse's `add_argument`."""
+    """Declare an argument, like argparse's `add_argument`."""
     return Argument(flags, help, **more)
 
 
 def command(
     name: str, help: str, *arguments: Argument, group: str, example: str, **more: Any
 ) -> Callable[[Callable[..., Result]], Command]:
-    """Make the decorated handler a row of the table."""
+    """Turn the decorated handler into a row of the table."""
 
     def row(handler: Callable[..., Result]) -> Command:
         return Command(tuple(name.split()), help, group, example, handler, arguments, **more)
@@ -119,15 +119,18 @@ class CommandTable:
         self._heads = {words[: n + 1] for words in self._by_words for n in range(len(words))}
 
     def at(self, interface: str) -> list[Command]:
-        """The commands that make sense at `prompt` or `terminal`."""
+        """Return the commands available at `prompt` or `terminal`."""
         return [c for c in self.commands if c.where in (BOTH, interface)]
 
     def spellings(self, interface: str) -> dict[str, Command]:
-        """Every name and alias that works at a face, with its command."""
+        """Return every name and alias available at an interface, with its command."""
         return {" ".join(words): c for words, c in self._by_words.items() if c.where in (BOTH, interface)}
 
     def find(self, words: Sequence[str], interface: str) -> tuple[Command, list[str]]:
-        """The command that `words` begin with, and the words after its name. Raises UsageError, naming the nearest."""
+        """Find the command that `words` begin with; also return the remaining words.
+
+        Raises UsageError with the closest match.
+        """
         mark = ":" if interface == PROMPT else "llm "
         depth = 0
         while depth < len(words) and tuple(words[: depth + 1]) in self._heads:
@@ -147,18 +150,18 @@ class CommandTable:
         raise UsageError(f"Unknown command '{mark}{escape_name(typed)}'.", hint)
 
     def _misspelled(self, found: Command, words: Sequence[str], n: int) -> bool:
-        """Whether the word after the first `n` must be meant as the name of a subcommand of a group."""
+        """Whether the word after the first `n` can only be a misspelled subcommand."""
         if len(words) == n or words[n].startswith("-") or any(a.positional for a in found.arguments):
             return False
         return any(len(longer) > n and longer[:n] == tuple(words[:n]) for longer in self._by_words)
 
     def parse(self, words: Sequence[str], interface: str) -> Call:
-        """The call that `words` stand for. Raises UsageError."""
+        """Parse `words` into a call. Raises UsageError."""
         found, rest = self.find(words, interface)
         return parse_arguments(found, rest, interface)
 
     def parse_line(self, line: str) -> Call:
-        """The call that a line at the prompt stands for, without its colon. Raises UsageError."""
+        """Parse a line at the prompt, without its colon, into a call. Raises UsageError."""
         head = line.split()
         found, rest = self.find(head, PROMPT)
         if not found.rest:
@@ -175,7 +178,7 @@ class CommandTable:
 
 
 def parser_for(found: Command, interface: str) -> argparse.ArgumentParser:
-    """The argparse parser of one command, made from its row."""
+    """Create the argparse parser of a command."""
     parser = _Parser(
         prog=f":{found.name}" if interface == PROMPT else f"llm {found.name}",
         description=found.help[0].upper() + found.help[1:] + ".",
@@ -190,7 +193,7 @@ def parser_for(found: Command, interface: str) -> argparse.ArgumentParser:
 
 
 def add_arguments(parser: argparse.ArgumentParser, found: Command) -> dict[str, argparse.Action]:
-    """Add the row's arguments to a parser; returns the actions by the handler's parameter names."""
+    """Add the command's arguments to a parser; return the actions by handler parameter."""
     actions = {}
     for a in found.arguments:
         if a.switch:
@@ -213,12 +216,12 @@ def add_arguments(parser: argparse.ArgumentParser, found: Command) -> dict[str, 
 
 
 def example_of(found: Command, interface: str) -> str:
-    """The row's example as it is typed at a face."""
+    """Return the command's example as typed at an interface."""
     return f":{found.example}" if interface == PROMPT else f"llm {found.example}"
 
 
 def parse_arguments(found: Command, words: Sequence[str], interface: str) -> Call:
-    """The call of a command with the words after its name. `--help` makes a call that answers with the help."""
+    """Parse the words after a command's name into a call. `--help` makes a call that returns the help."""
     options = words[: words.index("--")] if "--" in words else words
     if "-h" in options or "--help" in options:
         text = parser_for(found, interface).format_help()
@@ -231,7 +234,7 @@ def parse_arguments(found: Command, words: Sequence[str], interface: str) -> Cal
     for a in found.arguments:
         if a.nargs or a.rest or not isinstance(values[a.dest], list):
             continue
-        if a.positional:  # argparse took a `--` out
+        if a.positional:  # argparse removed a `--`
             parser.error(f"{a.dest} cannot be '--'")
         values[a.dest] = "--"
     if found.rest:
@@ -241,7 +244,7 @@ def parse_arguments(found: Command, words: Sequence[str], interface: str) -> Cal
 
 
 def _formatter(prog: str) -> argparse.HelpFormatter:
-    """As wide as the terminal, without the shutil that argparse would load for that with each argument it is given."""
+    """Use the terminal's width without importing shutil, which argparse would do for each argument."""
     try:
         columns = os.get_terminal_size().columns
     except OSError:  # not a terminal
@@ -255,7 +258,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _options_first(found: Command, words: Sequence[str]) -> list[str]:
-    """The words in two parts, with `--` between them: the command's options, then all others in their order."""
+    """Reorder words: the command's options, `--`, then all others."""
     flags = {flag: a for a in found.arguments if not a.positional for flag in a.flags}
     options: list[str] = []
     others: list[str] = []
@@ -273,7 +276,7 @@ def _options_first(found: Command, words: Sequence[str]) -> list[str]:
 
 
 def _leading_options(found: Command, text: str) -> tuple[list[str], str]:
-    """The options at the front of a line whose last argument takes the rest, and that rest."""
+    """Split the options at the start of a line from the rest."""
     options: list[str] = []
     flags = {flag: a for a in found.arguments if not a.positional for flag in a.flags}
     while text:

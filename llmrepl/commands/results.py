@@ -1,4 +1,4 @@
-"""What a command answers. A command never prints: the face draws its reply, on a screen, as plain text or as JSON."""
+"""What a command returns. Commands never print: the interface renders the result on a screen, as text or as JSON."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Cell = str | int | float | None
 
 @dataclass
 class Note:
-    """Something said about what was done. It goes to stderr, so that stdout holds results only."""
+    """A message about what was done. It goes to stderr, so that stdout has results only."""
 
     text: str
 
@@ -27,7 +27,7 @@ class Column:
 
 @dataclass
 class Table:
-    """Rows of values as they are; the face formats them. `empty` is said instead when there are no rows."""
+    """Rows of unformatted values. `empty` is the message if there are no rows."""
 
     columns: Sequence[Column]
     rows: Sequence[Sequence[Cell]]
@@ -38,7 +38,7 @@ class Table:
 
 @dataclass
 class Panel:
-    """A box of text with a title, as `show` has them."""
+    """A box of text with a title."""
 
     title: str
     text: str
@@ -46,10 +46,7 @@ class Panel:
 
 @dataclass
 class Document:
-    """A text that is the result: an export, a page of help, JSON.
-
-    `brief` is shown instead on a screen that the text does not fit on.
-    """
+    """Text output: an export, a help page, JSON. `brief` replaces it on a screen that is too small for it."""
 
     text: str
     brief: Result | None = None
@@ -57,24 +54,21 @@ class Document:
 
 @dataclass
 class Failed:
-    """Something that failed although the command could answer; its exit code is the command's."""
+    """A failure besides other results; it sets the exit code."""
 
     failure: LLMError
 
 
 @dataclass
 class Group:
-    """More than one reply, in order."""
+    """Several results, in order."""
 
     parts: Sequence[Result]
 
 
 @dataclass
 class StartChat:
-    """A wish to start (or go on with) the conversation that the workspace has open.
-
-    `json` and `keep_going` say how a script in place of a person is answered.
-    """
+    """Start or continue the open conversation. `json` and `keep_going` apply to scripts."""
 
     json: bool = False
     keep_going: bool = False
@@ -82,9 +76,9 @@ class StartChat:
 
 @dataclass
 class SendPrompt:
-    """A wish to ask the model `text`, maybe another `model` this once, in the place of the failed turn `replaces`.
+    """Send `text` to the model, or to another `model` this once, replacing the failed turn `replaces`.
 
-    With `keep` it is a turn of the open session; `json` says how the reply is drawn.
+    With `keep` it becomes a turn of the open session; `json` selects the output format of the reply.
     """
 
     text: str
@@ -97,7 +91,7 @@ class SendPrompt:
 
 @dataclass
 class EditText:
-    """A wish to edit `text` in the user's editor; `then` makes the next reply of what comes out."""
+    """Open `text` in the user's editor; `then` turns the edited text into the next result."""
 
     text: str
     then: Callable[[str], Result]
@@ -105,7 +99,7 @@ class EditText:
 
 @dataclass
 class ReadSecret:
-    """A wish to let the user type something unseen; `then` makes the next reply of it."""
+    """Prompt for hidden input; `then` turns it into the next result."""
 
     prompt: str
     then: Callable[[str], Result]
@@ -113,7 +107,7 @@ class ReadSecret:
 
 @dataclass
 class CopyText:
-    """A wish to put `text` into the clipboard, exactly as it is; `what` names it."""
+    """Copy `text` to the clipboard, verbatim; `what` describes it."""
 
     text: str
     what: str
@@ -121,9 +115,9 @@ class CopyText:
 
 @dataclass
 class PickOne:
-    """A wish to let the user pick one of `choices`; `then` makes the next reply of it.
+    """Let the user pick one of `choices`; `then` turns its name into the next result.
 
-    Without a terminal the names are listed, and `usage` says how to name one.
+    Without a terminal the names are listed, and `usage` tells how to give one.
     """
 
     choices: Sequence[PickItem]
@@ -133,7 +127,7 @@ class PickOne:
 
 @dataclass
 class PickItem:
-    """Something to pick: its name, a hint beside it, and what is shown of it while it is selected."""
+    """An item to pick: its name, a hint, and a preview shown while it is selected."""
 
     name: str
     hint: str
@@ -142,7 +136,7 @@ class PickItem:
 
 @dataclass
 class RunScript:
-    """A wish to run the inputs in the lines of a script called `name`, `arguments` being $1, $2 … of it."""
+    """Run the lines of a script called `name`; `arguments` are its $1, $2 …"""
 
     name: str
     lines: Sequence[str]
@@ -151,9 +145,9 @@ class RunScript:
 
 @dataclass
 class Exit:
-    """A wish to leave the shell."""
+    """Leave the shell."""
 
 
-Shown = Note | Failed | Table | Panel | Document
-Wish = StartChat | SendPrompt | EditText | ReadSecret | CopyText | PickOne | RunScript | Exit
-Result = Shown | Wish | Group
+Output = Note | Failed | Table | Panel | Document
+Action = StartChat | SendPrompt | EditText | ReadSecret | CopyText | PickOne | RunScript | Exit
+Result = Output | Action | Group

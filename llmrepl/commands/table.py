@@ -1,4 +1,4 @@
-"""The one table of commands, and the command that explains it."""
+"""The table of all commands, and the `help` command."""
 
 from __future__ import annotations
 
@@ -6,10 +6,7 @@ from collections.abc import Iterator
 from types import ModuleType
 
 from llmrepl.chat.workspace import Workspace
-from llmrepl.commands import app as program
-from llmrepl.commands import configuration, conversation, models
-from llmrepl.commands import context as craft
-from llmrepl.commands import costs as money
+from llmrepl.commands import app, configuration, context, conversation, costs, models, results
 from llmrepl.commands.registry import (
     BOTH,
     PROMPT,
@@ -21,53 +18,54 @@ from llmrepl.commands.registry import (
     parser_for,
 )
 from llmrepl.commands.results import Column, Document, Group, Result
-from llmrepl.commands.results import Table as Names
 from llmrepl.commands.sessions import browse, edit, files, repair
 from llmrepl.commands.sessions import open as open_
 
 TOPICS: tuple[ModuleType, ...] = (
     conversation,
-    craft,
+    context,
     open_,
     browse,
     edit,
     files,
     repair,
     models,
-    money,
+    costs,
     configuration,
-    program,
+    app,
 )
-"""The modules whose commands are the table."""
+"""The modules that define commands."""
 
-GROUPS = ("conversation", "sessions", "models", "money", "configuration", "program")
+GROUPS = ("conversation", "sessions", "models", "costs", "configuration", "program")
 """The order of the groups in `:help`."""
 
 
 def all_commands() -> CommandTable:
-    """Every command there is."""
+    """Return the table of all commands."""
     rows = [c for topic in TOPICS for c in vars(topic).values() if isinstance(c, Command)]
     return CommandTable([*rows, _help(rows)])
 
 
-FACES = "Type a question, or a command. At the prompt commands begin with ':', in a terminal with 'llm '."
+INTRODUCTION = "Type a question or a command. Commands begin with ':' at the prompt and with 'llm ' in a terminal."
 
 
 def overview(rows: list[Command]) -> Document:
-    """All commands, grouped, a line each; on a small screen their names."""
-    lines = [FACES, ""]
+    """List all commands by group, one per line; on a small screen only their names."""
+    lines = [INTRODUCTION, ""]
     width = max(len(_shown(c)) for c in rows)
     for group in GROUPS:
         lines.append(group.capitalize())
         lines += [f"  {_shown(c):{width}}  {c.help}" for c in rows if c.group == group]
     lines += ["", "help COMMAND explains one, with its options and an example."]
-    names = Names((Column("Group"), Column("Commands")), [row for group in GROUPS for row in _names(rows, group)])
+    names = results.Table(
+        (Column("Group"), Column("Commands")), [row for group in GROUPS for row in _names(rows, group)]
+    )
     more = Document("help all has a line on each, help COMMAND explains one.")
-    return Document("\n".join(lines), brief=Group([Document(FACES), names, more]))
+    return Document("\n".join(lines), brief=Group([Document(INTRODUCTION), names, more]))
 
 
 def _names(rows: list[Command], group: str) -> Iterator[tuple[str, str]]:
-    """The names of a group in a few rows: the single words, then the words after each that several begin with."""
+    """Yield the command names of a group in a few rows: single words, then subcommands by their first word."""
     found = [c for c in rows if c.group == group]
     title = group.capitalize()
     if singles := [c for c in found if len(c.words) == 1]:
@@ -86,13 +84,13 @@ def _shown(row: Command) -> str:
 def _help(rows: list[Command]) -> Command:
     @command(
         "help",
-        "the commands, or one with options and an example",
-        argument("command", help="the command, or all for a line on each", source="commands", nargs="*"),
+        "show help for all commands or for one",
+        argument("command", help="command, or 'all' for one line each", source="commands", nargs="*"),
         group="program",
         example="help sessions list",
     )
     def help_(workspace: Workspace, command: list[str]) -> Result:
-        """The commands, grouped; or one of them."""
+        """List all commands by group, or explain one."""
         everything = [*rows, help_]
         if not command:
             return overview(everything)

@@ -10,7 +10,7 @@ from prompt_toolkit.document import Document
 
 from llmrepl.chat.workspace import Workspace
 from llmrepl.commands.registry import PROMPT, Argument, Command, CommandTable
-from llmrepl.commands.value_sources import SOURCES, Candidate, commands, fitting
+from llmrepl.commands.value_sources import SOURCES, Candidate, commands, filter_matching
 from llmrepl.errors import UsageError
 from llmrepl.formatting import escape_name
 
@@ -82,7 +82,7 @@ class RegistryCompleter(Completer):
         else:
             source = SOURCES.get(wanted.source)
             candidates = source(self._workspace, before, word) if source else ()
-        for candidate in fitting(candidates, word.strip("'\"")):
+        for candidate in filter_matching(candidates, word.strip("'\"")):
             yield _completion(word, candidate, quote=wanted.source != "commands")
 
 

@@ -14,7 +14,7 @@ from prompt_toolkit.enums import EditingMode
 from prompt_toolkit.input import Input
 from prompt_toolkit.output import Output as Screen
 
-from llmrepl.chat.context import context_share
+from llmrepl.chat.context import context_fraction
 from llmrepl.chat.workspace import Workspace
 from llmrepl.errors import LLMError
 from llmrepl.prompt.banner import first_steps, opening
@@ -148,7 +148,7 @@ class Loop:
             stopped = False
         self._share = None
         with contextlib.suppress(LLMError, KeyboardInterrupt):  # a session may name a model that is not there
-            self._share = context_share(self._workspace)
+            self._share = context_fraction(self._workspace)
         self._unsent = stopped or shell.asked  # what is typed while a reply streams is never sent unasked
         return shell.greet
 

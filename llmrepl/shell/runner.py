@@ -133,9 +133,9 @@ class Shell:
         """Ask the model and draw the reply; its exit code. Raises LLMError if nothing could be sent."""
         attached = self.workspace.chat.attachments
         from llmrepl.chat import turn
-        from llmrepl.chat.attachments import with_texts
+        from llmrepl.chat.attachments import append_texts
 
-        if not self._may_be_sent(with_texts(result.text, attached) if attached else result.text):
+        if not self._may_be_sent(append_texts(result.text, attached) if attached else result.text):
             self.output.note("nothing was sent")
             return OK
         self.asked = True

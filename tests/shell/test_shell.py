@@ -260,7 +260,7 @@ def test_a_session_that_cannot_be_saved_is_not_left_and_the_other_is_not_taken(c
     ran = cli.llm(*NAMED, "--keep-going", typed=typed())
     assert ran.code == 4
     assert ran.err.splitlines()[0].startswith("error: turn 2 is not saved: ")
-    assert "nothing was sent; free some space or mend the directory, then :save" in ran.err.splitlines()[0]
+    assert "nothing was sent; free some space or repair the directory, then :save" in ran.err.splitlines()[0]
     assert ran.out == "one\nthree\n"
     assert cli.said("talk") == [("one", "one"), ("two", "")]
     assert [len(json.loads(p.read_bytes())["turns"]) for p in other.iterdir()] == [2]

@@ -1,1 +1,1 @@
-"""Commands of the session manager."""
+"""Commands that manage saved sessions."""

@@ -1,4 +1,4 @@
-"""Commands that find sessions."""
+"""Commands that list and search sessions."""
 
 from __future__ import annotations
 
@@ -19,34 +19,34 @@ from llmrepl.sessions.storage.known_directories import read_known
 if TYPE_CHECKING:
     from llmrepl.sessions.index.finder import SessionFinder
 
-Thing = TypeVar("Thing", Row, Hit)
+RowOrHit = TypeVar("RowOrHit", Row, Hit)
 
 FORMATS = ("table", "list", "json", "csv")
 
-_MODEL = argument("--model", help="only models with this in their name", source="models", metavar="TEXT")
-_SINCE = argument("--since", help="only from this day on: 2024-01-08, or 30d, 2w, 12h ago", metavar="DATE")
-_UNTIL = argument("--until", help="only up to and with this day", metavar="DATE")
-_TAG = argument("--tag", help="only with this tag", source="tags")
-_DIR = argument("--dir", help="the sessions directory", source="directories", metavar="DIR")
-_ALL = argument("--all", help="in every directory that was ever used", switch=True)
+_MODEL = argument("--model", help="only models with TEXT in their name", source="models", metavar="TEXT")
+_SINCE = argument("--since", help="from DATE on: 2024-01-08, or 30d, 2w, 12h ago", metavar="DATE")
+_UNTIL = argument("--until", help="up to and including DATE", metavar="DATE")
+_TAG = argument("--tag", help="only sessions with this tag", source="tags")
+_DIR = argument("--dir", help="sessions directory", source="directories", metavar="DIR")
+_ALL = argument("--all", help="look in every directory used so far", switch=True)
 
 
 @command(
     "sessions list",
-    "list the sessions, the newest first",
+    "list sessions, newest first",
     _MODEL,
     _SINCE,
     _UNTIL,
-    argument("--min-turns", help="at least so many turns", kind=int, metavar="N"),
-    argument("--max-turns", help="at most so many turns", kind=int, metavar="N"),
+    argument("--min-turns", help="at least N turns", kind=int, metavar="N"),
+    argument("--max-turns", help="at most N turns", kind=int, metavar="N"),
     argument("--min-cost", help="at least this cost in USD", kind=float, metavar="USD"),
     argument("--max-cost", help="at most this cost in USD", kind=float, metavar="USD"),
-    argument("--system-contains", help="only with this in the system prompt", metavar="TEXT"),
+    argument("--system-contains", help="only sessions with TEXT in the system prompt", metavar="TEXT"),
     _TAG,
-    argument("--contains", help="only with this in a message", metavar="TEXT"),
-    argument("--sort", help="the order", choices=SORTS, default="date"),
-    argument("--limit", help="at most so many", kind=int, metavar="N"),
-    argument("--format", help="how to write them", choices=FORMATS, default="table"),
+    argument("--contains", help="only sessions with TEXT in a message", metavar="TEXT"),
+    argument("--sort", help="sort key", choices=SORTS, default="date"),
+    argument("--limit", help="show at most N", kind=int, metavar="N"),
+    argument("--format", help="output format", choices=FORMATS, default="table"),
     _DIR,
     _ALL,
     group="sessions",
@@ -72,26 +72,26 @@ def sessions_list(
     dir: str | None,
     all: bool,
 ) -> Result:
-    """The sessions that the filters let through."""
+    """List the sessions that pass the filters."""
     paths = _paths(workspace, dir, all)
-    first, last = _span(workspace, since, until)
+    first, last = _parse_span(workspace, since, until)
     filters = Filters(model, first, last, min_turns, max_turns, min_cost, max_cost, system_contains, tag)
-    found = _found(workspace, paths, filters, sort, _most(limit), contains)
-    shown = _written(found.rows, format, _where(workspace, paths))
-    return Group([shown, Note(_damaged([row.name for row in found.damaged]))]) if found.damaged else shown
+    found = _find_all(workspace, paths, filters, sort, _check_limit(limit), contains)
+    shown = _format_rows(found.rows, format, _display_paths(workspace, paths))
+    return Group([shown, Note(_damaged_note([row.name for row in found.damaged]))]) if found.damaged else shown
 
 
 @command(
     "sessions search",
-    "find a text in all messages, with its turn",
+    "search all messages for a text",
     _MODEL,
     _SINCE,
     _UNTIL,
     _TAG,
-    argument("--limit", help="at most so many places", kind=int, default=20, metavar="N"),
+    argument("--limit", help="show at most N matches", kind=int, default=20, metavar="N"),
     _DIR,
     _ALL,
-    argument("text", help="the text, whatever its case", rest=True),
+    argument("text", help="text to search for, ignoring case", rest=True),
     group="sessions",
     example="sessions search decorators",
     aliases=("search",),
@@ -108,35 +108,37 @@ def search(
     dir: str | None,
     all: bool,
 ) -> Result:
-    """The paths, those of the newest session first; ready to load, or to fork at."""
+    """List the matching messages, newest session first."""
     if not text.strip():
         raise UsageError("there is no text to search for", "sessions search TEXT")
     paths = _paths(workspace, dir, all)
-    filters = Filters(model, *_span(workspace, since, until), tag=tag)
-    most = _most(limit) or 0
+    filters = Filters(model, *_parse_span(workspace, since, until), tag=tag)
+    most = _check_limit(limit) or 0
     hits: list[Hit] = []
     for place in paths:
-        hits += _named(place, _at(workspace, place).search(place, text, filters, most + 1), len(paths) > 1)
+        hits += _with_directory(
+            place, _updated_finder(workspace, place).search(place, text, filters, most + 1), len(paths) > 1
+        )
     hits.sort(key=lambda hit: (-hit.epoch, hit.name))
     more = "There are more: --limit N shows N.\n" if len(hits) > most else ""
     return Table(
         (Column("Filename", "name"), Column("Turn", "count"), Column("Role"), Column("Text")),
         [(hit.name, hit.turn, hit.role, hit.snippet) for hit in hits[:most]],
         caption=f"{more}':load NAME' goes on with a session, ':fork NAME --at TURN' branches from a turn",
-        empty=f"'{escape_name(text)}' is in no message in {_where(workspace, paths)}",
+        empty=f"'{escape_name(text)}' is in no message in {_display_paths(workspace, paths)}",
     )
 
 
 @command(
     "sessions stats",
-    "sessions, tokens, cost and turns, in all and by model",
+    "show totals of sessions, tokens, cost and turns by model",
     _MODEL,
     _SINCE,
     _UNTIL,
     _TAG,
     _DIR,
     _ALL,
-    argument("--json", help="as JSON", switch=True),
+    argument("--json", help="print JSON", switch=True),
     group="sessions",
     example="sessions stats --since 30d",
 )
@@ -151,14 +153,14 @@ def stats(
     all: bool,
     json: bool,
 ) -> Result:
-    """The guide's analysis of all sessions."""
+    """Show totals over all sessions and by model."""
     paths = _paths(workspace, dir, all)
-    filters = Filters(model, *_span(workspace, since, until), tag=tag)
-    models = merge_by_model(_at(workspace, place).totals(place, filters) for place in paths)
+    filters = Filters(model, *_parse_span(workspace, since, until), tag=tag)
+    models = merge_by_model(_updated_finder(workspace, place).totals(place, filters) for place in paths)
     if json:
-        return Document(_dumped([_sums(name, sums) for name, sums in models.items()]))
+        return Document(_to_json([_totals_row(name, sums) for name, sums in models.items()]))
     if not models:
-        return Note(f"no sessions found in {_where(workspace, paths)}")
+        return Note(f"no sessions found in {_display_paths(workspace, paths)}")
     every = grand_total(models.values())
     unpriced = f" + {pluralize(every.unpriced, 'turn')} unpriced" if every.unpriced else ""
     columns = (
@@ -176,12 +178,12 @@ def stats(
                 f"Sessions: {every.sessions:,}\nTotal Cost: {format_usd(every.known_cost)}{unpriced}\n"
                 f"Total Tokens: {every.tokens:,}"
             ),
-            Table(columns, [tuple(_sums(name, sums).values()) for name, sums in models.items()]),
+            Table(columns, [tuple(_totals_row(name, sums).values()) for name, sums in models.items()]),
         ]
     )
 
 
-def _sums(model: str, sums: Totals) -> dict[str, str | int | float | None]:
+def _totals_row(model: str, sums: Totals) -> dict[str, str | int | float | None]:
     return {
         "model": model,
         "sessions": sums.sessions,
@@ -193,7 +195,7 @@ def _sums(model: str, sums: Totals) -> dict[str, str | int | float | None]:
 
 
 def _paths(workspace: Workspace, dir: str | None, all: bool) -> list[Path]:
-    """The directories to look in."""
+    """Return the directories to look in."""
     if dir is not None:
         return [workspace.directory(dir)]
     own = workspace.directory()
@@ -203,28 +205,28 @@ def _paths(workspace: Workspace, dir: str | None, all: bool) -> list[Path]:
     return [place for place in dict.fromkeys(used) if place.is_dir()] or [own]
 
 
-def _at(workspace: Workspace, place: Path) -> SessionFinder:
-    """The catalog, once everything that was said is in the files of a directory."""
+def _updated_finder(workspace: Workspace, place: Path) -> SessionFinder:
+    """Return the finder, after pending changes are written to the files of a directory."""
     workspace.update_files(place)
     return workspace.finder()
 
 
-def _where(workspace: Workspace, paths: list[Path]) -> str:
+def _display_paths(workspace: Workspace, paths: list[Path]) -> str:
     return ", ".join(display_path(place, workspace.environment.cwd) for place in paths)
 
 
-def _span(workspace: Workspace, since: str | None, until: str | None) -> tuple[float | None, float | None]:
+def _parse_span(workspace: Workspace, since: str | None, until: str | None) -> tuple[float | None, float | None]:
     now = workspace.environment.now()
     return parse_time(since, now) if since else None, parse_time(until, now, end=True) if until else None
 
 
-def _most(limit: int | None) -> int | None:
+def _check_limit(limit: int | None) -> int | None:
     if limit is not None and limit < 0:
         raise UsageError(f"--limit {limit}: there cannot be fewer than none", "give a number, such as --limit 20")
     return limit
 
 
-def _found(
+def _find_all(
     workspace: Workspace,
     paths: list[Path],
     filters: Filters,
@@ -232,31 +234,31 @@ def _found(
     limit: int | None = None,
     contains: str | None = None,
 ) -> FoundSessions:
-    """What is in all of the directories; where there are several, the names are whole paths."""
+    """Find sessions in several directories; names are paths if there is more than one."""
     every = FoundSessions([], [])
     for place in paths:
-        found = _at(workspace, place).find(place, filters, sort, limit, contains)
-        every.rows += _named(place, found.rows, len(paths) > 1)
-        every.damaged += _named(place, found.damaged, len(paths) > 1)
+        found = _updated_finder(workspace, place).find(place, filters, sort, limit, contains)
+        every.rows += _with_directory(place, found.rows, len(paths) > 1)
+        every.damaged += _with_directory(place, found.damaged, len(paths) > 1)
     if len(paths) > 1:
         every.rows = filter_and_sort(every.rows, Filters(), sort, limit)
     return every
 
 
-def _named(place: Path, found: list[Thing], whole: bool) -> list[Thing]:
-    """Rows or hits, with `whole` under their whole path."""
+def _with_directory(place: Path, found: list[RowOrHit], full_path: bool) -> list[RowOrHit]:
+    """Prefix the names of rows or hits with their directory if `full_path` is set."""
     for one in found:
-        one.name = str(place / one.name) if whole else one.name
+        one.name = str(place / one.name) if full_path else one.name
     return found
 
 
-def _dumped(facts: list[dict[str, Any]]) -> str:
+def _to_json(facts: list[dict[str, Any]]) -> str:
     return json.dumps(facts, indent=2, ensure_ascii=False)
 
 
-def _written(rows: list[Row], format: str, where: str) -> Result:
+def _format_rows(rows: list[Row], format: str, where: str) -> Result:
     if format == "json":
-        return Document(_dumped([_facts(row) for row in rows]))
+        return Document(_to_json([_facts(row) for row in rows]))
     if format == "csv":
         facts = ({**_facts(row), "tags": " ".join(row.tags)} for row in rows)
         from llmrepl.sessions.export.csv_safe import format_csv
@@ -282,7 +284,7 @@ def _written(rows: list[Row], format: str, where: str) -> Result:
 
 
 def _known(row: Row) -> float | None:
-    """The cost, None if no turn has one."""
+    """Return the cost, or None if no turn has one."""
     return None if row.unpriced and row.unpriced == row.turns else row.cost
 
 
@@ -304,6 +306,6 @@ def _facts(row: Row) -> dict[str, Any]:
     }
 
 
-def _damaged(names: list[str]) -> str:
+def _damaged_note(names: list[str]) -> str:
     shown = ", ".join(escape_name(name) for name in names[:5]) + (" …" if len(names) > 5 else "")
     return f"{pluralize(len(names), 'file')} cannot be read and {'is' if len(names) == 1 else 'are'} left out: {shown}"

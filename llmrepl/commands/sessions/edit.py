@@ -1,4 +1,4 @@
-"""Commands that name, tag and branch sessions."""
+"""Commands that rename, tag and fork sessions."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ if TYPE_CHECKING:
 
 GROUP = "sessions"
 
-_DIR = argument("--dir", help="the sessions directory", source="directories", metavar="DIR")
-_DRY = argument("--dry-run", help="only say what would be done", switch=True)
-_NAME = argument("name", help="the session", source="sessions")
+_DIR = argument("--dir", help="sessions directory", source="directories", metavar="DIR")
+_DRY = argument("--dry-run", help="only show what would be done", switch=True)
+_NAME = argument("name", help="session", source="sessions")
 
 
 @command(
     "rename",
-    "give the current session another name",
-    argument("name", help="the new name"),
+    "rename the current session",
+    argument("name", help="new name"),
     group=GROUP,
     example="rename python_debugging",
     where=PROMPT,
 )
 def rename(workspace: Workspace, name: str) -> Result:
-    """The file is renamed."""
+    """Rename the file of the open session."""
     store, open_session = workspace.store(), workspace.chat.current
     path = store.path_for(name)
     if open_session is None or not open_session.session.turns:
@@ -45,16 +45,16 @@ def rename(workspace: Workspace, name: str) -> Result:
 
 @command(
     "sessions rename",
-    "give a session another name",
+    "rename a session",
     _NAME,
-    argument("new", help="the new name"),
+    argument("new", help="new name"),
     _DRY,
     _DIR,
     group=GROUP,
     example="sessions rename session_20240108_143022 python_debugging",
 )
 def sessions_rename(workspace: Workspace, name: str, new: str, dry_run: bool, dir: str | None) -> Result:
-    """The file is renamed; one that another shell has open is refused."""
+    """Rename a session's file, unless another shell has it open."""
     store = workspace.store(workspace.directory(dir))
     old = store.find(name)
     path = store.path_for(new, beside=old)
@@ -68,18 +68,18 @@ def sessions_rename(workspace: Workspace, name: str, new: str, dry_run: bool, di
 @command(
     "tag",
     "add and remove tags of the current session: +TAG -TAG",
-    argument("tags", help="+TAG adds one, -TAG removes one; bare, show them", rest=True, source="tags"),
+    argument("tags", help="+TAG adds, -TAG removes; without arguments, show tags", rest=True, source="tags"),
     group=GROUP,
     example="tag +python -draft",
     where=PROMPT,
 )
 def tag(workspace: Workspace, tags: str) -> Result:
-    """The tags of the open session."""
+    """Change or show the tags of the open session."""
     open_session = workspace.chat.current
     if open_session is None or not open_session.session.turns:
         raise UsageError("there is no session to tag yet", "ask something first")
     if tags.strip():
-        open_session.session.set_meta("tags", _tagged(open_session.session.tags, tags.split()))
+        open_session.session.set_meta("tags", _apply_tags(open_session.session.tags, tags.split()))
         open_session.set_header(meta=open_session.session.meta)
     return Document(" ".join(open_session.session.tags) or "no tags")
 
@@ -88,38 +88,40 @@ def tag(workspace: Workspace, tags: str) -> Result:
     "sessions tag",
     "add and remove tags of a session: +TAG -TAG",
     _NAME,
-    argument("tags", help="+TAG adds one, -TAG removes one; none: show them", nargs="*", metavar="TAG", signed=True),
+    argument(
+        "tags", help="+TAG adds, -TAG removes; without arguments, show tags", nargs="*", metavar="TAG", signed=True
+    ),
     _DIR,
     group=GROUP,
     example="sessions tag my_coding_session +python -draft",
 )
 def sessions_tag(workspace: Workspace, name: str, tags: list[str], dir: str | None) -> Result:
-    """The tags in the file's meta."""
+    """Change or show the tags of a saved session."""
     store = workspace.store(workspace.directory(dir))
     path = store.find(name)
     if not tags:
         return Document(" ".join(store.read(path).tags) or "no tags")
     with workspace.session_at(path) as open_session:
-        open_session.session.set_meta("tags", _tagged(open_session.session.tags, tags))
+        open_session.session.set_meta("tags", _apply_tags(open_session.session.tags, tags))
         open_session.set_header(meta=open_session.session.meta)
         return Document(" ".join(open_session.session.tags) or "no tags")
 
 
-_AT = argument("--at", help="the last turn that the branch has", kind=int, metavar="TURN")
+_AT = argument("--at", help="last turn to include (default: all)", kind=int, metavar="TURN")
 
 
 @command(
     "fork",
-    "branch from here or from an earlier turn",
+    "fork the session at this or an earlier turn",
     _AT,
-    argument("name", help="the branch's name, or that of a session to branch from", source="sessions", nargs="?"),
+    argument("name", help="name of the fork, or of a session to fork", source="sessions", nargs="?"),
     group=GROUP,
     example="fork another_way --at 3",
     where=PROMPT,
     after_turns=True,
 )
 def fork(workspace: Workspace, name: str | None, at: int | None) -> Result:
-    """The branch is current, and says in its meta where it came from."""
+    """Fork a session and switch to the fork."""
     store = workspace.store()
     known = name is not None and store.has(name)
     return _fork(workspace, store, name if known else None, None if known else name, at)
@@ -127,16 +129,16 @@ def fork(workspace: Workspace, name: str | None, at: int | None) -> Result:
 
 @command(
     "sessions fork",
-    "branch from a session and go on in the branch",
+    "fork a session and continue in the fork",
     _NAME,
-    argument("new", help="the branch's name", nargs="?"),
+    argument("new", help="name of the fork", nargs="?"),
     _AT,
     _DIR,
     group=GROUP,
     example="sessions fork my_coding_session another_way --at 3",
 )
 def sessions_fork(workspace: Workspace, name: str, new: str | None, at: int | None, dir: str | None) -> Result:
-    """The session stays as it is; the branch is a session of its own."""
+    """Fork a saved session and switch to the fork."""
     return _fork(workspace, workspace.store(workspace.directory(dir)), name, new, at)
 
 
@@ -151,7 +153,7 @@ def _fork(workspace: Workspace, store: Store, name: str | None, new: str | None,
     )
 
 
-def _tagged(tags: list[str], changes: list[str]) -> list[str]:
+def _apply_tags(tags: list[str], changes: list[str]) -> list[str]:
     for change in changes:
         word = change.lstrip("+-")
         if not word or escape_name(word) != word or "," in word:

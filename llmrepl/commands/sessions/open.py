@@ -23,23 +23,23 @@ if TYPE_CHECKING:
 GROUP = "sessions"
 
 MOST_SHOWN = 1000
-"""Characters of another's system prompt that are shown when a session is loaded; ':system' shows all."""
+"""Characters shown of a foreign system prompt when a session is loaded; `:system` shows all."""
 
-_NAME = argument("name", help="the session: name, file, path or the beginning of a name", source="sessions", nargs="?")
-_DIR = argument("--dir", help="the sessions directory", source="directories", metavar="DIR")
+_NAME = argument("name", help="session name, prefix, file or path", source="sessions", nargs="?")
+_DIR = argument("--dir", help="sessions directory", source="directories", metavar="DIR")
 
 
 @command(
     "save",
-    "save now; with NAME give the session that name",
-    argument("--force", help="replace a session that has the name (it goes to the trash)", switch=True),
-    argument("name", help="the new name", nargs="?"),
+    "save now; with NAME, under that name",
+    argument("--force", help="move an existing session of that name to the trash", switch=True),
+    argument("name", help="new name", nargs="?"),
     group=GROUP,
     example="save my_coding_session",
     where=PROMPT,
 )
 def save(workspace: Workspace, name: str | None, force: bool) -> Result:
-    """Save; an automatic name is replaced by NAME, a session with a name of its own is copied."""
+    """Save; with a name, rename an automatically named session or copy a named one."""
     store = workspace.store()
     open_session = workspace.chat.current
     path = store.path_for(name) if name else None
@@ -64,33 +64,33 @@ def save(workspace: Workspace, name: str | None, force: bool) -> Result:
 
 @command(
     "load",
-    "make a saved session the current one",
+    "open a saved session",
     _NAME,
     group=GROUP,
     example="load my_coding_session",
     where=PROMPT,
 )
 def load(workspace: Workspace, name: str | None) -> Result:
-    """Open a session and go on with it, the current one is saved first; bare, pick one."""
+    """Save the current session and open another; without a name, pick one."""
     return pick_session(workspace) if name is None else resume_session(workspace, name)
 
 
 @command(
     "sessions resume",
-    "go on with a saved session",
+    "resume a saved session",
     _NAME,
     _DIR,
     group=GROUP,
     example="sessions resume my_coding_session",
 )
 def resume(workspace: Workspace, name: str | None, dir: str | None) -> Result:
-    """Open a session and chat on; bare, pick one."""
+    """Resume a session in the shell; without a name, pick one."""
     directory = workspace.directory(dir)
     return pick_session(workspace, directory) if name is None else resume_session(workspace, name, directory)
 
 
 def pick_session(workspace: Workspace, directory: Path | None = None) -> Result:
-    """Let the user pick the session to resume, the newest first."""
+    """Let the user pick a session to resume, newest first."""
     directory = directory or workspace.directory()
     workspace.update_files(directory)
     found = workspace.finder().find(directory, Filters()).rows
@@ -98,7 +98,7 @@ def pick_session(workspace: Workspace, directory: Path | None = None) -> Result:
         PickItem(
             without_ending(row.name),
             f"{row.date}  {row.model}  {pluralize(row.turns, 'turn')}  {row.title}",
-            partial(_beginning, workspace, directory / row.name),
+            partial(_preview, workspace, directory / row.name),
         )
         for row in found
         if row.name.endswith(".json")
@@ -108,13 +108,13 @@ def pick_session(workspace: Workspace, directory: Path | None = None) -> Result:
     )
 
 
-def _beginning(workspace: Workspace, path: Path) -> str:
+def _preview(workspace: Workspace, path: Path) -> str:
     session = workspace.store(path.parent).read(path)
     return _exchange(session.turns[0]) if session.turns else ""
 
 
 def resume_session(workspace: Workspace, name: str, directory: Path | None = None) -> Result:
-    """Open the session `name` means and make it the current one; answers with the guide's lines about it."""
+    """Open the session that `name` refers to and report what it contains."""
     store = workspace.store(directory)
     path = store.find(name)
     current = workspace.chat.current
@@ -135,38 +135,40 @@ def resume_session(workspace: Workspace, name: str, directory: Path | None = Non
         f"Previous turns: {len(session.turns)}",
         f"Tokens used: {tokens:,}",
     ]
-    if session.system and _by_others(session, path):
+    if session.system and _is_foreign(session, path):
         lines.insert(2, f"System prompt, which others wrote: {escape_name(session.system[:MOST_SHOWN])}")
     return Group([Note("\n".join(lines)), StartChat()])
 
 
-def _by_others(session: Session, path: Path) -> bool:
+def _is_foreign(session: Session, path: Path) -> bool:
     """Whether a session was imported, or its file belongs to another user."""
     return "origin" in (session.meta or {}) or path.stat().st_uid != os.geteuid()
 
 
 @command(
     "sessions show",
-    "one session: figures, exchanges, cost by turn",
+    "show a session: totals, first and last turn, costs",
     _NAME,
     _DIR,
-    argument("--full", help="the whole conversation", switch=True),
+    argument("--full", help="show the entire conversation", switch=True),
     group=GROUP,
     example="sessions show my_coding_session",
     aliases=("show",),
 )
 def show(workspace: Workspace, name: str | None, dir: str | None, full: bool) -> Result:
-    """The guide's panels and table; without a name the current session."""
-    session, path = _which(workspace, workspace.directory(dir), name)
+    """Show a summary of a session, by default the current one."""
+    session, path = _select_session(workspace, workspace.directory(dir), name)
     title = path.name if path else "(not kept)"
     place = display_path(path, workspace.environment.cwd) if path else ""
     if full:
         return Document(conversation(session))
-    return Group([Document(f"Session: {escape_name(title)}\n"), *_panels(session), by_turn(session), _actions(place)])
+    return Group(
+        [Document(f"Session: {escape_name(title)}\n"), *_panels(session), cost_by_turn(session), _actions(place)]
+    )
 
 
 def conversation(session: Session) -> str:
-    """All turns as text, numbered."""
+    """Format all turns as numbered text."""
     parts = []
     for number, turn in enumerate(session.turns, 1):
         parts += [f"[{number}]", *(f"{m.role.upper()}: {m.text}" for m in turn.messages), ""]
@@ -200,7 +202,7 @@ def _panels(session: Session) -> list[Result]:
 
 
 def cost_text(session: Session) -> str:
-    """The known cost of a session, and how many turns have none."""
+    """Format the known cost of a session and the number of unpriced turns."""
     unpriced = session.unpriced
     if unpriced and unpriced == len(session.turns):
         return "unknown"
@@ -216,8 +218,8 @@ def _exchange(turn: Turn, most: int = 400) -> str:
     return "\n\n".join(f"{m.role.upper()}: {short(m.text)}" for m in turn.messages)
 
 
-def by_turn(session: Session) -> Table:
-    """Tokens and cost of each turn."""
+def cost_by_turn(session: Session) -> Table:
+    """Return a table of tokens and cost of each turn."""
     rows = []
     for number, turn in enumerate(session.turns, 1):
         usage = turn.usage
@@ -242,12 +244,12 @@ def _actions(place: str) -> Note:
 
 @command(
     "sessions export",
-    "write a session as txt, md, csv, json, html or jsonl",
-    argument("format", help="the format", source="formats"),
-    argument("file", help="where to write it (stdout)", source="files", nargs="?"),
-    argument("--session", help="the session (the current one)", source="sessions", metavar="NAME"),
-    argument("--raw-csv", help="csv: leave cells as they are that a spreadsheet would run", switch=True),
-    argument("--force", help="replace FILE if it exists", switch=True),
+    "export a session as txt, md, csv, json, html or jsonl",
+    argument("format", help="output format", source="formats"),
+    argument("file", help="output file (default: stdout)", source="files", nargs="?"),
+    argument("--session", help="session to export (default: current)", source="sessions", metavar="NAME"),
+    argument("--raw-csv", help="do not escape cells that a spreadsheet could run as formulas", switch=True),
+    argument("--force", help="overwrite FILE if it exists", switch=True),
     _DIR,
     group=GROUP,
     example="sessions export md notes.md --session my_coding_session",
@@ -264,11 +266,11 @@ def export(
     force: bool,
     dir: str | None,
 ) -> Result:
-    """Write one session in another format."""
-    from llmrepl.sessions.export import export as exported
+    """Write a session in another format."""
+    from llmrepl.sessions.export import export as render
 
-    shown, path = _which(workspace, workspace.directory(dir), session)
-    text = exported(shown, format, name=path.name if path else "", raw_csv=raw_csv)
+    shown, path = _select_session(workspace, workspace.directory(dir), session)
+    text = render(shown, format, name=path.name if path else "", raw_csv=raw_csv)
     if file is None:
         return Document(text)
     target = workspace.environment.cwd / expand(file, workspace.paths.home)
@@ -276,8 +278,8 @@ def export(
     return Note(f"exported to {display_path(target, workspace.environment.cwd)}")
 
 
-def _which(workspace: Workspace, directory: Path, name: str | None) -> tuple[Session, Path | None]:
-    """The session that `name` means, or the open one; and its file. Raises UsageError, Damaged."""
+def _select_session(workspace: Workspace, directory: Path, name: str | None) -> tuple[Session, Path | None]:
+    """Return the session that `name` refers to, or the open one, and its file. Raises UsageError, DamagedError."""
     store = workspace.store(directory)
     if name is not None:
         path = store.find(name)

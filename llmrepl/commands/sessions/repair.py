@@ -1,4 +1,4 @@
-"""Commands that find damage and secrets in session files, and mend them."""
+"""Commands that find and repair damage and secrets in session files."""
 
 from __future__ import annotations
 
@@ -17,52 +17,54 @@ if TYPE_CHECKING:
 
 GROUP = "sessions"
 
-_DIR = argument("--dir", help="the sessions directory", source="directories", metavar="DIR")
-_NAMES = argument("names", help="only these sessions, by name or path", source="sessions", nargs="*", metavar="NAME")
+_DIR = argument("--dir", help="sessions directory", source="directories", metavar="DIR")
+_NAMES = argument("names", help="sessions to check (default: all)", source="sessions", nargs="*", metavar="NAME")
 
 
 @command(
     "sessions validate",
-    "check session files: line, column and reason",
+    "check session files and report damage by line",
     _NAMES,
     _DIR,
     group=GROUP,
     example="sessions validate",
 )
 def validate(workspace: Workspace, names: list[str], dir: str | None) -> Result:
-    """Read every file strictly."""
+    """Check every file strictly."""
     from llmrepl.sessions.repair.validate import find_problems
 
     paths = _paths(workspace.store(workspace.directory(dir)), names)
     found = [(path, problem) for path in paths for problem in find_problems(path)]
     bad = {path for path, _ in found}
-    sound = Note(f"✅ {pluralize(len(paths) - len(bad), 'valid session file')}")
+    valid = Note(f"✅ {pluralize(len(paths) - len(bad), 'valid session file')}")
     if not found:
-        return sound
+        return valid
     rows = [(path.name, problem.line or None, problem.column or None, problem.reason) for path, problem in found]
     columns = (Column("File", "name"), Column("Line", "count"), Column("Column", "count"), Column("Reason"))
     first = escape_name(sorted(bad)[0].name)
-    trouble = DamagedError(f"{pluralize(len(bad), 'damaged session file')}", f"'llm sessions recover {first}' mends it")
-    return Group([sound, Table(columns, rows), Failed(trouble)])
+    damage = DamagedError(
+        f"{pluralize(len(bad), 'damaged session file')}", f"'llm sessions recover {first}' repairs it"
+    )
+    return Group([valid, Table(columns, rows), Failed(damage)])
 
 
 @command(
     "sessions recover",
-    "mend a damaged session; the original is kept",
-    argument("name", help="the session, by name or path", source="sessions"),
-    argument("--dry-run", help="only say what could be brought back", switch=True),
+    "repair a damaged session; the original is kept",
+    argument("name", help="session name or path", source="sessions"),
+    argument("--dry-run", help="only show what could be recovered", switch=True),
     _DIR,
     group=GROUP,
     example="sessions recover my_coding_session",
 )
 def recover(workspace: Workspace, name: str, dry_run: bool, dir: str | None) -> Result:
-    """Bring back every turn that can be read."""
+    """Recover every readable turn."""
     from llmrepl.sessions.repair import validate as repair
 
     path = workspace.store(workspace.directory(dir)).find(name)
     recovery = repair.recover(path, dry_run=dry_run)
     if recovery is None:
-        return Note(f"{escape_name(path.name)} is sound; it was left as it is")
+        return Note(f"{escape_name(path.name)} is valid; it was left as it is")
     turns = pluralize(len(recovery.session.turns), "turn")
     shown = escape_name(path.name)
     lines = (
@@ -75,16 +77,16 @@ def recover(workspace: Workspace, name: str, dry_run: bool, dir: str | None) -> 
 
 @command(
     "sessions scan",
-    "find keys and passwords in sessions, --fix masks them",
+    "find API keys and passwords in sessions; --fix masks them",
     _NAMES,
-    argument("--fix", help="replace them in the files", switch=True),
-    argument("--dry-run", help="with --fix: only say what would be replaced", switch=True),
+    argument("--fix", help="mask them in the files", switch=True),
+    argument("--dry-run", help="with --fix, only show what would be masked", switch=True),
     _DIR,
     group=GROUP,
     example="sessions scan",
 )
 def scan(workspace: Workspace, names: list[str], fix: bool, dry_run: bool, dir: str | None) -> Result:
-    """Look through every message for what should not be there."""
+    """Search every message for secrets."""
     from llmrepl.sessions.repair.validate import find_secrets, mask
 
     store = workspace.store(workspace.directory(dir))
