@@ -151,7 +151,7 @@ class ChatTurn:
             cost=cost,
             left=self._workspace.cost_tracker().left,
             latency_ms=latency,
-            model=self._model,
+            model=self._resolved.shown,
             session=self._session,
             number=self._number,
             failure=self._failure,
@@ -163,11 +163,10 @@ class ChatTurn:
         return self._open_session.name if self._open_session and self._open_session.path else None
 
     def _begin(self, open_session: OpenSession) -> None:
-        answered_by = self._model if self._model != open_session.session.model else None
         created_at = self._workspace.environment.now().isoformat(timespec="microseconds")
         self._number = len(open_session.session.turns) + 1 if self._replaces is None else self._replaces
         try:
-            open_session.begin_turn(self._question, created_at, answered_by, self._replaces, self._images)
+            open_session.begin_turn(self._question, created_at, self._resolved.shown, self._replaces, self._images)
             self._workspace.chat.attachments.clear()
         except SaveError as unsaved:
             if not self._workspace.environment.interactive():
@@ -197,9 +196,11 @@ class ChatTurn:
                 self._finish_reason = event.reason
             elif isinstance(event, Retrying) and not event.seconds:
                 usage = estimated(self._request, 0) if event.may_be_billed else None
-                self._workspace.cost_tracker().record_retry(
+                cost = self._workspace.cost_tracker().record_retry(
                     self._reservation, self._resolved, usage, session=self._session or ""
                 )
+                if usage and open_session:
+                    open_session.session.add_request(usage, cost)
             yield event
             counted = self._usage.completion_tokens if self._usage else 0  # hidden reasoning too, where it is reported
             if not self._finish_reason and self._reservation.overrun(max(tokens(self._reply_bytes), counted)):

@@ -131,6 +131,10 @@ def ask(
         workspace.chat.name_next(name)
     if keep:
         workspace.chat.check_writable()
+        if model:
+            workspace.chat.set_model(model)
+        if system is not None:
+            workspace.chat.set_system(system)
     return SendPrompt(text, model, system=system, keep=keep, json=json)
 
 

@@ -129,6 +129,9 @@ def compact(workspace: Workspace) -> Result:
         for _ in chat_turn:
             pass
     turn_result = chat_turn.turn_result
+    if turn_result and turn_result.usage:
+        open_session.session.add_request(turn_result.usage, turn_result.cost)
+        open_session.set_header(meta=open_session.session.meta)
     if (
         turn_result is None
         or turn_result.failure

@@ -12,6 +12,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
+from llmrepl.sessions import other_requests
+from llmrepl.sessions.other_requests import OtherRequests
 from llmrepl.sessions.storage.completion import Completion
 from llmrepl.types import Attachment, Message, Usage
 
@@ -98,6 +100,7 @@ class Turn(_Record):
     answered_by: str | None = None
     finish_reason: str | None = None
     undone: bool | None = None
+    copied: bool | None = None
 
     @classmethod
     def begin(
@@ -158,6 +161,14 @@ class Session(_Record):
             meta={},
         )
 
+    def switch_model(self, model: str) -> None:
+        """Make `model` the current one. Answered turns keep the model that answered them."""
+        if model != self.model:
+            for turn in self.turns:
+                if turn.answered_by is None and turn.text_of("assistant"):
+                    turn.answered_by = self.model
+        self.model = model
+
     def add(self, turn: Turn) -> int:
         """Append `turn`, add it to the totals, and return its number (from 1)."""
         self._total()
@@ -209,7 +220,9 @@ class Session(_Record):
         branch = self.model_copy(deep=True)
         branch.truncate(number)
         branch.created_at = Session.start(self.model, None, now).created_at
-        branch.meta = {key: value for key, value in (branch.meta or {}).items() if key != "origin"}
+        branch.meta = {k: v for k, v in (branch.meta or {}).items() if k not in ("origin", other_requests.KEY)}
+        for turn in branch.turns:
+            turn.copied = True
         branch.set_meta("parent", {"session": parent, "turn": number})
         return branch
 
@@ -248,15 +261,26 @@ class Session(_Record):
             if more and more > 0:
                 setattr(self.usage_totals, key, (getattr(self.usage_totals, key) or 0) + sign * more)
 
+    def add_request(self, usage: Usage | None, cost: float | None) -> None:
+        """Count a request that is not a turn, such as a summary; `usage` is None if it is not billed."""
+        total = self.other_requests.plus(usage.total_tokens if usage else 0, cost, billed=usage is not None)
+        self.set_meta(other_requests.KEY, total.to_json())
+
+    @property
+    def other_requests(self) -> OtherRequests:
+        """Requests made for this session outside its turns."""
+        return OtherRequests.from_meta(self.meta)
+
     @property
     def cost(self) -> float:
         """The sum of the known costs, in USD. Negative costs in a file are ignored."""
-        return sum(max(0.0, t.cost_estimate or 0.0) for t in self.turns)
+        return self.other_requests.cost + sum(max(0.0, t.cost_estimate or 0.0) for t in self.turns)
 
     @property
     def unpriced(self) -> int:
-        """The number of answered turns whose cost is unknown."""
-        return sum(1 for t in self.turns if t.cost_estimate is None and t.finish_reason != ERROR)
+        """The number of answered turns and other requests whose cost is unknown."""
+        turns = sum(1 for t in self.turns if t.cost_estimate is None and t.finish_reason != ERROR)
+        return turns + self.other_requests.unpriced
 
     @property
     def title(self) -> str | None:

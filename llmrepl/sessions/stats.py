@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from llmrepl.sessions.index.query import Row
+from llmrepl.sessions.index.query import Part, Row
 
 
 @dataclass(slots=True)
@@ -37,11 +37,20 @@ class Totals:
         self.unpriced += other.unpriced
 
 
-def total_by_model(rows: Iterable[Row]) -> dict[str, Totals]:
-    """Compute the totals of each model."""
+def total_by_model(rows: Iterable[Row], exists: Callable[[str], bool] = lambda name: True) -> dict[str, Totals]:
+    """Compute the totals of each model.
+
+    A turn counts for the model that answered it, a session for its current model. The turns that a fork copied are
+    counted in the session that it forks, if that still `exists`.
+    """
     found: dict[str, Totals] = {}
     for row in rows:
-        found.setdefault(row.model, Totals()).add(Totals(1, row.tokens, row.turns, row.cost, row.unpriced))
+        whole = Part(row.model, False, row.turns, row.tokens, row.cost, row.unpriced)
+        found.setdefault(row.model, Totals()).sessions += 1
+        for part in row.parts or (whole,):
+            if not (part.copied and exists(row.parent)):
+                totals = Totals(0, part.tokens, part.turns, part.cost, part.unpriced)
+                found.setdefault(part.model, Totals()).add(totals)
     return found
 
 

@@ -41,7 +41,7 @@ def render(session: Session, options: facts.ExportOptions) -> str:
             last = message is messages[-1]
             figures = _figures(turn) if last else [""] * 5
             row: list[Cell] = [number, message.role, message.text, turn.created_at or "", model]
-            cells = [*row, *figures, ", ".join(facts.marks(turn)) if last else ""]
+            cells = [*row, *figures, ", ".join(facts.marks(turn, session.model)) if last else ""]
             writer.writerow([_cell(value, options.raw_csv) for value in cells])
     return out.getvalue()
 

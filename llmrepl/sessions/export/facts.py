@@ -72,8 +72,8 @@ def figures(turn: Turn) -> Figures | None:
     )
 
 
-def marks(turn: Turn) -> list[str]:
-    """Return what is unusual about the turn: undone, failed, interrupted, parts left out, another model."""
+def marks(turn: Turn, model: str) -> list[str]:
+    """Return what is unusual about a turn of a session with `model`: undone, failed, interrupted, another model …"""
     found = []
     if turn.undone:
         found.append("taken back")
@@ -83,9 +83,17 @@ def marks(turn: Turn) -> list[str]:
         found.append("interrupted")
     if left_out := sum(_not_text(message) for message in turn.messages):
         found.append(f"{left_out} part{'' if left_out == 1 else 's'} that are not text left out")
-    if turn.answered_by:
+    if names := attached(turn):
+        found.append("attached " + ", ".join(f'"{name}"' for name in names))
+    if turn.answered_by and turn.answered_by != model:
         found.append(f"answered by {escape_name(turn.answered_by)}")
     return found
+
+
+def attached(turn: Turn) -> list[str]:
+    """Return the names of the files that went with the turn's messages, on one line each and without quotes."""
+    records = (record for message in turn.messages for record in message.attachments or ())
+    return [escape_name(record.name).replace('"', "'") for record in records]
 
 
 def _not_text(message: MessageRecord) -> int:

@@ -32,7 +32,7 @@ def render(session: Session, options: facts.ExportOptions) -> str:
         "<body>",
         *_header(session, title, options.name),
         "<main>",
-        *(line for number, turn in enumerate(session.turns, 1) for line in _turn(number, turn)),
+        *(line for number, turn in enumerate(session.turns, 1) for line in _turn(number, turn, session.model)),
         "</main>",
         *_table(session),
         "</body>",
@@ -91,7 +91,7 @@ def _total_cost(session: Session) -> str:
     return f"{format_usd(session.cost)}{more}"
 
 
-def _turn(number: int, turn: Turn) -> Iterator[str]:
+def _turn(number: int, turn: Turn, model: str) -> Iterator[str]:
     yield f'<section class="turn{" undone" if turn.undone else ""}" id="turn-{number}">'
     for message in turn.messages:
         yield from _message(message)
@@ -100,7 +100,7 @@ def _turn(number: int, turn: Turn) -> Iterator[str]:
         tokens = facts.total_tokens(turn)
         words += ["tokens unknown" if tokens is None else pluralize(tokens, "token"), _cost(turn)]
         words += [_seconds(turn)] if turn.latency_ms is not None else []
-    marks = "".join(f' · <span class="mark">{escape(mark)}</span>' for mark in facts.marks(turn))
+    marks = "".join(f' · <span class="mark">{escape(mark)}</span>' for mark in facts.marks(turn, model))
     yield f'<p class="figures">{escape(" · ".join(words))}{marks}</p>\n</section>'
 
 

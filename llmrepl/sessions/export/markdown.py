@@ -45,12 +45,12 @@ def render(session: Session, _options: facts.ExportOptions) -> str:
         for message in turn.messages:
             text = TEXT_GUARD.escape(facts.printable(message.text))
             lines += [_labeled_text(f"{LABELS[facts.role(message)]}:", text), ""]
-        lines += _statistics(number, turn)
+        lines += _statistics(number, turn, session.model)
     return "\n".join(lines)
 
 
-def _statistics(number: int, turn: Turn) -> list[str]:
-    figures, marks = facts.figures(turn), facts.marks(turn)
+def _statistics(number: int, turn: Turn, model: str) -> list[str]:
+    figures, marks = facts.figures(turn), facts.marks(turn, model)
     if figures is None and not marks:
         return []
     mark = html.escape(f" ({', '.join(marks)})", quote=False) if marks else ""

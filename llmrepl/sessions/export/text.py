@@ -24,13 +24,13 @@ def render(session: Session, _options: facts.ExportOptions) -> str:
     for number, turn in enumerate(session.turns, 1):
         for message in turn.messages:
             lines += [f"{LABELS[facts.role(message)]}: {TEXT_GUARD.escape(facts.printable(message.text))}", ""]
-        if footer := _footer(number, turn):
+        if footer := _footer(number, turn, session.model):
             lines += [footer, ""]
     return "\n".join(lines)
 
 
-def _footer(number: int, turn: Turn) -> str:
-    figures, marks = facts.figures(turn), facts.marks(turn)
+def _footer(number: int, turn: Turn, model: str) -> str:
+    figures, marks = facts.figures(turn), facts.marks(turn, model)
     if figures is None and not marks:
         return ""
     counted = "" if figures is None else f" - Tokens: {figures.tokens}, Cost: {figures.cost}, Time: {figures.time}"

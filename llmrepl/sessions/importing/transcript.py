@@ -147,6 +147,7 @@ def _with_figures(messages: list[MessageRecord], match: re.Match[str]) -> Turn:
         if cost is not None:
             turn.cost_estimate = cost
         turn.latency_ms = _parse_float(match["time"].removesuffix("ms"))
+    marks = re.sub(r'attached "[^"]*"(?:, "[^"]*")*(?:, )?', "", marks)
     before, found, model = marks.partition("answered by ")
     if found:
         turn.answered_by = model

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -81,12 +82,13 @@ class SessionFinder:
     def totals(self, directory: Path, filters: Filters) -> dict[str, Totals]:
         """Return the totals of each model over the sessions that pass `filters`."""
         if filters.tag is not None or filters.system_contains is not None:
-            return total_by_model(self.find(directory, filters).rows)
+            return total_by_model(self.find(directory, filters).rows, partial(scan.exists, directory))
         try:
             self._index.refresh(directory, self._progress)
             return self._index.sums(directory, filters)
         except IndexUnavailable:
-            return total_by_model(row for row in scan.rows(directory) if not row.damaged and filters.match(row))
+            rows = (row for row in scan.rows(directory) if not row.damaged and filters.match(row))
+            return total_by_model(rows, partial(scan.exists, directory))
 
     def close(self) -> None:
         """Close the index."""

@@ -13,6 +13,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import fields
+from functools import partial
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -20,10 +21,10 @@ from typing import Any
 from llmrepl.sessions.index import scan
 from llmrepl.sessions.index.fingerprints import State, digest, file_state, file_states
 from llmrepl.sessions.index.full_text import BATCH, Progress, can_index, make_searchable
-from llmrepl.sessions.index.query import Filters, Row
+from llmrepl.sessions.index.query import Filters, Part, Row
 from llmrepl.sessions.index.schema import IndexUnavailable, open_index, set_aside, transaction
 from llmrepl.sessions.index.sql import ORDERS, near_query, quote, sql_conditions, to_bytes, to_text
-from llmrepl.sessions.stats import Totals
+from llmrepl.sessions.stats import Totals, merge_by_model, total_by_model
 
 UNSETTLED_NS = 2_000_000_000
 """A file modified within this time before it was read may change again without a new mtime."""
@@ -112,12 +113,19 @@ class Index:
         """
         where, values = sql_conditions(filters)
         with self._connection() as db:
+            values = [_directory_id(db, directory), *values]
             found = db.execute(
                 "SELECT model, count(*), sum(tokens), sum(turns), sum(cost), sum(unpriced) FROM sessions"
-                f" WHERE directory = ? AND damaged = 0{where} GROUP BY model",
-                [_directory_id(db, directory), *values],
+                f" WHERE directory = ? AND damaged = 0 AND NOT parts{where} GROUP BY model",
+                values,
             )
-            return {to_text(model): Totals(*figures) for model, *figures in found}
+            totals = {to_text(model): Totals(*figures) for model, *figures in found}
+            found = db.execute(
+                f"SELECT name, facts FROM sessions WHERE directory = ? AND damaged = 0 AND parts{where}", values
+            )
+            return merge_by_model(
+                [totals, total_by_model((_row(*one) for one in found), partial(scan.exists, directory))]
+            )
 
     def rows_by_name(self, directory: Path, names: Iterable[str]) -> dict[str, Row]:
         """Return the last indexed rows of these sessions, valid or damaged."""
@@ -190,7 +198,7 @@ class Index:
                 rows = [row for one, row in zip(batch, read, strict=True) if file_state(directory, one[0]) == one]
                 db.executemany(
                     "INSERT OR REPLACE INTO sessions (directory, name, size, mtime_ns, damaged, epoch, model, turns,"
-                    " tokens, cost, unpriced, facts) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    " tokens, cost, unpriced, parts, facts) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                     rows,
                 )
             progress("reading sessions", min(done + BATCH, len(new)), len(new))
@@ -211,6 +219,7 @@ class Index:
             row.tokens,
             row.cost,
             row.unpriced,
+            bool(row.parts),
             json.dumps(_facts(row)),
         )
 
@@ -264,4 +273,5 @@ def _indexed_states(db: sqlite3.Connection, number: int) -> set[State]:
 def _row(name: bytes, facts: str) -> Row:
     row = Row(to_text(name), *json.loads(facts))
     row.tags = tuple(row.tags)
+    row.parts = tuple(Part(*part) for part in row.parts)
     return row

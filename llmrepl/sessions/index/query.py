@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from llmrepl.errors import UsageError
+from llmrepl.sessions.other_requests import OtherRequests
 
 SORTS = ("date", "name", "model", "turns", "tokens", "cost")
 """Sort keys. Names and models ascend; all others descend."""
+
+
+class Part(NamedTuple):
+    """The turns of one session that `model` answered; `copied` ones come from the session that this one forks."""
+
+    model: str
+    copied: bool
+    turns: int
+    tokens: int
+    cost: float
+    unpriced: int
 
 
 @dataclass(slots=True)
@@ -19,8 +31,9 @@ class Row:
     """Summary of one session file.
 
     `created_at` is the text in the file, `epoch` the same in seconds since 1970 (the file's mtime if it is invalid).
-    `cost` is the known total in USD, `unpriced` the number of turns without a cost. `damaged` tells why the file is
-    unreadable.
+    `cost` is the known total in USD, `unpriced` the number of turns without a cost. `parts` divides turns, tokens and
+    cost where not all of them belong to `model` and to this session; `parent` is the session that it forks. `damaged`
+    tells why the file is unreadable.
     """
 
     name: str
@@ -35,6 +48,8 @@ class Row:
     tags: tuple[str, ...] = ()
     system: str = ""
     damaged: str = ""
+    parent: str = ""
+    parts: tuple[Part, ...] = ()
 
     @property
     def date(self) -> str:
@@ -89,20 +104,47 @@ def row_from_json(name: str, data: dict[str, Any], mtime: float) -> Row:
     meta = data["meta"] if isinstance(data.get("meta"), dict) else {}
     totals = data["usage_totals"] if isinstance(data.get("usage_totals"), dict) else {}
     created = data.get("created_at")
-    costs = [_amount(turn.get("cost_estimate")) for turn in turns if turn.get("finish_reason") != "error"]
-    return Row(
+    costs = [_amount(turn.get("cost_estimate")) for turn in turns]
+    unpriced = [c is None and turn.get("finish_reason") != "error" for c, turn in zip(costs, turns, strict=True)]
+    other = OtherRequests.from_meta(meta)
+    parent = meta.get("parent")
+    row = Row(
         name=name,
         created_at=created if isinstance(created, str) else "",
         epoch=parse_epoch(created, mtime),
         model=str(data.get("model") or ""),
         turns=len(turns),
         tokens=int(_amount(totals.get("total_tokens")) or 0),
-        cost=sum(cost for cost in costs if cost is not None),
-        unpriced=sum(cost is None for cost in costs),
+        cost=other.cost + sum(cost for cost in costs if cost is not None),
+        unpriced=other.unpriced + sum(unpriced),
         title=meta["title"] if isinstance(meta.get("title"), str) else "",
         tags=tuple(tag for tag in _list(meta.get("tags")) if isinstance(tag, str)),
         system=data["system"] if isinstance(data.get("system"), str) else "",
+        parent=str(parent.get("session") or "") if isinstance(parent, dict) else "",
     )
+    if any(turn.get("copied") is True or turn.get("answered_by") not in (None, row.model) for turn in turns):
+        row.parts = tuple(_divide(row, turns))
+    return row
+
+
+def _divide(row: Row, turns: list[dict[str, Any]]) -> Iterator[Part]:
+    """Divide a row's turns by who answered and by whether they are copies; what no turn has belongs to the model."""
+    sums: dict[tuple[str, bool], list[float]] = {(row.model, False): [0, row.tokens, row.cost, row.unpriced]}
+    rest = sums[row.model, False]
+    for turn in turns:
+        usage = turn.get("usage")
+        tokens = _amount(usage.get("total_tokens")) if isinstance(usage, dict) else None
+        cost = _amount(turn.get("cost_estimate"))
+        figures = tokens or 0, cost or 0.0, float(cost is None and turn.get("finish_reason") != "error")
+        answerer = turn.get("answered_by")
+        key = (answerer if isinstance(answerer, str) else row.model, turn.get("copied") is True)
+        part = sums.setdefault(key, [0, 0, 0, 0])
+        part[0] += 1
+        for at, figure in enumerate(figures, 1):
+            part[at] += figure
+            rest[at] -= figure
+    for (model, copied), (count, tokens, cost, unpriced) in sums.items():
+        yield Part(model, copied, int(count), max(0, int(tokens)), max(0.0, cost), max(0, int(unpriced)))
 
 
 def parse_epoch(created_at: object, otherwise: float) -> float:

@@ -18,6 +18,11 @@ from llmrepl.system import files
 MAX_BYTES = 1 << 30
 
 
+def exists(directory: Path, name: str) -> bool:
+    """Whether `directory` has a file of this name; an empty name is none."""
+    return bool(name) and os.path.lexists(directory / name)
+
+
 def rows(directory: Path, contains: str | None = None) -> Iterator[Row]:
     """Yield a row for each session in `directory`, damaged ones with the reason.
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from llmrepl.system.files import private_mkdir
 
-VERSION = 3
+VERSION = 4
 
 _SCHEMA = f"""
 CREATE TABLE directories (id INTEGER PRIMARY KEY, path BLOB NOT NULL UNIQUE, state BLOB);
@@ -18,12 +18,13 @@ CREATE TABLE sessions (
   id INTEGER PRIMARY KEY AUTOINCREMENT, directory INTEGER NOT NULL, name BLOB NOT NULL, size INTEGER NOT NULL,
   mtime_ns INTEGER NOT NULL, damaged INTEGER NOT NULL, searchable INTEGER NOT NULL DEFAULT 0, epoch REAL NOT NULL,
   model BLOB NOT NULL, turns INTEGER NOT NULL, tokens INTEGER NOT NULL, cost REAL NOT NULL, unpriced INTEGER NOT NULL,
-  facts TEXT NOT NULL
+  parts INTEGER NOT NULL, facts TEXT NOT NULL
 );
 CREATE UNIQUE INDEX by_name ON sessions (directory, name);
 CREATE INDEX by_state ON sessions (directory, name, size, mtime_ns);
 CREATE INDEX by_date ON sessions (directory, damaged, epoch DESC, name);
-CREATE INDEX to_sum ON sessions (directory, damaged, model, tokens, turns, cost, unpriced);
+CREATE INDEX to_sum ON sessions (directory, damaged, parts, model, tokens, turns, cost, unpriced);
+CREATE INDEX with_parts ON sessions (directory) WHERE parts;
 CREATE INDEX to_search ON sessions (directory) WHERE NOT damaged AND NOT searchable;
 CREATE VIRTUAL TABLE texts USING fts5 (text, content = '', columnsize = 0, tokenize = 'trigram case_sensitive 1');
 INSERT INTO texts (texts, rank) VALUES ('hashsize', {64 << 20});

@@ -59,6 +59,7 @@ def replay(session: Data | None, records: list[Data]) -> Data | None:
     open_turn = -1
     for record in records:
         if "head" in record:
+            _keep_answerers(result.get("model"), record["head"].get("model"), turns)
             result.update(record["head"])
         elif "turn" in record:
             at = min(record["turn"] - 1, len(turns))
@@ -71,6 +72,15 @@ def replay(session: Data | None, records: list[Data]) -> Data | None:
         turns[open_turn] = _close_turn(turns[open_turn], "".join(growing))
     result["turns"] = turns
     return result if "model" in result and turns else None
+
+
+def _keep_answerers(old: object, new: object, turns: list[Any]) -> None:
+    """Record in answered turns who answered them when the session's model changes, as Session.switch_model does."""
+    if new is None or old is None or old == new:
+        return
+    for at, turn in enumerate(turns):
+        if isinstance(turn, dict) and turn.get("answered_by") is None and _texts(turn)[1]:
+            turns[at] = {**turn, "answered_by": old}
 
 
 def adds_nothing(before: Data, after: Data) -> bool:

@@ -126,7 +126,10 @@ class OpenSession:
     def set_header(self, **values: Any) -> None:
         """Set `model`, `system` or `meta`; only in memory if the session has no file. Raises SaveError."""
         for key, value in values.items():
-            setattr(self.session, key, value)
+            if key == "model":
+                self.session.switch_model(value)
+            else:
+                setattr(self.session, key, value)
         if self._has_file:
             self._write_record({"head": values}, "the change")
 
