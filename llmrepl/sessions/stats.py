@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from llmrepl.sessions.index.query import Part, Row
+from llmrepl.sessions.index.query import Row, TurnGroup
 
 
 @dataclass(slots=True)
@@ -45,7 +45,7 @@ def total_by_model(rows: Iterable[Row], exists: Callable[[str], bool] = lambda n
     """
     found: dict[str, Totals] = {}
     for row in rows:
-        whole = Part(row.model, False, row.turns, row.tokens, row.cost, row.unpriced)
+        whole = TurnGroup(row.model, False, row.turns, row.tokens, row.cost, row.unpriced)
         found.setdefault(row.model, Totals()).sessions += 1
         for part in row.parts or (whole,):
             if not (part.copied and exists(row.parent)):

@@ -21,7 +21,7 @@ from typing import Any
 from llmrepl.sessions.index import scan
 from llmrepl.sessions.index.fingerprints import State, digest, file_state, file_states
 from llmrepl.sessions.index.full_text import BATCH, Progress, can_index, make_searchable
-from llmrepl.sessions.index.query import Filters, Part, Row
+from llmrepl.sessions.index.query import Filters, Row, TurnGroup
 from llmrepl.sessions.index.schema import IndexUnavailable, open_index, set_aside, transaction
 from llmrepl.sessions.index.sql import ORDERS, near_query, quote, sql_conditions, to_bytes, to_text
 from llmrepl.sessions.stats import Totals, merge_by_model, total_by_model
@@ -273,5 +273,5 @@ def _indexed_states(db: sqlite3.Connection, number: int) -> set[State]:
 def _row(name: bytes, facts: str) -> Row:
     row = Row(to_text(name), *json.loads(facts))
     row.tags = tuple(row.tags)
-    row.parts = tuple(Part(*part) for part in row.parts)
+    row.parts = tuple(TurnGroup(*part) for part in row.parts)
     return row

@@ -15,7 +15,7 @@ SORTS = ("date", "name", "model", "turns", "tokens", "cost")
 """Sort keys. Names and models ascend; all others descend."""
 
 
-class Part(NamedTuple):
+class TurnGroup(NamedTuple):
     """The turns of one session that `model` answered; `copied` ones come from the session that this one forks."""
 
     model: str
@@ -49,7 +49,7 @@ class Row:
     system: str = ""
     damaged: str = ""
     parent: str = ""
-    parts: tuple[Part, ...] = ()
+    parts: tuple[TurnGroup, ...] = ()
 
     @property
     def date(self) -> str:
@@ -127,7 +127,7 @@ def row_from_json(name: str, data: dict[str, Any], mtime: float) -> Row:
     return row
 
 
-def _divide(row: Row, turns: list[dict[str, Any]]) -> Iterator[Part]:
+def _divide(row: Row, turns: list[dict[str, Any]]) -> Iterator[TurnGroup]:
     """Divide a row's turns by who answered and by whether they are copies; what no turn has belongs to the model."""
     sums: dict[tuple[str, bool], list[float]] = {(row.model, False): [0, row.tokens, row.cost, row.unpriced]}
     rest = sums[row.model, False]
@@ -144,7 +144,7 @@ def _divide(row: Row, turns: list[dict[str, Any]]) -> Iterator[Part]:
             part[at] += figure
             rest[at] -= figure
     for (model, copied), (count, tokens, cost, unpriced) in sums.items():
-        yield Part(model, copied, int(count), max(0, int(tokens)), max(0.0, cost), max(0, int(unpriced)))
+        yield TurnGroup(model, copied, int(count), max(0, int(tokens)), max(0.0, cost), max(0, int(unpriced)))
 
 
 def parse_epoch(created_at: object, otherwise: float) -> float:
