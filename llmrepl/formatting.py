@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 _OBEYED = (
     r"\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters but for tab and line end
@@ -14,6 +15,28 @@ _OBEYED = (
 _UNSEEN = r"\t\n\xad\u200b-\u200d\u2028\u2029\u2060-\u2064\ufeff"
 _IN_TEXT = re.compile(f"[{_OBEYED}]")
 _IN_NAME = re.compile(f"[{_OBEYED}{_UNSEEN}]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def valid_text(text: str) -> str:
+    """Return `text` as Unicode that can be encoded: surrogate pairs are joined, lone surrogates become U+FFFD.
+
+    Bytes that are not UTF-8 come in as lone surrogates, from arguments, the environment and a terminal.
+    """
+    if not _SURROGATE.search(text):
+        return text
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def valid_data(value: Any) -> Any:
+    """Return JSON data with `valid_text` for all keys and texts."""
+    if isinstance(value, str):
+        return valid_text(value)
+    if isinstance(value, list):
+        return [valid_data(item) for item in value]
+    if isinstance(value, dict):
+        return {valid_text(str(key)): valid_data(item) for key, item in value.items()}
+    return value
 
 
 def escape_controls(text: str) -> str:

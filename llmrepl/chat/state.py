@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from llmrepl.chat.services import Services
 from llmrepl.errors import SaveError
-from llmrepl.formatting import display_path
+from llmrepl.formatting import display_path, valid_text
 from llmrepl.sessions.storage.known_directories import add_known
 from llmrepl.system.paths import expand, why_unwritable
 
@@ -100,7 +100,7 @@ class ChatState:
             return self.current.session.system
         if self._system is not None:
             return self._system
-        return self._services.settings.text("default_system_prompt") or None
+        return valid_text(self._services.settings.text("default_system_prompt")) or None
 
     def set_model(self, model: str) -> None:
         """Switch the model. Raises UsageError for an unknown model, SaveError."""
@@ -111,6 +111,7 @@ class ChatState:
 
     def set_system(self, text: str | None) -> None:
         """Set or (None) remove the system prompt. Raises SaveError."""
+        text = valid_text(text or "") or None
         if self.current:
             self.current.set_header(system=text)
         self._system = text or ""

@@ -11,6 +11,7 @@ from llmrepl.billing.cost_tracker import RAISE_SESSION
 from llmrepl.chat.attachments import append_texts
 from llmrepl.chat.workspace import Workspace
 from llmrepl.errors import BudgetError, LLMError, SaveError
+from llmrepl.formatting import valid_text
 from llmrepl.models.factory import options_of
 from llmrepl.providers.base import Event, Finish, Notice, Provider, ReasoningDelta, Request, Retrying, TextDelta
 from llmrepl.providers.tokens import estimated, prompt_tokens, tokens, utf8_size
@@ -76,7 +77,7 @@ class ChatTurn:
         self._finish_reason: str | None = None
         self._failure: LLMError | None = None
         self._unsaved: SaveError | None = None
-        question = append_texts(text, workspace.chat.attachments).encode("utf-8", "replace").decode()
+        question = valid_text(append_texts(text, workspace.chat.attachments))
         self._masker = StreamMasker() if workspace.settings.flag("mask_secrets") else None
         self._question = self._masker.mask_text(question) if self._masker else question
         if self._question != question:
@@ -97,17 +98,19 @@ class ChatTurn:
             return prompt_tokens(Request(self._resolved.model, [*before, question], system))
 
         self._reservation = workspace.cost_tracker().reserve(self._resolved, max_tokens)
-        context = [*self._context, question]
-        if self._open_session:
-            try:
+        try:
+            context = [*self._context, question]
+            if self._open_session:
                 self._begin(self._open_session)
-            except BaseException:
-                workspace.cost_tracker().release(self._reservation)
-                raise
-            context = self._open_session.session.context()
-        options = self._reservation.capped(options_of(workspace.settings))
-        self._request = Request(self._resolved.model, context, system, options)
-        workspace.environment.log(f"asking with {len(context)} messages")
+                context = self._open_session.session.context()
+            options = self._reservation.capped(options_of(workspace.settings))
+            self._request = Request(self._resolved.model, context, system, options)
+            workspace.environment.log(f"asking with {len(context)} messages")
+        except BaseException:  # also a signal: nothing was sent
+            if self._open_session and self._number:
+                self._open_session.abandon_turn(self._number)
+            workspace.cost_tracker().release(self._reservation)
+            raise
         return self
 
     def __iter__(self) -> Iterator[Event]:
@@ -171,12 +174,8 @@ class ChatTurn:
         except SaveError as unsaved:
             if not self._workspace.environment.interactive():
                 unsaved.hint = "nothing was sent; " + unsaved.hint
-                open_session.abandon_turn(self._number)
                 raise
             self._unsaved = unsaved
-        except BaseException:  # Ctrl-C or a signal before anything was sent
-            open_session.abandon_turn(self._number)
-            raise
 
     def _stream(self, provider: Provider) -> Iterator[Event]:
         open_session = self._open_session

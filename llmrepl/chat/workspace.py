@@ -70,7 +70,7 @@ class Workspace(Services):
         if current and current.path == path:
             yield current
             return
-        open_session = self.store().open(path, beside=False)
+        open_session = self.store().open(path, beside=False, brief=True)
         try:
             yield open_session
         finally:

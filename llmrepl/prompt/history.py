@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
-
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 
 from llmrepl.chat.workspace import Workspace
-from llmrepl.system.files import private_mkdir
+from llmrepl.system.files import create_private
 
 
 class PrivateHistory(FileHistory):
@@ -33,8 +31,7 @@ def open_history(workspace: Workspace) -> History:
     """The history of this user; in memory only where it cannot be written."""
     path = workspace.paths.state_dir / "history"
     try:
-        private_mkdir(path.parent)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+        create_private(path)
     except OSError as error:
         why = (error.strerror or "the system refused").lower()
         workspace.notes.append(f"what you type is not kept for the next shell: {why} ({path})")

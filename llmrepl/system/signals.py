@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -14,7 +15,8 @@ from llmrepl.errors import SignalExit
 class Signals:
     """The process's signals. Until `install` is called it only shields in name.
 
-    `stopped` is the SIGTERM or SIGHUP that came, for when its exception was lost on the way out.
+    `stopped` is the SIGTERM or SIGHUP that came, for when its exception was lost on the way out. Signals are raised in
+    the main thread, so only its shields count: work in another thread must survive the end of the process at any point.
     """
 
     def __init__(self) -> None:
@@ -31,6 +33,9 @@ class Signals:
     @contextmanager
     def shield(self) -> Iterator[None]:
         """Hold signals back for the length of the block; one that came is raised at its end."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
         self._shields += 1
         try:
             yield
@@ -47,6 +52,7 @@ class Signals:
             if self._waiting is None or signum != signal.SIGINT:
                 self._waiting = signum
         else:
+            self._waiting = None
             _raise(signum)
 
 

@@ -44,10 +44,15 @@ def test_a_planted_temporary_file_is_not_used(tmp_path: Path) -> None:
     for name in (".talk.json.tmp", "talk.json.tmp", ".talk.tmp", "talk.tmp"):
         (tmp_path / name).symlink_to(victim)
     planted = set(os.listdir(tmp_path))
+
+    def watch(_path: Path) -> bool:
+        seen.update(os.listdir(tmp_path))
+        return True
+
     for number in range(20):
-        files.write_atomic(target, b"%d" % number, check=lambda: seen.update(os.listdir(tmp_path)))
+        files.replace(target, b"%d" % number, is_known=watch)
     assert not victim.exists() and target.read_bytes() == b"19"
-    assert len(seen - planted - {"talk.json"}) == 20
+    assert len(seen - planted - {"talk.json"}) == 19, "the first one replaces nothing"
 
 
 def test_a_directory_that_becomes_a_link_during_a_write_gets_nothing(tmp_path: Path) -> None:
@@ -55,12 +60,15 @@ def test_a_directory_that_becomes_a_link_during_a_write_gets_nothing(tmp_path: P
     runs.mkdir()
     elsewhere.mkdir()
 
-    def swap() -> None:
+    (runs / "talk.json").write_bytes(b"{}")
+
+    def swap(_path: Path) -> bool:
         runs.rename(tmp_path / "before")
         runs.symlink_to(elsewhere)
+        return True
 
     with pytest.raises(OSError, match="No such file"):
-        files.write_atomic(runs / "talk.json", b"secret", check=swap)
+        files.replace(runs / "talk.json", b"secret", is_known=swap)
     assert list(elsewhere.iterdir()) == []
 
 
@@ -81,7 +89,7 @@ def test_a_directory_that_is_a_link_of_another_user_is_not_written_to(cli: CliRu
     for command in (f"delete {name}", f"rename {name} other", "archive --older-than 0d", f"recover {name}"):
         cli.llm("sessions", *command.split())
     with pytest.raises(OSError, match="is a link of another user"):
-        files.write_atomic(cli.runs / "talk.json", b"{}")
+        files.create(cli.runs / "talk.json", b"{}")
     assert tree(elsewhere) == before
 
 

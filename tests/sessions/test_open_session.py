@@ -133,7 +133,7 @@ def test_a_directory_that_is_taken_away_is_made_again_with_everything(tmp_path: 
     open_session.close()
     assert questions(runs / "gone.json") == ["one", "two"]
     assert runs.stat().st_mode & 0o777 == 0o700
-    assert open_session.notes == [f"{runs} was removed or replaced; it is made again"]
+    assert open_session.notes == [f"{runs} was moved, removed or replaced. gone.json is saved in it again."]
 
 
 def test_a_directory_that_is_replaced_by_a_file_is_said_and_mended(tmp_path: Path) -> None:
@@ -150,7 +150,7 @@ def test_a_directory_that_is_replaced_by_a_file_is_said_and_mended(tmp_path: Pat
     assert questions(runs / "gone.json") == ["one", "two"]
 
 
-@pytest.mark.parametrize("edit", ["appended", "replaced", "touched"])
+@pytest.mark.parametrize("edit", ["appended", "replaced", "linked"])
 def test_a_file_that_somebody_else_changed_is_left_to_them(tmp_path: Path, edit: str) -> None:
     open_session = fresh(tmp_path, "shared")
     say(open_session, "one")
@@ -159,17 +159,66 @@ def test_a_file_that_somebody_else_changed_is_left_to_them(tmp_path: Path, edit:
         with path.open("a") as file:
             file.write("\n")
     elif edit == "replaced":
-        (tmp_path / "new").write_bytes(path.read_bytes())
+        (tmp_path / "new").write_bytes(path.read_bytes().replace(b"one", b"eno"))
         (tmp_path / "new").rename(path)
     else:
-        os.utime(path, (0, 0))
+        path.rename(tmp_path.parent / "elsewhere.json")
+        path.symlink_to("../elsewhere.json")
     theirs = path.read_bytes()
     say(open_session, "two")
     open_session.close()
     assert path.read_bytes() == theirs
+    assert path.is_symlink() == (edit == "linked")
     assert questions(tmp_path / "shared-2.json") == ["one", "two"]
     assert open_session.notes == ["shared.json was changed by another program; this session goes on as shared-2.json"]
     assert names(tmp_path) == ["shared-2.json", "shared.json"]
+
+
+@pytest.mark.parametrize("edit", ["copied back", "touched"])
+def test_a_file_with_the_same_bytes_is_still_ours(tmp_path: Path, edit: str) -> None:
+    open_session = fresh(tmp_path, "shared")
+    say(open_session, "one")
+    path = tmp_path / "shared.json"
+    if edit == "copied back":
+        (tmp_path / "copy").write_bytes(path.read_bytes())
+        (tmp_path / "copy").rename(path)
+    os.utime(path, (0, 0))
+    say(open_session, "two")
+    open_session.close()
+    assert questions(path) == ["one", "two"]
+    assert names(tmp_path) == ["shared.json"] and open_session.notes == []
+
+
+@pytest.mark.parametrize("size", [10, 300 << 10])
+def test_a_directory_that_was_moved_and_copied_back_goes_on(tmp_path: Path, size: int) -> None:
+    runs, before = tmp_path / "runs", tmp_path / "before"
+    runs.mkdir()
+    open_session = fresh(runs, "s")
+    for text in ("one" * size, "two"):
+        say(open_session, text)
+    runs.rename(before)
+    shutil.copytree(before, runs)
+    say(open_session, "three")
+    open_session.close()
+    assert questions(runs / "s.json") == ["one" * size, "two", "three"]
+    assert names(runs) == ["s.json"]
+
+
+def test_a_directory_of_somebody_else_in_its_place_keeps_what_it_holds(tmp_path: Path) -> None:
+    """There is a session of the same name with a journal of a shell that died, which stands nowhere else."""
+    runs, before, other = tmp_path / "runs", tmp_path / "before", tmp_path / "other"
+    runs.mkdir()
+    other.mkdir()
+    theirs = fresh(other, "s")
+    theirs.begin_turn("their words", "2025-01-01T12:00:00.000000")
+    open_session = fresh(runs, "s")
+    say(open_session, "one")
+    runs.rename(before)
+    shutil.copytree(other, runs)
+    say(open_session, "two")
+    open_session.close()
+    Store(runs, runs, nullcontext).recover_journals()
+    assert (questions(runs / "s.json"), questions(runs / "s-2.json")) == (["their words"], ["one", "two"])
 
 
 def test_a_file_that_was_deleted_is_written_again(tmp_path: Path) -> None:

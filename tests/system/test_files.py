@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,7 +32,7 @@ def mode(path: Path) -> int:
 def test_files_are_0600_and_directories_0700_under_any_umask(tmp_path: Path, mask: int) -> None:
     with umask(mask):
         files.private_mkdir(tmp_path / "a" / "b")
-        files.write_atomic(tmp_path / "a" / "b" / "x.json", b"{}")
+        files.create(tmp_path / "a" / "b" / "x.json", b"{}")
     assert [mode(tmp_path / place) for place in ("a", "a/b", "a/b/x.json")] == [0o700, 0o700, 0o600]
 
 
@@ -55,7 +56,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(
 
     monkeypatch.setattr(os, call, fails)
     with pytest.raises(OSError, match=r".+") as failed:
-        files.write_atomic(path, b"new" * 1000)
+        files.replace(path, b"new" * 1000, is_known=lambda _: True)
     monkeypatch.undo()
     assert failed.value.errno == code
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == {"x.json": b"old"}
@@ -64,19 +65,16 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(
 def test_short_writes_are_finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = os.write
     monkeypatch.setattr(os, "write", lambda fd, data: whole(fd, bytes(data)[:7]))
-    files.write_atomic(tmp_path / "x.json", b"0123456789" * 10)
+    files.create(tmp_path / "x.json", b"0123456789" * 10)
     assert (tmp_path / "x.json").read_bytes() == b"0123456789" * 10
 
 
-def test_a_check_that_raises_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+def test_a_file_of_unknown_contents_is_not_replaced(tmp_path: Path) -> None:
     path = tmp_path / "x.json"
     path.write_bytes(b"old")
 
-    def changed() -> None:
-        raise files.ChangedError
-
     with pytest.raises(files.ChangedError):
-        files.write_atomic(path, b"new", check=changed)
+        files.replace(path, b"new", is_known=lambda _: False)
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == {"x.json": b"old"}
 
 
@@ -85,8 +83,12 @@ def test_a_link_is_never_written_through_nor_read(tmp_path: Path) -> None:
     victim.write_bytes(b"precious")
     link = tmp_path / "x.json"
     link.symlink_to(victim)
+    with pytest.raises(files.ChangedError):
+        files.replace(link, b"new", is_known=lambda _: True)
     with pytest.raises(OSError, match="symbolic link"):
-        files.write_atomic(link, b"new")
+        files.put(link, b"new", names=files.numbered(link, ".backup"))
+    with pytest.raises(FileExistsError):
+        files.create(link, b"new")
     with pytest.raises(OSError, match="symbolic links"):
         files.read_regular(link, 100)
     assert victim.read_bytes() == b"precious"
@@ -98,7 +100,7 @@ def test_a_new_name_is_never_taken_from_another_file(tmp_path: Path) -> None:
     one.write_bytes(b"1")
     other.write_bytes(b"2")
     with pytest.raises(FileExistsError):
-        files.write_atomic(other, b"3", must_not_exist=True)
+        files.create(other, b"3")
     with pytest.raises(FileExistsError):
         files.rename_new(one, other)
     assert (one.read_bytes(), other.read_bytes()) == (b"1", b"2")
@@ -130,7 +132,7 @@ def test_a_directory_that_cannot_be_synced_is_let_be(
         sync(fd)
 
     monkeypatch.setattr(os, "fsync", only_files)
-    files.write_atomic(tmp_path / "x.json", b"whole")
+    files.create(tmp_path / "x.json", b"whole")
     assert (tmp_path / "x.json").read_bytes() == b"whole"
 
 
@@ -149,16 +151,61 @@ def test_a_file_that_the_user_names_is_new_unless_forced(tmp_path: Path) -> None
     with pytest.raises(UsageError, match=r"notes\.md exists; choose another file, or use --force"):
         files.write_new(target, b"two", force=False)
     assert target.read_bytes() == b"one"
-    files.write_new(target, b"three", force=True)
-    assert target.read_bytes() == b"three"
+    backup = tmp_path / "notes.md.backup"
+    assert files.write_new(target, b"three", force=True) == backup
+    assert (target.read_bytes(), backup.read_bytes()) == (b"three", b"one")
+    assert files.write_new(target, b"three", force=True) is None, "it holds the same"
     files.write_new(Path("/dev/null"), b"gone", force=False)
     with pytest.raises(SaveError, match="is a directory"):
         files.write_new(tmp_path, b"x", force=True)
     with pytest.raises(SaveError, match="no such file or directory"):
         files.write_new(tmp_path / "no" / "where", b"x", force=False)
-    assert [p.name for p in tmp_path.iterdir()] == ["notes.md"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["notes.md", "notes.md.backup"]
 
 
 def test_reasons_are_words() -> None:
     assert files.reason(OSError(errno.ENOSPC, "No space left on device")) == "no space left on device"
     assert files.reason(OSError(errno.EDQUOT, "Disk quota exceeded")) == "the disk quota is used up"
+
+
+@pytest.mark.parametrize("old", [b"damaged", b"", b"other"])
+@pytest.mark.parametrize("links", [True, False])
+def test_what_is_replaced_stands_under_a_free_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, old: bytes, links: bool
+) -> None:
+    def no_links(*_a: object, **_k: object) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    path = tmp_path / "x.json"
+    path.write_bytes(old)
+    (tmp_path / "x.json.old").write_bytes(b"taken")
+    if not links:
+        monkeypatch.setattr(os, "link", no_links)
+    kept = files.put(path, b"new", names=files.numbered(path, ".old"))
+    assert kept == tmp_path / "x.json.old-2"
+    assert (path.read_bytes(), kept.read_bytes()) == (b"new", old)
+    assert (tmp_path / "x.json.old").read_bytes() == b"taken"
+    assert files.put(path, b"newer", names=files.numbered(path, ".old"), may_drop=lambda was: was == b"new") is None
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_a_file_that_cannot_be_compared_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "x.json"
+    path.write_bytes(b"new")
+    monkeypatch.setattr(files, "_COPY_BYTES", 1)
+    assert files.put(path, b"new", names=files.numbered(path, ".old")) == tmp_path / "x.json.old"
+
+
+def test_a_move_finishes_one_that_was_cut_short(tmp_path: Path) -> None:
+    (tmp_path / "one").write_bytes(b"1")
+    os.link(tmp_path / "one", tmp_path / "two")
+    assert files.move(tmp_path / "one", [tmp_path / "two"]) == tmp_path / "two"
+    assert [p.name for p in tmp_path.iterdir()] == ["two"]
+
+
+def test_macos_syncs_the_drive_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    called: list[int] = []
+    monkeypatch.setattr(files, "_FULL_SYNC", fcntl.F_GETFD)
+    monkeypatch.setattr(fcntl, "fcntl", lambda _fd, command: called.append(command))
+    files.create(tmp_path / "x.json", b"{}")
+    assert len(called) >= 2 and set(called) == {fcntl.F_GETFD}, "the file and its directory"

@@ -274,8 +274,9 @@ def export(
     if file is None:
         return Document(text)
     target = workspace.environment.cwd / expand(file, workspace.paths.home)
-    files.write_new(target, text.encode(), force=force)
-    return Note(f"exported to {display_path(target, workspace.environment.cwd)}")
+    kept = files.write_new(target, text.encode("utf-8", "replace"), force=force)
+    more = f"\nthe old file is kept as {escape_name(kept.name)}" if kept else ""
+    return Note(f"exported to {display_path(target, workspace.environment.cwd)}{more}")
 
 
 def _select_session(workspace: Workspace, directory: Path, name: str | None) -> tuple[Session, Path | None]:

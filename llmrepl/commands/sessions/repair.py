@@ -66,12 +66,10 @@ def recover(workspace: Workspace, name: str, dry_run: bool, dir: str | None) -> 
     if recovery is None:
         return Note(f"{escape_name(path.name)} is valid; it was left as it is")
     turns = pluralize(len(recovery.session.turns), "turn")
-    shown = escape_name(path.name)
-    lines = (
-        [f"{shown}: {turns} would be brought back"]
-        if dry_run
-        else [f"{shown}: {turns} brought back; the original is kept as {shown}.backup"]
-    )
+    shown = escape_name((recovery.path or path).name)
+    lines = [f"{shown}: {turns} would be brought back" if dry_run else f"{shown}: {turns} brought back"]
+    if recovery.backup:
+        lines[0] += f"; the original is kept as {escape_name(recovery.backup.name)}"
     return Note("\n".join([*lines, *(f"lost: {what}" for what in recovery.lost)]))
 
 

@@ -114,9 +114,7 @@ class Archive:
 
 
 def _move(source: Path, target: Path) -> None:
-    files.rename_new(source, target)
-    files.fsync_dir(target.parent)
-    files.fsync_dir(source.parent)
+    files.move(source, [target])
 
 
 def _compress(source: Path, folder: Path) -> Path:
@@ -125,7 +123,7 @@ def _compress(source: Path, folder: Path) -> Path:
     packed = gzip.compress(data, mtime=0)
     for target in trash.candidate_paths(f"{source.name}.gz", folder):
         if not os.path.lexists(target):
-            files.write_atomic(target, packed, must_not_exist=True, mtime_ns=os.lstat(source).st_mtime_ns)
+            files.create(target, packed, mtime_ns=os.lstat(source).st_mtime_ns)
         elif not _contains(target, data):  # if it does, an earlier run was interrupted before the last step
             continue
         break
@@ -136,18 +134,19 @@ def _compress(source: Path, folder: Path) -> Path:
 def _decompress(source: Path, target: Path) -> None:
     before = files.file_stamp(source)
     data = session_file.unpack(files.read_regular(source, session_file.MAX_BYTES))
-    files.write_atomic(target, data, must_not_exist=True, mtime_ns=os.lstat(source).st_mtime_ns)
+    files.create(target, data, mtime_ns=os.lstat(source).st_mtime_ns)
     _remove_source(source, before, target, data)
 
 
 def _remove_source(source: Path, before: FileStamp | None, target: Path, data: bytes) -> None:
     """Delete `source` if it is unchanged and `target` holds its text; otherwise delete `target` and raise OSError."""
-    changed = files.file_stamp(source) != before
-    if changed or not _contains(target, data):
-        os.unlink(target)
-        raise OSError(errno.EIO, "it was changed meanwhile" if changed else "what was written reads back otherwise")
-    os.unlink(source)
-    files.fsync_dir(source.parent)
+    try:
+        if not _contains(target, data):
+            raise OSError(errno.EIO, "what was written reads back otherwise")
+        files.remove_copied(source, is_known=lambda path: files.file_stamp(path) == before)
+    except OSError:
+        files.unlink_quietly(target)  # written just now, and `source` has it
+        raise
 
 
 def _contains(path: Path, data: bytes) -> bool:

@@ -120,14 +120,18 @@ def _read(store: Store, source: Path) -> _Content:
 
 
 def _write(copy: Path, content: _Content) -> None:
-    """Replace the copy; move the old one to OLDER if it has turns the new one lacks. Raises SaveError."""
+    """Replace the copy; keep the old one in OLDER unless the new one has all of its turns. Raises SaveError."""
     try:
         trash.ensure_folder(copy.parent)
-        if _has_other_turns(_bytes(copy), content.data):
-            trash.move_to_folder(copy, OLDER)
-        files.write_atomic(copy, content.data, mtime_ns=content.mtime_ns)
+        files.put(
+            copy,
+            content.data,
+            names=_older_paths(copy),
+            may_drop=lambda old: _is_continued(old, content.data),
+            mtime_ns=content.mtime_ns,
+        )
         if _bytes(copy) != content.data:
-            os.unlink(copy)
+            files.unlink_quietly(copy)
             raise OSError(errno.EIO, "what was written reads back otherwise", str(copy))
     except OSError as error:
         what = f"the backup stopped at {escape_name(copy.name)}: {files.reason(error)}"
@@ -141,16 +145,22 @@ def _bytes(copy: Path) -> bytes | None:
         return None
 
 
-def _has_other_turns(before: bytes | None, after: bytes) -> bool:
-    """Whether the old copy has turns that are not in the new one."""
+def _older_paths(copy: Path) -> Iterator[Path]:
+    yield from trash.candidate_paths(copy.name, trash.ensure_folder(copy.parent / OLDER))
+
+
+def _is_continued(before: bytes, after: bytes) -> bool:
+    """Whether both are valid sessions and the new one begins with all turns of the old one."""
     old, new = _messages(before), _messages(after)
-    return bool(old) and old != new[: len(old)]
+    return old is not None and new is not None and old == new[: len(old)]
 
 
-def _messages(data: bytes | None) -> list[Any]:
-    """Return the messages of each turn; empty if the bytes are not a valid session."""
+def _messages(data: bytes) -> list[Any] | None:
+    """Return the messages of each turn; None if the bytes are not a valid session."""
     try:
-        turns = scan.decode_json(data or b"").get("turns")
+        turns = scan.decode_json(data).get("turns")
     except (ValueError, RecursionError, zlib.error):
-        return []
-    return [turn.get("messages") for turn in turns if isinstance(turn, dict)] if isinstance(turns, list) else []
+        return None
+    if not isinstance(turns, list) or not all(isinstance(turn, dict) for turn in turns):
+        return None
+    return [turn.get("messages") for turn in turns]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -20,17 +19,7 @@ def move_to_folder(path: Path, name: str) -> Path:
     Completes a move that was interrupted between link and unlink. Raises OSError; the file is then where it was.
     """
     folder = ensure_folder(path.parent / name)
-    for target in candidate_paths(path.name, folder):
-        try:
-            files.rename_new(path, target)
-        except FileExistsError:
-            if not _is_hard_linked(path, target):
-                continue
-            os.unlink(path)
-        files.fsync_dir(folder)
-        files.fsync_dir(path.parent)
-        return target
-    raise AssertionError("the names do not end")
+    return files.move(path, candidate_paths(path.name, folder))
 
 
 def list_removed(directory: Path) -> list[Path]:
@@ -53,9 +42,3 @@ def candidate_paths(name: str, folder: Path) -> Iterator[Path]:
     yield folder / name
     for number in count(2):
         yield folder / f"{stem}.{number}.json{ending}"
-
-
-def _is_hard_linked(one: Path, other: Path) -> bool:
-    """Whether two paths are hard links to the same file."""
-    here, there = os.lstat(one), os.lstat(other)
-    return os.path.samestat(here, there) and here.st_nlink > 1

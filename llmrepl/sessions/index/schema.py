@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from llmrepl.system.files import private_mkdir
+from llmrepl.system import files
 
 VERSION = 4
 
@@ -49,8 +48,7 @@ def transaction(db: sqlite3.Connection) -> Iterator[None]:
 
 def open_index(path: Path) -> sqlite3.Connection:
     """Open the index, replacing a damaged file or one of another version by an empty one."""
-    private_mkdir(path.parent)
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+    files.create_private(path)
     db = sqlite3.connect(path, timeout=1.0, isolation_level=None)
     try:
         db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -65536;")
@@ -83,10 +81,10 @@ def _create(db: sqlite3.Connection) -> None:
 
 def set_aside(path: Path) -> None:
     """Rename a damaged index to NAME.corrupt. Raises OSError."""
-    os.replace(path, path.with_name(f"{path.name}.corrupt"))
+    files.set_aside_derived(path, path.with_name(f"{path.name}.corrupt"))
     _unlink(path)
 
 
 def _unlink(path: Path) -> None:
     for ending in ("", "-wal", "-shm"):
-        path.with_name(path.name + ending).unlink(missing_ok=True)
+        files.unlink_quietly(path.with_name(path.name + ending))

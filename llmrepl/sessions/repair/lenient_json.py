@@ -6,6 +6,8 @@ import json
 import re
 from typing import Any
 
+from llmrepl.formatting import valid_text
+
 DEEPEST = 190
 """Maximum nesting; the result must fit into a session."""
 
@@ -16,7 +18,6 @@ _TOKEN = re.compile(
 _WORDS = {"true": True, "false": False, "null": None}
 _NUMBER = re.compile(r"-?\d{1,300}(?:\.\d{1,300})?(?:[eE][+-]?\d{1,3})?")
 _ESCAPE = re.compile(r"""\\(?:(?P<valid>["\\/bfnrt]|u[0-9a-fA-F]{4})|.?)""", re.DOTALL)
-_HALF = re.compile("[\ud800-\udfff]")
 
 
 class LenientReader:
@@ -98,11 +99,4 @@ def unescape(raw: str) -> str:
     except ValueError:
         cleaned = _ESCAPE.sub(lambda found: found[0] if found["valid"] else "", raw)
         text = json.loads(f'"{cleaned}"', strict=False)
-    return join_surrogates(text)
-
-
-def join_surrogates(text: str) -> str:
-    """Join surrogate pairs; lone surrogates become U+FFFD."""
-    if not _HALF.search(text):
-        return text
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return valid_text(text)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from llmrepl.errors import DamagedError
-from llmrepl.formatting import escape_name, pluralize
+from llmrepl.formatting import escape_name, pluralize, valid_data
 from llmrepl.sessions.model import ERROR, INTERRUPTED, Session, Turn
-from llmrepl.sessions.repair.salvage import Salvage, replace_lone_surrogates, salvage
+from llmrepl.sessions.repair.salvage import Salvage, salvage
 from llmrepl.sessions.storage import session_file
+from llmrepl.sessions.storage.journal import Journal, journal_path
+from llmrepl.sessions.storage.locking import claim_beside
 from llmrepl.system import files
 
 NO_DATE = "1970-01-01T00:00:00"
@@ -19,10 +20,15 @@ NO_DATE = "1970-01-01T00:00:00"
 
 @dataclass(frozen=True)
 class Recovery:
-    """The recovered session, and sentences that describe what was lost."""
+    """The recovered session, and sentences that describe what was lost.
+
+    `path` is where it was written and `backup` where the damaged file is kept, None before `recover_file` did that.
+    """
 
     session: Session
     lost: list[str]
+    path: Path | None = None
+    backup: Path | None = None
 
 
 def recover(raw: bytes) -> Recovery | None:
@@ -44,7 +50,8 @@ def recover(raw: bytes) -> Recovery | None:
 def recover_file(path: Path, *, dry_run: bool = False) -> Recovery | None:
     """Repair the file at `path` and keep its bytes as `.backup`. Returns None if the file is valid.
 
-    Raises DamagedError if nothing is recoverable, OSError if the file cannot be read or written.
+    What is in NAME.json.gz becomes NAME.json, or NAME-2.json if that exists. Raises DamagedError if nothing is
+    recoverable, SessionInUseError if a shell has the session open, OSError if it cannot be read or written.
     """
     raw = files.read_regular(path, session_file.MAX_BYTES)
     try:
@@ -54,29 +61,25 @@ def recover_file(path: Path, *, dry_run: bool = False) -> Recovery | None:
         recovery = recover(raw)
     if recovery is None:
         raise DamagedError(f"nothing of a session can be read in {escape_name(path.name)}", "it was left as it is")
-    if not dry_run:
-        keep_backup(path)
-        target = path.with_name(path.name.removesuffix(".gz"))
-        files.write_atomic(target, session_file.dump(recovery.session))
-        if target != path:
-            os.unlink(path)  # its bytes are in the backup
-    return recovery
-
-
-def keep_backup(path: Path) -> Path:
-    """Copy `path` to `NAME.json.backup`, `.backup-2` or the next free name. Raises OSError."""
-    number = 1
-    while True:
-        backup = path.with_name(f"{path.name}.backup" + ("" if number == 1 else f"-{number}"))
+    if dry_run:
+        return recovery
+    data, backups = session_file.dump(recovery.session), files.numbered(path, ".backup")
+    if path.name.endswith(".gz"):
+        target, journal = claim_beside(path.with_name(path.name.removesuffix(".gz")), first=True, besides=path)
         try:
-            files.write_atomic(backup, files.read_regular(path, session_file.MAX_BYTES), must_not_exist=True)
-            return backup
-        except FileExistsError:
-            number += 1
+            files.create(target, data)
+        finally:
+            journal.remove()
+        return replace(recovery, path=target, backup=files.move(path, backups))
+    journal = Journal.claim(journal_path(path))
+    try:
+        return replace(recovery, path=path, backup=files.put(path, data, names=backups))
+    finally:
+        journal.release()
 
 
 def _session(found: Salvage, turns: list[Turn]) -> Session:
-    head = replace_lone_surrogates(found.head)
+    head = valid_data(found.head)
     known = {"model": str, "system": str, "created_at": str, "meta": dict}
     for key, kind in known.items():
         if key in head and not isinstance(head[key], kind):
@@ -89,7 +92,7 @@ def _session(found: Salvage, turns: list[Turn]) -> Session:
 
 def _turn(data: dict[str, Any], part: bool) -> Turn | None:
     """Build a turn from unvalidated data; fields of the wrong type are dropped."""
-    data = replace_lone_surrogates(data)
+    data = valid_data(data)
     messages = [valid for message in _list(data.get("messages")) if (valid := _message(message))]
     if not messages:
         return None

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from llmrepl.sessions.repair.json_location import is_too_deep
-from llmrepl.sessions.repair.lenient_json import DEEPEST, LenientReader, join_surrogates
+from llmrepl.sessions.repair.lenient_json import DEEPEST, LenientReader
 from llmrepl.sessions.storage.session_file import MAX_BYTES
 
 _TURNS = re.compile(r'"turns"\s*:\s*\[')
@@ -233,17 +233,6 @@ def _keep_others(best: Salvage, others: list[dict[str, Any]]) -> None:
 
 def _key(turn: dict[str, Any]) -> str:
     return json.dumps(turn.get("messages"), sort_keys=True, default=str)
-
-
-def replace_lone_surrogates(value: Any) -> Any:
-    """Return JSON data with surrogates joined or replaced in all keys and texts."""
-    if isinstance(value, str):
-        return join_surrogates(value)
-    if isinstance(value, list):
-        return [replace_lone_surrogates(item) for item in value]
-    if isinstance(value, dict):
-        return {join_surrogates(str(key)): replace_lone_surrogates(item) for key, item in value.items()}
-    return value
 
 
 def turn_offsets(text: str) -> Iterator[int]:

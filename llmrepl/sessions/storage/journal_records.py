@@ -14,11 +14,18 @@ Applying the records is idempotent, so a crash between replacing the JSON and em
 from __future__ import annotations
 
 import json
+import re
 import zlib
+from collections.abc import Iterator
 from typing import Any
 
 Data = dict[str, Any]
 """A record, a turn or a session as JSON data."""
+
+_START = re.compile(rb"[0-9a-f]{8} \{")
+"""What a record begins with; looked for in a line that is damaged."""
+
+_COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
 
 _KINDS = {"opened": dict, "head": dict, "turn": int, "is": dict, "open": bool, "text": str, "moved": str}
 
@@ -30,47 +37,68 @@ def fingerprint(raw: bytes | None) -> list[int] | None:
 
 def encode_record(record: Data) -> bytes:
     """Encode a record as one line of the journal."""
-    data = json.dumps(record, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    data = json.dumps(record, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode("utf-8", "replace")
     return b"%08x %s\n" % (zlib.crc32(data), data)
 
 
-def read_records(raw: bytes) -> tuple[list[Data], bool]:
-    """Read records up to the first damaged line. Also returns whether more than a torn last line was damaged."""
+def read_records(raw: bytes) -> tuple[list[Data], int]:
+    """Read every valid record, also after damaged lines. Also returns the number of damaged places.
+
+    Bytes after the last line end are a record that was being written when its shell died, not damage.
+    """
     records: list[Data] = []
-    *lines, _torn = raw.split(b"\n")
-    for number, line in enumerate(lines):
-        if not _has_valid_checksum(line):
-            return records, any(_has_valid_checksum(later) for later in lines[number + 1 :])
-        record = _decode(line)
-        if record is None:  # valid checksum, but not a record of ours
-            return records, True
-        records.append(record)
-    return records, False
+    damaged = 0
+    for line, is_ended in _lines(raw):
+        record = _decode(line) if _has_valid_checksum(line) else None
+        if record is not None:
+            records.append(record)
+            continue
+        found, is_lost = _resynchronize(line)
+        records += found
+        damaged += is_lost and is_ended
+    return records, damaged
+
+
+def base_of(records: list[Data]) -> list[int] | None:
+    """Return the fingerprint of the JSON file that the records apply to, None for no file or if it is not known."""
+    base: list[int] | None = next((r["opened"].get("base") for r in records if "opened" in r), None)
+    return base
 
 
 def replay(session: Data | None, records: list[Data]) -> Data | None:
-    """Apply `records` to `session` (JSON data, not modified) and close an open turn as interrupted.
+    """Apply `records` to `session` (JSON data, not modified) and close open turns as interrupted.
 
     Returns None if the result is not a session.
     """
-    result: Data = dict(session or {})
+    before: Data = session or {}
+    result: Data = dict(before)
     turns: list[Any] = list(result.get("turns") or [])
+    places: dict[int, int] = {}
     growing: list[str] = []
     open_turn = -1
+
+    def close() -> None:
+        if open_turn >= 0:
+            turns[open_turn] = _close_turn(turns[open_turn], "".join(growing))
+
     for record in records:
         if "head" in record:
             _keep_answerers(result.get("model"), record["head"].get("model"), turns)
             result.update(record["head"])
         elif "turn" in record:
-            at = min(record["turn"] - 1, len(turns))
+            number = record["turn"]
+            at = places.setdefault(number, min(number - 1, len(turns)))  # records of turns before it may be damaged
+            if at != open_turn:
+                close()
             turns[at:] = [record["is"], *turns[at + 1 :]]
             growing = []
             open_turn = at if record.get("open") else -1
         elif "text" in record:
             growing.append(record["text"])
-    if open_turn >= 0:
-        turns[open_turn] = _close_turn(turns[open_turn], "".join(growing))
+    close()
     result["turns"] = turns
+    if turns != before.get("turns"):
+        result["usage_totals"] = _totals(before, turns)
     return result if "model" in result and turns else None
 
 
@@ -88,21 +116,48 @@ def adds_nothing(before: Data, after: Data) -> bool:
 
     This happens when the JSON was replaced but the disk kept an older journal, without the end of the last turn.
     """
-    if {**before, "turns": ()} != {**after, "turns": ()}:
-        return False
-    pairs = zip(before["turns"], after["turns"], strict=False)
-    return len(before["turns"]) == len(after["turns"]) and all(old == new or _is_prefix(new, old) for old, new in pairs)
+    ignored = {"turns": (), "usage_totals": ()}
+    return {**before, **ignored} == {**after, **ignored} and are_contained(after["turns"], before["turns"])
 
 
-def _is_prefix(part: Data, full: Data) -> bool:
+def are_contained(turns: list[Any], known: list[Any]) -> bool:
+    """Whether each of `turns` is one of `known` at the same place, or an earlier state of it."""
+    pairs = zip(turns, known, strict=False)
+    return len(turns) <= len(known) and all(turn == full or _is_prefix(turn, full) for turn, full in pairs)
+
+
+def _totals(before: Data, turns: list[Any]) -> Any:
+    """Return the session's totals changed by what its turns gained; counts of other programs are kept."""
+    totals, old = before.get("usage_totals"), before.get("turns") or []
+    if not isinstance(totals, dict):
+        totals, old = dict.fromkeys(_COUNTS, 0), []
+    result = dict(totals)
+    for key in _COUNTS:
+        change = _sum(turns, key) - _sum(old, key)
+        if change:
+            count = result.get(key)
+            result[key] = max(0, (count if isinstance(count, int) else 0) + change)
+    return result
+
+
+def _sum(turns: list[Any], key: str) -> int:
+    usages = (turn.get("usage") for turn in turns if isinstance(turn, dict))
+    counts = (usage.get(key) for usage in usages if isinstance(usage, dict))
+    return sum(count for count in counts if isinstance(count, int) and count > 0)
+
+
+def _is_prefix(part: Any, full: Any) -> bool:
     """Whether `part` is an earlier state of the same turn."""
+    if not (isinstance(part, dict) and isinstance(full, dict)):
+        return False
     (question, began), (same, ended) = _texts(part), _texts(full)
     return (question, part.get("created_at")) == (same, full.get("created_at")) and ended.startswith(began)
 
 
 def _texts(turn: Data) -> tuple[Any, str]:
     """Return the first message of a turn, and the joined text of the others."""
-    question, *reply = turn["messages"] or [None]
+    messages = turn.get("messages")
+    question, *reply = messages if isinstance(messages, list) and messages else [None]
     return question, "".join(str(message.get("content")) for message in reply if isinstance(message, dict))
 
 
@@ -111,6 +166,36 @@ def _close_turn(turn: Data, reply: str) -> Data:
         return {**turn, "finish_reason": "error"}
     messages = [*turn["messages"], {"role": "assistant", "content": reply}]
     return {**turn, "messages": messages, "finish_reason": "interrupted"}
+
+
+def _lines(raw: bytes) -> Iterator[tuple[bytes, bool]]:
+    """Yield each line without its end, and whether it has one."""
+    at = 0
+    while (end := raw.find(b"\n", at)) >= 0:
+        yield raw[at:end], True
+        at = end + 1
+    if at < len(raw):
+        yield raw[at:], False
+
+
+def _resynchronize(line: bytes) -> tuple[list[Data], bool]:
+    """Find records in a damaged line, such as two whose line end was lost; and whether anything else is in it."""
+    records: list[Data] = []
+    starts = [found.start() for found in _START.finditer(line)]
+    reached = lost = 0
+    for number, start in enumerate(starts):
+        if start < reached:
+            continue
+        following = starts[number + 1] - 1 if number + 1 < len(starts) else len(line)
+        for end in (following, len(line), len(line) - 1):
+            part = line[start:end]
+            record = _decode(part) if _has_valid_checksum(part) else None
+            if record is not None:
+                records.append(record)
+                lost += start - reached > 1
+                reached = end
+                break
+    return records, bool(lost or len(line) - reached > 1)
 
 
 def _has_valid_checksum(line: bytes) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from llmrepl.system.files import private_mkdir
+from llmrepl.system.files import append_private
 
 
 def read_known(file: Path) -> list[Path]:
@@ -23,9 +23,6 @@ def add_known(file: Path, directory: Path) -> None:
     if b"\n" in line or Path(os.fsdecode(line)) in read_known(file):
         return
     try:
-        private_mkdir(file.parent)
-        fd = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        with open(fd, "wb") as lines:
-            lines.write(line + b"\n")
+        append_private(file, line + b"\n")
     except OSError:
         return

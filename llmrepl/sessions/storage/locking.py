@@ -10,14 +10,17 @@ from llmrepl.formatting import escape_name
 from llmrepl.sessions.storage.journal import Journal, journal_path
 
 
-def claim_beside(path: Path, *, first: bool = False) -> tuple[Path, Journal]:
-    """Claim `path`, NAME-2 or the next free name and return it with its journal. Without `first`, start at NAME-2."""
+def claim_beside(path: Path, *, first: bool = False, besides: Path | None = None) -> tuple[Path, Journal]:
+    """Claim `path`, NAME-2 or the next free name and return it with its journal. Without `first`, start at NAME-2.
+
+    A compressed file `besides` may have the name.
+    """
     stem = path.name.removesuffix(".json")
     number = 1 if first else 2
     while True:
         candidate = path if number == 1 else path.with_name(f"{stem}-{number}.json")
         try:
-            return candidate, claim_free(candidate)
+            return candidate, claim_free(candidate, besides=besides)
         except UsageError:
             number += 1
 

@@ -7,13 +7,13 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from llmrepl.errors import SaveError, SessionInUseError, UsageError
-from llmrepl.formatting import escape_name
+from llmrepl.errors import LLMError, SaveError, SessionInUseError, UsageError
+from llmrepl.formatting import escape_name, valid_data, valid_text
 from llmrepl.sessions.model import ERROR, Session, Turn, title_from_prompt
 from llmrepl.sessions.storage import session_file
 from llmrepl.sessions.storage.completion import Completion
-from llmrepl.sessions.storage.journal import Journal, journal_path
-from llmrepl.sessions.storage.journal_records import fingerprint
+from llmrepl.sessions.storage.journal import Journal, journal_path, no_locks_note
+from llmrepl.sessions.storage.journal_records import are_contained, fingerprint, replay
 from llmrepl.sessions.storage.locking import claim_beside, claim_free
 from llmrepl.system import files
 from llmrepl.system.files import FileStamp
@@ -45,6 +45,7 @@ class OpenSession:
         journal: Journal | None = None,
         raw: bytes | None = None,
         stamp: FileStamp | None = None,
+        brief: bool = False,
     ) -> None:
         self.session = session
         self.path = path
@@ -53,6 +54,7 @@ class OpenSession:
         self._shield = shield
         self._journal = journal
         self._stamp = stamp
+        self._brief = brief
         self._json_bytes = len(raw or b"")
         self._base = fingerprint(raw)
         self._dirty = False
@@ -68,6 +70,11 @@ class OpenSession:
     def unsaved(self) -> bool:
         """Whether a write failed, so that changes are in memory only."""
         return self._has_unsaved
+
+    @property
+    def is_saved(self) -> bool:
+        """Whether the JSON file holds the session as it is in memory, durably."""
+        return not self._dirty and not self._has_unsaved
 
     @property
     def _has_file(self) -> bool:
@@ -86,7 +93,7 @@ class OpenSession:
         `answered_by` names the model if it is not the session's. Raises SaveError; the turn is in the session even
         then.
         """
-        turn = Turn.begin(question, created_at, answered_by, images)
+        turn = Turn.begin(valid_text(question), created_at, answered_by, images)
         if number is None:
             number = self.session.add(turn)
             if number == 1 and not self.session.title:
@@ -125,6 +132,7 @@ class OpenSession:
 
     def set_header(self, **values: Any) -> None:
         """Set `model`, `system` or `meta`; only in memory if the session has no file. Raises SaveError."""
+        values = valid_data(values)
         for key, value in values.items():
             if key == "model":
                 self.session.switch_model(value)
@@ -149,16 +157,14 @@ class OpenSession:
         self.save()
 
     def close(self) -> None:
-        """Save and release the session. Raises SaveError."""
-        try:
-            self.save()
-        finally:
-            if self._journal and not self._has_unsaved:
-                journal, self._journal = self._journal, None
-                try:
-                    journal.remove()
-                except OSError as error:
-                    self.notes.append(f"could not remove {journal.path.name}: {files.reason(error)}")
+        """Save and release the session. Raises SaveError; the journal is left then, and when anything else fails."""
+        self.save()
+        if self._journal and self.is_saved:
+            journal, self._journal = self._journal, None
+            try:
+                journal.remove()
+            except OSError as error:
+                self.notes.append(f"could not remove {journal.path.name}: {files.reason(error)}")
 
     def rename(self, path: Path) -> None:
         """Rename the session to `path` in the same directory. Raises UsageError if the name is taken, SaveError."""
@@ -174,9 +180,8 @@ class OpenSession:
         old, claimed = self._require_path(), claim_free(path)
         try:
             self._ensure_journal().write({"moved": path.name})
-            files.rename_new(old, path)
-            files.fsync_dir(path.parent)
-        except OSError:
+            files.move(old, [path])
+        except BaseException:
             claimed.remove()
             raise
         claimed.start(self._base)
@@ -211,22 +216,27 @@ class OpenSession:
             with self._shield():
                 self._attempt(lambda: self._write(record, complete, durable), what)
 
-    def _attempt(self, write: Callable[[], None], what: str) -> None:
+    def _attempt(self, write: Callable[[], object], what: str) -> None:
         try:
             write()
-        except OSError as error:
+        except (OSError, ValueError, MemoryError, RecursionError) as error:
             self._has_unsaved = True
             where = escape_name(str(self.path.parent if self.path else ""))
             raise SaveError(
-                f"{what} is not saved: {files.reason(error)} ({where}); it is kept in memory",
+                f"{what} is not saved: {_reason(error)} ({where}); it is kept in memory",
                 "free some space or repair the directory, then :save",
             ) from error
+        except LLMError:
+            raise
+        except BaseException:
+            self._has_unsaved = True
+            raise
 
     def _write(self, record: dict[str, Any], complete: bool, durable: bool) -> None:
         journal = self._ensure_journal()
-        if self._has_unsaved:
-            self._replace()
-            if complete:
+        if self._has_unsaved or journal.is_broken:
+            journal = self._replace()
+            if complete or journal.is_broken:
                 return
         due = complete and (self._json_bytes < CHEAP_BYTES or journal.size > self._json_bytes // 8)
         journal.write(record, durable=durable and not due)
@@ -235,64 +245,101 @@ class OpenSession:
 
     def _ensure_journal(self) -> Journal:
         """Return the journal, claiming it on the first write or if its directory was replaced."""
-        place = self._require_path()
+        path = self._require_path()
         if self._journal and self._journal.was_replaced():
-            self.notes.append(f"{escape_name(str(place.parent))} was removed or replaced; it is made again")
             self._journal.release()
             self._journal = None
             self._has_unsaved = bool(self.session.turns)
+            self.notes.append(
+                f"{escape_name(str(path.parent))} was moved, removed or replaced. {self.name} is saved in it again."
+            )
         if self._journal is None:
-            files.private_mkdir(place.parent)
-            self._journal = self._claim(place)
-            self._journal.start(self._base)
-            files.fsync_dir(place.parent)
+            files.private_mkdir(path.parent)
+            self._journal = self._claim(path)
+            if not self._journal.has_lock:
+                self.notes.append(no_locks_note(path.parent))
+            self._journal.start(self._base, brief=self._brief)
+            files.fsync_dir(path.parent)
         return self._journal
 
     def _claim(self, path: Path) -> Journal:
         """Claim the journal of `path`, or of another name if a second shell was faster."""
         if self._stamp is not None:
             try:
-                return Journal.claim(journal_path(path))
+                journal = Journal.claim(journal_path(path))
+                if self._holds(journal):
+                    return journal
+                journal.release()
             except SessionInUseError:
-                self._stamp = None
+                pass
+            self._stamp = None
         self.path, journal = claim_beside(path, first=True)
         if self.path != path:
             self.notes.append(f"{escape_name(path.name)} was taken meanwhile; this session is saved as {self.name}")
         return journal
+
+    def _holds(self, journal: Journal) -> bool:
+        """Whether this session contains all that is in a journal at its path, such as a copy of our own."""
+        records, damaged = journal.records()
+        if damaged or not any("turn" in record for record in records):
+            return not damaged
+        path = self._require_path()
+        raw = files.read_regular(path, session_file.MAX_BYTES) if path.exists() else None
+        after = replay(session_file.parse(raw) if raw else None, records)
+        return after is None or are_contained(after["turns"], [_data(turn) for turn in self.session.turns])
 
     def _require_path(self) -> Path:
         if self.path is None:
             raise UsageError("this session is not kept", "':save NAME' keeps it")
         return self.path
 
-    def _replace(self) -> None:
+    def _replace(self) -> Journal:
+        """Replace the JSON file, under another name if somebody else changed it; return the journal, emptied."""
         journal = self._ensure_journal()
         data = session_file.dump(self.session)
         try:
-            files.write_atomic(
-                self._require_path(), data, must_not_exist=self._stamp is None, check=self._check_unchanged
-            )
+            if self._stamp is None:
+                files.create(self._require_path(), data)
+            else:
+                files.replace(self._require_path(), data, is_known=self._is_unchanged)
         except (files.ChangedError, FileExistsError):
-            journal = self._switch_to_copy(journal)
-            files.write_atomic(self._require_path(), data, must_not_exist=True)
+            journal = self._create_copy(journal, data)
         self._stamp = files.file_stamp(self._require_path())
         self._base, self._json_bytes = fingerprint(data), len(data)
         self._dirty = self._has_unsaved = False
-        journal.start(self._base)
+        try:
+            journal.start(self._base, brief=self._brief)
+        except OSError:  # what it holds is in the JSON file, so nothing is lost; the next write tries again
+            journal.give_up()
+        return journal
 
-    def _check_unchanged(self) -> None:
-        if self._stamp is not None and files.file_stamp(self._require_path()) not in (self._stamp, None):
-            raise files.ChangedError
+    def _is_unchanged(self, path: Path) -> bool:
+        """Whether a file is as it was last read or written here, or a copy of that."""
+        if files.file_stamp(path) == self._stamp:
+            return True
+        return fingerprint(files.read_regular(path, session_file.MAX_BYTES)) == self._base
 
-    def _switch_to_copy(self, journal: Journal) -> Journal:
+    def _create_copy(self, journal: Journal, data: bytes) -> Journal:
+        """Write the session under the next free name, then release the old one, which somebody else changed."""
         old = self._require_path()
-        self.path, claimed = claim_beside(old)
+        path, claimed = claim_beside(old)
+        try:
+            files.create(path, data)
+        except BaseException:
+            claimed.remove()
+            raise
+        self.path, self._journal = path, claimed
         self.notes.append(
             f"{escape_name(old.name)} was changed by another program; this session goes on as {self.name}"
         )
         journal.remove()
-        self._journal = claimed
         return claimed
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError):
+        return files.reason(error)
+    return "out of memory" if isinstance(error, MemoryError) else f"it cannot be written as JSON ({error})"
 
 
 def _data(turn: Turn) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import zlib
 from typing import Any
 
 from llmrepl.errors import DamagedError
+from llmrepl.formatting import valid_data
 from llmrepl.sessions.model import Session
 from llmrepl.sessions.repair.json_location import find_violation, is_too_deep
 
@@ -105,7 +106,11 @@ def session_from_json(data: dict[str, Any]) -> Session:
 
 def dump(session: Session) -> bytes:
     """Serialize a session: 2-space indent, unescaped UTF-8, known keys first in the documented order."""
-    return session.model_dump_json(indent=2, exclude_unset=True).encode() + b"\n"
+    try:
+        return session.model_dump_json(indent=2, exclude_unset=True).encode() + b"\n"
+    except ValueError:  # a lone surrogate, which must not cost the words around it
+        valid = Session.model_validate(valid_data(session.model_dump(exclude_unset=True)))
+        return valid.model_dump_json(indent=2, exclude_unset=True).encode() + b"\n"
 
 
 def damaged_error(name: str, why: Unreadable, readable_turns: int | None = None) -> DamagedError:

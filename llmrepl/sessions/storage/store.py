@@ -8,17 +8,26 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from llmrepl.errors import DamagedError, LLMError, SaveError, SessionInUseError, UsageError
-from llmrepl.formatting import escape_name
+from llmrepl.formatting import escape_name, pluralize
 from llmrepl.sessions.archive.trash import TRASH, move_to_folder
 from llmrepl.sessions.model import Session, Turn
 from llmrepl.sessions.names import ENDINGS, check_name, find_session, same_name, session_names, without_ending
 from llmrepl.sessions.storage import session_file
-from llmrepl.sessions.storage.journal import Journal, journal_path, session_path
-from llmrepl.sessions.storage.journal_records import Data, adds_nothing, fingerprint, read_records, replay
+from llmrepl.sessions.storage.journal import Journal, journal_path, no_locks_note, session_path
+from llmrepl.sessions.storage.journal_records import (
+    Data,
+    adds_nothing,
+    are_contained,
+    base_of,
+    fingerprint,
+    replay,
+)
 from llmrepl.sessions.storage.locking import claim_beside
 from llmrepl.sessions.storage.open_session import OpenSession
+from llmrepl.sessions.storage.reader import read_with_journal
 from llmrepl.system import files
 
 
@@ -93,14 +102,13 @@ class Store:
         not a session file; SaveError for an OSError in the block.
         """
         shown = escape_name(path.name)
-        if not path.name.endswith(ENDINGS) or not stat.S_ISREG(os.lstat(path).st_mode):
-            raise UsageError(f"{shown} is not a session file", "it was left as it is")
         try:
+            if not path.name.endswith(ENDINGS) or not stat.S_ISREG(os.lstat(path).st_mode):
+                raise UsageError(f"{shown} is not a session file", "it was left as it is")
             with self._shield():
                 journal = Journal.claim(journal_path(path.with_name(path.name.removesuffix(".gz"))))
                 try:
                     self._recover(journal)
-                    journal = self._relock(journal)
                 except BaseException:
                     journal.release()
                     raise
@@ -113,13 +121,7 @@ class Store:
 
     def read(self, path: Path) -> Session:
         """Read a session, including changes in the journal of another shell. Raises DamagedError, UsageError."""
-        session, raw = self._load(path)
-        try:
-            records, _ = read_records(files.read_regular(journal_path(path), session_file.MAX_BYTES))
-            after = replay(session_file.parse(raw), records) if _base(records) == fingerprint(raw) else None
-            return session_file.session_from_json(after) if after else session
-        except (OSError, session_file.Unreadable):
-            return session
+        return self._load(path)[0]
 
     def automatic_path(self, now: datetime) -> Path:
         """Return the default path of a session started at `now`."""
@@ -140,8 +142,8 @@ class Store:
         open_session.close()
         return open_session.path or self.directory
 
-    def open(self, path: Path, *, beside: bool) -> OpenSession:
-        """Open the session at `path` for writing.
+    def open(self, path: Path, *, beside: bool, brief: bool = False) -> OpenSession:
+        """Open the session at `path` for writing; `brief` if only for one command, for which another one waits.
 
         If another shell has it open, `beside` opens a copy NAME-2 with a note in `notes`; otherwise SessionInUseError
         is raised. Also raises DamagedError, UsageError, SaveError.
@@ -150,14 +152,14 @@ class Store:
             shown = escape_name(path.name)
             raise UsageError(f"{shown} is compressed", f"'llm sessions restore {shown}' makes it a session again")
         try:
-            return self._open(path, beside=beside)
+            return self._open(path, beside=beside, brief=brief)
         except OSError as error:
             raise SaveError(
                 f"cannot write in {escape_name(str(path.parent))}: {files.reason(error)}",
                 "repair the directory, or choose another with --save-dir",
             ) from error
 
-    def _open(self, path: Path, *, beside: bool) -> OpenSession:
+    def _open(self, path: Path, *, beside: bool, brief: bool) -> OpenSession:
         try:
             journal = Journal.claim(journal_path(path))
         except SessionInUseError as busy:
@@ -165,14 +167,17 @@ class Store:
                 raise
             return self._open_copy(path, busy)
         try:
-            self._recover(journal)
+            note = self._recover(journal)
             session, raw = self._load(path)
-            journal = self._relock(journal)
-            journal.start(fingerprint(raw))
+            journal.start(fingerprint(raw), brief=brief)
         except BaseException:
             journal.release()
             raise
-        return OpenSession(session, path, self._shield, journal=journal, raw=raw, stamp=files.file_stamp(path))
+        stamp = files.file_stamp(path)
+        opened = OpenSession(session, path, self._shield, journal=journal, raw=raw, stamp=stamp, brief=brief)
+        opened.notes += [note] if note else []
+        opened.notes += [] if journal.has_lock else [no_locks_note(path.parent)]
+        return opened
 
     def recover_journals(self) -> list[str]:
         """Apply the journals of shells that died; return a sentence for each recovered change."""
@@ -184,12 +189,13 @@ class Store:
             return notes
         for name in found:
             try:
-                journal = Journal.claim(self.directory / name)
+                journal = Journal.claim(self.directory / name, wait=False)
             except (SessionInUseError, OSError):
                 continue
             try:
                 with self._shield():
                     note = self._recover(journal)
+                    journal.remove()
             except (OSError, LLMError) as error:
                 why = files.reason(error) if isinstance(error, OSError) else error.message
                 note = f"what {escape_name(name)} holds could not be written back yet: {why}"
@@ -198,23 +204,25 @@ class Store:
         return notes
 
     def _recover(self, journal: Journal) -> str:
-        """Apply and remove a journal that we hold the lock of. Returns a note for the user."""
+        """Apply a journal that we hold the lock of, and empty it. Returns notes for the user."""
         path = session_path(journal.path)
-        records, torn_inside = journal.records()
+        records, damaged = journal.records()
         moved = next((r["moved"] for r in records if "moved" in r), None)
-        if moved and _same_inode(path, path.with_name(moved)):
-            os.unlink(path)
+        if moved and files.drop_second_name(path, path.with_name(moved)):
             path = path.with_name(moved)
-        note = self._apply(path, records) if any("opened" not in r and "moved" not in r for r in records) else ""
-        if torn_inside:
-            os.rename(journal.path, journal.path.with_name(journal.path.name + ".corrupt"))
-            journal.release()
-        else:
-            journal.remove()
-        return note
+        notes = [self._apply(path, records)] if any("opened" not in r and "moved" not in r for r in records) else []
+        if damaged:
+            kept = journal.keep_damaged()
+            notes.append(
+                f"{pluralize(damaged, 'record')} in the journal of {escape_name(path.name)} could not be read."
+                f" The damaged bytes are kept as {escape_name(kept.name)}."
+            )
+        journal.clear()
+        return "\n".join(note for note in notes if note)
 
     def _apply(self, path: Path, records: list[Data]) -> str:
-        raw = files.read_regular(path, session_file.MAX_BYTES) if os.path.lexists(path) else None
+        stamp = files.file_stamp(path)
+        raw = files.read_regular(path, session_file.MAX_BYTES) if stamp else None
         try:
             before = session_file.parse(raw) if raw is not None else None
             after = replay(before, records)
@@ -223,23 +231,27 @@ class Store:
             session = session_file.session_from_json(after)
         except session_file.Unreadable as why:
             raise session_file.damaged_error(escape_name(path.name), why) from why
-        session.recount()
-        current = _base(records) == fingerprint(raw)
+        current = _applies(records, before, raw)
         if before and not current and adds_nothing(before, after):
             return ""
+        data = session_file.dump(session)
         if current:
-            files.write_atomic(path, session_file.dump(session), must_not_exist=raw is None)
+            files.replace(path, data, is_known=lambda _: files.file_stamp(path) == stamp)
             return _recovery_note(session, path.name)
         path, claimed = claim_beside(path)
-        files.write_atomic(path, session_file.dump(session), must_not_exist=True)
-        claimed.remove()
+        try:
+            files.create(path, data)
+        finally:
+            claimed.remove()
         return f"a session was changed after its shell died; what that shell had is kept as {escape_name(path.name)}"
 
     def _load(self, path: Path) -> tuple[Session, bytes]:
+        """Read a session with the changes in its journal, and the bytes of its file."""
         shown = escape_name(path.name)
         try:
-            raw = files.read_regular(path, session_file.MAX_BYTES)
-            return session_file.load(raw), raw
+            raw, records = read_with_journal(path, session_file.MAX_BYTES)
+            data = session_file.parse(raw)
+            return session_file.session_from_json(replay(data, records) or data if records else data), raw
         except FileNotFoundError:
             raise UsageError(f"there is no session {shown}", "see 'llm sessions list'") from None
         except OSError as error:
@@ -247,10 +259,6 @@ class Store:
             raise DamagedError(what, "repair that, or choose another session") from error
         except session_file.Unreadable as why:
             raise session_file.damaged_error(shown, why) from why
-
-    def _relock(self, journal: Journal) -> Journal:
-        """Lock the journal again if `_recover` removed it."""
-        return Journal.claim(journal.path) if journal.was_replaced() else journal
 
     def _open_copy(self, path: Path, busy: SessionInUseError) -> OpenSession:
         session, _raw = self._load(path)
@@ -263,15 +271,13 @@ class Store:
         return open_session
 
 
-def _base(records: list[Data]) -> list[int] | None:
-    """Return the fingerprint of the JSON file that the records apply to."""
-    base: list[int] | None = next((r["opened"].get("base") for r in records if "opened" in r), None)
-    return base
-
-
-def _same_inode(one: Path, other: Path) -> bool:
-    here, there = files.file_stamp(one), files.file_stamp(other)
-    return here is not None and there is not None and here[:2] == there[:2]
+def _applies(records: list[Data], before: Data | None, raw: bytes | None) -> bool:
+    """Whether the records apply to the JSON file as it is. If the base was damaged: whether they contradict it."""
+    if any("opened" in record for record in records):
+        return base_of(records) == fingerprint(raw)
+    turns: list[Any] = before["turns"] if before else []
+    last = {record["turn"]: record["is"] for record in records if "turn" in record}
+    return all(number > len(turns) or are_contained([turns[number - 1]], [turn]) for number, turn in last.items())
 
 
 def _recovery_note(session: Session, name: str) -> str:
