@@ -95,9 +95,12 @@ class DocsSearch:
         self._sections = [s for page in sorted(docs.glob("*.md")) for s in sections(page) if s.text]
         # A face may stream each reply in a thread of its own; they come one after the other.
         self._db = sqlite3.connect(":memory:", check_same_thread=False)
-        self._db.execute("CREATE VIRTUAL TABLE section USING fts5 (heading, above, text, tokenize = porter)")
-        rows = ((n, s.path[-1], f"{s.page} {' '.join(s.path[:-1])}", s.text) for n, s in enumerate(self._sections))
-        self._db.executemany("INSERT INTO section (rowid, heading, above, text) VALUES (?, ?, ?, ?)", rows)
+        self._db.execute("CREATE VIRTUAL TABLE section USING fts5 (heading, above, text, code, tokenize = porter)")
+        rows = (
+            (n, s.path[-1], f"{s.page} {' '.join(s.path[:-1])}", *_prose_and_code(s.text))
+            for n, s in enumerate(self._sections)
+        )
+        self._db.executemany("INSERT INTO section (rowid, heading, above, text, code) VALUES (?, ?, ?, ?, ?)", rows)
 
     def search(self, question: str, limit: int = 5) -> list[Section]:
         """The sections that answer `question`, the best first; none if the documentation has no answer."""
@@ -117,6 +120,12 @@ class DocsSearch:
         scored.sort(reverse=True)
         return [self._sections[row] for _, row in scored[:limit]]
 
+    def nearest(self, question: str, limit: int, page: str = "") -> list[Section]:
+        """The sections with the most of a question in them, however little that is; only those of `page`, if given."""
+        ranked = [self._sections[row] for row, _ in self._ranked(words(question))] if words(question) else []
+        fitting = [s for s in ranked if (s.page == page if page else s.page not in FOR_BUILDERS)]
+        return fitting[:limit]
+
     def _rows(self, query: str) -> Iterator[int]:
         for (row,) in self._db.execute("SELECT rowid FROM section WHERE section MATCH ?", (query,)):
             yield row
@@ -125,7 +134,7 @@ class DocsSearch:
         """Rows and how well they fit, more being better: a word in a heading counts ten times, a phrase on top."""
         phrases = [f'"{first} {second}"' for first, second in pairwise(asked)]
         query = " OR ".join([*map(_either, asked), *phrases])
-        sql = "SELECT rowid, -bm25(section, 10, 2, 1) FROM section WHERE section MATCH ? ORDER BY 2 DESC LIMIT 50"
+        sql = "SELECT rowid, -bm25(section, 10, 2, 1, 0.2) FROM section WHERE section MATCH ? ORDER BY 2 DESC LIMIT 50"
         yield from self._db.execute(sql, (query,))
 
 
@@ -154,6 +163,12 @@ def sections(page: Path) -> list[Section]:
         else:
             lines.append(line)
     return [*found, Section(page.name, tuple(path), "\n".join(lines).strip())]
+
+
+def _prose_and_code(text: str) -> tuple[str, str]:
+    """A section's prose, and each word in its fenced blocks once: a long block says no more than a short one."""
+    parts = re.split(r"(?m)^ {0,3}(?:`{3,}|~{3,}).*$", text)
+    return "\n".join(parts[::2]), " ".join(dict.fromkeys(" ".join(parts[1::2]).split()))
 
 
 def _either(word: str) -> str:

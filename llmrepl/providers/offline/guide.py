@@ -1,0 +1,210 @@
+"""The guide: answers to questions about the shell, from a table of intents first and the documentation second."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from llmrepl.providers.offline.docs_search import DocsSearch, Section
+from llmrepl.providers.offline.intents import IntentTable, Match
+from llmrepl.providers.offline.unwrap import unwrap
+from llmrepl.providers.offline.vocabulary import OUTSIDE, TOPIC, Term, Vocabulary
+
+SURE, POSSIBLE = 0.6, 0.42
+"""From this score on an intent is the answer, or one of the nearest answers."""
+
+STRANGE = 0.75
+"""What it takes to be the answer when half of the question is not known."""
+
+NEAR = 0.03
+"""A second answer that fits this much less well is given too."""
+
+ONLY_THIS_SHELL = "I only know this shell. To chat with a model: `:keys set openrouter`, or start Ollama."
+
+LONGEST_QUOTE = 20
+"""Lines of a longer section of the documentation that are quoted."""
+
+LONGEST_QUESTION = 400
+"""Characters; more is a text for a language model, not a question about the shell."""
+
+_ANSWERS = Path(__file__).with_name("answers")
+_ONLY_A_MARK = ("?", "??", "???")
+_CIVIL = frozenset({"hello", "thanks", "great"})
+"""Concepts that say nothing beside others."""
+
+_PASSING = frozenset({"hello", "thanks"})
+_REPLACED = frozenset({"action", "format", "vendor", "period", "scope", "thing"})
+"""The sections of words of which a follow-up question keeps only its own: `export to md`, then `and html?`."""
+_FRAGMENTS = frozenset({"format", "period", "scope"})
+
+_MORE = re.compile(
+    r"(ok(ay)? )?(and )?((tell|show|give) me )?(some |an? )?"
+    r"(more|next|what else|examples?|details?|elaborate|why|how|how so|explain|more (details?|info|information))"
+    r"( please| pls)?"
+)
+_FOLLOWS = re.compile(
+    r"((ok|okay|cool|thanks|great|yes|no|ah|hm+) )*(and|or|but|also|then|plus|same for|(what|how) (about|if))\b"
+)
+_REFERS = re.compile(r"\b(it|that|this|them|those|these|one|ones|instead|too|as well|the same)\b")
+
+_OBJECT = re.compile(r"\b(it|that|this|them|those)( again| back| too)?$")
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the guide says, and what it answered: names of intents, pages of docs/, `outside` or `nothing`."""
+
+    text: str
+    topics: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Meaning:
+    """A question as it is understood: its items, maybe with some of the question before it, and what fits them."""
+
+    text: str
+    items: Sequence[Term]
+    matches: Sequence[Match]
+
+    @property
+    def score(self) -> float:
+        return self.matches[0].score if self.matches else 0.0
+
+    def explains(self, first: int) -> bool:
+        """Whether the best intent has a word for each of the `first` items that says something."""
+        said = (n for n, item in enumerate(self.items[:first]) if not item.weak)
+        return bool(self.matches) and self.matches[0].explained.issuperset(said)
+
+    @property
+    def strange(self) -> bool:
+        """Whether at least half of it is not known."""
+        return 2 * sum(not item.known for item in self.items) >= max(1, len(self.items))
+
+
+class Guide:
+    """Answers questions about the shell from those in `answers` and from the pages in `docs`.
+
+    A reply depends on the questions alone: the same ones give the same reply.
+    """
+
+    def __init__(self, docs: Path, answers: Path = _ANSWERS) -> None:
+        self._docs = docs
+        self._vocabulary = Vocabulary(answers)
+        self._table = IntentTable(answers, self._vocabulary)
+
+    @cached_property
+    def _search(self) -> DocsSearch:
+        return DocsSearch(self._docs)
+
+    def reply(self, questions: Sequence[str]) -> Reply:
+        """The answer to the first of `questions`, the newest; the others, newest first, are what was asked before."""
+        plain = [_plain(question) for question in questions]
+        more = next((n for n, text in enumerate(plain) if not _MORE.fullmatch(text)), len(plain))
+        if more:
+            return self._more(questions[more:], more - 1)
+        if len(questions[0]) > LONGEST_QUESTION:
+            return Reply(ONLY_THIS_SHELL, ("outside",))
+        return self._answer(self._understand(questions))
+
+    def _understand(self, questions: Sequence[str]) -> _Meaning:
+        """The newest question, together with those before it if it plainly refers to them."""
+        alone = self._meaning(questions[0], self._items(questions[0]))
+        plain = _plain(questions[0])
+        follows = bool(_FOLLOWS.match(plain)) or self._fragment(alone.items)
+        if not (follows or _REFERS.search(plain)) or not alone.items:
+            return alone
+        before = self._before(questions[1:])
+        replaced = {self._vocabulary.section(item) for item in alone.items} & _REPLACED
+        kept = [item for item in before if self._vocabulary.section(item) not in replaced]
+        if not kept:
+            return alone
+        both = self._meaning(questions[0], [*alone.items, *kept])
+        least = alone.score - 0.1 if follows else 0.8 if _OBJECT.search(plain) else max(alone.score + 0.05, SURE)
+        return both if both.score >= least and both.explains(len(alone.items) + 1) else alone
+
+    def _items(self, question: str) -> list[Term]:
+        """What a question says, without the greetings and thanks around it."""
+        items = self._vocabulary.items("help" if question.strip() in _ONLY_A_MARK else question)
+        return [item for item in items if item.concepts[0] not in _CIVIL] or items
+
+    def _before(self, questions: Sequence[str]) -> Sequence[Term]:
+        """What the conversation is about before the newest question."""
+        for n, question in enumerate(questions):
+            if not _MORE.fullmatch(_plain(question)):
+                meaning = self._understand(questions[n:])
+                if meaning.score >= POSSIBLE and meaning.matches[0].intent.name not in _PASSING:
+                    return meaning.items
+        return ()
+
+    def _fragment(self, items: Sequence[Term]) -> bool:
+        return bool(items) and all(self._vocabulary.section(item) in _FRAGMENTS for item in items)
+
+    def _meaning(self, text: str, items: Sequence[Term]) -> _Meaning:
+        return _Meaning(text, items, self._table.rank(items, text))
+
+    def _answer(self, meaning: _Meaning) -> Reply:
+        if self._outside(meaning):
+            return Reply(ONLY_THIS_SHELL, ("outside",))
+        if meaning.strange and meaning.score < STRANGE:
+            return self._searched(meaning)
+        if meaning.score >= SURE:
+            return self._given([m for m in meaning.matches[:2] if m.score >= meaning.score - NEAR])
+        if meaning.score >= POSSIBLE:
+            return self._given([m for m in meaning.matches[:3] if m.score >= meaning.score * 0.85])
+        return self._searched(meaning)
+
+    def _outside(self, meaning: _Meaning) -> bool:
+        """Whether a question is not about the shell."""
+        sections = {self._vocabulary.elsewhere(item) for item in meaning.items}
+        return meaning.score < (0.85 if OUTSIDE in sections else 0.7 if TOPIC in sections else 0)
+
+    def _given(self, matches: Sequence[Match]) -> Reply:
+        best, *others = (match.intent for match in matches)
+        text = f"{best.answer}\n\nMore: docs/{best.page}"
+        if others:
+            text += "\n\nMaybe you mean one of these:\n\n" if len(others) > 1 else "\n\nOr maybe this:\n\n"
+            text += "\n\n".join(other.answer for other in others)
+        return Reply(text, (best.name, *(other.name for other in others)))
+
+    def _searched(self, meaning: _Meaning) -> Reply:
+        if hits := self._search.search(meaning.text):
+            return Reply(_quoted(hits), (f"docs/{hits[0].page}",))
+        if any(item.known for item in meaning.items) and (near := self._search.nearest(meaning.text, 3)):
+            lines = [f"- {section.path[-1]} (docs/{section.page})" for section in near]
+            return Reply("\n".join(["I found no answer to that. The nearest headings are:", "", *lines]), ("nothing",))
+        return Reply(ONLY_THIS_SHELL, ("outside",))
+
+    def _more(self, questions: Sequence[str], nth: int) -> Reply:
+        """More about what was asked: the sections of the documentation about it, one after the other."""
+        if not questions:
+            return Reply(ONLY_THIS_SHELL, ("outside",))
+        meaning = self._understand(questions)
+        page = meaning.matches[0].intent.page if meaning.score >= POSSIBLE else ""
+        hits = self._search.nearest(meaning.text, 5, page)[nth:]
+        if not hits:
+            return Reply("The documentation has no more on that.", ("nothing",))
+        return Reply(_quoted(hits[:1]), (f"docs/{hits[0].page}",))
+
+
+def _plain(text: str) -> str:
+    return " ".join(re.sub(r"[.!?,;:…]", " ", text.lower()).split())
+
+
+def _quoted(hits: Sequence[Section]) -> str:
+    """The best section, with its heading and page, and where else to look."""
+    best, *others = hits
+    lines = unwrap(best.text).splitlines()
+    cut = len(lines) > LONGEST_QUOTE
+    if cut:
+        blank = next((n for n in range(LONGEST_QUOTE, 0, -1) if not lines[n].strip()), LONGEST_QUOTE)
+        lines = lines[:blank]
+    text = [f"**{' › '.join(best.path)}** (docs/{best.page})", "", *lines]
+    if cut:
+        text += ["", f"There is more of it in docs/{best.page}."]
+    if others:
+        also = [f"“{other.path[-1]}” (docs/{other.page})" for other in others[:2]]
+        text += ["", f"See also: {', '.join(also)}."]
+    return "\n".join(text)

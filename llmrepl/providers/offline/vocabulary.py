@@ -1,0 +1,253 @@
+"""What the words of a question mean: from a text to concepts, by a table of synonyms, stems and near misses."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cache, lru_cache
+from pathlib import Path
+
+LONGEST_PHRASE = 4
+MOST_WORDS = 60
+"""Words of a question that are read; a longer text is not a question about the shell."""
+
+UNKNOWN = "?"
+OUTSIDE, TOPIC = "outside", "topic"
+"""The sections of words that are about something else: what only a language model can do, and the world's topics."""
+
+STOP_WORDS = frozenset(
+    """
+    a about actually after all also am an and any anybody anyone anything are as at be because been being but by can
+    could d did do does doing done each either else even ever everything exactly find for from get gets getting
+    give gives go goes going got had happen happened happens has have having her here him his how i id if ill im in
+    into is it its ive just kind know let lets like ll look lot lots made makes may me mean means might mine more
+    most much must my myself need needs neither nor now of on only onto or our out over own please pls plz possible
+    possibly quite r rather re really s see seem seems shall she should so some somebody somehow someone something
+    somewhere still stuff such t tell than that thats the their them then there these they thing things this
+    those though through to too try trying u under until up upon ur us use used using ve very via want wanted wants
+    was way ways we well were what whats when whenever which while whole whose why will wish with within wont work
+    would wouldnt yeah yes yet you your youre etc eg ie maybe hmm um uh oh ah well sir mate guys man dude kindly
+    believe think guess suppose able allow allowed way possible take set come came keep say says said been
+    every per again back first right next around across between before both few once two
+    """.split()
+)
+"""Words that say nothing by themselves; one that the table of synonyms lists means what it says there."""
+
+_ARTICLES = frozenset({"a", "an", "the"})
+_ELSEWHERE = (OUTSIDE, TOPIC)
+_MODEL_NAME = re.compile(
+    r"(gpt|claude|gemini|llama|qwen|mistral|mixtral|deepseek|grok|phi|gemma|o[134]|sonnet|opus)[-.:\d]"
+)
+_FAMILIES = {
+    **dict.fromkeys(("gpt", "o1", "o3", "o4"), "openai"),
+    **dict.fromkeys(("claude", "sonnet", "opus"), "anthropic"),
+    **dict.fromkeys(("llama", "qwen", "phi", "gemma"), "ollama"),
+    **dict.fromkeys(("mistral", "mixtral", "deepseek", "grok"), "groq"),
+    "gemini": "gemini",
+}
+_KEYS = (
+    (re.compile(r"(?:\bctrl|\bcontrol|\bctl|\bstrg|\^)(?: ?[-+ ] ?)?([a-z_])(?![a-z])"), r"ctrl-\1"),
+    (re.compile(r"\b(?:ctrl|control) ?[-+ ] ?(enter|return|left|right)\b"), r"ctrl-\1"),
+    (re.compile(r"\b(?:alt|option|meta|esc|opt) ?[-+, ] ?(enter|return|p|b|f)\b"), r"alt-\1"),
+    (re.compile(r"\bshift ?[-+ ] ?(?:enter|return)\b"), "shift-enter"),
+    (re.compile(r"https?://\S+|\bwww\.\S+"), " url "),
+    (re.compile(r"\$ ?\d[\d.,]*"), " dollars "),
+    (re.compile(r"['’`´]"), ""),
+    (re.compile(r"(?<!\S)[:;]-?[)(dp](?!\S)"), " "),
+)
+_SIMPLE = re.compile(r"(?!.*(?:ctrl|cont?|ctl|strg|alt|opt|meta|esc|shift|www))[a-z ]*")
+_SPELLABLE = re.compile(r"[a-z]{5,14}")
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A word or a phrase of a question: what it can mean, how it was written, and whether it says little."""
+
+    concepts: tuple[str, ...]
+    text: str
+    weak: bool = False
+
+    @property
+    def known(self) -> bool:
+        """Whether the vocabulary has it."""
+        return self.concepts != (UNKNOWN,)
+
+
+class Vocabulary:
+    """The table of synonyms in a directory's `words.txt`, and the words that `learn` adds to it.
+
+    The words in `not_slips.txt` are not corrected.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.sections: dict[str, str] = {}
+        self._phrases: dict[tuple[str, ...], tuple[str, ...]] = {}
+        self._words: dict[str, tuple[str, ...]] = {}
+        self._stems: dict[str, tuple[str, ...]] = {}
+        lines = (directory / "not_slips.txt").read_text(encoding="utf-8").splitlines()
+        self._not_slips = frozenset(word for line in lines if not line.startswith("#") for word in line.split())
+        for concept, section, words in _rows(directory / "words.txt"):
+            self.sections[concept] = section
+            for word in words:
+                self._add(word.replace("_", " ").split(" "), concept)
+
+    def learn(self, text: str) -> tuple[Term, ...]:
+        """The items of a phrase that is known to be right; its new words become concepts of their own."""
+        for word in _split(text):
+            for part in [word] if self._lookup(word) else _parts(word):
+                known = self._lookup(part)
+                if part not in STOP_WORDS and all(self.sections.get(concept) in _ELSEWHERE for concept in known):
+                    self._add([part], stem(part))
+        return tuple(self._here(item) for item in self.items(text, correct=False) if item.known)
+
+    def _here(self, item: Term) -> Term:
+        """An item without the meanings that are not about the shell, if it has others."""
+        here = tuple(concept for concept in item.concepts if self.sections.get(concept) not in _ELSEWHERE)
+        return replace(item, concepts=here or item.concepts)
+
+    def items(self, text: str, correct: bool = True) -> list[Term]:
+        """What `text` says, in order, without the words that say nothing. Near misses are corrected if `correct`."""
+        words = [word for word in self._words_of(text) if word not in _ARTICLES][:MOST_WORDS]
+        found: list[Term] = []
+        at = 0
+        while at < len(words):
+            size, concepts = self._phrase_at(words, at)
+            written = " ".join(words[at : at + size])
+            at += size
+            if concepts and self.sections.get(concepts[0]) == "silent":
+                continue
+            if concepts:
+                found.append(self._item(concepts, written))
+            elif written not in STOP_WORDS and len(written) > 1 and not written.isdigit():
+                near = self._lookup(self._near(written)) if correct else ()
+                found.append(self._item(near, written) if near else Term((UNKNOWN,), written))
+        return found
+
+    def section(self, item: Term) -> str:
+        """The section of the table that an item's first meaning stands in."""
+        return self.sections.get(item.concepts[0], "")
+
+    def elsewhere(self, item: Term) -> str:
+        """OUTSIDE or TOPIC if an item can only mean something else than the shell."""
+        sections = {self.sections.get(concept, "") for concept in item.concepts}
+        return next((section for section in _ELSEWHERE if section in sections), "")
+
+    def _item(self, concepts: tuple[str, ...], text: str) -> Term:
+        sections = [self.sections.get(concept, "") for concept in concepts]
+        return Term((*concepts, "vendor") if "vendor" in sections else concepts, text, sections[0] == "weak")
+
+    def _add(self, words: list[str], concept: str) -> None:
+        if len(words) > 1:
+            key = tuple(stem(word) for word in words if word not in _ARTICLES)
+            self._phrases[key] = _joined(self._phrases.get(key, ()), concept)
+            return
+        self._words[words[0]] = _joined(self._words.get(words[0], ()), concept)
+        self._stems[stem(words[0])] = _joined(self._stems.get(stem(words[0]), ()), concept)
+
+    def _lookup(self, word: str) -> tuple[str, ...]:
+        if word in STOP_WORDS and word not in self._words:
+            return ()
+        return self._words.get(word) or self._stems.get(stem(word), ())
+
+    def _phrase_at(self, words: list[str], at: int) -> tuple[int, tuple[str, ...]]:
+        """How many words at `at` belong together, and what they mean; a word alone may mean nothing."""
+        for size in range(min(LONGEST_PHRASE, len(words) - at), 1, -1):
+            if concepts := self._phrases.get(tuple(map(stem, words[at : at + size]))):
+                return size, concepts
+        return 1, self._lookup(words[at])
+
+    def _words_of(self, text: str) -> Iterator[str]:
+        for word in _split(text):
+            if word in self._words or self._lookup(word):
+                yield word
+            elif family := _MODEL_NAME.match(word.rpartition("/")[2]):
+                yield _FAMILIES[family[1]]
+            else:
+                yield from (part for part in _parts(word) if part)
+
+    def _near(self, word: str) -> str:
+        """The known word that `word` is a slip of the finger from; empty if there is none."""
+        if not _SPELLABLE.fullmatch(word) or word in self._not_slips:
+            return ""
+        most = 1 if len(word) < 8 else 2
+        near = [
+            (distance, abs(len(known) - len(word)), known)
+            for known in self._words
+            if abs(len(known) - len(word)) <= most
+            and known[0] == word[0]
+            and len(known) > 3
+            and known.isalpha()
+            and (distance := slips(word, known, most)) <= most
+        ]
+        return min(near)[2] if near else ""
+
+
+def literal(text: str) -> dict[str, float]:
+    """The stems of all words of `text`, with what each counts when two texts are compared word by word."""
+    return {stem(word): 0.4 if word in STOP_WORDS else 1.0 for word in _split(text)[:MOST_WORDS]}
+
+
+@cache
+def stem(word: str) -> str:
+    """A word without its ending: `saves`, `saved` and `saving` are one."""
+    if not word.isalpha() or len(word) < 4:
+        return word
+    if word.endswith("ies") and len(word) > 4:
+        return word[:-3] + "y"
+    for ending, least in (("ing", 3), ("ed", 3), ("es", 3), ("s", 3)):
+        if word.endswith(ending) and len(word) - len(ending) >= least and not word.endswith(("ss", "us", "is")):
+            word = word[: -len(ending)]
+            if len(word) > 3 and word[-1] == word[-2] and word[-1] not in "lsz":
+                word = word[:-1]
+            break
+    return word[:-1] if word.endswith("e") and len(word) > 3 else word
+
+
+def slips(one: str, other: str, most: int) -> int:
+    """How many letters were added, left out, changed or swapped between two words; counting stops above `most`."""
+    before: list[int] = []
+    row = list(range(len(other) + 1))
+    for i, letter in enumerate(one, 1):
+        older, before, row = before, row, [i]
+        for j, wanted in enumerate(other, 1):
+            best = min(before[j] + 1, row[-1] + 1, before[j - 1] + (letter != wanted))
+            if i > 1 and j > 1 and letter == other[j - 2] and one[i - 2] == wanted:
+                best = min(best, older[j - 2] + 1)
+            row.append(best)
+        if min(row) > most:
+            return most + 1
+    return row[-1]
+
+
+def _rows(file: Path) -> Iterator[tuple[str, str, list[str]]]:
+    """The concepts of a table, each with its section and its words."""
+    section = ""
+    for line in file.read_text(encoding="utf-8").splitlines():
+        if line.startswith("["):
+            section = line.strip("[]")
+        elif line and not line.startswith("#"):
+            concept, _, words = line.partition(": ")
+            yield concept, section, words.split()
+
+
+@lru_cache(maxsize=8)
+def _split(text: str) -> list[str]:
+    """The words of a text, in small letters and without the punctuation around them."""
+    text = text.lower()
+    if not _SIMPLE.fullmatch(text):
+        for pattern, instead in _KEYS:
+            text = pattern.sub(instead, text)
+    words = (word.lstrip("\"'([{<,;*_“”«»-").rstrip("\"')]}>,;!.*_“”«»…") for word in text.split())
+    return [word if set(word) <= {"?", ":", "~", "$"} else word.rstrip("?:") for word in words if word]
+
+
+def _parts(word: str) -> list[str]:
+    """A word that is not known as it stands, taken apart: `--no-save`, `notes.md`, `openai/gpt`."""
+    if suffix := re.fullmatch(r"[\w/~-]*\w(\.[a-z]{2,5})", word):
+        return [suffix[1], "file"]
+    return [part for part in re.split(r"[^\w$+#]+", word.strip(":/!@-")) if part]
+
+
+def _joined(concepts: tuple[str, ...], concept: str) -> tuple[str, ...]:
+    return concepts if concept in concepts else (*concepts, concept)

@@ -1,0 +1,203 @@
+"""The guide, held to questions that people ask who have not read the documentation."""
+
+from __future__ import annotations
+
+import random
+import re
+import shlex
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from llmrepl.commands.registry import PROMPT, TERMINAL, CommandTable
+from llmrepl.commands.table import all_commands
+from llmrepl.errors import UsageError
+from llmrepl.providers.offline.guide import ONLY_THIS_SHELL, Guide
+from llmrepl.providers.offline.intents import Intent, read_intents
+from llmrepl.system.resources import packaged
+
+SETS = sorted(Path(__file__).with_name("questions").glob("*.txt"))
+ANSWERS = packaged("docs").parent / "llmrepl" / "providers" / "offline" / "answers"
+INTENTS = [intent for file in sorted(ANSWERS.glob("*.md")) for intent in read_intents(file)]
+
+NOT_YET = frozenset(
+    {
+        ":aside TEXT",
+        ":compare MODEL MODEL TEXT",
+        ":compare openai/gpt-4o-mini anthropic/claude-haiku-4-5 Why is the sky blue?",
+        ":copy --to FILE",
+        ":copy --to answer.md",
+        ":copy code --to FILE",
+        ":copy code --to main.py",
+        ":copy code 2 --to main.py",
+        ":doctor",
+        ":pick 2",
+        ":pin",
+        ":redo",
+        ":redo 2",
+        ":sessions merge A B",
+        ":unpin",
+        "llm ask --schema",
+        "llm ask --schema FILE",
+        'llm ask --schema person.json "Ada Lovelace, born 1815"',
+        "llm chat --allow-shell",
+        "llm sessions merge --install",
+    }
+)
+"""Lines of answers whose commands are not in the table of commands yet."""
+
+
+@pytest.fixture(scope="module")
+def guide() -> Guide:
+    return Guide(packaged("docs"))
+
+
+def conversations(file: Path) -> Iterator[list[tuple[list[str], str]]]:
+    """The questions of a set, each conversation with the answers that are right for each of its questions."""
+    for line in file.read_text(encoding="utf-8").splitlines():
+        if line and not line.startswith("#"):
+            wanted, _, asked = line.partition(" | ")
+            answers = [names.strip().split("/") for names in wanted.split(">>")]
+            questions = [question.strip() for question in asked.split(">>")]
+            answers += [answers[-1]] * (len(questions) - len(answers))
+            yield list(zip(answers, questions, strict=True))
+
+
+def verdict(wanted: list[str], topics: tuple[str, ...]) -> str:
+    """`right`; `partly` if a right answer is among several; `none` if the guide said that it knows none."""
+    if topics[0] in wanted:
+        return "right"
+    if set(topics) & set(wanted):
+        return "partly"
+    return "none" if topics[0] in ("outside", "nothing") else "wrong"
+
+
+@pytest.mark.parametrize("file", SETS, ids=lambda file: file.stem)
+def test_at_least_nine_in_ten_are_answered_right_and_none_wrong(guide: Guide, file: Path) -> None:
+    verdicts: Counter[str] = Counter()
+    wrong = []
+    for conversation in conversations(file):
+        for n, (wanted, question) in enumerate(conversation):
+            asked = [text for _, text in reversed(conversation[: n + 1])]
+            topics = guide.reply(asked).topics
+            verdicts[verdict(wanted, topics)] += 1
+            if verdict(wanted, topics) == "wrong":
+                wrong.append(f"{question}: {topics}, not {wanted}")
+    assert not wrong
+    assert verdicts["right"] >= 0.9 * verdicts.total(), verdicts
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_one_conversation_of_all_questions_answers_as_well_as_each_alone(guide: Guide, seed: int) -> None:
+    single = [row[0] for file in SETS for row in conversations(file) if len(row) == 1]
+    random.Random(seed).shuffle(single)
+    changed = []
+    for n, (_, question) in enumerate(single):
+        asked = [text for _, text in reversed(single[max(0, n - 5) : n + 1])]
+        if guide.reply(asked) != guide.reply([question]):
+            changed.append(f"{question} after {asked[1]}: {guide.reply(asked).topics}")
+    assert not changed
+
+
+def test_the_sets_are_large_and_ask_for_answers_that_exist() -> None:
+    wanted = [names for file in SETS for row in conversations(file) for names, _ in row]
+    known = {intent.name for intent in INTENTS} | {"outside", "nothing"}
+    assert len(wanted) >= 250
+    assert {name for names in wanted for name in names} <= known
+
+
+@pytest.mark.parametrize("intent", INTENTS, ids=lambda intent: intent.name)
+def test_an_answer_is_short_names_its_page_and_is_found_by_its_own_wordings(guide: Guide, intent: Intent) -> None:
+    assert (packaged("docs") / intent.page).is_file()
+    assert len(intent.answer.splitlines()) <= 12
+    assert len(intent.answer) <= 620
+    missed = [text for text in intent.asked if intent.name not in guide.reply([text]).topics]
+    assert len(missed) <= 0.25 * len(intent.asked), missed
+
+
+def test_names_of_intents_are_unique() -> None:
+    assert max(Counter(intent.name for intent in INTENTS).values()) == 1
+
+
+def commands(answer: str) -> Iterator[str]:
+    """The lines of an answer that call this program: `:save NAME`, `llm -c`, also those in a pipe."""
+    indented = [line.strip() for line in answer.splitlines() if line.startswith("    ")]
+    for text in [*re.findall(r"`([^`]+)`", answer), *indented]:
+        for part in re.split(r" \| |\s+2?[<>]\(?", text.replace("source <(", "").rstrip(")")):
+            if re.match(r":[a-z]|llm( |$)", part):
+                yield part.strip()
+
+
+def parses(line: str, table: CommandTable) -> bool:
+    if line in ("llm", "llm -c", "llm --version", "llm --help", "llm --debug", "llm help") or line == "llm logs path":
+        return True
+    words = [re.sub(r"^(TURN|N)$", "2", word) for word in shlex.split(line.lstrip(":"))]
+    try:
+        if line.startswith(":"):
+            table.parse_line(shlex.join(words))
+        else:
+            table.parse(words[1:], TERMINAL)
+    except UsageError as error:
+        # A bare command in a sentence may need an argument; its name must exist.
+        return "required" in str(error) and "unrecognized" not in str(error)
+    return True
+
+
+def test_every_command_in_an_answer_exists() -> None:
+    table = all_commands()
+    lines = sorted({line for intent in INTENTS for line in commands(intent.answer)})
+    assert len(lines) > 200
+    missing = {line for line in lines if not parses(line, table)}
+    assert missing - NOT_YET == set()
+    assert NOT_YET - missing == set(), "these exist now"
+
+
+def test_the_prompts_own_commands_have_an_answer_each(guide: Guide) -> None:
+    table = all_commands()
+    for command in table.at(PROMPT):
+        topics = guide.reply([f"what does :{command.name} do"]).topics
+        assert not {"outside", "nothing"} & set(topics), command.name
+
+
+@pytest.mark.parametrize(
+    "question", ["write a haiku", "capital of France?", "2+2", "explain monads", "x" * 5000, "\ud800"]
+)
+def test_what_it_cannot_do_it_says_in_one_line(guide: Guide, question: str) -> None:
+    assert guide.reply([question]).text == ONLY_THIS_SHELL
+
+
+def test_what_is_not_found_is_answered_with_three_headings(guide: Guide) -> None:
+    text = guide.reply(["why do sessions smell funny"]).text
+    assert text.startswith("I found no answer to that. The nearest headings are:")
+    assert len(re.findall(r"(?m)^- .+ \(docs/\w[\w-]*\.md\)$", text)) == 3
+
+
+def test_a_follow_up_is_understood_with_the_question_before_it(guide: Guide) -> None:
+    def topics(*asked: str) -> str:
+        return guide.reply(list(reversed(asked))).topics[0]
+
+    assert topics("how do I export to markdown?", "and in JSON?") == "export-json"
+    assert topics("and in JSON?") == "json"
+    assert topics("how do I export to markdown?", "thanks", "and to html?") == "export-html"
+    assert topics("how do I set a budget?", "how do I quit?") == "quit"
+    assert topics("write a haiku", "and in JSON?") == "json"
+
+
+def test_more_shows_the_sections_about_it_until_there_is_none(guide: Guide) -> None:
+    asked = ["how do I archive old sessions?"]
+    texts = []
+    for _ in range(8):
+        asked.insert(0, "more")
+        texts.append(guide.reply(asked).text)
+    assert texts[0].startswith("**Sessions")
+    assert texts[0] != texts[1]
+    assert texts[-1] == "The documentation has no more on that."
+    assert guide.reply(["more"]).text == ONLY_THIS_SHELL
+
+
+def test_equal_questions_get_equal_answers(guide: Guide) -> None:
+    again = Guide(packaged("docs"))
+    for intent in INTENTS:
+        assert guide.reply(intent.asked[:1]) == again.reply(intent.asked[:1])
