@@ -12,7 +12,7 @@ _shtab_llm_sessions_subparsers=(archive backup delete export fork import list re
 _shtab_llm_subparsers=(ask chat completions delete export help search show usage config keys models sessions)
 
 _shtab_llm_ask_option_strings=(-h --help --model -m --system -s --save --name --json)
-_shtab_llm_chat_option_strings=(-h --help -m --model -s --system -b --budget --warn-at -r --resume -c --continue -f --file --name --save-dir --no-save --json --keep-going)
+_shtab_llm_chat_option_strings=(-h --help -m --model -s --system -b --budget --warn-at -r --resume -c --continue -f --file --name --save-dir --no-save --json --keep-going --allow-shell)
 _shtab_llm_completions_option_strings=(-h --help)
 _shtab_llm_delete_option_strings=(-h --help --dry-run --dir)
 _shtab_llm_export_option_strings=(-h --help --session --raw-csv --force --dir)
@@ -144,6 +144,7 @@ _shtab_llm_chat___continue_nargs=0
 _shtab_llm_chat___no_save_nargs=0
 _shtab_llm_chat___json_nargs=0
 _shtab_llm_chat___keep_going_nargs=0
+_shtab_llm_chat___allow_shell_nargs=0
 _shtab_llm_completions__h_nargs=0
 _shtab_llm_completions___help_nargs=0
 _shtab_llm_delete_pos_0_nargs=+

@@ -79,6 +79,7 @@ complete -c llm -n '_shtab_llm_using chat' -l save-dir -xka "(__fish_complete_di
 complete -c llm -n '_shtab_llm_using chat' -l no-save -d 'do not save the session'
 complete -c llm -n '_shtab_llm_using chat' -l json -d 'in scripts, print one JSON object per line'
 complete -c llm -n '_shtab_llm_using chat' -l keep-going -d 'in scripts, continue after a failed input'
+complete -c llm -n '_shtab_llm_using chat' -l allow-shell -d 'in scripts, allow system commands and changes of settings'
 complete -c llm -n '_shtab_llm_using; and test $_shtab_llm_npos -eq 0' -a completions -d 'print the completion script for a shell'
 complete -c llm -n '_shtab_llm_using completions' -s h -l help -d 'show this help message and exit'
 complete -c llm -n '_shtab_llm_using completions; and test $_shtab_llm_npos -eq 0' -ka "bash zsh fish powershell" -d 'shell to complete in'

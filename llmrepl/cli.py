@@ -44,8 +44,8 @@ def main(words: list[str], environment: Environment) -> int:
     from llmrepl.errors import LLMError, SignalExit
     from llmrepl.system.signals import Signals, die_of
 
-    environment.debug = environment.debug or "--debug" in words
-    words = [word for word in words if word != "--debug"]
+    if words[:1] == ["--debug"]:  # after the command, the command's parser takes it
+        environment.debug, words = True, words[1:]
     signals = Signals()
     signals.install()
     try:
@@ -130,6 +130,7 @@ def _run(words: list[str], workspace: Workspace) -> int:
     from llmrepl.errors import most_severe
 
     call = all_commands().parse(_command_words(words), TERMINAL)
+    workspace.environment.debug = workspace.environment.debug or call.debug
     workspace.environment.log(f"command {call.command.name}")
     shell = _shell(workspace, json=call.command.name in ("chat", "ask") and call.values.get("json", False))
     try:
@@ -210,4 +211,4 @@ def _chat(shell: Shell, call: Call, reply: Result, chat: StartChat) -> int:
         return Loop(shell.workspace, lambda: shell).run()
     from llmrepl.shell import script
 
-    return script.run(shell, keep_going=chat.keep_going)
+    return script.run(shell, keep_going=chat.keep_going, allow_shell=chat.allow_shell)

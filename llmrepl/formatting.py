@@ -86,9 +86,32 @@ def closest_match(typed: str, names: Iterable[str], likeness: float = 0.6) -> st
     return next(iter(get_close_matches(typed, list(names), 1, likeness)), None)
 
 
+def quote_for_shell(text: str) -> str:
+    """Quote a word for the user's shell, on one line and without a character that a terminal would obey."""
+    if escape_name(text) != text:
+        return "$'" + "".join(_ansi_c(char) for char in text) + "'"
+    import shlex  # rarely needed
+
+    return shlex.quote(text)
+
+
+def _ansi_c(char: str) -> str:
+    """A character in bash's and zsh's $'...' quoting."""
+    if char in "\\'":
+        return f"\\{char}"
+    if escape_name(char) == char:
+        return char
+    return "".join(f"\\x{byte:02x}" for byte in char.encode("utf-8", "surrogateescape"))
+
+
 def display_path(path: Path, cwd: Path) -> str:
     """A path as it is shown: `./runs/x.json` below the working directory, else absolute; harmless."""
+    return escape_name(short_path(path, cwd))
+
+
+def short_path(path: Path, cwd: Path) -> str:
+    """A path relative to the working directory, `./runs/x.json`, if it is below it; else the path itself."""
     try:
-        return escape_name(f"./{path.relative_to(cwd)}")
+        return f"./{path.relative_to(cwd)}"
     except ValueError:
-        return escape_name(str(path))
+        return str(path)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import mimetypes
+import os
+import select
+import signal
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from llmrepl.errors import UsageError
 from llmrepl.formatting import escape_name
 from llmrepl.types import Attachment
 
-MOST_BYTES = 20 << 20
+MAX_BYTES = 20 << 20
 """Maximum size of an attachment; no provider accepts more."""
 
 COMMAND_SECONDS = 60.0
@@ -25,8 +29,8 @@ def from_file(path: Path, shown: str) -> Attachment:
     try:
         if not path.is_file():
             raise UsageError(f"{escape_name(shown)} is not a file", "check the path")
-        if path.stat().st_size > MOST_BYTES:
-            raise UsageError(f"{escape_name(shown)} is larger than {MOST_BYTES >> 20} MiB", "attach a part of it")
+        if path.stat().st_size > MAX_BYTES:
+            raise UsageError(f"{escape_name(shown)} is larger than {MAX_BYTES >> 20} MiB", "attach a part of it")
         data = path.read_bytes()
     except OSError as error:
         why = (error.strerror or "the system refused").lower()
@@ -42,27 +46,53 @@ def from_file(path: Path, shown: str) -> Attachment:
     return Attachment(shown, "text/plain", data)
 
 
-def from_command(command: str, cwd: Path, environ: Mapping[str, str]) -> Attachment:
-    """Run a command line in the user's shell and attach its output. Raises UsageError if it fails."""
-    shell = environ.get("SHELL") or "/bin/sh"
+def from_command(command: str, cwd: Path, environ: Mapping[str, str], monotonic: Callable[[], float]) -> Attachment:
+    """Run a command line in the user's shell and attach what it prints.
+
+    Raises UsageError if it fails without output, runs longer than COMMAND_SECONDS or prints more than MAX_BYTES.
+    """
+    shell, shown = environ.get("SHELL") or "/bin/sh", escape_name(command)
     try:
-        done = subprocess.run(
+        process = subprocess.Popen(
             [shell, "-c", command],
             cwd=cwd,
-            capture_output=True,
-            check=False,
-            timeout=COMMAND_SECONDS,
             stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        what = f"'{escape_name(command)}' could not be run: {error}"
-        raise UsageError(what, "run it yourself, and attach a file") from error
-    output = done.stdout + done.stderr
-    if done.returncode and not output:
-        raise UsageError(
-            f"'{escape_name(command)}' ended with {done.returncode} and said nothing", "nothing was attached"
-        )
-    return Attachment(f"$ {command}", "text/plain", output[:MOST_BYTES])
+    except OSError as error:
+        raise UsageError(f"Cannot run '{shown}': {error.strerror or error}.", "nothing was attached") from error
+    with process:
+        try:
+            output = _read_output(process, monotonic() + COMMAND_SECONDS, monotonic)
+        finally:
+            if process.poll() is None:
+                with suppress(ProcessLookupError, PermissionError):
+                    os.killpg(process.pid, signal.SIGKILL)
+    if output is None:
+        raise UsageError(f"'{shown}' did not end within {COMMAND_SECONDS:.0f} seconds.", "nothing was attached")
+    if len(output) > MAX_BYTES:
+        raise UsageError(f"'{shown}' printed more than {MAX_BYTES >> 20} MiB.", "nothing was attached")
+    if process.returncode and not output:
+        raise UsageError(f"'{shown}' failed with exit code {process.returncode}.", "nothing was attached")
+    return Attachment(f"$ {command}", "text/plain", output)
+
+
+def _read_output(process: subprocess.Popen[bytes], end: float, monotonic: Callable[[], float]) -> bytes | None:
+    """Read until the command ends or has printed more than MAX_BYTES; None if the time `end` comes first."""
+    output = bytearray()
+    fd = process.stdout.fileno() if process.stdout else -1
+    while len(output) <= MAX_BYTES:
+        ready, _, _ = select.select([fd], [], [], max(0.0, end - monotonic()))
+        if not ready:
+            return None
+        data = os.read(fd, 1 << 16)
+        if not data:
+            process.wait()
+            return bytes(output)
+        output += data
+    return bytes(output)
 
 
 def from_pipe(text: str) -> Attachment:

@@ -34,6 +34,8 @@ class ChatState:
         self._directory: Path | None = None
         self._model: str | None = None
         self._system: str | None = None
+        self._before_incognito: tuple[Path | None, bool] = (None, saving)
+        self.turns_before_incognito = 0
 
     @property
     def directory(self) -> Path:
@@ -155,21 +157,44 @@ class ChatState:
         else:
             self.collect_notes()
 
-    def set_incognito(self, on: bool) -> None:
-        """Stop writing the conversation, or (off) start a new session that is saved.
+    def enter_incognito(self) -> None:
+        """From here on write nothing of the conversation.
 
-        Raises SaveError, without a change, if the session so far cannot be saved.
+        Raises SaveError if what was said before could not be saved; nothing is changed then.
         """
-        open_session = self.current.detached_copy() if self.current and on else None
-        self.switch(open_session)
-        self.incognito, self.saving = on, not on
-        self._services.cost_tracker().incognito = on
+        turns = len(self.current.session.turns) if self.current else 0
+        before = self.current.path if self.current and turns else None
+        self.switch(self.current.detached_copy() if self.current else None)
+        self._before_incognito, self.turns_before_incognito = (before, self.saving), turns
+        self.incognito, self.saving = True, False
+        self._services.cost_tracker().incognito = True
 
-    def leave_incognito(self) -> None:
-        """Save the open session from now on."""
-        if self.incognito:
-            self.incognito, self.saving = False, True
-            self._services.cost_tracker().incognito = False
+    def leave_incognito(self, *, discard: bool) -> None:
+        """Save the conversation again, from what the user has just saved on.
+
+        With `discard` what was said incognito is dropped, and the session from before is current again. Raises
+        SaveError, or what opening that session raises; nothing is changed then.
+        """
+        if not self.incognito:
+            return
+        path, saving = self._before_incognito
+        if discard:
+            self.switch(self.reopen(path) if path else None)
+        self.incognito, self.saving = False, saving or not discard
+        self._services.cost_tracker().incognito = False
+
+    def reopen(self, path: Path) -> OpenSession:
+        """Open a session, in memory only if nothing is to be saved.
+
+        Raises SessionInUseError (when not interactive; else the session continues as NAME-2), DamagedError.
+        """
+        store = self._services.store_at(path.parent)
+        saving = self._before_incognito[1] if self.incognito else self.saving
+        if saving:
+            return store.open(path, beside=self._services.environment.interactive())
+        from llmrepl.sessions.storage.open_session import OpenSession
+
+        return OpenSession(store.read(path), None, self._services.signals.shield)
 
     def close(self) -> None:
         """Save and close the open session. Raises SaveError."""

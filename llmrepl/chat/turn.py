@@ -17,9 +17,10 @@ from llmrepl.providers.base import Event, Finish, Notice, Provider, ReasoningDel
 from llmrepl.providers.tokens import estimated, prompt_tokens, tokens, utf8_size
 from llmrepl.sessions.secrets import StreamMasker
 from llmrepl.sessions.storage.completion import Completion
-from llmrepl.types import Message, Usage
+from llmrepl.types import Attachment, Message, Usage
 
 if TYPE_CHECKING:
+    from llmrepl.sessions.model import Turn
     from llmrepl.sessions.storage.open_session import OpenSession
 
 INTERRUPTED, ERROR = "interrupted", "error"
@@ -63,11 +64,17 @@ class ChatTurn:
         model: str | None,
         system: str | None,
         replaces: int | None,
+        undoes: Sequence[int],
         context: Sequence[Message],
+        attachments: Sequence[Attachment],
     ) -> None:
         self._workspace = workspace
-        self._images = tuple(a for a in workspace.chat.attachments if not a.media_type.startswith("text/"))
+        self._images = tuple(a for a in attachments if not a.media_type.startswith("text/"))
         self._context = context
+        self._undoes = undoes
+        self._attachments = attachments
+        self._undone: dict[int, Turn] = {}
+        self._replaced: Turn | None = None
         self._open_session = open_session
         self._model = model or workspace.chat.model
         self._system = system
@@ -77,7 +84,7 @@ class ChatTurn:
         self._finish_reason: str | None = None
         self._failure: LLMError | None = None
         self._unsaved: SaveError | None = None
-        question = valid_text(append_texts(text, workspace.chat.attachments))
+        question = valid_text(append_texts(text, list(attachments)))
         self._masker = StreamMasker() if workspace.settings.flag("mask_secrets") else None
         self._question = self._masker.mask_text(question) if self._masker else question
         if self._question != question:
@@ -94,7 +101,8 @@ class ChatTurn:
         question = Message("user", self._question, self._images)
 
         def max_tokens() -> int:
-            before = self._open_session.session.context() if self._open_session else self._context
+            session = self._open_session.session if self._open_session else None
+            before = session.context_without(self._undoes) if session else self._context
             return prompt_tokens(Request(self._resolved.model, [*before, question], system))
 
         self._reservation = workspace.cost_tracker().reserve(self._resolved, max_tokens)
@@ -103,12 +111,14 @@ class ChatTurn:
             if self._open_session:
                 self._begin(self._open_session)
                 context = self._open_session.session.context()
+            if self._attachments is workspace.chat.attachments:
+                workspace.chat.attachments = []
             options = self._reservation.capped(options_of(workspace.settings))
             self._request = Request(self._resolved.model, context, system, options)
             workspace.environment.log(f"asking with {len(context)} messages")
         except BaseException:  # also a signal: nothing was sent
             if self._open_session and self._number:
-                self._open_session.abandon_turn(self._number)
+                self._abandon(self._open_session)
             workspace.cost_tracker().release(self._reservation)
             raise
         return self
@@ -166,16 +176,29 @@ class ChatTurn:
         return self._open_session.name if self._open_session and self._open_session.path else None
 
     def _begin(self, open_session: OpenSession) -> None:
+        """Save the prompt, and take the turns out of the context that it supersedes. Undone if that fails."""
         created_at = self._workspace.environment.now().isoformat(timespec="microseconds")
+        self._undone = {number: open_session.session.turns[number - 1] for number in self._undoes}
         self._number = len(open_session.session.turns) + 1 if self._replaces is None else self._replaces
+        self._replaced = None if self._replaces is None else open_session.session.turns[self._replaces - 1]
         try:
-            open_session.begin_turn(self._question, created_at, self._resolved.shown, self._replaces, self._images)
-            self._workspace.chat.attachments.clear()
+            open_session.begin_turn(
+                self._question, created_at, self._resolved.shown, self._replaces, self._images, undoes=self._undoes
+            )
         except SaveError as unsaved:
             if not self._workspace.environment.interactive():
                 unsaved.hint = "nothing was sent; " + unsaved.hint
                 raise
             self._unsaved = unsaved
+
+    def _abandon(self, open_session: OpenSession) -> None:
+        """Close the turn in memory and put back the turns that it supersedes."""
+        if self._number is not None:
+            open_session.abandon_turn(self._number)
+            if self._replaced is not None:
+                open_session.session.replace(self._number, self._replaced)
+        for number, turn in self._undone.items():
+            open_session.session.replace(number, turn)
 
     def _stream(self, provider: Provider) -> Iterator[Event]:
         open_session = self._open_session
@@ -225,13 +248,29 @@ def ask(
     model: str | None = None,
     system: str | None = None,
     replaces: int | None = None,
+    undoes: Sequence[int] = (),
     keep: bool = True,
     context: Sequence[Message] = (),
+    attachments: Sequence[Attachment] | None = None,
 ) -> ChatTurn:
-    """Send `text` to the model, in the open session (`keep`) or on its own after `context`.
+    """Ask the model `text` in the open conversation (with `keep`), or on its own, after `context`.
 
-    Entering the `with` block raises UsageError for an unknown model or a missing key, BudgetError, and SaveError if not
-    interactive. Nothing was sent then.
+    The turn `replaces` is replaced, the turns `undoes` leave the context, once the prompt is on disk. `attachments` are
+    sent with it, by default those that wait for the next prompt, which they then no longer do.
+
+    Entering the `with` block raises UsageError for an unknown model or a missing key, BudgetError, and, when not
+    interactive, SaveError. Nothing was sent then, and the conversation is unchanged.
     """
     open_session = workspace.chat.open_session() if keep else None
-    return ChatTurn(workspace, text, open_session, model=model, system=system, replaces=replaces, context=context)
+    waiting = workspace.chat.attachments if attachments is None else list(attachments)
+    return ChatTurn(
+        workspace,
+        text,
+        open_session,
+        model=model,
+        system=system,
+        replaces=replaces,
+        undoes=undoes,
+        context=context,
+        attachments=waiting,
+    )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from llmrepl.chat.services import Services
 from llmrepl.chat.state import ChatState
 from llmrepl.config.settings import Settings
+from llmrepl.errors import UsageError
 from llmrepl.system.environment import Environment
 from llmrepl.system.paths import Paths
 from llmrepl.system.signals import Signals
@@ -19,11 +20,15 @@ if TYPE_CHECKING:
     from llmrepl.sessions.storage.open_session import OpenSession
     from llmrepl.sessions.storage.store import Store
 
+PIPED_CHARACTERS = 20 << 20
+"""The longest text that is read from standard input, as long as the largest file that can be attached."""
+
 
 class Workspace(Services):
     """The services of a shell, and `chat`, the state of the conversation.
 
-    `stdin_is_input` tells that standard input contains inputs for the shell, not text for a single prompt.
+    `stdin_is_input` tells that standard input contains inputs for the shell, not text for a single prompt;
+    `allow_shell` that inputs may run commands of the system and change settings.
     """
 
     def __init__(
@@ -37,12 +42,32 @@ class Workspace(Services):
     ) -> None:
         super().__init__(environment, settings, paths, signals)
         self.stdin_is_input = False
+        self.allow_shell = True
         self.chat = ChatState(self, saving=saving)
 
     def piped_text(self) -> str:
-        """Return the text on standard input, or an empty string if it is a terminal or contains the shell's inputs."""
+        """Return the text on standard input, unless that is a terminal or contains the shell's inputs.
+
+        Raises UsageError for more text than any model takes.
+        """
         stdin = self.environment.stdin
-        return "" if self.stdin_is_input or stdin.isatty() else stdin.read()
+        if self.stdin_is_input or stdin.isatty():
+            return ""
+        text = stdin.read(PIPED_CHARACTERS + 1)
+        if len(text) > PIPED_CHARACTERS:
+            raise UsageError(
+                f"The text on standard input is longer than {PIPED_CHARACTERS >> 20} million characters.",
+                "send a part of it: head -c 1000000 FILE | llm ask …",
+            )
+        return text
+
+    def check_trusted(self, action: str) -> None:
+        """Raise UsageError if inputs come from a pipe, whose text may be somebody else's, and `action` needs trust."""
+        if not self.allow_shell:
+            raise UsageError(
+                f"A script may not {action}; nothing was done.",
+                "'llm chat --allow-shell' allows it, for a script that you wrote",
+            )
 
     def directory(self, given: str | None = None) -> Path:
         """Return the sessions directory of a command: `given` with --dir, or the one the chat saves in."""

@@ -49,6 +49,7 @@ SCRIPTS = {"bash": "llm.bash", "zsh": "_llm", "fish": "llm.fish", "powershell": 
     argument("--no-save", help="do not save the session", switch=True),
     argument("--json", help="in scripts, print one JSON object per line", switch=True),
     argument("--keep-going", help="in scripts, continue after a failed input", switch=True),
+    argument("--allow-shell", help="in scripts, allow system commands and changes of settings", switch=True),
     group=GROUP,
     example="chat -m openai/gpt-4o-mini --name my_coding_session",
     where=TERMINAL,
@@ -68,11 +69,13 @@ def chat(
     no_save: bool,
     json: bool,
     keep_going: bool,
+    allow_shell: bool,
 ) -> Result:
     """Apply the options and start the shell."""
     if save_dir is not None:
         workspace.chat.save_in(save_dir)
     workspace.chat.saving = workspace.chat.saving and not no_save
+    _check_contradictions(resume, continue_, name, no_save)
     if name == "":
         raise UsageError("a session name cannot be empty", "leave --name out, or say one")
     if name and (resume is not None or continue_):
@@ -95,8 +98,16 @@ def chat(
     if budget is not None:
         workspace.cost_tracker().set_session(budget, warn_at)
     workspace.chat.check_writable()
-    start = StartChat(json=json, keep_going=keep_going)
+    start = StartChat(json=json, keep_going=keep_going, allow_shell=allow_shell)
     return Group([*parts, start]) if parts else start
+
+
+def _check_contradictions(resume: str | None, continue_: bool, name: str | None, no_save: bool) -> None:
+    """Refuse options that exclude one another. Raises UsageError."""
+    if resume is not None and continue_:
+        raise UsageError("-r resumes a session and -c the latest one.", "leave one of them out")
+    if name and no_save:
+        raise UsageError("--no-save saves nothing, and --name is the name to save under.", "leave one of them out")
 
 
 @command(

@@ -81,6 +81,8 @@ def config_set(workspace: Workspace, key: str, value: str) -> Result:
     """Write a setting to the file; a shell setting also changes immediately."""
     from llmrepl.config.config_file import write_setting
 
+    workspace.check_trusted("change the configuration")
+
     write_setting(workspace.paths.config_file, key, value)
     if any(key in (row.key, row.name) for row in workspace.settings.of_shell()):
         workspace.settings.set(key, value)
@@ -96,6 +98,7 @@ def config_set(workspace: Workspace, key: str, value: str) -> Result:
 )
 def keys_set(workspace: Workspace, provider: str) -> Result:
     """Save an API key without it appearing on the command line, in the history or in a session."""
+    workspace.check_trusted("change API keys")
     if provider not in workspace.resolver().providers() or provider == "offline":
         raise UsageError(f"there is no provider '{provider}' that needs a key", "see 'keys list'")
 
@@ -130,5 +133,6 @@ def keys_list(workspace: Workspace) -> Result:
 )
 def keys_remove(workspace: Workspace, provider: str) -> Result:
     """Delete a key that `keys set` saved."""
+    workspace.check_trusted("change API keys")
     Keyring(workspace.paths.keys_file).remove(provider)
     return Note(f"the key for {provider} is forgotten")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from llmrepl.chat.workspace import Workspace
 from llmrepl.commands.registry import PROMPT, argument, command
-from llmrepl.commands.results import CopyText, Document, EditText, Note, Result, SendPrompt
+from llmrepl.commands.results import Confirm, CopyText, Document, EditText, Note, Result, SendPrompt
 from llmrepl.errors import UsageError
 from llmrepl.formatting import display_path, escape_name, pluralize
 from llmrepl.system.paths import expand
@@ -47,9 +47,10 @@ def attach(workspace: Workspace, what: str, clear: bool) -> Result:
         return Document(names) if names else Note("nothing is attached")
     environment = workspace.environment
     if what.startswith("!"):
+        workspace.check_trusted("run commands of the system")
         from llmrepl.chat.attachments import from_command
 
-        attachment = from_command(what[1:].strip(), environment.cwd, environment.environ)
+        attachment = from_command(what[1:].strip(), environment.cwd, environment.environ, environment.monotonic)
     else:
         attachment = _file(workspace, what.strip("\"'"))
     workspace.chat.attachments.append(attachment)
@@ -99,10 +100,8 @@ def edit(workspace: Workspace, turn: int | None) -> Result:
     def ask(text: str) -> Result:
         if not text.strip():
             return Note("the prompt is empty; nothing was changed")
-        for later in range(number, len(turns) + 1):
-            if not turns[later - 1].undone:
-                open_session.update_turn(later, undone=True)
-        return SendPrompt(text)
+        undoes = [later for later in range(number, len(turns) + 1) if not turns[later - 1].undone]
+        return SendPrompt(text, undoes=undoes, attachments=turns[number - 1].attachments, edited=True)
 
     return EditText(old, ask)
 
@@ -124,7 +123,7 @@ def compact(workspace: Workspace) -> Result:
     from llmrepl.chat import turn
 
     context = list(open_session.session.context())
-    chat_turn = turn.ask(workspace, SUMMARY, keep=False, context=context)
+    chat_turn = turn.ask(workspace, SUMMARY, keep=False, context=context, attachments=())
     with chat_turn:
         for _ in chat_turn:
             pass
@@ -184,14 +183,25 @@ def copy(workspace: Workspace, what: str | None, n: int | None) -> Result:
 )
 def incognito(workspace: Workspace, state: str | None) -> Result:
     """Turn incognito on or off, or show its state."""
+    chat = workspace.chat
     if state is None:
-        return Document("on" if workspace.chat.incognito else "off")
-    if (state == "on") == workspace.chat.incognito:
-        return Note(f"incognito is {state} already")
-    workspace.chat.set_incognito(state == "on")
+        return Document("on" if chat.incognito else "off")
+    if (state == "on") == chat.incognito:
+        return Note(f"Incognito is already {state}.")
     if state == "on":
-        return Note("incognito: nothing of what follows is written, but for amounts in the ledger; ':save' leaves it")
-    return Note("a fresh session begins; what was said incognito is gone")
+        chat.enter_incognito()
+        return Note(
+            "Incognito: from here on only amounts are written, in the usage ledger.\n':save NAME' keeps the rest."
+        )
+
+    def leave() -> Result:
+        chat.leave_incognito(discard=True)
+        back = f"Back in {escape_name(chat.current.name)}." if chat.current else "A new session begins."
+        return Note(f"What was said incognito is gone. {back}")
+
+    before = chat.turns_before_incognito
+    said = len(chat.current.session.turns) - before if chat.current else 0
+    return Confirm(f"Drop {pluralize(said, 'incognito turn')}? [y/N] ", leave) if said > 0 else leave()
 
 
 def code_blocks(text: str) -> list[str]:

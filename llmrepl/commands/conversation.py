@@ -156,16 +156,16 @@ def retry(workspace: Workspace, id: str | None) -> Result:
         raise UsageError("there is no question to ask again", "type one")
     last = open_session.session.turns[number - 1]
     model = workspace.resolver().resolve(id).shown if id else None
+    text, attachments = last.text_of("user"), last.attachments
     if last.finish_reason == "error" and number == len(open_session.session.turns):
-        return SendPrompt(last.text_of("user"), model, replaces=number)
-    open_session.update_turn(number, undone=True)
-    return SendPrompt(last.text_of("user"), model)
+        return SendPrompt(text, model, replaces=number, attachments=attachments)
+    return SendPrompt(text, model, undoes=(number,), attachments=attachments)
 
 
 @command(
     "undo",
-    "remove turns from the context; they stay on disk",
-    argument("n", help="number of turns (default: 1)", kind=int, default=1, nargs="?", metavar="N"),
+    "take turns out of the context (they stay on disk)",
+    argument("n", help="how many (1)", kind=int, default=1, nargs="?", metavar="N"),
     group=GROUP,
     example="undo 2",
     where=PROMPT,
@@ -176,12 +176,52 @@ def undo(workspace: Workspace, n: int) -> Result:
     open_session = workspace.chat.current
     turns = open_session.session.turns if open_session else []
     start = open_session.session.context_start if open_session else 0
-    in_context = [number for number, turn in _numbered_backwards(turns) if turn.in_context and number > start]
-    if open_session is None or not in_context or n < 1:
-        raise UsageError("there is nothing to take back", "see ':history'")
-    for number in in_context[:n]:
+    there = [number for number, turn in _numbered_backwards(turns) if turn.in_context and number > start]
+    if open_session is None or not there:
+        raise UsageError("No turns are in the context.", "':history' shows the conversation")
+    _check_count(":undo", n, there, "in the context")
+    for number in there[:n]:
         open_session.update_turn(number, undone=True)
-    return Note(f"{pluralize(len(in_context[:n]), 'turn')} taken back; still in {open_session.name}")
+    removed = pluralize(n, "turn")
+    return Note(
+        f"Removed {removed} from the context (kept on disk).\n':redo' brings {'it' if n == 1 else 'them'} back."
+    )
+
+
+@command(
+    "redo",
+    "bring undone turns back into the context",
+    argument("n", help="how many (all that were undone last)", kind=int, nargs="?", metavar="N"),
+    group=GROUP,
+    example="redo",
+    where=PROMPT,
+    after_turns=True,
+)
+def redo(workspace: Workspace, n: int | None) -> Result:
+    """Bring back the turns that were undone after the last one in the context, oldest first."""
+    open_session = workspace.chat.current
+    turns = open_session.session.turns if open_session else []
+    start = open_session.session.context_start if open_session else 0
+    last = next((number for number, turn in _numbered_backwards(turns) if turn.in_context), 0)
+    undone = [number for number in range(max(last, start) + 1, len(turns) + 1) if turns[number - 1].undone]
+    if open_session is None or not undone:
+        raise UsageError(
+            "There is nothing to redo.", "':history' shows all turns, ':fork --at N' returns to one of them"
+        )
+    n = len(undone) if n is None else n
+    _check_count(":redo", n, undone, "undone")
+    for number in undone[:n]:
+        open_session.update_turn(number, undone=None)
+    return Note(f"Brought {pluralize(n, 'turn')} back into the context.")
+
+
+def _check_count(command: str, n: int, there: list[int], state: str) -> None:
+    if not 1 <= n <= len(there):
+        are = "is" if len(there) == 1 else "are"
+        raise UsageError(
+            f"'{command} {n}': {pluralize(len(there), 'turn')} {are} {state}.",
+            f"'{command}' takes a number from 1 to {len(there)}",
+        )
 
 
 def _numbered_backwards(turns: list[Turn]) -> list[tuple[int, Turn]]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from llmrepl.errors import UsageError
+
 BLOCK = '"""'
 
 
@@ -17,9 +19,18 @@ class Prompt:
 
 @dataclass
 class CommandLine:
-    """A command without its colon."""
+    """A command, without its colon. If it has several lines, each may be a command (see `split_commands`)."""
 
     text: str
+
+
+def split_commands(text: str) -> list[str]:
+    """The inputs in a command line without its colon: its lines, if each of them is a command; else nothing."""
+    first, *others = text.split("\n")
+    lines = [other.strip() for other in others if other.strip()]
+    if lines and all(line.startswith(":") and not line.startswith("::") for line in lines):
+        return [f":{first}", *lines]
+    return []
 
 
 def parse(text: str) -> Prompt | CommandLine | None:
@@ -29,7 +40,7 @@ def parse(text: str) -> Prompt | CommandLine | None:
         return None
     if stripped.startswith("::"):
         return Prompt(text.replace("::", ":", 1) if "\n" in text else stripped[1:])
-    if stripped.startswith(":") and "\n" not in stripped:
+    if stripped.startswith(":"):
         return CommandLine(stripped[1:].strip() or "help")
     return Prompt(text if "\n" in text else stripped)
 
@@ -43,18 +54,22 @@ def as_prompt(text: str) -> str:
 def inputs(lines: Iterable[str]) -> Iterator[str]:
     """Yield the inputs in a script's lines, each as soon as it is complete.
 
-    A `#!` first line is skipped. `\"\"\"` alone on a line starts and ends a multi-line input, which is always a prompt.
+    A first line that starts with `#!` is skipped. `\"\"\"` alone on a line opens and closes an input of several lines,
+    which is always a prompt. Raises UsageError for a block that is never closed and for a line that is not text.
     """
     block: list[str] | None = None
-    for number, raw in enumerate(lines):
+    opened = 0
+    for number, raw in enumerate(lines, 1):
         line = raw.rstrip("\r\n")
-        if number == 0:
+        if number == 1:
             line = line.removeprefix("\ufeff")
             if line.startswith("#!"):
                 continue
+        if number == 1 and ("\0" in line or line.startswith("\ufffd\ufffd")):  # UTF-16, decoded as UTF-8
+            raise UsageError("The script is not UTF-8 text.", "save the script as UTF-8")
         if line.strip() == BLOCK:
             if block is None:
-                block = []
+                block, opened = [], number
                 continue
             line, block = "\n".join(block), None
             yield as_prompt(line)
@@ -62,5 +77,5 @@ def inputs(lines: Iterable[str]) -> Iterator[str]:
             block.append(line)
         else:
             yield line
-    if block:
-        yield as_prompt("\n".join(block))
+    if block is not None:
+        raise UsageError(f"The block that begins in line {opened} is never closed.", f"close it with {BLOCK} on a line")

@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import keyword
 import os
+import re
 import shlex
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, NoReturn
 
 from llmrepl.commands.results import Document, Result
@@ -83,10 +85,11 @@ class Command:
 
 @dataclass
 class Call:
-    """A command with argument values."""
+    """A command with argument values; `debug` if `--debug` was among its options."""
 
     command: Command
     values: dict[str, Any]
+    debug: bool = False
 
     def run(self, workspace: Any) -> Result:
         """Call the handler."""
@@ -165,6 +168,10 @@ class CommandTable:
         head = line.split()
         found, rest = self.find(head, PROMPT)
         if not found.rest:
+            if "\n" in line.strip():
+                raise UsageError(
+                    f"':{found.name}' takes one line.", "begin a prompt with '::' to send a text with a colon"
+                )
             try:
                 words = shlex.split(line)
             except ValueError as error:
@@ -222,10 +229,15 @@ def example_of(found: Command, interface: str) -> str:
 
 def parse_arguments(found: Command, words: Sequence[str], interface: str) -> Call:
     """Parse the words after a command's name into a call. `--help` makes a call that returns the help."""
+    if found.rest:
+        words = _split_text(found, words)
     options = words[: words.index("--")] if "--" in words else words
     if "-h" in options or "--help" in options:
         text = parser_for(found, interface).format_help()
         return Call(Command(found.words, found.help, found.group, found.example, lambda _: Document(text)), {})
+    debug = interface == TERMINAL and "--debug" in options
+    if debug:
+        words = [word for at, word in enumerate(words) if at >= len(options) or word != "--debug"]
     if any(a.signed for a in found.arguments):
         words = _options_first(found, words)
     parser = parser_for(found, interface)
@@ -240,7 +252,31 @@ def parse_arguments(found: Command, words: Sequence[str], interface: str) -> Cal
     if found.rest:
         given = values[found.rest.dest]
         values[found.rest.dest] = " ".join(given) if isinstance(given, list) else given or ""
-    return Call(found, values)
+    return Call(found, values, debug)
+
+
+def _split_text(found: Command, words: Sequence[str]) -> list[str]:
+    """The options of a command that takes a text, then `--`, then the text with all its words, whatever they look like.
+
+    The command's own options may follow the text; `--help` and `--debug` only count before it.
+    """
+    flags = {flag: a for a in found.arguments if not a.positional for flag in a.flags}
+    options: list[str] = []
+    text: list[str] = []
+    rest = iter(words)
+    for word in rest:
+        name, equals, _ = word.partition("=")
+        if word == "--":
+            text += rest
+        elif name in flags:
+            options.append(word)
+            if not flags[name].switch and not equals:
+                options += islice(rest, 1)
+        elif not text and word in ("-h", "--help", "--debug"):
+            options.append(word)
+        else:
+            text.append(word)
+    return [*options, "--", *text] if text else options
 
 
 def _formatter(prog: str) -> argparse.HelpFormatter:
@@ -275,23 +311,33 @@ def _options_first(found: Command, words: Sequence[str]) -> list[str]:
     return [*options, "--", *others] if others else options
 
 
+_WORD = re.compile(r"""(?:[^\s"']|"(?:[^"\\]|\\.)*"|'[^']*')+|\S+""")
+"""A word as a shell has it, with its quotes; a quote that is not closed is an ordinary character."""
+
+
 def _leading_options(found: Command, text: str) -> tuple[list[str], str]:
-    """Split the options at the start of a line from the rest."""
+    """Split the options at the start of a line, whose values may be quoted, from the rest."""
     options: list[str] = []
     flags = {flag: a for a in found.arguments if not a.positional for flag in a.flags}
-    while text:
-        word = text.split(None, 1)[0]
-        if word in ("-h", "--help"):
-            return [word], ""
-        rest = text[len(word) :].lstrip()
-        if word == "--":
+    while word := _WORD.match(text):
+        name, equals, _ = word[0].partition("=")
+        rest = text[word.end() :].lstrip()
+        if name in ("-h", "--help"):
+            return [name], ""
+        if name == "--":
             return options, rest
-        if word.partition("=")[0] not in flags:
+        if name not in flags:
             return options, text
-        options.append(word)
+        options.append(_unquote(word[0]))
         text = rest
-        if not flags[word.partition("=")[0]].switch and "=" not in word and text:
-            value = text.split(None, 1)[0]
-            options.append(value)
-            text = text[len(value) :].lstrip()
+        if not flags[name].switch and not equals and (value := _WORD.match(text)):
+            options.append(_unquote(value[0]))
+            text = text[value.end() :].lstrip()
     return options, text
+
+
+def _unquote(word: str) -> str:
+    try:
+        return "".join(shlex.split(word)[:1])
+    except ValueError:
+        return word

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from llmrepl.errors import LLMError
+from llmrepl.types import Attachment
 
 Cell = str | int | float | None
 
@@ -68,25 +69,31 @@ class Group:
 
 @dataclass
 class StartChat:
-    """Start or continue the open conversation. `json` and `keep_going` apply to scripts."""
+    """Start or continue the open conversation. The options apply to scripts."""
 
     json: bool = False
     keep_going: bool = False
+    allow_shell: bool = False
 
 
 @dataclass
 class SendPrompt:
     """Send `text` to the model, or to another `model` this once, replacing the failed turn `replaces`.
 
-    With `keep` it becomes a turn of the open session; `json` selects the output format of the reply.
+    The turns `undoes` leave the context once the prompt is admitted. `attachments` are sent with it, by default those
+    that wait for the next prompt. With `keep` it becomes a turn of the open session; `json` selects the output format
+    of the reply. An `edited` text that cannot be sent is offered as the next draft.
     """
 
     text: str
     model: str | None = None
     system: str | None = None
     replaces: int | None = None
+    undoes: Sequence[int] = ()
+    attachments: Sequence[Attachment] | None = None
     keep: bool = True
     json: bool = False
+    edited: bool = False
 
 
 @dataclass
@@ -103,6 +110,14 @@ class ReadSecret:
 
     prompt: str
     then: Callable[[str], Result]
+
+
+@dataclass
+class Confirm:
+    """Ask a yes-or-no question; `then` gives the next result if the answer is yes. A script is not asked."""
+
+    question: str
+    then: Callable[[], Result]
 
 
 @dataclass
@@ -149,5 +164,5 @@ class Exit:
 
 
 Output = Note | Failed | Table | Panel | Document
-Action = StartChat | SendPrompt | EditText | ReadSecret | CopyText | PickOne | RunScript | Exit
+Action = StartChat | SendPrompt | EditText | ReadSecret | Confirm | CopyText | PickOne | RunScript | Exit
 Result = Output | Action | Group

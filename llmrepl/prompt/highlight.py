@@ -54,7 +54,7 @@ class InputLexer(Lexer):
         return self._table is not None
 
     def lex_document(self, document: Document) -> Callable[[int], StyleAndTextTuples]:
-        """The styled text of each line, which is only may_be_billed out for lines that are shown."""
+        """The styled text of each line, which is only computed for lines that are shown."""
         lines, table = document.lines, self._table
         if table is None or len(document.text) >= MOST:
             return lambda number: [("", lines[number])]

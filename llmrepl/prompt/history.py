@@ -19,7 +19,7 @@ class PrivateHistory(FileHistory):
         """Append one input, but not incognito and none with a secret in it; a full disk does not stop the shell."""
         from llmrepl.sessions import secrets
 
-        if self._workspace.chat.incognito or secrets.find(string):
+        if not self._workspace.chat.saving or secrets.find(string):
             return
         try:
             super().store_string(string)

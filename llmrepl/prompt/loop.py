@@ -127,6 +127,8 @@ class Loop:
         self._prompt.editing_mode = EditingMode.VI if vi else EditingMode.EMACS
         draft, entered = self._typeahead.take(unsent=self._unsent)
         self._unsent = False
+        if self._shell and self._shell.draft:
+            draft, self._shell.draft, entered = self._shell.draft + draft, "", False
         self._prompt.message = INCOGNITO if self._workspace.chat.incognito else PROMPT
         pre_run = None if self._warmed else lambda: when_idle(self._prompt.app, self._warm, self._tell)
         self._warmed = True

@@ -127,9 +127,20 @@ class Turn(_Record):
             update["cost_estimate"] = reply.cost
         return self.model_copy(update={**update, "finish_reason": reply.finish_reason})
 
+    def changed(self, **values: Any) -> Turn:
+        """Return a copy of this turn with other values; a field set to None is absent in the file."""
+        turn = self.model_copy(update=values)
+        turn.model_fields_set.difference_update(name for name, value in values.items() if value is None)
+        return turn
+
     def text_of(self, role: str) -> str:
         """Return the text of all messages with `role`, separated by blank lines."""
         return "\n\n".join(m.text for m in self.messages if m.role == role)
+
+    @property
+    def attachments(self) -> tuple[Attachment, ...]:
+        """The files that were sent with the prompt, apart from those that became part of its text."""
+        return tuple(_attachment(one) for m in self.messages if m.role == "user" for one in m.attachments or ())
 
     @property
     def in_context(self) -> bool:
@@ -185,6 +196,8 @@ class Session(_Record):
         self._count(old, -1)
         self.turns[number - 1] = turn
         self._count(turn, +1)
+        if number <= self.context_start:
+            return
         if self._context is None or number < len(self.turns) or not old.in_context:
             self._context = None
             return
@@ -200,6 +213,16 @@ class Session(_Record):
             turns = self.turns[self.context_start :]
             self._context = first + [m for turn in turns if turn.in_context for m in _for_context(turn)]
         return self._context
+
+    def context_without(self, numbers: Sequence[int]) -> list[Message]:
+        """Return the context as it would be if the turns with these numbers were undone."""
+        if not numbers:
+            return self.context()
+        copy = self.model_copy(update={"turns": list(self.turns)})
+        for number in numbers:
+            copy.replace(number, copy.turns[number - 1].model_copy(update={"undone": True}))
+        copy._context = None
+        return copy.context()
 
     @property
     def context_start(self) -> int:
@@ -219,6 +242,11 @@ class Session(_Record):
         """Create a session from the turns up to `number`; `now` is local time, `parent` the name of this session."""
         branch = self.model_copy(deep=True)
         branch.truncate(number)
+        for turn in reversed(branch.turns):  # of a fork at an undone turn, that turn and those undone with it are back
+            if not turn.undone:
+                break
+            turn.undone = None
+            turn.model_fields_set.discard("undone")
         branch.created_at = Session.start(self.model, None, now).created_at
         branch.meta = {k: v for k, v in (branch.meta or {}).items() if k not in ("origin", other_requests.KEY)}
         for turn in branch.turns:

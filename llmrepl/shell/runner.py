@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 
 from llmrepl.chat.workspace import Workspace
 from llmrepl.commands import line
 from llmrepl.commands.registry import Call, CommandTable
 from llmrepl.commands.results import (
+    Confirm,
     CopyText,
     EditText,
     Exit,
@@ -37,7 +40,8 @@ class Shell:
     """The commands, the workspace that they work on, and where to draw.
 
     `left` is set once the user wants to leave, `greet` when a conversation was loaded, `asked` when a model was asked;
-    `person` is who can be asked.
+    `interaction` is who can be asked,
+    `draft` a text to offer at the next prompt.
     """
 
     def __init__(self, workspace: Workspace, table: CommandTable, output: Output) -> None:
@@ -48,6 +52,7 @@ class Shell:
         self.greet = False
         self.asked = False
         self._scripts = 0
+        self.draft = ""
         self.interaction: Interaction = NonInteractive()
 
     def run(self, text: str) -> int:
@@ -59,6 +64,8 @@ class Shell:
         if isinstance(parsed, line.Prompt):
             return self.ask(SendPrompt(parsed.text))
         if isinstance(parsed, line.CommandLine):
+            if commands := line.split_commands(parsed.text):
+                return self.inputs(commands, keep_going=False)
             return self.call(self.table.parse_line(parsed.text))
         return OK
 
@@ -122,6 +129,8 @@ class Shell:
             self.output.note(f"{reply.what} copied, {pluralize(len(reply.text), 'character')}")
         elif isinstance(reply, EditText):
             return self.answer(call, reply.then(self.interaction.edit(reply.text)))
+        elif isinstance(reply, Confirm):
+            return self.answer(call, reply.then()) if self.interaction.agrees(reply.question) else OK
         elif isinstance(reply, ReadSecret):
             return self.answer(call, reply.then(self.interaction.secret(reply.prompt)))
         elif isinstance(reply, PickOne):
@@ -131,10 +140,10 @@ class Shell:
 
     def ask(self, result: SendPrompt) -> int:
         """Ask the model and draw the reply; its exit code. Raises LLMError if nothing could be sent."""
-        attached = self.workspace.chat.attachments
         from llmrepl.chat import turn
         from llmrepl.chat.attachments import append_texts
 
+        attached = self.workspace.chat.attachments if result.attachments is None else list(result.attachments)
         if not self._may_be_sent(append_texts(result.text, attached) if attached else result.text):
             self.output.note("nothing was sent")
             return OK
@@ -145,7 +154,9 @@ class Shell:
             model=result.model,
             system=result.system,
             replaces=result.replaces,
+            undoes=result.undoes,
             keep=result.keep,
+            attachments=result.attachments,
         )
         output = JsonOutput(self.workspace.environment) if result.json else self.output
         read = True
@@ -161,6 +172,8 @@ class Shell:
         finally:
             if chat_turn.turn_result and read:
                 output.turn_result(chat_turn.turn_result)
+            elif chat_turn.turn_result is None and result.edited:
+                self.draft = result.text
         turn_result = chat_turn.turn_result
         failures = [f.code for f in (turn_result.failure, turn_result.unsaved) if f] if turn_result else [FAILED]
         return most_severe(failures)
@@ -187,12 +200,24 @@ class Shell:
 
     def inputs(self, texts: Iterable[str], *, keep_going: bool) -> int:
         """Run inputs until one fails, or to the end with `keep_going`; the gravest exit code."""
-        codes = []
-        for text in texts:
+        codes: list[int] = []
+        remaining = iter(texts)
+        while (text := self._next(remaining, codes)) is not None:
             codes.append(self.run(text))
             if self.left or (codes[-1] != OK and not keep_going):
                 break
         return most_severe(codes)
+
+    def _next(self, texts: Iterator[str], codes: list[int]) -> str | None:
+        """The next input, None at the end; an error in the script itself ends it and is in `codes`."""
+        found: list[str] = []
+
+        def read() -> int:
+            found.extend(islice(texts, 1))
+            return OK
+
+        codes.append(self.guarded(read))
+        return found[0] if found else None
 
     def close(self) -> int:
         """Save everything and say what could not be saved; the exit code."""
@@ -219,7 +244,9 @@ def _traceback(error: BaseException) -> str:
 
 def _filled(lines: Iterable[str], arguments: Sequence[str]) -> Iterator[str]:
     """The lines of a script with its arguments in the place of $1, $2 …"""
-    for text in lines:
-        for number in range(len(arguments), 0, -1):
-            text = text.replace(f"${number}", arguments[number - 1])
-        yield text
+
+    def value(found: re.Match[str]) -> str:
+        number = int(found[1])
+        return arguments[number - 1] if 1 <= number <= len(arguments) else found[0]
+
+    return (re.sub(r"\$([0-9]{1,4})", value, text) for text in lines)

@@ -10,10 +10,11 @@ PIPED = "each line that is piped in is one input; 'llm ask' takes the whole text
 """Said once when a person pipes a text in, since other programs take it as one prompt."""
 
 
-def run(shell: Shell, *, keep_going: bool) -> int:
+def run(shell: Shell, *, keep_going: bool, allow_shell: bool) -> int:
     """Run the inputs on stdin as they come; the exit code."""
     environment = shell.workspace.environment
     shell.workspace.stdin_is_input = True
+    shell.workspace.allow_shell = allow_shell
     if environment.stderr.isatty() and not environment.stdin.isatty():
         shell.output.note(PIPED)
     code = shell.inputs(line.inputs(environment.stdin), keep_going=keep_going)

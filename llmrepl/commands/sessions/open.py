@@ -11,7 +11,7 @@ from llmrepl.chat.workspace import Workspace
 from llmrepl.commands.registry import BOTH, PROMPT, argument, command
 from llmrepl.commands.results import Column, Document, Group, Note, Panel, PickItem, PickOne, Result, StartChat, Table
 from llmrepl.errors import LLMError, UsageError
-from llmrepl.formatting import display_path, escape_name, format_usd, pluralize
+from llmrepl.formatting import display_path, escape_name, format_usd, pluralize, quote_for_shell, short_path
 from llmrepl.sessions.index.query import Filters
 from llmrepl.sessions.names import without_ending
 from llmrepl.system import files
@@ -58,7 +58,7 @@ def save(workspace: Workspace, name: str | None, force: bool) -> Result:
         open_session.copy_to(store.automatic_path(workspace.environment.now()))
     else:
         open_session.save()
-    workspace.chat.leave_incognito()
+    workspace.chat.leave_incognito(discard=False)
     return Note(f"💾 Session saved to {display_path(open_session.path or store.directory, workspace.environment.cwd)}")
 
 
@@ -120,7 +120,7 @@ def resume_session(workspace: Workspace, name: str, directory: Path | None = Non
     current = workspace.chat.current
     if current and current.path and path.resolve() == current.path.resolve():
         return Note(f"{escape_name(path.name)} is the current session")
-    open_session = store.open(path, beside=workspace.environment.interactive())
+    open_session = workspace.chat.reopen(path)
     try:
         workspace.chat.switch(open_session)
     except LLMError:
@@ -159,7 +159,7 @@ def show(workspace: Workspace, name: str | None, dir: str | None, full: bool) ->
     """Show a summary of a session, by default the current one."""
     session, path = _select_session(workspace, workspace.directory(dir), name)
     title = path.name if path else "(not kept)"
-    place = display_path(path, workspace.environment.cwd) if path else ""
+    place = short_path(path, workspace.environment.cwd) if path else ""
     if full:
         return Document(conversation(session))
     return Group(
@@ -237,7 +237,7 @@ def cost_by_turn(session: Session) -> Table:
 def _actions(place: str) -> Note:
     return Note(
         "Actions available:\n"
-        f"• Resume the session: llm sessions resume {escape_name(place)}\n"
+        f"• Resume the session: llm sessions resume {quote_for_shell(place)}\n"
         "• List all sessions: llm sessions list"
     )
 
@@ -273,6 +273,8 @@ def export(
     text = render(shown, format, name=path.name if path else "", raw_csv=raw_csv)
     if file is None:
         return Document(text)
+    if force:
+        workspace.check_trusted("replace files")
     target = workspace.environment.cwd / expand(file, workspace.paths.home)
     kept = files.write_new(target, text.encode("utf-8", "replace"), force=force)
     more = f"\nthe old file is kept as {escape_name(kept.name)}" if kept else ""

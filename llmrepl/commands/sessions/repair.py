@@ -9,7 +9,7 @@ from llmrepl.chat.workspace import Workspace
 from llmrepl.commands.registry import argument, command
 from llmrepl.commands.results import Column, Failed, Group, Note, Result, Table
 from llmrepl.errors import DamagedError
-from llmrepl.formatting import escape_name, pluralize
+from llmrepl.formatting import escape_name, pluralize, quote_for_shell
 from llmrepl.sessions.names import session_names
 
 if TYPE_CHECKING:
@@ -41,9 +41,9 @@ def validate(workspace: Workspace, names: list[str], dir: str | None) -> Result:
         return valid
     rows = [(path.name, problem.line or None, problem.column or None, problem.reason) for path, problem in found]
     columns = (Column("File", "name"), Column("Line", "count"), Column("Column", "count"), Column("Reason"))
-    first = escape_name(sorted(bad)[0].name)
+    first = sorted(bad)[0].name
     damage = DamagedError(
-        f"{pluralize(len(bad), 'damaged session file')}", f"'llm sessions recover {first}' repairs it"
+        f"{pluralize(len(bad), 'damaged session file')}", f"'llm sessions recover {quote_for_shell(first)}' repairs it"
     )
     return Group([valid, Table(columns, rows), Failed(damage)])
 

@@ -87,12 +87,16 @@ class OpenSession:
         answered_by: str | None = None,
         number: int | None = None,
         images: Sequence[Attachment] = (),
+        *,
+        undoes: Sequence[int] = (),
     ) -> int:
         """Save the prompt as a new turn, or in place of turn `number`, and return the turn's number.
 
-        `answered_by` names the model if it is not the session's. Raises SaveError; the turn is in the session even
-        then.
+        `answered_by` names the model. The turns `undoes` leave the context. Raises SaveError; the session in memory
+        has changed even then.
         """
+        for undone in undoes:
+            self.session.replace(undone, self.session.turns[undone - 1].model_copy(update={"undone": True}))
         turn = Turn.begin(valid_text(question), created_at, answered_by, images)
         if number is None:
             number = self.session.add(turn)
@@ -104,6 +108,9 @@ class OpenSession:
         if not self._header_written:
             self._write_record({"head": self._header()}, f"turn {number}", durable=False)
             self._header_written = True
+        for undone in undoes:
+            record = {"turn": undone, "is": _data(self.session.turns[undone - 1])}
+            self._write_record(record, f"turn {undone}", durable=False)
         self._write_record({"turn": number, "is": _data(turn), "open": True}, f"turn {number}")
         return number
 
@@ -126,7 +133,7 @@ class OpenSession:
 
     def update_turn(self, number: int, **values: Any) -> None:
         """Set fields of turn `number`. Raises SaveError."""
-        turn = self.session.turns[number - 1].model_copy(update=values)
+        turn = self.session.turns[number - 1].changed(**values)
         self.session.replace(number, turn)
         self._write_record({"turn": number, "is": _data(turn)}, f"turn {number}")
 

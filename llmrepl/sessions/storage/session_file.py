@@ -9,7 +9,7 @@ import zlib
 from typing import Any
 
 from llmrepl.errors import DamagedError
-from llmrepl.formatting import valid_data
+from llmrepl.formatting import quote_for_shell, valid_data
 from llmrepl.sessions.model import Session
 from llmrepl.sessions.repair.json_location import find_violation, is_too_deep
 
@@ -117,7 +117,9 @@ def damaged_error(name: str, why: Unreadable, readable_turns: int | None = None)
     """Create the error for a damaged file; `name` is the name the user knows it by."""
     what = f"{name} is damaged ({why}); nothing was changed"
     turns = "" if readable_turns is None else f" {readable_turns} turn{'' if readable_turns == 1 else 's'}"
-    return DamagedError(what, f"'llm sessions recover {name}' brings back{turns or ' what can be read'}")
+    return DamagedError(
+        what, f"'llm sessions recover {quote_for_shell(name)}' brings back{turns or ' what can be read'}"
+    )
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
