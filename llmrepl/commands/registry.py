@@ -258,7 +258,7 @@ def parse_arguments(found: Command, words: Sequence[str], interface: str) -> Cal
 def _split_text(found: Command, words: Sequence[str]) -> list[str]:
     """The options of a command that takes a text, then `--`, then the text with all its words, whatever they look like.
 
-    The command's own options may follow the text; `--help` and `--debug` only count before it.
+    The command's own options may follow the text; `--help`, `--debug` and unknown options only count before it.
     """
     flags = {flag: a for a in found.arguments if not a.positional for flag in a.flags}
     options: list[str] = []
@@ -272,7 +272,7 @@ def _split_text(found: Command, words: Sequence[str]) -> list[str]:
             options.append(word)
             if not flags[name].switch and not equals:
                 options += islice(rest, 1)
-        elif not text and word in ("-h", "--help", "--debug"):
+        elif not text and re.match(r"--?[A-Za-z]", word):  # unknown ones are refused by the parser
             options.append(word)
         else:
             text.append(word)

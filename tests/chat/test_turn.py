@@ -174,4 +174,4 @@ def test_another_model_for_one_turn_is_noted_in_that_turn(desk: Desk) -> None:
 
 def test_half_a_surrogate_pair_is_replaced_before_it_is_kept_or_sent(desk: Desk) -> None:
     assert desk.ask("a\udcffb").text == "a\ufffdb"
-    assert desk.kept() == [("a\ufffdb", "a?b", "stop")]
+    assert desk.kept() == [("a\ufffdb", "a\ufffdb", "stop")]

@@ -9,10 +9,12 @@ import pytest
 from llmrepl.commands.context import code_blocks
 from tests.cli_runner import CHAT, CliRunner
 
+TRUSTED = (*CHAT, "--allow-shell")
+
 
 def test_a_file_and_a_commands_output_go_with_the_next_prompt_only(cli: CliRunner) -> None:
     (cli.cwd / "notes.txt").write_text("a ``` b\n")
-    ran = cli.script(":attach notes.txt", ":attach !echo from the shell", "look", "next", ":save talk")
+    ran = cli.script(":attach notes.txt", ":attach !echo from the shell", "look", "next", ":save talk", words=TRUSTED)
     assert ran.code == 0
     first, second = (turn[0] for turn in cli.said("talk"))
     assert first == "look\n\nnotes.txt:\n````\na ``` b\n````\n\n$ echo from the shell:\n```\nfrom the shell\n```"
@@ -42,6 +44,33 @@ def test_incognito_leaves_no_trace_but_amounts(cli: CliRunner) -> None:
     rows = json.loads(cli.llm("usage", "--breakdown-by", "session", "--json").out)
     assert sum(row["requests"] for row in rows) == 3
     assert next(row for row in rows if not row["session"])["requests"] == 1
+
+
+def test_leaving_incognito_returns_to_the_session_from_before(cli: CliRunner) -> None:
+    ran = cli.script("open", ":save talk", ":incognito on", "hidden words", ":incognito off", "open again")
+    assert "What was said incognito is gone. Back in talk.json." in ran.err
+    assert [turn[0] for turn in cli.said("talk")] == ["open", "open again"]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        (":incognito on", "x", ":incognito off", "secret words"),
+        (":load talk", "secret words"),
+        (":fork", "secret words"),
+        (":load talk", ":fork branch --at 1", "secret words"),
+        ("secret words", ":tag +a", ":compact", ":new", "secret words"),
+    ],
+)
+@pytest.mark.parametrize("words", [(*CHAT, "--no-save"), CHAT])
+def test_no_save_keeps_nothing_whatever_follows(cli: CliRunner, lines: tuple[str, ...], words: tuple[str, ...]) -> None:
+    cli.script("one", ":save talk")
+    before = {path: path.read_bytes() for path in cli.runs.iterdir()}
+    environ = {} if "--no-save" in words else {"LLM_SAVE_SESSIONS": "0"}
+    ran = cli.script("one", *lines, words=words, **environ)
+    assert ran.code == 0, ran.err
+    assert {path: path.read_bytes() for path in cli.runs.iterdir()} == before
+    assert not any(b"secret words" in path.read_bytes() for path in cli.cwd.parent.rglob("*") if path.is_file())
 
 
 def test_save_leaves_incognito_on_purpose(cli: CliRunner) -> None:

@@ -96,7 +96,7 @@ def test_the_same_words_do_the_same_at_the_prompt_and_in_a_terminal(
         at_prompt, in_terminal = (
             moved(sessions, tmp_path_factory.mktemp(face) / str(number)) for face in (PROMPT, TERMINAL)
         )
-        typed = at_prompt.script(f":{name} {arguments}")
+        typed = at_prompt.script(f":{name} {arguments}", words=(*CHAT, "--allow-shell"))
         run = in_terminal.llm(*words)
         assert plain(typed.out, at_prompt) == plain(run.out, in_terminal), words
         assert typed.code == run.code, words

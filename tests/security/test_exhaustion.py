@@ -116,4 +116,4 @@ def test_a_session_cannot_give_money_back(cli: CliRunner, cost: float) -> None:
         ran = cli.script(":load talk", "more", words=("chat", "-b", "0.05"))
         assert server.seen == []
     assert ran.code == 5
-    assert "the session budget of $0.0500 is spent" in ran.err
+    assert "Budget reached: $0.0500 of $0.0500 spent." in ran.err

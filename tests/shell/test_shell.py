@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from tests.cli_runner import CHAT, CliRunner
+from tests.providers.loopback import KEY, serving, sse, status, stream
 
 NAMED = (*CHAT, "--name", "talk")
+REPLY = stream(sse({"choices": [{"delta": {"content": "Hello"}, "finish_reason": "stop"}]}, "[DONE]"))
 
 
 def test_an_automatic_name_is_replaced_and_the_file_renamed(cli: CliRunner) -> None:
@@ -107,17 +109,67 @@ def test_reset_clears_the_context_and_keeps_the_record(cli: CliRunner) -> None:
     assert cli.said("talk") == [("one", "one"), ("two", "two")]
 
 
-def test_undo_takes_turns_back_and_keeps_them_on_disk(cli: CliRunner) -> None:
-    ran = cli.script("one", "two", "three", ":undo 2", ":history", "four", ":undo 9", ":undo", words=NAMED)
-    assert ran.code == 2
+def test_undo_and_redo_move_turns_out_of_the_context_and_back(cli: CliRunner) -> None:
+    ran = cli.script("one", "two", "three", ":undo 2", ":redo 1", ":undo", ":redo", ":undo 3", ":redo", words=NAMED)
+    assert ran.code == 0
     assert ran.err.splitlines() == [
-        "2 turns taken back; still in talk.json",
-        "2 turns taken back; still in talk.json",
-        "error: there is nothing to take back; see ':history'",
+        "Removed 2 turns from the context (kept on disk).",
+        "':redo' brings them back.",
+        "Brought 1 turn back into the context.",
+        "Removed 1 turn from the context (kept on disk).",
+        "':redo' brings it back.",
+        "Brought 2 turns back into the context.",
+        "Removed 3 turns from the context (kept on disk).",
+        "':redo' brings them back.",
+        "Brought 3 turns back into the context.",
     ]
     turns = cli.session("talk")["turns"]
-    assert [bool(turn.get("undone")) for turn in turns] == [True] * 4
-    assert [t["messages"][1]["content"] for t in turns] == ["one", "two", "three", "four"]
+    assert ["undone" in turn for turn in turns] == [False] * 3
+    assert [t["messages"][1]["content"] for t in turns] == ["one", "two", "three"]
+
+
+@pytest.mark.parametrize(
+    "command", [":undo 99", ":undo 0", ":undo -1", ":redo", ":redo 5", ":retry nope/x", ":retry openai/x", ":edit 9"]
+)
+def test_what_is_refused_changes_nothing(cli: CliRunner, command: str) -> None:
+    cli.script("one", "two", words=NAMED)
+    before = (cli.runs / "talk.json").read_bytes()
+    ran = cli.script(":load talk", command)
+    assert (ran.code, ran.out) == (2, "")
+    assert (cli.runs / "talk.json").read_bytes() == before
+
+
+def test_a_fork_at_an_undone_turn_has_it_in_its_context(cli: CliRunner) -> None:
+    cli.script("one", "two", "three", ":undo 2", "four", ":fork back --at 3", "five", words=NAMED)
+    assert ["undone" in turn for turn in cli.session("back")["turns"]] == [False] * 4
+
+
+def test_retry_after_compact_keeps_the_summary(cli: CliRunner) -> None:
+    with serving(REPLY) as server:
+        environ = {"OPENAI_BASE_URL": f"{server.url}/v1", "OPENAI_API_KEY": KEY}
+        cli.script("one", "two", ":compact", ":retry", words=("chat", "-m", "openai/m", "--name", "talk"), **environ)
+    sent = [message["content"] for message in server.seen[-1].body["messages"]]
+    assert len(sent) == 2 and "A summary of our conversation so far" in sent[0] and sent[1] == "two"
+
+
+def test_retry_sends_the_images_again_and_keeps_them(cli: CliRunner) -> None:
+    (cli.cwd / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    with serving(status(400, {"error": {"message": "no"}}), REPLY) as server:
+        environ = {"OPENAI_BASE_URL": f"{server.url}/v1", "OPENAI_API_KEY": KEY}
+        words = ("chat", "-m", "openai/m", "--name", "talk", "--keep-going")
+        cli.script(":attach a.png", "look", ":retry", ":retry", words=words, **environ)
+    assert all("image_url" in json.dumps(one.body["messages"][-1]) for one in server.seen)
+    turns = cli.session("talk")["turns"]
+    assert len(turns) == 2 and all(turn["messages"][0]["attachments"][0]["name"] == "a.png" for turn in turns)
+
+
+def test_a_summary_takes_no_attachment_and_a_question_takes_it_once(cli: CliRunner) -> None:
+    (cli.cwd / "f.txt").write_text("the file")
+    with serving(REPLY) as server:
+        environ = {"OPENAI_BASE_URL": f"{server.url}/v1", "OPENAI_API_KEY": KEY}
+        script = ("one", ":attach f.txt", ":compact", ":ask two", "three")
+        cli.script(*script, words=("chat", "-m", "openai/m"), **environ)
+    assert ["the file" in json.dumps(one.body["messages"][-1]) for one in server.seen] == [False, False, True, False]
 
 
 def test_retry_asks_again_and_keeps_the_first_answer(cli: CliRunner) -> None:
@@ -274,7 +326,7 @@ def test_a_directory_that_is_taken_away_is_made_again_and_said(cli: CliRunner) -
 
     ran = cli.llm(*NAMED, typed=typed())
     assert (ran.code, ran.out) == (0, "one\ntwo\n")
-    assert "was removed or replaced; it is made again" in ran.err
+    assert "was moved, removed or replaced. talk.json is saved in it again." in ran.err
     assert cli.said("talk") == [("one", "one"), ("two", "two")]
 
 
