@@ -118,7 +118,10 @@ def _rate(model: AvailableModel, key: str) -> float | None:
 
 def _released(model: AvailableModel) -> str | None:
     try:
-        return f"{datetime.fromtimestamp(model.info.created, UTC):%Y-%m-%d}" if model.info.created else None
+        try:
+            return f"{datetime.fromtimestamp(model.info.created, UTC):%Y-%m-%d}" if model.info.created else None
+        except (ValueError, OverflowError, OSError):
+            return None
     except (OverflowError, ValueError, OSError):
         return None
 

@@ -77,5 +77,8 @@ class _NameAllocator:
 
 
 def _dated_name(item: FoundConversation, now: datetime) -> str:
-    begun = datetime.fromtimestamp(parse_epoch(item.session.created_at, now.timestamp()))
+    try:
+        begun = datetime.fromtimestamp(parse_epoch(item.session.created_at, now.timestamp()))
+    except (ValueError, OverflowError, OSError):
+        begun = now
     return f"session_{begun:%Y%m%d_%H%M%S}"

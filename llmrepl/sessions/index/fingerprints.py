@@ -11,7 +11,10 @@ from llmrepl.sessions.index.sql import to_bytes, to_text
 from llmrepl.sessions.names import ENDINGS
 
 State = tuple[bytes, int, int]
-"""Name, size and mtime_ns of a file."""
+"""Name, size and mtime_ns of a file; with the journal of a live shell, the sum of the sizes and the later mtime."""
+
+_LARGEST = (1 << 63) - 1
+"""What SQLite can store; the mtime of a file in the year 2300 is larger."""
 
 
 def file_states(directory: Path) -> Iterator[State]:
@@ -21,13 +24,14 @@ def file_states(directory: Path) -> Iterator[State]:
     except OSError:
         return
     try:
-        for name in os.listdir(fd):
+        names = os.listdir(fd)
+        journals = {name for name in names if name[0] == "." and name.endswith(".journal")}
+        for name in names:
             if name.endswith(ENDINGS) and name[0] != ".":
-                try:
-                    status = os.stat(name, dir_fd=fd, follow_symlinks=False)
-                except FileNotFoundError:
-                    continue
-                yield to_bytes(name), status.st_size, status.st_mtime_ns
+                journal = _journal_name(name) if journals else ""
+                state = _state(name, journal if journal in journals else "", fd)
+                if state:
+                    yield state
     finally:
         os.close(fd)
 
@@ -35,10 +39,33 @@ def file_states(directory: Path) -> Iterator[State]:
 def file_state(directory: Path, name: bytes) -> State | None:
     """Return the current state of one file, or None if it does not exist."""
     try:
-        status = os.stat(directory / to_text(name), follow_symlinks=False)
+        fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError:
         return None
-    return name, status.st_size, status.st_mtime_ns
+    try:
+        return _state(to_text(name), _journal_name(to_text(name)), fd)
+    finally:
+        os.close(fd)
+
+
+def _journal_name(name: str) -> str:
+    return f".{name.removesuffix('.json')}.journal"
+
+
+def _state(name: str, journal: str, fd: int) -> State | None:
+    """Return the state of a file in the directory `fd`, with that of its journal, if one is named."""
+    try:
+        status = os.stat(name, dir_fd=fd, follow_symlinks=False)
+    except OSError:
+        return None
+    size, mtime_ns = status.st_size, status.st_mtime_ns
+    if journal:
+        try:
+            status = os.stat(journal, dir_fd=fd, follow_symlinks=False)
+            size, mtime_ns = size + status.st_size, max(mtime_ns, status.st_mtime_ns)
+        except OSError:
+            pass
+    return to_bytes(name), size & _LARGEST, mtime_ns & _LARGEST
 
 
 def digest(files: list[State]) -> bytes:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import fields
@@ -22,7 +23,7 @@ from llmrepl.sessions.index import scan
 from llmrepl.sessions.index.fingerprints import State, digest, file_state, file_states
 from llmrepl.sessions.index.full_text import BATCH, Progress, can_index, make_searchable
 from llmrepl.sessions.index.query import Filters, Row, TurnGroup
-from llmrepl.sessions.index.schema import IndexUnavailable, open_index, set_aside, transaction
+from llmrepl.sessions.index.schema import DamagedIndex, IndexUnavailable, open_index, set_aside, transaction
 from llmrepl.sessions.index.sql import ORDERS, near_query, quote, sql_conditions, to_bytes, to_text
 from llmrepl.sessions.stats import Totals, merge_by_model, total_by_model
 
@@ -34,6 +35,19 @@ _facts = attrgetter(*_FACTS)
 """The fields of a Row other than its name, in storage order."""
 
 _MOST_TRIGRAMS = 400
+
+_PASSING = {
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_INTERRUPT,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN,
+}
+"""Result codes (https://sqlite.org/rescode.html) of a file that is not damaged; any other one means that it is."""
 
 _ONLY = """
   (SELECT value AS number FROM json_each(?) UNION
@@ -86,12 +100,14 @@ class Index:
             if ids is not None:
                 place, values = _ONLY, [json.dumps(list(ids)), *values[:1], *values]
             found = db.execute(
-                f"SELECT id, searchable, name, facts FROM {place} WHERE directory = ? AND damaged = 0{where}"
+                f"SELECT id, searchable, name, facts, checksum FROM {place} WHERE directory = ? AND damaged = 0{where}"
                 f" ORDER BY {ORDERS[sort]}",
                 values,
             )
-            for id, searchable, name, facts in found:
-                row = _row(name, facts)
+            for id, searchable, *stored in found:
+                row = _row(*stored)
+                if row.damaged:
+                    raise DamagedIndex("a session is marked as valid, but is not")
                 if filters.match(row):
                     yield id if searchable else None, row
 
@@ -119,9 +135,10 @@ class Index:
                 f" WHERE directory = ? AND damaged = 0 AND NOT parts{where} GROUP BY model",
                 values,
             )
-            totals = {to_text(model): Totals(*figures) for model, *figures in found}
+            totals = {_model(name): Totals(*figures) for name, *figures in found}
             found = db.execute(
-                f"SELECT name, facts FROM sessions WHERE directory = ? AND damaged = 0 AND parts{where}", values
+                f"SELECT name, facts, checksum FROM sessions WHERE directory = ? AND damaged = 0 AND parts{where}",
+                values,
             )
             return merge_by_model(
                 [totals, total_by_model((_row(*one) for one in found), partial(scan.exists, directory))]
@@ -131,7 +148,7 @@ class Index:
         """Return the last indexed rows of these sessions, valid or damaged."""
         with self._connection() as db:
             number = _directory_id(db, directory)
-            one = "SELECT name, facts FROM sessions WHERE directory = ? AND name = ?"
+            one = "SELECT name, facts, checksum FROM sessions WHERE directory = ? AND name = ?"
             found = [db.execute(one, (number, to_bytes(name))) for name in names]
             return {row.name: row for rows in found for row in (_row(*values) for values in rows)}
 
@@ -150,10 +167,13 @@ class Index:
         """Return the unreadable files, sorted by name."""
         with self._connection() as db:
             found = db.execute(
-                "SELECT name, facts FROM sessions WHERE directory = ? AND damaged = 1 ORDER BY name",
+                "SELECT name, facts, checksum FROM sessions WHERE directory = ? AND damaged = 1 ORDER BY name",
                 (_directory_id(db, directory),),
             )
-            return [_row(name, facts) for name, facts in found]
+            rows = [_row(*stored) for stored in found]
+            if not all(row.damaged for row in rows):
+                raise DamagedIndex("a session is marked as damaged, but is not")
+            return rows
 
     def match(self, wanted: str, limit: int = -1, *, nearly: bool = False) -> list[int] | None:
         """Return the row ids of sessions, in all directories, with `wanted` in a message, ignoring case.
@@ -198,7 +218,7 @@ class Index:
                 rows = [row for one, row in zip(batch, read, strict=True) if file_state(directory, one[0]) == one]
                 db.executemany(
                     "INSERT OR REPLACE INTO sessions (directory, name, size, mtime_ns, damaged, epoch, model, turns,"
-                    " tokens, cost, unpriced, parts, facts) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    f" tokens, cost, unpriced, parts, facts, checksum) VALUES ({', '.join('?' * 14)})",
                     rows,
                 )
             progress("reading sessions", min(done + BATCH, len(new)), len(new))
@@ -207,6 +227,7 @@ class Index:
         """Read the values to store for one file."""
         settled = abs(self._time_ns() - mtime_ns) > UNSETTLED_NS
         row, _ = scan.read(directory / to_text(name))
+        facts = json.dumps(_facts(row))
         return (
             number,
             name,
@@ -220,7 +241,8 @@ class Index:
             row.cost,
             row.unpriced,
             bool(row.parts),
-            json.dumps(_facts(row)),
+            facts,
+            _checksum(name, facts),
         )
 
     @contextmanager
@@ -229,9 +251,9 @@ class Index:
             if self._db is None:
                 self._db = open_index(self._path)
             yield self._db
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, OSError, UnicodeDecodeError) as error:
             self.close()
-            if type(error) is sqlite3.DatabaseError:  # subclasses mean locked, full or read-only
+            if _is_damage(error):
                 with suppress(OSError):
                     set_aside(self._path)
             raise IndexUnavailable(str(error)) from error
@@ -270,8 +292,29 @@ def _indexed_states(db: sqlite3.Connection, number: int) -> set[State]:
     return set(db.execute("SELECT name, size, mtime_ns FROM sessions WHERE directory = ?", (number,)))
 
 
-def _row(name: bytes, facts: str) -> Row:
+def _checksum(name: bytes, facts: str) -> int:
+    return zlib.crc32(facts.encode(), zlib.crc32(name))
+
+
+def _row(name: bytes, facts: str, checksum: int) -> Row:
+    """Build a row from its stored values. Raises DamagedIndex if they are not those that were stored."""
+    if not isinstance(name, bytes) or not isinstance(facts, str) or _checksum(name, facts) != checksum:
+        raise DamagedIndex("a row has another checksum")
     row = Row(to_text(name), *json.loads(facts))
     row.tags = tuple(row.tags)
     row.parts = tuple(TurnGroup(*part) for part in row.parts)
     return row
+
+
+def _model(name: bytes) -> str:
+    try:
+        return to_text(name)
+    except (UnicodeDecodeError, AttributeError) as error:
+        raise DamagedIndex("a model is no text") from error
+
+
+def _is_damage(error: Exception) -> bool:
+    """Whether an error means that the file is damaged, not that it is locked, full or read-only."""
+    if not isinstance(error, sqlite3.Error):
+        return isinstance(error, UnicodeDecodeError)
+    return isinstance(error, DamagedIndex) or getattr(error, "sqlite_errorcode", 0) & 0xFF not in _PASSING

@@ -56,7 +56,10 @@ class Row:
         """Local time as `2024-01-08T14:30`."""
         if not self.epoch:
             return ""
-        return datetime.fromtimestamp(self.epoch).isoformat(timespec="minutes")
+        try:
+            return datetime.fromtimestamp(self.epoch).isoformat(timespec="minutes")
+        except (ValueError, OverflowError, OSError):  # before year 1 or after 9999
+            return self.created_at[:16]
 
 
 @dataclass(slots=True)

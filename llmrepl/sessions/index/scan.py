@@ -13,6 +13,8 @@ from typing import Any
 from llmrepl.sessions.index import search
 from llmrepl.sessions.index.query import Row, row_from_json
 from llmrepl.sessions.names import session_names
+from llmrepl.sessions.storage.journal_records import replay
+from llmrepl.sessions.storage.reader import read_with_journal
 from llmrepl.system import files
 
 MAX_BYTES = 1 << 30
@@ -49,7 +51,10 @@ def read(path: Path) -> tuple[Row, dict[str, Any] | None]:
         status = os.stat(path, follow_symlinks=False)
         if not stat.S_ISREG(status.st_mode):
             return Row(path.name, damaged="not a regular file"), None
-        data = decode_json(files.read_regular(path, MAX_BYTES))
+        raw, records = read_with_journal(path, MAX_BYTES)
+        data = decode_json(raw)
+        if records and isinstance(data.get("turns"), list):
+            data = replay(data, records) or data
     except OSError as error:
         return Row(path.name, damaged=files.reason(error)), None
     except (ValueError, RecursionError, zlib.error):

@@ -9,7 +9,10 @@ from pathlib import Path
 
 from llmrepl.system import files
 
-VERSION = 4
+VERSION = 5
+
+CHECKED_BYTES = 1 << 20
+"""Up to this size the structure of the file is checked whenever it is opened, which takes a few milliseconds."""
 
 _SCHEMA = f"""
 CREATE TABLE directories (id INTEGER PRIMARY KEY, path BLOB NOT NULL UNIQUE, state BLOB);
@@ -17,7 +20,7 @@ CREATE TABLE sessions (
   id INTEGER PRIMARY KEY AUTOINCREMENT, directory INTEGER NOT NULL, name BLOB NOT NULL, size INTEGER NOT NULL,
   mtime_ns INTEGER NOT NULL, damaged INTEGER NOT NULL, searchable INTEGER NOT NULL DEFAULT 0, epoch REAL NOT NULL,
   model BLOB NOT NULL, turns INTEGER NOT NULL, tokens INTEGER NOT NULL, cost REAL NOT NULL, unpriced INTEGER NOT NULL,
-  parts INTEGER NOT NULL, facts TEXT NOT NULL
+  parts INTEGER NOT NULL, facts TEXT NOT NULL, checksum INTEGER NOT NULL
 );
 CREATE UNIQUE INDEX by_name ON sessions (directory, name);
 CREATE INDEX by_state ON sessions (directory, name, size, mtime_ns);
@@ -32,6 +35,10 @@ CREATE TABLE filled (texts INTEGER NOT NULL);
 INSERT INTO filled VALUES (0);
 PRAGMA user_version = {VERSION};
 """
+
+
+class DamagedIndex(sqlite3.DatabaseError):
+    """A row of the index does not have the values that were stored."""
 
 
 class IndexUnavailable(Exception):
@@ -55,16 +62,24 @@ def open_index(path: Path) -> sqlite3.Connection:
         if _version(db) == 0:
             _create(db)
         if _version(db) == VERSION:
+            if path.stat().st_size <= CHECKED_BYTES:
+                _check(db)
             return db
         db.close()
         _unlink(path)
     except sqlite3.OperationalError:  # locked, full, read-only: not damaged
         db.close()
         raise
-    except sqlite3.DatabaseError:
+    except (sqlite3.DatabaseError, UnicodeDecodeError):
         db.close()
         set_aside(path)
     return open_index(path)
+
+
+def _check(db: sqlite3.Connection) -> None:
+    """Raise DamagedIndex if SQLite finds its own structures, such as an index of a table, to be wrong."""
+    if db.execute("PRAGMA integrity_check(1)").fetchone() != ("ok",):
+        raise DamagedIndex("the structure of the file is damaged")
 
 
 def _version(db: sqlite3.Connection) -> int:
