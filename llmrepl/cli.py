@@ -26,7 +26,11 @@ CLOSED_PIPE = 141
 def run() -> None:
     """The `llm` command."""
     if sys.argv[1:] in (["--version"], ["-V"]):  # before anything else is imported
-        sys.stdout.write(f"llmrepl {__version__}\n")
+        try:
+            sys.stdout.write(f"llmrepl {__version__}\n")
+            sys.stdout.flush()
+        except OSError as error:
+            os._exit(CLOSED_PIPE if isinstance(error, BrokenPipeError) else _say_full(error))
         return
     gc.set_threshold(50_000)  # loading makes many objects and no garbage; looking for some takes a tenth of the start
     from llmrepl.system.environment import Environment
@@ -48,6 +52,7 @@ def main(words: list[str], environment: Environment) -> int:
         environment.debug, words = True, words[1:]
     signals = Signals()
     signals.install()
+    workspace = None
     try:
         workspace = _workspace(environment, signals)
         if words[:1] == ["--complete"]:  # sources.COMPLETE, not loaded for other commands
@@ -65,27 +70,40 @@ def main(words: list[str], environment: Environment) -> int:
             output.say("".join(traceback.format_exception(failure)))
         output.failure(failure)
         return failure.code
-    except OSError as error:
+    except (OSError, MemoryError) as error:
         if signals.stopped:
             return die_of(signals.stopped)
-        return _unwritable(environment, error)
+        return _system_failed(environment, error, workspace.chat.where_saved() if workspace else "")
     except KeyboardInterrupt:
         return die_of(2)
     except SignalExit as stopped:
         return die_of(stopped.signum)
 
 
-def _unwritable(environment: Environment, error: OSError) -> int:
-    """Say, if anybody is there, that the output cannot be written; the exit code."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that the flush at exit succeeds
+def _system_failed(environment: Environment, error: OSError | MemoryError, saved: str) -> int:
+    """Say what the system refused, and in `saved` what became of the conversation; the exit code."""
     if isinstance(error, BrokenPipeError):
         return CLOSED_PIPE
-    from llmrepl.errors import FAILED, LLMError
+    from llmrepl.errors import LLMError
     from llmrepl.rendering.base import PlainOutput
+    from llmrepl.system import files
+    from llmrepl.system.environment import OutputError
 
+    if isinstance(error, OutputError):
+        shown = LLMError(f"the output cannot be written: {files.reason(error)}")
+    else:
+        shown = files.failure(error) if isinstance(error, OSError) else LLMError("Out of memory")
+    shown.hint = saved
+    PlainOutput(environment).failure(shown)
+    return shown.code
+
+
+def _say_full(error: OSError) -> int:
+    """Say that the output cannot be written, while nothing is imported; the exit code."""
     why = (error.strerror or "the system refused").lower()
-    PlainOutput(environment).failure(LLMError(f"the output cannot be written: {why}", "what was said is saved"))
-    return FAILED
+    with contextlib.suppress(OSError):
+        os.write(2, f"error: the output cannot be written: {why}\n".encode())
+    return 1
 
 
 def _workspace(environment: Environment, signals: Signals) -> Workspace:

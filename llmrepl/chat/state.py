@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from llmrepl.chat.services import Services
 from llmrepl.errors import SaveError
-from llmrepl.formatting import display_path, valid_text
+from llmrepl.formatting import display_path, escape_name, valid_text
 from llmrepl.sessions.storage.known_directories import add_known
 from llmrepl.system.paths import expand, why_unwritable
 
@@ -29,6 +29,7 @@ class ChatState:
         self.attachments: list[Attachment] = []
         self.incognito = False
         self.current: OpenSession | None = None
+        self._last_saved = ""
         self._name: str | None = None
         self._began = services.environment.now()
         self._directory: Path | None = None
@@ -57,10 +58,13 @@ class ChatState:
         """
         if not self.saving:
             return
-        why = why_unwritable(self.directory)
+        environment = self._services.environment
+        if not environment.cwd.is_dir() and self.directory.is_relative_to(environment.cwd):
+            why: str | None = "the working directory was removed"
+        else:
+            why = why_unwritable(self.directory)
         if why is None:
             return
-        environment = self._services.environment
         unsaved = SaveError(
             f"cannot write in {display_path(self.directory, environment.cwd)}: {why}",
             "start with --no-save, or choose another directory with --save-dir",
@@ -132,6 +136,16 @@ class ChatState:
                 self.current = OpenSession(session, None, self._services.signals.shield)
         return self.current
 
+    def where_saved(self) -> str:
+        """Tell what became of the conversation: where it is saved, or that it is not; nothing without one."""
+        if self.current is None:
+            return f"the conversation is saved in {self._last_saved}" if self._last_saved else ""
+        if not self.current.session.turns:
+            return ""
+        if self.current.path is None or not self.current.is_recorded:
+            return "the conversation is not saved"
+        return f"the conversation is saved in {escape_name(self.current.name)}"
+
     def save(self) -> None:
         """Bring the open session's file up to date; a failure becomes a note."""
         if self.current:
@@ -201,6 +215,8 @@ class ChatState:
         if self.current:
             open_session, self.current = self.current, None
             open_session.close()
+            if open_session.path and open_session.session.turns:
+                self._last_saved = escape_name(open_session.name)
             self._services.notes += open_session.notes
 
     def collect_notes(self) -> None:

@@ -7,7 +7,7 @@ from prompt_toolkit.input.vt100 import cooked_mode
 
 from llmrepl.commands.results import PickOne
 from llmrepl.prompt.clipboard import copy
-from llmrepl.prompt.editor import edited
+from llmrepl.prompt.editor import edit_text
 from llmrepl.prompt.picker import pick
 from llmrepl.system.environment import Environment
 
@@ -21,7 +21,7 @@ class TerminalInteraction:
     def edit(self, text: str) -> str:
         """`text` as it comes out of $VISUAL or $EDITOR."""
         with cooked_mode(self._environment.stdin.fileno()):
-            return edited(text, self._environment.environ)
+            return edit_text(text, self._environment.environ)
 
     def copy(self, text: str) -> None:
         """Put `text` into the clipboard."""

@@ -1,4 +1,4 @@
-"""Long output goes through the user's pager, as git does it."""
+"""Show long output in the user's pager, as git does."""
 
 from __future__ import annotations
 
@@ -7,20 +7,37 @@ import shutil
 import subprocess
 from collections.abc import Mapping
 
+from llmrepl.errors import LLMError
+from llmrepl.formatting import escape_name
+from llmrepl.system import files
+
 
 def page(text: str, environ: Mapping[str, str]) -> bool:
-    """Show `text` (which may hold our own escape codes) in $PAGER or less; whether a pager could be run.
+    """Show `text` (which may hold our own escape codes) in $PAGER or less; return whether there is a pager.
 
-    The program is run as an argument list, without a shell; an empty PAGER or `cat` means none.
+    The program is run as an argument list, without a shell; an empty PAGER or `cat` means none. Raises LLMError if a
+    pager that the user chose cannot be run, or fails; nothing of the text may have been shown then.
     """
-    words = shlex.split(environ.get("PAGER", "less"))
-    if not words or words == ["cat"] or shutil.which(words[0]) is None:
+    command = environ.get("PAGER", "less")
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        raise LLMError(f"cannot run the pager {escape_name(command)}: it has an open quote") from None
+    if not words or words == ["cat"] or ("PAGER" not in environ and shutil.which(words[0]) is None):
         return False
-    process = subprocess.Popen(
-        words, stdin=subprocess.PIPE, env={"LESS": "FRX", **environ}, text=True, encoding="utf-8", errors="replace"
-    )
+    name = escape_name(words[0])
+    try:
+        process = subprocess.Popen(
+            words, stdin=subprocess.PIPE, env={"LESS": "FRX", **environ}, text=True, encoding="utf-8", errors="replace"
+        )
+    except (OSError, ValueError) as error:
+        why = files.reason(error) if isinstance(error, OSError) else "it holds a NUL"
+        raise LLMError(f"cannot run the pager {name}: {why}") from error
     try:
         process.communicate(text)
     except KeyboardInterrupt:  # less takes Ctrl-C itself
         process.wait()
+        return True
+    if process.returncode > 0:
+        raise LLMError(f"the pager {name} ended with exit code {process.returncode}")
     return True

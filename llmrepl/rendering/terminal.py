@@ -86,10 +86,18 @@ class TerminalOutput:
         text = drawing.drawn(reply, self._environment.stdout)
         if text.count("\n") >= rows - 1 and isinstance(reply, Document) and reply.brief:
             text = drawing.drawn(reply.brief, self._environment.stdout)
-        if text.count("\n") < rows - 1 or not pager.page(text, self._environment.environ):
+        if text.count("\n") < rows - 1 or not self._paged(text):
             self._environment.stdout.write(text)
             self._environment.stdout.flush()
         drawing.draw_notes(reply, self._environment.stderr)
+
+    def _paged(self, text: str) -> bool:
+        """Show a text in the pager; False if it is to be written instead."""
+        try:
+            return pager.page(text, self._environment.environ)
+        except LLMError as failure:
+            self.note(failure.message)
+            return False
 
     def failure(self, failure: LLMError) -> None:
         """One sentence or two."""

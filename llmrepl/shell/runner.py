@@ -28,6 +28,8 @@ from llmrepl.formatting import pluralize
 from llmrepl.rendering.base import Output
 from llmrepl.rendering.json_lines import JsonOutput
 from llmrepl.shell.interaction import Interaction, NonInteractive
+from llmrepl.system.environment import OutputError
+from llmrepl.system.files import failure
 
 MOST_SCRIPTS = 20
 """How deep scripts may run one another."""
@@ -73,27 +75,37 @@ class Shell:
         """Do some work; its exit code. A failure is drawn, not raised, and so is a mistake of this program."""
         try:
             return work()
-        except LLMError as failure:
+        except LLMError as error:
             if self.workspace.environment.debug:
-                self.output.say(_traceback(failure))
-            self.output.failure(failure)
-            return failure.code
-        except BrokenPipeError:
+                self.output.say(_traceback(error))
+            self.output.failure(error)
+            return error.code
+        except (BrokenPipeError, OutputError):
             raise
+        except OSError as error:
+            return self._fail(failure(error))
+        except MemoryError:
+            return self._fail(LLMError("Out of memory"))
         except Exception as bug:  # noqa: BLE001 - a mistake in one command must not take the conversation along
             return self._unexpected(bug)
         finally:
             self.tell()
 
+    def _fail(self, error: LLMError) -> int:
+        """Draw a failure of the system, with what became of the conversation; the exit code."""
+        error.hint = self.workspace.chat.where_saved()
+        self.output.failure(error)
+        return error.code
+
     def _unexpected(self, bug: Exception) -> int:
         """Say that this program has a mistake, without losing the conversation to it; the exit code."""
         if self.workspace.environment.debug:
             self.output.say(_traceback(bug))
-        why = bug.strerror.lower() if isinstance(bug, OSError) and bug.strerror else f"{type(bug).__name__}: {bug}"
+        saved = self.workspace.chat.where_saved()
         self.output.failure(
             LLMError(
-                f"something went wrong inside llm ({why})",
-                "the conversation is safe; LLM_DEBUG=1 shows where, please report it",
+                f"something went wrong inside llm ({type(bug).__name__}: {bug})",
+                f"{saved}{'. ' if saved else ''}LLM_DEBUG=1 shows where, please report it",
             )
         )
         return FAILED
@@ -166,7 +178,7 @@ class Shell:
                 self.tell()
                 for event in chat_turn:
                     output.event(event)
-        except BrokenPipeError:
+        except (BrokenPipeError, OutputError):
             read = False  # by nobody, so there is nobody to tell how the reply ended
             raise
         finally:

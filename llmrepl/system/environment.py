@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from io import FileIO, TextIOWrapper
@@ -13,6 +14,46 @@ from pathlib import Path
 from typing import TextIO
 
 from llmrepl.formatting import escape_controls
+
+
+class OutputError(OSError):
+    """Standard output cannot be written, as on a full disk; a reader that went away is a BrokenPipeError."""
+
+
+class _StandardOutput(TextIOWrapper):
+    """Standard output, whose failures are told from those of files."""
+
+    def write(self, text: str, /) -> int:
+        with _output_errors():
+            return super().write(text)
+
+    def flush(self) -> None:
+        with _output_errors():
+            super().flush()
+
+
+class _StandardError(TextIOWrapper):
+    """Standard error: where nobody can be told anything, the work goes on."""
+
+    def write(self, text: str, /) -> int:
+        try:
+            return super().write(text)
+        except OSError:
+            return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            super().flush()
+
+
+@contextmanager
+def _output_errors() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError(error.errno, error.strerror) from error
 
 
 @dataclass
@@ -36,19 +77,21 @@ class Environment:
 
     @classmethod
     def real(cls) -> Environment:
-        """The process's own world. Input is UTF-8; output that the locale cannot show is written as escapes.
+        """The process's own environment. Input is UTF-8; output that the locale cannot show is written as escapes.
 
-        A stream that the process was started without is empty, and takes everything.
+        A stream that the process was started without is empty, and takes everything. If the working directory was
+        removed, `cwd` is the path that it had.
         """
-        stdin, stdout, stderr = (
-            stream if isinstance(stream, TextIOWrapper) else _nothing(mode)
-            for stream, mode in ((sys.stdin, "r"), (sys.stdout, "w"), (sys.stderr, "w"))
-        )
+        stdin = sys.stdin if isinstance(sys.stdin, TextIOWrapper) else _nothing("r")
         stdin.reconfigure(encoding="utf-8", errors="replace")
-        for stream in (stdout, stderr):
-            stream.reconfigure(errors="backslashreplace")
+        sys.stdout = _wrapped(sys.stdout, _StandardOutput)
+        sys.stderr = _wrapped(sys.stderr, _StandardError)
         debug = os.environ.get("LLM_DEBUG", "0") not in ("", "0")
-        return cls(dict(os.environ), Path.cwd(), stdin, stdout, stderr, debug=debug)
+        try:
+            cwd = Path.cwd()
+        except FileNotFoundError:
+            cwd = Path(os.environ.get("PWD", "")).absolute() if os.environ.get("PWD", "")[:1] == "/" else Path("/")
+        return cls(dict(os.environ), cwd, stdin, sys.stdout, sys.stderr, debug=debug)
 
     def log(self, text: str) -> None:
         """With `debug`, a line on stderr with the ms since the start. Keys have no business here."""
@@ -68,6 +111,13 @@ class Environment:
     def interactive(self) -> bool:
         """Whether a person types at a terminal and sees one."""
         return self.stdin.isatty() and self.stdout.isatty()
+
+
+def _wrapped(stream: object, kind: type[TextIOWrapper]) -> TextIOWrapper:
+    """Return a standard stream as the given kind of one."""
+    old = stream if isinstance(stream, TextIOWrapper) else _nothing("w")
+    encoding, line_buffering = old.encoding, old.line_buffering
+    return kind(old.detach(), encoding, "backslashreplace", line_buffering=line_buffering)
 
 
 def _nothing(mode: str) -> TextIOWrapper:

@@ -10,12 +10,13 @@ import errno
 import fcntl
 import os
 import stat
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
-from llmrepl.errors import SaveError, UsageError
+from llmrepl.errors import LLMError, SaveError, UsageError
 from llmrepl.formatting import escape_name
 
 FileStamp = tuple[int, int, int, int]
@@ -309,6 +310,21 @@ def unlink_quietly(path: Path) -> None:
         os.unlink(path)
     except OSError:
         return
+
+
+def scratch_file(text: str) -> Path:
+    """Create a private file for another program in the directory for temporary files. Raises OSError."""
+    fd, name = tempfile.mkstemp(suffix=".md", prefix="llm-")
+    with open(fd, "w", encoding="utf-8", errors="replace") as file:
+        file.write(text)
+    return Path(name)
+
+
+def failure(error: OSError) -> LLMError:
+    """Create the error to show for a failed call: the file, if known, and why."""
+    name = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else ""
+    why = reason(error)
+    return LLMError(f"{escape_name(name)}: {why}" if name else why[0].upper() + why[1:])
 
 
 def reason(error: OSError) -> str:

@@ -29,7 +29,7 @@ class Paths:
     @classmethod
     def find(cls, environ: Mapping[str, str]) -> Paths:
         """The directories that `environ` says: LLM_CONFIG_DIR, XDG_*_HOME (if absolute), HOME."""
-        home = Path(environ.get("HOME") or pwd.getpwuid(os.getuid()).pw_dir)
+        home = Path(environ.get("HOME") or _home_of_user())
 
         def place(variable: str, usual: str) -> Path:
             said = Path(environ.get(variable, ""))
@@ -64,6 +64,14 @@ class Paths:
         return self.config_dir / "keys.json"
 
 
+def _home_of_user() -> str:
+    """Return the home directory in the password database; `/` for a user without an entry, as in a container."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_dir
+    except KeyError:
+        return "/"
+
+
 def expand(path: str, home: Path) -> Path:
     """`path` with a leading `~/` as `home`."""
     if path == "~" or path.startswith("~/"):
@@ -73,8 +81,8 @@ def expand(path: str, home: Path) -> Path:
 
 def why_unwritable(directory: Path) -> str | None:
     """Why no file could be made in `directory`, which need not exist yet; None if one could."""
-    place = next(p for p in (directory, *directory.parents) if p.exists())
-    if not place.is_dir():
+    place = next((p for p in (directory, *directory.parents) if os.path.exists(p)), Path("/"))
+    if not os.path.isdir(place):
         return f"{place.name} is not a directory"
     if os.access(place, os.W_OK | os.X_OK):
         return None

@@ -232,7 +232,10 @@ def test_an_editor_writes_the_system_prompt(typist: Typist, tmp_path: Path) -> N
 
 
 def test_an_editor_that_fails_changes_nothing(typist: Typist) -> None:
-    for editor, said in (("/no/such/editor", "there is no editor /no/such/editor"), ("false", "ended with 1")):
+    for editor, said in (
+        ("/no/such/editor", "cannot run the editor /no/such/editor"),
+        ("false", "ended with exit code 1"),
+    ):
         typist.cli.environ["VISUAL"] = editor
         assert typist.types(":system --edit", ENTER) == 0
         assert said in typist.err

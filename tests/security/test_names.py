@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from llmrepl.prompt.editor import edited
+from llmrepl.prompt.editor import edit_text
 from llmrepl.rendering.pager import page
 from llmrepl.system import files
 from tests.cli_runner import CHAT, LLM, CliRunner
@@ -149,7 +149,7 @@ def test_an_editor_and_a_pager_are_run_without_a_shell(tmp_path: Path) -> None:
     )
     command = f"{sys.executable} {program} $(touch planted) `touch planted` ; touch planted > planted"
     environ = {"EDITOR": command, "PAGER": f"{command} end"}
-    assert edited("text", environ) == "text"
+    assert edit_text("text", environ) == "text"
     assert page("text", environ)
     words = ["$(touch", "planted)", "`touch", "planted`", ";", "touch", "planted", ">", "planted"]
     assert said.read_text() == f"{words} 0o600\n{words} 0o0\n"

@@ -77,6 +77,11 @@ class OpenSession:
         return not self._dirty and not self._has_unsaved
 
     @property
+    def is_recorded(self) -> bool:
+        """Whether the JSON file and the journal together hold the session as it is in memory."""
+        return not self._has_unsaved
+
+    @property
     def _has_file(self) -> bool:
         return bool(self.session.turns) or self._stamp is not None
 
