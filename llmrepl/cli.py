@@ -102,7 +102,7 @@ def _say_full(error: OSError) -> int:
     """Say that the output cannot be written, while nothing is imported; the exit code."""
     why = (error.strerror or "the system refused").lower()
     with contextlib.suppress(OSError):
-        os.write(2, f"error: the output cannot be written: {why}\n".encode())
+        sys.stderr.write(f"error: the output cannot be written: {why}\n")
     return 1
 
 

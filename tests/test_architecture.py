@@ -45,19 +45,22 @@ NEVER = {
 }
 NEVER_IMPORTED = {"pickle", "marshal", "shelve", "dill", "yaml", "telnetlib", "tarfile", "xml"}
 
-WRITES = (
-    "replace",
-    "rename",
-    "renames",
-    "link",
-    "symlink",
-    "truncate",
-    "write_text",
-    "write_bytes",
-    "copyfile",
-    "move",
-)
-"""Calls that put something into the file system; only system/files makes them."""
+WRITERS = {
+    "system/": "the primitives, none of which overwrites what stands nowhere else",
+    "completion/__main__.py": "generates files of the source tree",
+}
+"""What may put something into the file system, rename it or delete it."""
+
+WRITES = {
+    "os": """chmod chown copy_file_range fchmod ftruncate link makedirs mkdir mkfifo mknod pwrite pwritev remove
+        removedirs rename renames replace rmdir sendfile symlink truncate unlink write writev""",
+    "shutil": "copy copy2 copyfile copyfileobj copymode copystat copytree make_archive move rmtree unpack_archive",
+    "tempfile": "mkstemp mkdtemp mktemp NamedTemporaryFile TemporaryFile TemporaryDirectory SpooledTemporaryFile",
+    "": """chmod hardlink_to lchmod mkdir rename rmdir symlink_to touch unlink write_bytes write_text""",
+}
+"""Calls that do, by module; under `` methods of a path, `replace` with one argument too."""
+
+WRITING_FLAGS = {"O_WRONLY", "O_RDWR", "O_CREAT", "O_APPEND", "O_TRUNC"}
 
 
 @dataclass(frozen=True)
@@ -193,6 +196,58 @@ def test_only_interfaces_print() -> None:
         if stream and source.path not in STREAMS:
             violations.append(f"{where} uses {dotted(node)}")
     check(violations, "library code returns or yields; an interface writes to the streams of its Environment")
+
+
+def test_only_the_primitives_write_files() -> None:
+    violations, used = [], set()
+    for source, node, where in nodes():
+        if isinstance(node, ast.Call) and (what := writing_call(node)):
+            place = next((place for place in WRITERS if within(source.path, (place,))), "")
+            used.add(place)
+            if not place:
+                violations.append(f"{where} calls {what}")
+    check([*violations, *unused(WRITERS, used)], "files are written, renamed and deleted by system/ only")
+
+
+def writing_call(node: ast.Call) -> str:
+    """What a call is named if it writes, renames or deletes a file, else an empty text."""
+    module, _, name = dotted(node.func).rpartition(".")
+    if not module:
+        name = node.func.attr if isinstance(node.func, ast.Attribute) else name
+    if module and module in WRITES:
+        return name if name in WRITES[module].split() or (module == "os" and name == "open" and writes(node)) else ""
+    if name == "open":
+        return "open" if opens_for_writing(node) else ""
+    is_session = isinstance(node.func, ast.Attribute) and dotted(node.func.value) == "open_session"
+    is_path_method = isinstance(node.func, ast.Attribute) and name in WRITES[""].split() and not is_session
+    is_path_replace = isinstance(node.func, ast.Attribute) and name == "replace" and len(node.args) == 1
+    return name if is_path_method or (is_path_replace and not node.keywords) else ""
+
+
+def writes(node: ast.Call) -> bool:
+    """Whether `os.open` is given a flag that writes."""
+    return any(isinstance(part, ast.Attribute) and part.attr in WRITING_FLAGS for part in ast.walk(node))
+
+
+def opens_for_writing(node: ast.Call) -> bool:
+    """Whether the mode of `open` is one that writes, or cannot be told."""
+    given = [word.value for word in node.keywords if word.arg == "mode"]
+    position = 1 if isinstance(node.func, ast.Name) else 0
+    mode = given[0] if given else node.args[position] if len(node.args) > position else None
+    if isinstance(node.func, ast.Attribute) and not isinstance(mode, ast.Constant):
+        return False  # the method of another thing, such as an archive or a store
+    return mode is not None and (not isinstance(mode, ast.Constant) or bool(set("wax+") & set(str(mode.value))))
+
+
+def test_the_calls_that_write_are_known() -> None:
+    """The rule above finds each way to write that Python has."""
+    found = """os.rename(a, b); os.open(p, os.O_RDWR | os.O_CREAT); open(p, "w"); open(p, mode="ab"); path.open("x")
+shutil.move(a, b); path.write_text("x"); path.replace(other); path.unlink(); tempfile.mkstemp(); open(p, mode)"""
+    passed = """text.replace("a", "b"); os.open(p, os.O_RDONLY); open(p, "rb"); path.open(); open(p)
+day.replace(tzinfo=UTC); archive.open(name); store.open(path, beside=False); os.stat(p)"""
+    for text, expected in ((found, True), (passed, False)):
+        calls = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)]
+        assert [bool(writing_call(call)) for call in calls] == [expected] * len(calls)
 
 
 def test_the_environment_is_passed_in() -> None:

@@ -8,7 +8,6 @@ container) still settles its own row, or adds it again.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import sqlite3
 import time
@@ -19,7 +18,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from llmrepl.billing.pricing import LedgerEntry
-from llmrepl.system.files import fsync_dir, private_mkdir
+from llmrepl.system.files import create_private, fsync_dir, move, numbered
+from llmrepl.system.locked_file import LockedFile
 
 T = TypeVar("T")
 
@@ -182,9 +182,7 @@ class Ledger:
         if self._db and _inode(self._path) != self._inode:
             self.close()  # another shell has set the file aside, or somebody has deleted it
         if self._db is None:
-            private_mkdir(self._path.parent)
-            fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-            os.close(fd)
+            create_private(self._path)
             fsync_dir(self._path.parent)
             self._inode = _inode(self._path)
             self._db = _connected(self._path)
@@ -248,20 +246,17 @@ def _set_aside(path: Path, inode: int) -> Path | None:
 
     None if another shell did so already: each locks the damaged file first and looks whether it still has the name.
     """
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    lock = LockedFile.open(path, lambda _fd, _seconds: True)
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
-        if not os.fstat(fd).st_ino == os.stat(path).st_ino == inode:
+        if os.stat(path).st_ino != inode:
             return None
-        names = (path.with_name(f"{path.name}.corrupt{f'-{n}' if n > 1 else ''}") for n in range(1, 10_000))
-        aside = next((name for name in names if not os.path.lexists(name)), path.with_name(f"{path.name}.corrupt"))
+        aside = next(name for name in numbered(path, ".corrupt") if not os.path.lexists(name))
         journal = path.with_name(f"{path.name}-journal")
         if journal.exists():
-            os.replace(journal, aside.with_name(f"{aside.name}-journal"))
-        os.replace(path, aside)
-        return aside
+            move(journal, [aside.with_name(f"{aside.name}-journal")])
+        return move(path, [aside])
     finally:
-        os.close(fd)
+        lock.release()
 
 
 def _begun(pid: int) -> float | None:
