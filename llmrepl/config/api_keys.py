@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from llmrepl.errors import SaveError, UsageError
-from llmrepl.system.files import write_private
 from llmrepl.system.paths import read_own
 
 COMMAND_SECONDS = 30.0
@@ -106,15 +106,15 @@ class Keyring:
             raise UsageError(
                 "that cannot be a key: it is empty or has blanks or other characters that no key has", "copy it again"
             )
-        self._write(self._read() | {provider: key})
+        with self._changing() as write:
+            write(self._read() | {provider: key})
 
     def remove(self, provider: str) -> None:
         """Forget a provider's key. Raises UsageError if there is none, SaveError."""
-        kept = self._read()
-        if provider not in kept:
+        if provider not in self._read():
             raise UsageError(f"there is no key for '{provider}' in {self._file}", "llm keys list shows what there is")
-        del kept[provider]
-        self._write(kept)
+        with self._changing() as write:
+            write({name: key for name, key in self._read().items() if name != provider})
 
     def _read(self) -> dict[str, str]:
         text = read_own(self._file, _LIMIT)
@@ -128,9 +128,14 @@ class Keyring:
             raise UsageError(f"{self._file} is damaged", "correct it, or remove it and set the keys again")
         return found
 
-    def _write(self, keys: dict[str, str]) -> None:
+    @contextmanager
+    def _changing(self) -> Iterator[Callable[[dict[str, str]], None]]:
+        """Let no other process change the keys during the block, which calls what it is given with the new ones."""
+        from llmrepl.system.locked_file import change_private
+
         try:
-            write_private(self._file, (json.dumps(keys, indent=2, sort_keys=True) + "\n").encode())
+            with change_private(self._file) as write:
+                yield lambda keys: write((json.dumps(keys, indent=2, sort_keys=True) + "\n").encode())
         except OSError as error:
             raise SaveError(
                 f"the key could not be saved in {self._file}: {(error.strerror or '').lower()}",

@@ -13,7 +13,8 @@ from tomlkit.exceptions import TOMLKitError
 
 from llmrepl.config.settings_table import SETTINGS, TABLES, Setting, Value
 from llmrepl.errors import SaveError, UsageError
-from llmrepl.system.files import write_private
+from llmrepl.system import files
+from llmrepl.system.locked_file import change_private
 
 
 def write_setting(file: Path, key: str, text: str) -> Value:
@@ -28,6 +29,17 @@ def write_setting(file: Path, key: str, text: str) -> Value:
         value = row.read(text)
     except ValueError as wrong:
         raise UsageError(f"{key} {wrong}, not '{text[:60]}'", "nothing was changed") from None
+    real = Path(os.path.realpath(file))
+    try:
+        with change_private(real) as write:
+            write(_changed(file, path, value).encode())
+    except OSError as error:
+        raise SaveError(f"{file} cannot be written: {files.reason(error)}", "nothing was changed") from error
+    return value
+
+
+def _changed(file: Path, path: list[str], value: Value) -> str:
+    """The text of a TOML file with `value` at the dotted `path`, without it if the value is None."""
     try:
         text = file.read_bytes().decode() if file.exists() else ""
         tomllib.loads(text)  # what reads the settings is stricter than tomlkit
@@ -35,7 +47,7 @@ def write_setting(file: Path, key: str, text: str) -> Value:
     except (TOMLKitError, ValueError, RecursionError) as error:
         raise UsageError(f"{file} is not TOML: {str(error)[:200]}", "correct it; nothing was changed") from None
     except OSError as error:
-        raise SaveError(f"{file} cannot be read: {(error.strerror or '').lower()}", "nothing was changed") from error
+        raise SaveError(f"{file} cannot be read: {files.reason(error)}", "nothing was changed") from error
     table: MutableMapping[str, Any] = document
     for name in path[:-1]:
         inner = table.setdefault(name, tomlkit.table(is_super_table=name == path[0] and len(path) > 2))
@@ -51,11 +63,7 @@ def write_setting(file: Path, key: str, text: str) -> Value:
         tomllib.loads(changed)
     except ValueError as error:
         raise UsageError(f"{file} is not TOML with that in it: {error}", "nothing was changed; do it by hand") from None
-    try:
-        write_private(Path(os.path.realpath(file)), changed.encode())
-    except OSError as error:
-        raise SaveError(f"{file} cannot be written: {(error.strerror or '').lower()}", "nothing was changed") from error
-    return value
+    return changed
 
 
 def _row(key: str) -> tuple[list[str], Setting]:

@@ -329,6 +329,8 @@ def failure(error: OSError) -> LLMError:
 
 def reason(error: OSError) -> str:
     """Why a call failed, in words without number or class."""
+    if isinstance(error, BlockingIOError):
+        return "another process is using it"
     if error.errno == errno.EDQUOT:
         return "the disk quota is used up"
     text = error.strerror or "the system refused"

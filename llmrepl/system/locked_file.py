@@ -157,6 +157,23 @@ def hold_lock(path: Path, seconds: float = 30.0) -> Iterator[None]:
         lock.remove()
 
 
+@contextmanager
+def change_private(path: Path) -> Iterator[Callable[[bytes], None]]:
+    """Lock a file of the program's own; the block reads it and calls what it is given with the new contents.
+
+    Other processes wait, so nobody's change is lost. Raises OSError, ChangedError if another program changed the file
+    during the block.
+    """
+    files.private_mkdir(path.parent)
+    with hold_lock(path.with_name(f".{path.name}.lock")):
+        stamp = files.file_stamp(path)
+
+        def write(data: bytes) -> None:
+            files.replace(path, data, is_known=lambda _: files.file_stamp(path) == stamp)
+
+        yield write
+
+
 def is_same_file(fd: int, path: Path) -> bool:
     """Whether `path` is the file that is open as `fd`, not a link to it; False for a closed descriptor (-1)."""
     if fd < 0:

@@ -7,13 +7,19 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from llmrepl.errors import LLMError
+from llmrepl.errors import LLMError, SaveError
+from llmrepl.formatting import escape_name
 from llmrepl.sessions.archive.trash import ARCHIVE
 from llmrepl.sessions.importing.found import KNOWN, FoundConversation, Skipped, skip_known
 from llmrepl.sessions.index import scan
 from llmrepl.sessions.index.query import parse_epoch
 from llmrepl.sessions.names import comparison_key, name_from_title, session_names, without_ending
 from llmrepl.sessions.storage.store import Store
+from llmrepl.system import files
+from llmrepl.system.locked_file import hold_lock
+
+WAIT_SECONDS = 600.0
+"""How long to wait for another import into the same directory, which may know the same conversations."""
 
 
 @dataclass(slots=True)
@@ -38,6 +44,24 @@ def import_all(
     Raises LLMError if nothing was imported yet; later errors are in the result.
     """
     done = ImportResult()
+    if dry_run:
+        _import_new(store, items, now, done, dry_run=True)
+        return done
+    try:
+        files.private_mkdir(store.directory)
+        with hold_lock(store.directory / ".import.lock", WAIT_SECONDS):
+            _import_new(store, items, now, done, dry_run=False)
+    except OSError as error:
+        raise SaveError(
+            f"cannot write in {escape_name(str(store.directory))}: {files.reason(error)}",
+            "repair the directory, or choose another with --dir",
+        ) from error
+    return done
+
+
+def _import_new(
+    store: Store, items: Iterable[FoundConversation | Skipped], now: datetime, done: ImportResult, *, dry_run: bool
+) -> None:
     places = (store.directory, store.directory / ARCHIVE)
     paths = (place / name for place in places for name in session_names(place))
     names = _NameAllocator(session_names(store.directory))
@@ -56,7 +80,6 @@ def import_all(
         if not done.imported:
             raise
         done.failure = failure
-    return done
 
 
 class _NameAllocator:
