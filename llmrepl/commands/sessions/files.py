@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -89,15 +90,20 @@ def archive(workspace: Workspace, older_than: str, compress: bool, dry_run: bool
     def move(path: Path) -> Path:
         return sessions.target_path(path, compress) if dry_run else sessions.archive(path, compress=compress)
 
-    return _move_each(workspace, old, move, f"{_verb(dry_run)} to the archive")
+    return _move_each(workspace, old, move, f"{_verb(dry_run)} to the archive", may_be_gone=True)
 
 
 def _verb(dry_run: bool) -> str:
     return "would be moved" if dry_run else "moved"
 
 
-def _move_each(workspace: Workspace, paths: list[Path], move: Callable[[Path], Path], done: str) -> Result:
-    """Move each file and report new paths and failures. A SaveError, such as a full disk, stops the loop."""
+def _move_each(
+    workspace: Workspace, paths: list[Path], move: Callable[[Path], Path], done: str, *, may_be_gone: bool = False
+) -> Result:
+    """Move each file and report new paths and failures. A SaveError, such as a full disk, stops the loop.
+
+    `may_be_gone` says that a file which another process moves at the same time is no failure.
+    """
     rows: list[tuple[str, str]] = []
     failures: list[Result] = []
     progress = Progress(workspace.environment)
@@ -105,6 +111,8 @@ def _move_each(workspace: Workspace, paths: list[Path], move: Callable[[Path], P
         try:
             rows.append((path.name, display_path(move(path), workspace.environment.cwd)))
         except LLMError as failure:
+            if may_be_gone and isinstance(failure, UsageError) and not os.path.lexists(path):
+                continue
             failures.append(Failed(failure))
             if isinstance(failure, SaveError):
                 break

@@ -109,6 +109,7 @@ class Store:
                 journal = Journal.claim(journal_path(path.with_name(path.name.removesuffix(".gz"))))
                 try:
                     self._recover(journal)
+                    os.lstat(path)  # another process may have moved it meanwhile
                 except BaseException:
                     journal.release()
                     raise
@@ -116,6 +117,10 @@ class Store:
                     yield
                 finally:
                     journal.remove()
+        except FileNotFoundError as error:
+            if os.path.lexists(path):
+                raise SaveError(f"{shown} could not be moved: {files.reason(error)}", "it is where it was") from error
+            raise UsageError(f"there is no session {shown}", "see 'llm sessions list'") from None
         except OSError as error:
             raise SaveError(f"{shown} could not be moved: {files.reason(error)}", "it is where it was") from error
 
