@@ -13,13 +13,16 @@ from llmrepl.providers.offline.intents import IntentTable, Match
 from llmrepl.providers.offline.unwrap import unwrap
 from llmrepl.providers.offline.vocabulary import OUTSIDE, TOPIC, Term, Vocabulary
 
-SURE, POSSIBLE = 0.6, 0.42
+SURE, POSSIBLE = 0.65, 0.5
 """From this score on an intent is the answer, or one of the nearest answers."""
+
+LIKELY, LEAD = 0.55, 0.12
+"""One that leads by so much is the answer from this score on."""
 
 STRANGE = 0.75
 """What it takes to be the answer when half of the question is not known."""
 
-NEAR = 0.03
+NEAR = 0.04
 """A second answer that fits this much less well is given too."""
 
 ONLY_THIS_SHELL = "I only know this shell. To chat with a model: `:keys set openrouter`, or start Ollama."
@@ -48,9 +51,10 @@ _MORE = re.compile(
 _FOLLOWS = re.compile(
     r"((ok|okay|cool|thanks|great|yes|no|ah|hm+) )*(and|or|but|also|then|plus|same for|(what|how) (about|if))\b"
 )
-_REFERS = re.compile(r"\b(it|that|this|them|those|these|one|ones|instead|too|as well|the same)\b")
-
-_OBJECT = re.compile(r"\b(it|that|this|them|those)( again| back| too)?$")
+_REFERS = re.compile(
+    r"\b(it|them|one|ones|instead|too|as well|the same)\b|\b(that|these|those)$|\b(does|is|was|can|will|with|of) that\b"
+)
+_OBJECT = re.compile(r"\b(it|that|them|those)( again| back| too)?$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,29 +63,36 @@ class Reply:
 
     text: str
     topics: tuple[str, ...]
+    sure: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class _Meaning:
-    """A question as it is understood: its items, maybe with some of the question before it, and what fits them."""
+    """A question as it is understood: its terms, maybe with some of the question before it, and what fits them."""
 
     text: str
-    items: Sequence[Term]
+    terms: Sequence[Term]
     matches: Sequence[Match]
 
     @property
     def score(self) -> float:
         return self.matches[0].score if self.matches else 0.0
 
+    @property
+    def lead(self) -> float:
+        """How much better the best intent fits than the next."""
+        return self.score - (self.matches[1].score if len(self.matches) > 1 else 0.0)
+
     def explains(self, first: int) -> bool:
-        """Whether the best intent has a word for each of the `first` items that says something."""
-        said = (n for n, item in enumerate(self.items[:first]) if not item.weak)
+        """Whether the best intent has a word for each of the `first` terms that says something."""
+        said = (n for n, term in enumerate(self.terms[:first]) if not term.weak)
         return bool(self.matches) and self.matches[0].explained.issuperset(said)
 
     @property
     def strange(self) -> bool:
-        """Whether at least half of it is not known."""
-        return 2 * sum(not item.known for item in self.items) >= max(1, len(self.items))
+        """Whether at least half of it is not known, or about other things."""
+        unknown = sum(not term.known or term.concepts[0].startswith("@") for term in self.terms)
+        return 2 * unknown >= max(1, len(self.terms))
 
 
 class Guide:
@@ -111,24 +122,31 @@ class Guide:
 
     def _understand(self, questions: Sequence[str]) -> _Meaning:
         """The newest question, together with those before it if it plainly refers to them."""
-        alone = self._meaning(questions[0], self._items(questions[0]))
+        alone = self._meaning(questions[0], self._terms_of(questions[0]))
         plain = _plain(questions[0])
-        follows = bool(_FOLLOWS.match(plain)) or self._fragment(alone.items)
-        if not (follows or _REFERS.search(plain)) or not alone.items:
+        follows = bool(_FOLLOWS.match(plain)) or self._fragment(alone.terms)
+        if not (follows or _REFERS.search(plain)) or not alone.terms:
             return alone
         before = self._before(questions[1:])
-        replaced = {self._vocabulary.section(item) for item in alone.items} & _REPLACED
-        kept = [item for item in before if self._vocabulary.section(item) not in replaced]
+        replaced = {self._vocabulary.section(term) for term in alone.terms} & _REPLACED
+        kept = [term for term in before if self._vocabulary.section(term) not in replaced]
         if not kept:
             return alone
-        both = self._meaning(questions[0], [*alone.items, *kept])
-        least = alone.score - 0.1 if follows else 0.8 if _OBJECT.search(plain) else max(alone.score + 0.05, SURE)
-        return both if both.score >= least and both.explains(len(alone.items) + 1) else alone
+        terms = [*alone.terms, *kept]
+        both = self._meaning(" ".join(term.text for term in terms), terms)
+        least = (
+            alone.score - 0.25
+            if follows
+            else max(alone.score - 0.1, SURE)
+            if _OBJECT.search(plain)
+            else max(alone.score + 0.05, SURE)
+        )
+        return both if both.score >= least and both.explains(len(alone.terms) + 1) else alone
 
-    def _items(self, question: str) -> list[Term]:
+    def _terms_of(self, question: str) -> list[Term]:
         """What a question says, without the greetings and thanks around it."""
-        items = self._vocabulary.items("help" if question.strip() in _ONLY_A_MARK else question)
-        return [item for item in items if item.concepts[0] not in _CIVIL] or items
+        terms = self._vocabulary.terms("help" if question.strip() in _ONLY_A_MARK else question)
+        return [term for term in terms if term.concepts[0] not in _CIVIL] or terms
 
     def _before(self, questions: Sequence[str]) -> Sequence[Term]:
         """What the conversation is about before the newest question."""
@@ -136,43 +154,53 @@ class Guide:
             if not _MORE.fullmatch(_plain(question)):
                 meaning = self._understand(questions[n:])
                 if meaning.score >= POSSIBLE and meaning.matches[0].intent.name not in _PASSING:
-                    return meaning.items
+                    return meaning.terms
         return ()
 
-    def _fragment(self, items: Sequence[Term]) -> bool:
-        return bool(items) and all(self._vocabulary.section(item) in _FRAGMENTS for item in items)
+    def _fragment(self, terms: Sequence[Term]) -> bool:
+        return bool(terms) and all(self._vocabulary.section(term) in _FRAGMENTS for term in terms)
 
-    def _meaning(self, text: str, items: Sequence[Term]) -> _Meaning:
-        return _Meaning(text, items, self._table.rank(items, text))
+    def _meaning(self, text: str, terms: Sequence[Term]) -> _Meaning:
+        return _Meaning(text, terms, self._table.rank(terms, text))
 
     def _answer(self, meaning: _Meaning) -> Reply:
         if self._outside(meaning):
             return Reply(ONLY_THIS_SHELL, ("outside",))
         if meaning.strange and meaning.score < STRANGE:
             return self._searched(meaning)
-        if meaning.score >= SURE:
+        if meaning.score >= SURE or (meaning.score >= LIKELY and meaning.lead >= LEAD):
             return self._given([m for m in meaning.matches[:2] if m.score >= meaning.score - NEAR])
         if meaning.score >= POSSIBLE:
-            return self._given([m for m in meaning.matches[:3] if m.score >= meaning.score * 0.85])
+            return self._offered([m for m in meaning.matches[:3] if m.score >= meaning.score * 0.8])
         return self._searched(meaning)
 
     def _outside(self, meaning: _Meaning) -> bool:
-        """Whether a question is not about the shell."""
-        sections = {self._vocabulary.elsewhere(item) for item in meaning.items}
-        return meaning.score < (0.85 if OUTSIDE in sections else 0.7 if TOPIC in sections else 0)
+        """Whether a question is not about the shell. The topic of a conversation may be anything."""
+        sections = {self._vocabulary.elsewhere(term) for term in meaning.terms}
+        if OUTSIDE in sections:
+            return meaning.score < 0.85
+        if TOPIC not in sections or any("session" in term.concepts for term in meaning.terms):
+            return False
+        return meaning.score < (STRANGE if meaning.strange else 0.7)
 
     def _given(self, matches: Sequence[Match]) -> Reply:
         best, *others = (match.intent for match in matches)
         text = f"{best.answer}\n\nMore: docs/{best.page}"
         if others:
-            text += "\n\nMaybe you mean one of these:\n\n" if len(others) > 1 else "\n\nOr maybe this:\n\n"
-            text += "\n\n".join(other.answer for other in others)
+            text += "\n\nOr do you mean this?\n\n" + "\n\n".join(other.answer for other in others)
         return Reply(text, (best.name, *(other.name for other in others)))
+
+    def _offered(self, matches: Sequence[Match]) -> Reply:
+        intents = [match.intent for match in matches]
+        first = [intent.answer.partition("\n\n")[0].removesuffix(":") for intent in intents]
+        lines = [f"- {text} More: docs/{intent.page}" for text, intent in zip(first, intents, strict=True)]
+        text = "\n".join(["I am not sure what you mean. The closest answers are:", "", *lines])
+        return Reply(text, tuple(intent.name for intent in intents), sure=False)
 
     def _searched(self, meaning: _Meaning) -> Reply:
         if hits := self._search.search(meaning.text):
             return Reply(_quoted(hits), (f"docs/{hits[0].page}",))
-        if any(item.known for item in meaning.items) and (near := self._search.nearest(meaning.text, 3)):
+        if any(term.known for term in meaning.terms) and (near := self._search.nearest(meaning.text, 3)):
             lines = [f"- {section.path[-1]} (docs/{section.page})" for section in near]
             return Reply("\n".join(["I found no answer to that. The nearest headings are:", "", *lines]), ("nothing",))
         return Reply(ONLY_THIS_SHELL, ("outside",))

@@ -7,14 +7,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from llmrepl.providers.offline.likeness import TextIndex
 from llmrepl.providers.offline.unwrap import unwrap
-from llmrepl.providers.offline.vocabulary import Term, Vocabulary, literal
+from llmrepl.providers.offline.vocabulary import Term, Vocabulary
 
 UNKNOWN_WEIGHT = 1.4
 """What a word that is not known counts among those that are: 1 for one in every answer, 3 for one in a single one."""
 
-LITERAL = 0.12
-"""The share of the same words, rather than words that mean the same, in how well a wording fits."""
+BESIDE = 0.6
+"""What a term of a question counts that stands in another wording of the same intent."""
+
+GENERIC = 2.2
+"""A wording of a single term that weighs less (chat, reply, model) fits only questions that say little else."""
+
+LITERAL = 0.35
+"""The share of the same words, rather than of words that mean the same, in how well a wording fits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +41,18 @@ class Match:
     intent: Intent
     score: float
     explained: frozenset[int]
-    """Which items of the question one of the intent's words stands for."""
+    """Which terms of the question one of the intent's words stands for."""
+
+
+_Parts = tuple[tuple[str, ...], ...]
+"""What a wording says: of each term the concepts that it can mean."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Wording:
     intent: int
-    parts: tuple[tuple[str, ...], ...]
+    parts: _Parts
     weight: float
-    words: dict[str, float]
 
 
 class IntentTable:
@@ -50,13 +60,18 @@ class IntentTable:
 
     def __init__(self, directory: Path, vocabulary: Vocabulary) -> None:
         self.intents = [intent for file in sorted(directory.glob("*.md")) for intent in read_intents(file)]
-        rows = [[(text, _parts(vocabulary.learn(text))) for text in intent.asked] for intent in self.intents]
-        self._vocabularies = [frozenset(c for _, parts in row for part in parts for c in part) for row in rows]
+        self._texts = TextIndex()
+        rows: list[list[_Parts]] = []
+        for intent in self.intents:
+            rows.append([])
+            for text in intent.asked:
+                rows[-1].append(_parts(vocabulary.learn(text)))
+                self._texts.add(text)
+        self._texts.finish()
+        self._vocabularies = [frozenset(c for parts in row for part in parts for c in part) for row in rows]
         self._weights = _weights(self._vocabularies)
         self._wordings = [
-            _Wording(n, parts, sum(map(self._weigh, parts)), literal(text))
-            for n, row in enumerate(rows)
-            for text, parts in row
+            _Wording(n, parts, sum(map(self._weigh, parts))) for n, row in enumerate(rows) for parts in row
         ]
         self._by_concept: dict[str, set[int]] = {}
         for number, wording in enumerate(self._wordings):
@@ -64,74 +79,71 @@ class IntentTable:
                 for concept in part:
                     self._by_concept.setdefault(concept, set()).add(number)
 
-    def rank(self, items: Sequence[Term], text: str = "") -> list[Match]:
+    def rank(self, terms: Sequence[Term], text: str) -> list[Match]:
         """The intents that have something in common with a question, the best first, each once."""
-        words = literal(text)
-        if not items:
-            return self._by_words(words)
-        weights = [self._heard(item) for item in items]
+        likeness = self._texts.compare(text)
+        if not terms:
+            return self._by_words(likeness)
+        weights = [self._heard(term) for term in terms]
         total = sum(weights)
         best: dict[int, float] = {}
-        for number in {n for item in items for c in item.concepts for n in self._by_concept.get(c, ())}:
+        for number in {n for term in terms for c in term.concepts for n in self._by_concept.get(c, ())}:
             wording = self._wordings[number]
-            score = self._score(wording, items, weights, total) * (1 - LITERAL) + LITERAL * likeness(
-                wording.words, words
-            )
+            meant = self._score(wording, terms, weights, total)
+            score = meant + LITERAL * (likeness.get(number, 0.0) - meant)
             if score > best.get(wording.intent, 0):
                 best[wording.intent] = score
         ranked = sorted(best.items(), key=lambda pair: (-pair[1], pair[0]))
-        return [Match(self.intents[n], score, self._explained(n, items)) for n, score in ranked]
+        return [Match(self.intents[n], score, self._explained(n, terms)) for n, score in ranked]
 
-    def _by_words(self, words: Mapping[str, float]) -> list[Match]:
+    def _by_words(self, likeness: Mapping[int, float]) -> list[Match]:
         """What fits a question of nothing but everyday words: `what is this`."""
         best: dict[int, float] = {}
-        for wording in self._wordings:
-            if not wording.parts and (score := likeness(wording.words, words)) > best.get(wording.intent, 0):
+        for number, score in likeness.items():
+            wording = self._wordings[number]
+            if not wording.parts and score > best.get(wording.intent, 0):
                 best[wording.intent] = score
         ranked = sorted(best.items(), key=lambda pair: (-pair[1], pair[0]))
         return [Match(self.intents[n], score, frozenset()) for n, score in ranked]
 
-    def _heard(self, item: Term) -> float:
-        """What an item of a question counts."""
-        if not item.known:
+    def _heard(self, term: Term) -> float:
+        """What a term of a question counts."""
+        if not term.known:
             return UNKNOWN_WEIGHT
-        return 0.6 if item.weak else self._weigh(item.concepts)
+        return 0.6 if term.weak else self._weigh(term.concepts)
 
-    def _score(self, wording: _Wording, items: Sequence[Term], weights: Sequence[float], total: float) -> float:
+    def _score(self, wording: _Wording, terms: Sequence[Term], weights: Sequence[float], total: float) -> float:
         said = 0.0
         used: set[int] = set()
         for part in wording.parts:
-            hits = [n for n, item in enumerate(items) if n not in used and part_of(part, item)]
-            if hits and wording.parts:
-                exact = part[0] == items[hits[0]].concepts[0]
+            hits = [n for n, term in enumerate(terms) if part_of(part, term)]
+            if hits:
+                exact = any(part[0] == terms[n].concepts[0] for n in hits)
                 said += self._weigh(part) * (1 if exact else 0.9)
-                used.add(hits[0])
+                used.update(hits)
         vocabulary = self._vocabularies[wording.intent]
         heard = 0.0
-        for n, item in enumerate(items):
+        for n, term in enumerate(terms):
             if n in used:
                 heard += weights[n]
-            elif vocabulary.intersection(item.concepts):
-                heard += 0.6 * weights[n]
-        return (said / wording.weight) * math.sqrt(min(1.0, heard / total))
+            elif vocabulary.intersection(term.concepts):
+                heard += BESIDE * weights[n]
+        share = min(1.0, heard / total)
+        if len(wording.parts) == 1 and wording.weight < GENERIC:
+            share *= share
+        return (said / wording.weight) * math.sqrt(share)
 
-    def _explained(self, intent: int, items: Sequence[Term]) -> frozenset[int]:
+    def _explained(self, intent: int, terms: Sequence[Term]) -> frozenset[int]:
         vocabulary = self._vocabularies[intent]
-        return frozenset(n for n, item in enumerate(items) if vocabulary.intersection(item.concepts))
+        return frozenset(n for n, term in enumerate(terms) if vocabulary.intersection(term.concepts))
 
     def _weigh(self, concepts: Iterable[str]) -> float:
         return max(self._weights.get(concept, UNKNOWN_WEIGHT) for concept in concepts)
 
 
-def likeness(one: Mapping[str, float], other: Mapping[str, float]) -> float:
-    """How much two texts have in common word by word, from 0 to 1."""
-    both = sum(weight for word, weight in one.items() if word in other)
-    return both / (sum(one.values()) + sum(other.values()) - both) if both else 0.0
-
-
-def part_of(part: Sequence[str], item: Term) -> bool:
-    """Whether an item of a question can mean what a part of a wording does."""
-    return any(concept in item.concepts for concept in part)
+def part_of(part: Sequence[str], term: Term) -> bool:
+    """Whether a term of a question can mean what a part of a wording does."""
+    return any(concept in term.concepts for concept in part)
 
 
 def read_intents(file: Path) -> list[Intent]:
@@ -147,8 +159,8 @@ def read_intents(file: Path) -> list[Intent]:
     return found
 
 
-def _parts(items: Sequence[Term]) -> tuple[tuple[str, ...], ...]:
-    return tuple(dict.fromkeys(item.concepts for item in items))
+def _parts(terms: Sequence[Term]) -> _Parts:
+    return tuple(dict.fromkeys(term.concepts for term in terms))
 
 
 def _weights(vocabularies: Sequence[frozenset[str]]) -> dict[str, float]:

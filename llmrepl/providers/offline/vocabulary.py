@@ -28,7 +28,8 @@ STOP_WORDS = frozenset(
     those though through to too try trying u under until up upon ur us use used using ve very via want wanted wants
     was way ways we well were what whats when whenever which while whole whose why will wish with within wont work
     would wouldnt yeah yes yet you your youre etc eg ie maybe hmm um uh oh ah well sir mate guys man dude kindly
-    believe think guess suppose able allow allowed way possible take set come came keep say says said been
+    one ones during since sure already quickly hm five four normal normally usually
+    believe guess suppose able allow allowed way possible take set come came keep say says said been
     every per again back first right next around across between before both few once two
     """.split()
 )
@@ -46,6 +47,12 @@ _FAMILIES = {
     **dict.fromkeys(("mistral", "mixtral", "deepseek", "grok"), "groq"),
     "gemini": "gemini",
 }
+_QUOTED = re.compile(
+    r"(?:\bas|\bnamed|\bcalled|\bname|\bword|\bphrase|\btag|\bfind|\bsearch|\bunder|\bfor)"
+    r" ?(['\"‘“])[^'\"’”]+['\"’”]"
+)
+"""A name or a text that a question is about: it says nothing about what is asked."""
+
 _KEYS = (
     (re.compile(r"(?:\bctrl|\bcontrol|\bctl|\bstrg|\^)(?: ?[-+ ] ?)?([a-z_])(?![a-z])"), r"ctrl-\1"),
     (re.compile(r"\b(?:ctrl|control) ?[-+ ] ?(enter|return|left|right)\b"), r"ctrl-\1"),
@@ -53,10 +60,24 @@ _KEYS = (
     (re.compile(r"\bshift ?[-+ ] ?(?:enter|return)\b"), "shift-enter"),
     (re.compile(r"https?://\S+|\bwww\.\S+"), " url "),
     (re.compile(r"\$ ?\d[\d.,]*"), " dollars "),
+    (re.compile(r"(?<=\d) ?(?:[-+*/x×^]|times|plus|minus|divided by) ?(?=\d)"), " arithmetic "),
+    (_QUOTED, " "),
     (re.compile(r"['’`´]"), ""),
     (re.compile(r"(?<!\S)[:;]-?[)(dp](?!\S)"), " "),
 )
 _SIMPLE = re.compile(r"(?!.*(?:ctrl|cont?|ctl|strg|alt|opt|meta|esc|shift|www))[a-z ]*")
+_SHORT_FORMS = dict(
+    pair.strip().split("=")
+    for pair in """
+    r=are;u=you;ur=your;wat=what;wut=what;y=why;teh=the;hte=the;wanna=want to;gonna=going to;gimme=give me
+    lemme=let me;dunno=do not know;w/o=without;w/=with;abt=about;msg=message;msgs=messages;cmd=command;cmds=commands
+    pw=password;sth=something;smth=something;ppl=people;convos=conversations
+    """.strip()
+    .replace("\n", ";")
+    .split(";")
+)
+"""What is typed in haste, in full."""
+
 _SPELLABLE = re.compile(r"[a-z]{5,14}")
 
 
@@ -93,22 +114,25 @@ class Vocabulary:
                 self._add(word.replace("_", " ").split(" "), concept)
 
     def learn(self, text: str) -> tuple[Term, ...]:
-        """The items of a phrase that is known to be right; its new words become concepts of their own."""
-        for word in _split(text):
+        """The terms of a phrase that is known to be right; its new words become concepts of their own."""
+        for word in split_words(text):
             for part in [word] if self._lookup(word) else _parts(word):
                 known = self._lookup(part)
-                if part not in STOP_WORDS and all(self.sections.get(concept) in _ELSEWHERE for concept in known):
+                here = known and not all(self.sections.get(concept) in _ELSEWHERE for concept in known)
+                if not here and part not in STOP_WORDS and len(part) > 1 and not part.isdigit():
                     self._add([part], stem(part))
-        return tuple(self._here(item) for item in self.items(text, correct=False) if item.known)
+        return tuple(self._here(term) for term in self.terms(text, correct=False) if term.known)
 
-    def _here(self, item: Term) -> Term:
-        """An item without the meanings that are not about the shell, if it has others."""
-        here = tuple(concept for concept in item.concepts if self.sections.get(concept) not in _ELSEWHERE)
-        return replace(item, concepts=here or item.concepts)
+    def _here(self, term: Term) -> Term:
+        """An term without the meanings that are not about the shell, if it has others."""
+        if not self.elsewhere(term):
+            return term
+        here = tuple(concept for concept in term.concepts if self.sections.get(concept) not in _ELSEWHERE)
+        return replace(term, concepts=here or term.concepts)
 
-    def items(self, text: str, correct: bool = True) -> list[Term]:
+    def terms(self, text: str, correct: bool = True) -> list[Term]:
         """What `text` says, in order, without the words that say nothing. Near misses are corrected if `correct`."""
-        words = [word for word in self._words_of(text) if word not in _ARTICLES][:MOST_WORDS]
+        words = [word for word in self._words_of(text) if word not in _ARTICLES]
         found: list[Term] = []
         at = 0
         while at < len(words):
@@ -124,14 +148,16 @@ class Vocabulary:
                 found.append(self._item(near, written) if near else Term((UNKNOWN,), written))
         return found
 
-    def section(self, item: Term) -> str:
-        """The section of the table that an item's first meaning stands in."""
-        return self.sections.get(item.concepts[0], "")
+    def section(self, term: Term) -> str:
+        """The section of the table that an term's first meaning stands in."""
+        return self.sections.get(term.concepts[0], "")
 
-    def elsewhere(self, item: Term) -> str:
-        """OUTSIDE or TOPIC if an item can only mean something else than the shell."""
-        sections = {self.sections.get(concept, "") for concept in item.concepts}
-        return next((section for section in _ELSEWHERE if section in sections), "")
+    def elsewhere(self, term: Term) -> str:
+        """OUTSIDE or TOPIC if an term can only mean something else than the shell."""
+        for concept in term.concepts:
+            if (section := self.sections.get(concept)) in (OUTSIDE, TOPIC):
+                return section
+        return ""
 
     def _item(self, concepts: tuple[str, ...], text: str) -> Term:
         sections = [self.sections.get(concept, "") for concept in concepts]
@@ -158,7 +184,7 @@ class Vocabulary:
         return 1, self._lookup(words[at])
 
     def _words_of(self, text: str) -> Iterator[str]:
-        for word in _split(text):
+        for word in split_words(text):
             if word in self._words or self._lookup(word):
                 yield word
             elif family := _MODEL_NAME.match(word.rpartition("/")[2]):
@@ -175,6 +201,7 @@ class Vocabulary:
             (distance, abs(len(known) - len(word)), known)
             for known in self._words
             if abs(len(known) - len(word)) <= most
+            and (most == 1 or known[-1] == word[-1])
             and known[0] == word[0]
             and len(known) > 3
             and known.isalpha()
@@ -183,9 +210,16 @@ class Vocabulary:
         return min(near)[2] if near else ""
 
 
-def literal(text: str) -> dict[str, float]:
-    """The stems of all words of `text`, with what each counts when two texts are compared word by word."""
-    return {stem(word): 0.4 if word in STOP_WORDS else 1.0 for word in _split(text)[:MOST_WORDS]}
+@lru_cache(maxsize=8)
+def split_words(text: str) -> list[str]:
+    """The words of a text, in small letters and without the punctuation around them."""
+    text = text.lower()
+    if not _SIMPLE.fullmatch(text):
+        for pattern, instead in _KEYS:
+            text = pattern.sub(instead, text)
+    words = (word.lstrip("\"'([{<,;*_“”«»-").rstrip("\"')]}>,;!.*_“”«»…") for word in text.split()[:MOST_WORDS])
+    plain = (word if set(word) <= {"?", ":", "~", "$"} else word.rstrip("?:") for word in words if word)
+    return [part for word in plain if word for part in _SHORT_FORMS.get(word, word).split()]
 
 
 @cache
@@ -229,17 +263,6 @@ def _rows(file: Path) -> Iterator[tuple[str, str, list[str]]]:
         elif line and not line.startswith("#"):
             concept, _, words = line.partition(": ")
             yield concept, section, words.split()
-
-
-@lru_cache(maxsize=8)
-def _split(text: str) -> list[str]:
-    """The words of a text, in small letters and without the punctuation around them."""
-    text = text.lower()
-    if not _SIMPLE.fullmatch(text):
-        for pattern, instead in _KEYS:
-            text = pattern.sub(instead, text)
-    words = (word.lstrip("\"'([{<,;*_“”«»-").rstrip("\"')]}>,;!.*_“”«»…") for word in text.split())
-    return [word if set(word) <= {"?", ":", "~", "$"} else word.rstrip("?:") for word in words if word]
 
 
 def _parts(word: str) -> list[str]:
