@@ -12,9 +12,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
-from llmrepl.sessions import other_requests
+from llmrepl.sessions import edits, other_requests
 from llmrepl.sessions.other_requests import OtherRequests
 from llmrepl.sessions.storage.completion import Completion
+from llmrepl.sessions.turn_ids import identify
 from llmrepl.types import Attachment, Message, Usage
 
 SUMMARIZED = "A summary of our conversation so far:"
@@ -89,7 +90,8 @@ class Turn(_Record):
 
     `created_at` is local time in ISO 8601, `latency_ms` the time from prompt to end of reply, `cost_estimate` USD or
     absent if unknown. `answered_by` names the model if it is not the session's. `finish_reason` is the provider's,
-    `interrupted` or `error`. `undone` removes the turn from the context.
+    `interrupted` or `error`. `undone` removes the turn from the context, and so does `branch`: a merge found that the
+    conversation went on elsewhere after the turn `parent_id` (see merge.py). `undo_count` is absent if it is 0 or 1.
     """
 
     messages: list[MessageRecord]
@@ -101,10 +103,19 @@ class Turn(_Record):
     finish_reason: str | None = None
     undone: bool | None = None
     copied: bool | None = None
+    branch: Any = None
+    undo_count: int | None = None
+    parent_id: Any = None
+    id: Any = None
 
     @classmethod
     def begin(
-        cls, question: str, created_at: str, answered_by: str | None = None, images: Sequence[Attachment] = ()
+        cls,
+        question: str,
+        created_at: str,
+        answered_by: str | None = None,
+        images: Sequence[Attachment] = (),
+        id: str | None = None,
     ) -> Turn:
         """Create a turn that has no reply yet."""
         message = MessageRecord(role="user", content=question)
@@ -113,6 +124,8 @@ class Turn(_Record):
         turn = cls(messages=[message], created_at=created_at)
         if answered_by:
             turn.answered_by = answered_by
+        if id:
+            turn.id = id
         return turn
 
     def with_reply(self, reply: Completion) -> Turn:
@@ -129,6 +142,9 @@ class Turn(_Record):
 
     def changed(self, **values: Any) -> Turn:
         """Return a copy of this turn with other values; a field set to None is absent in the file."""
+        if "undone" in values and bool(values["undone"]) != bool(self.undone):
+            count = edits.toggles(bool(self.undone), self.undo_count or 0) + 1
+            values["undo_count"] = count if count > 1 else None
         turn = self.model_copy(update=values)
         turn.model_fields_set.difference_update(name for name, value in values.items() if value is None)
         return turn
@@ -144,8 +160,8 @@ class Turn(_Record):
 
     @property
     def in_context(self) -> bool:
-        """Whether the turn is sent to the model: it did not fail and was not undone."""
-        return not self.undone and self.finish_reason != ERROR
+        """Whether the turn is sent to the model: it did not fail, was not undone, and is not of another branch."""
+        return not self.undone and self.branch is not True and self.finish_reason != ERROR
 
 
 class Session(_Record):
@@ -220,7 +236,7 @@ class Session(_Record):
             return self.context()
         copy = self.model_copy(update={"turns": list(self.turns)})
         for number in numbers:
-            copy.replace(number, copy.turns[number - 1].model_copy(update={"undone": True}))
+            copy.replace(number, copy.turns[number - 1].changed(undone=True))
         copy._context = None
         return copy.context()
 
@@ -239,20 +255,47 @@ class Session(_Record):
         self.recount()
 
     def fork(self, number: int, parent: str, now: datetime) -> Session:
-        """Create a session from the turns up to `number`; `now` is local time, `parent` the name of this session."""
+        """Create a session from the turns up to `number`; `now` is local time, `parent` the name of this session.
+
+        Turns of other branches than that of turn `number` are left out.
+        """
         branch = self.model_copy(deep=True)
         branch.truncate(number)
+        branch._keep_line()
         for turn in reversed(branch.turns):  # of a fork at an undone turn, that turn and those undone with it are back
             if not turn.undone:
                 break
-            turn.undone = None
-            turn.model_fields_set.discard("undone")
+            turn.undone = turn.undo_count = None
+            turn.model_fields_set.difference_update(("undone", "undo_count"))
         branch.created_at = Session.start(self.model, None, now).created_at
-        branch.meta = {k: v for k, v in (branch.meta or {}).items() if k not in ("origin", other_requests.KEY)}
+        branch.meta = {
+            k: v for k, v in (branch.meta or {}).items() if k not in ("origin", other_requests.KEY, edits.KEY)
+        }
         for turn in branch.turns:
             turn.copied = True
         branch.set_meta("parent", {"session": parent, "turn": number})
         return branch
+
+    def _keep_line(self) -> None:
+        """Drop the turns that are not on the way to the last one, which a merge put between them."""
+        if not any(turn.branch is True for turn in self.turns):
+            return
+        identified = identify(self.model_dump(mode="json", include={"turns"}, exclude_unset=True)["turns"])
+        places = {key: place for place, (key, _) in enumerate(identified)}
+        line: list[int] = []
+        place: int | None = len(self.turns) - 1
+        while place is not None and (not line or place < line[-1]):
+            line.append(place)
+            place = places.get(identified[place][1])
+        start = sum(1 for place in line if place < self.context_start)
+        if self.context_start:
+            self.meta = {**(self.meta or {}), "context_start": start}
+        self.turns = [self.turns[place] for place in reversed(line)]
+        for turn in self.turns:
+            turn.branch = turn.parent_id = None
+            turn.model_fields_set.difference_update(("branch", "parent_id"))
+        self._context = None
+        self.recount()
 
     def summarize(self, summary: str) -> None:
         """Replace all turns so far by `summary` in the context. The turns stay in the file."""
@@ -268,7 +311,8 @@ class Session(_Record):
 
     def set_meta(self, key: str, value: Any) -> None:
         """Set one key of `meta`."""
-        self.meta = {**(self.meta or {}), key: value}
+        meta = {**(self.meta or {}), key: value}
+        self.meta = meta if key == other_requests.KEY else edits.changed_header(self.meta, meta)
 
     def recount(self) -> None:
         """Recompute the totals from the turns."""

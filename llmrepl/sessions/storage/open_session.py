@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 from llmrepl.errors import LLMError, SaveError, SessionInUseError, UsageError
 from llmrepl.formatting import escape_name, valid_data, valid_text
+from llmrepl.sessions import edits
 from llmrepl.sessions.model import ERROR, Session, Turn, title_from_prompt
 from llmrepl.sessions.storage import session_file
 from llmrepl.sessions.storage.completion import Completion
@@ -101,8 +103,9 @@ class OpenSession:
         has changed even then.
         """
         for undone in undoes:
-            self.session.replace(undone, self.session.turns[undone - 1].model_copy(update={"undone": True}))
-        turn = Turn.begin(valid_text(question), created_at, answered_by, images)
+            self.session.replace(undone, self.session.turns[undone - 1].changed(undone=True))
+        replaced = None if number is None else self.session.turns[number - 1].id
+        turn = Turn.begin(valid_text(question), created_at, answered_by, images, replaced or os.urandom(8).hex())
         if number is None:
             number = self.session.add(turn)
             if number == 1 and not self.session.title:
@@ -148,6 +151,10 @@ class OpenSession:
         for key, value in values.items():
             if key == "model":
                 self.session.switch_model(value)
+            elif key == "system" and self._has_file and value != self.session.system:
+                self.session.system = value
+                self.session.meta = edits.changed_header(self.session.meta, self.session.meta, ("system",))
+                values = {**values, "meta": self.session.meta}
             else:
                 setattr(self.session, key, value)
         if self._has_file:

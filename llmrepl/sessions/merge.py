@@ -1,0 +1,450 @@
+"""Merge two copies of a session. Pure.
+
+The merge is a join: commutative, associative and idempotent, so copies that were merged in any order, any number of
+times, are equal byte for byte. The turns of both copies form a tree by their parents (see turn_ids.py). The path to
+the newest turn stays the conversation. Every other tail is a branch: its turns are marked `branch`, stand before the
+tail that continues, and are not sent to the model. What a copy says about a turn or the session is joined key by key;
+counts of changes tell newer values from older ones (see edits.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from llmrepl.sessions import edits
+from llmrepl.sessions.model import ERROR, INTERRUPTED, Session, title_from_prompt
+from llmrepl.sessions.turn_ids import ROOT, canonical, digest, identify
+
+Data = dict[str, Any]
+
+_ABSENT: Any = object()
+_REPLY = ("usage", "latency_ms", "cost_estimate", "answered_by", "finish_reason")
+_PLACE = ("messages", "id", "parent_id", "branch", "undone", "undo_count", "copied")
+_OWN_META = (edits.KEY, edits.TAGS, "title", "context_start", "context_after", "summary")
+_COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
+_TITLES = " / "
+
+
+@dataclass
+class _Node:
+    """A turn: its raw parent id, and versions of what was said by the canonical text of their messages."""
+
+    parent: str
+    versions: dict[str, Data]
+    undo_count: int
+    copied: bool
+    extra: Data
+
+    @property
+    def created_at(self) -> str:
+        return str(self.extra.get("created_at") or "")
+
+    def ordered(self) -> list[Data]:
+        """The versions, fullest first. The first one has the id of the turn."""
+        return [self.versions[key] for key in sorted(self.versions, key=lambda k: (len(k), k), reverse=True)]
+
+
+@dataclass
+class _Head:
+    """The session without its turns."""
+
+    edits: dict[str, int]
+    values: Data
+    tags: dict[str, int] | None
+    titles: frozenset[str]
+    has_title: bool
+    marker: tuple[str, str, str | None] | None
+    created_at: str | None
+    model: str
+    totals: Data | None
+    extra: Data = field(default_factory=dict)
+
+
+@dataclass
+class _State:
+    nodes: dict[str, _Node]
+    head: _Head
+
+
+def merge(ours: Session, theirs: Session) -> Session:
+    """Return the union of two copies of a session, neither of which is modified."""
+    return Session.model_validate(_render(_join(_read(_data(ours)), _read(_data(theirs)))))
+
+
+def shares_turns(ours: Session, theirs: Session) -> bool:
+    """Whether two sessions have a turn in common, or one of them has none."""
+    one, other = (_read(_data(session)).nodes for session in (ours, theirs))
+    return not one or not other or not one.keys().isdisjoint(other)
+
+
+def _data(session: Session) -> Data:
+    data: Data = session.model_dump(mode="json", exclude_unset=True)
+    return data
+
+
+# ---------------------------------------------------------------- reading a copy
+
+
+def _read(data: Data) -> _State:
+    turns: list[Data] = data["turns"]
+    identified = identify(turns)
+    bases = {key: _base_id(turn, key) for turn, (key, _) in zip(turns, identified, strict=True)}
+    nodes: dict[str, _Node] = {}
+    for turn, (name, parent) in zip(turns, identified, strict=True):
+        key, node = bases[name], _node(turn, bases.get(parent, parent), data["model"])
+        nodes[key] = _join_nodes(nodes[key], node, nodes) if key in nodes else node
+    return _State(nodes, _head(data, [bases[name] for name, _ in identified], nodes))
+
+
+def _base_id(turn: Data, key: str) -> str:
+    """The id that a second version of a turn stands for: `ID~HASH` with the hash of its messages."""
+    base, mark, version = key.rpartition("~")
+    return base if mark and version == digest(turn["messages"]) else key
+
+
+def _node(turn: Data, parent: str, model: str) -> _Node:
+    reply = {key: turn[key] for key in _REPLY if turn.get(key) is not None}
+    if _reply_of(turn["messages"]) and "answered_by" not in reply:
+        reply["answered_by"] = model
+    version = {**reply, "messages": turn["messages"]}
+    count = edits.toggles(bool(turn.get("undone")), _whole(turn.get("undo_count")))
+    extra = {key: value for key, value in turn.items() if key not in _REPLY and key not in _PLACE}
+    return _Node(parent, {canonical(turn["messages"]): version}, count, bool(turn.get("copied")), extra)
+
+
+def _head(data: Data, order: list[str], nodes: Mapping[str, _Node]) -> _Head:
+    meta: Data = data.get("meta") or {}
+    counts = {key: edits.count_of(meta, key) for key in meta.get(edits.KEY) or {} if key != edits.TAGS}
+    title = meta.get("title")
+    roots = (node for node in nodes.values() if node.parent == ROOT)
+    automatic = not counts.get("title") and any(title == _automatic_title(node) for node in roots)
+    titles = frozenset(title.split(_TITLES)) if isinstance(title, str) and title and not automatic else frozenset()
+    if titles:
+        counts["title"] = max(1, counts.get("title", 0))
+    values = {f"meta.{key}": value for key, value in meta.items() if key not in _OWN_META}
+    return _Head(
+        edits={key: count for key, count in counts.items() if count},
+        values={**values, **({"system": data["system"]} if "system" in data else {})},
+        tags=edits.tag_counts(meta) if edits.TAGS in meta else None,
+        titles=titles,
+        has_title="title" in meta,
+        marker=_marker(meta, order, nodes),
+        created_at=data.get("created_at"),
+        model=data["model"],
+        totals=data.get("usage_totals"),
+        extra={key: value for key, value in data.items() if key not in Session.model_fields},
+    )
+
+
+def _marker(meta: Data, order: list[str], nodes: Mapping[str, _Node]) -> tuple[str, str, str | None] | None:
+    """The last turn that a reset or a summary took out of the context: its date, its id and the summary."""
+    start, after, summary = meta.get("context_start"), meta.get("context_after"), meta.get("summary")
+    if isinstance(start, int) and 0 < start <= len(order):
+        after = order[start - 1]
+    summary = summary if isinstance(summary, str) else None
+    if isinstance(after, str) and after in nodes:
+        return nodes[after].created_at, after, summary
+    return ("", ROOT, summary) if summary is not None else None
+
+
+def _automatic_title(node: _Node) -> str:
+    return title_from_prompt(_prompt_of(node.ordered()[0]["messages"]))
+
+
+# ---------------------------------------------------------------- joining two states
+
+
+def _join(one: _State, other: _State) -> _State:
+    nodes = {**one.nodes, **other.nodes}
+    for key in one.nodes.keys() & other.nodes.keys():
+        nodes[key] = _join_nodes(one.nodes[key], other.nodes[key], nodes)
+    return _State(nodes, _join_heads(one.head, other.head))
+
+
+def _join_nodes(one: _Node, other: _Node, nodes: Mapping[str, _Node]) -> _Node:
+    versions = {**one.versions, **other.versions}
+    for key in one.versions.keys() & other.versions.keys():
+        versions[key] = _join_replies(one.versions[key], other.versions[key])
+    kept = {k: v for k, v in versions.items() if not any(_is_earlier(v, w) for w in versions.values() if w is not v)}
+    parents = (one.parent, other.parent)
+    parent = max(parents, key=lambda p: (nodes[p].created_at if p in nodes else "", p))
+    count = max(one.undo_count, other.undo_count)
+    return _Node(parent, kept, count, one.copied and other.copied, join_values(one.extra, other.extra))
+
+
+def _join_replies(one: Data, other: Data) -> Data:
+    """Join what two copies say about the same messages. A finished reply outranks one that was cut off."""
+    joined: Data = join_values(
+        {k: v for k, v in one.items() if k not in ("messages", "finish_reason")},
+        {k: v for k, v in other.items() if k not in ("messages", "finish_reason")},
+    )
+    reasons = [v["finish_reason"] for v in (one, other) if "finish_reason" in v]
+    if reasons:
+        joined["finish_reason"] = max(reasons, key=lambda r: ((ERROR, INTERRUPTED).index(r) - 2 if r in _CUT else 0, r))
+    messages = min(one["messages"], other["messages"], key=repr)  # equal but for the order of keys
+    return {**joined, "messages": messages}
+
+
+_CUT = (ERROR, INTERRUPTED)
+
+
+def _is_earlier(version: Data, later: Data) -> bool:
+    """Whether the later version has the same prompt and a reply that begins with that of the other one."""
+    prompt, reply = _split(version["messages"])
+    same, longer = _split(later["messages"])
+    sizes = [(len(reply), len(version["messages"])), (len(longer), len(later["messages"]))]
+    return prompt == same and longer.startswith(reply) and sizes[0] < sizes[1]
+
+
+def _split(messages: list[Data]) -> tuple[str, str]:
+    return canonical([m for m in messages if m["role"] != "assistant"]), _reply_of(messages)
+
+
+def _reply_of(messages: list[Data]) -> str:
+    return "".join(_text(m.get("content")) for m in messages if m["role"] == "assistant")
+
+
+def _prompt_of(messages: list[Data]) -> str:
+    return "\n\n".join(_text(m.get("content")) for m in messages if m["role"] == "user")
+
+
+def _text(content: Any) -> str:
+    return content if isinstance(content, str) else canonical(content) if content else ""
+
+
+def _join_heads(one: _Head, other: _Head) -> _Head:
+    counts = {key: max(h.edits.get(key, 0) for h in (one, other)) for key in {*one.edits, *other.edits}}
+    values = {key: _register(key, one, other) for key in {*one.values, *other.values}}
+    newest = counts.get("title", 0)
+    titles = frozenset[str]().union(*(h.titles for h in (one, other) if h.edits.get("title", 0) == newest))
+    return _Head(
+        edits=counts,
+        values={key: value for key, value in values.items() if value is not _ABSENT},
+        tags=_join_tags(one.tags, other.tags),
+        titles=titles,
+        has_title=one.has_title or other.has_title,
+        marker=_join_markers(one, other),
+        created_at=min((h.created_at for h in (one, other) if h.created_at is not None), default=None),
+        model=max(one.model, other.model),
+        totals=_join_optional(one.totals, other.totals),
+        extra=join_values(one.extra, other.extra),
+    )
+
+
+def _register(key: str, one: _Head, other: _Head) -> Any:
+    """The value that was changed more often, else both values joined."""
+    name = key.removeprefix("meta.")
+    first, second = (h.values.get(key, _ABSENT) for h in (one, other))
+    if one.edits.get(name, 0) != other.edits.get(name, 0):
+        return first if one.edits.get(name, 0) > other.edits.get(name, 0) else second
+    return _join_optional(first, second, _ABSENT)
+
+
+def _join_tags(one: dict[str, int] | None, other: dict[str, int] | None) -> dict[str, int] | None:
+    if one is None or other is None:
+        return other if one is None else one
+    return {tag: max(one.get(tag, 0), other.get(tag, 0)) for tag in {*one, *other}}
+
+
+def _join_markers(one: _Head, other: _Head) -> tuple[str, str, str | None] | None:
+    newest = max(h.edits.get("context_start", 0) for h in (one, other))
+    markers = [h.marker for h in (one, other) if h.marker and h.edits.get("context_start", 0) == newest]
+    return max(markers, key=lambda m: (m[0], m[1], m[2] is not None, m[2] or ""), default=None)
+
+
+def _join_optional(one: Any, other: Any, absent: Any = None) -> Any:
+    if one is absent or other is absent:
+        return other if one is absent else one
+    return join_values(one, other)
+
+
+def join_values(one: Any, other: Any) -> Any:
+    """Join two JSON values: objects key by key, different lists as their union, else the greater value."""
+    if canonical(one) == canonical(other):
+        return min(one, other, key=repr) if isinstance(one, dict | list) else one
+    if isinstance(one, dict) and isinstance(other, dict):
+        keys = [*one, *(key for key in other if key not in one)]
+        return {k: _join_optional(one.get(k, _ABSENT), other.get(k, _ABSENT), _ABSENT) for k in keys}
+    if isinstance(one, list) and isinstance(other, list):
+        items = {canonical(item): item for item in (*one, *other)}
+        return [items[key] for key in sorted(items)]
+    return max(one, other, key=_rank)
+
+
+def _rank(value: Any) -> tuple[int, float, str]:
+    kinds: tuple[Any, ...] = (type(None), bool, (int, float), str, list, dict)
+    kind = next(n for n, types in enumerate(kinds) if isinstance(value, types))
+    return kind, value if kind == 2 else 0, value if kind == 3 else canonical(value)
+
+
+# ---------------------------------------------------------------- writing the result
+
+
+def _render(state: _State) -> Data:
+    order, main = _layout(state.nodes)
+    turns: list[Data] = []
+    places: dict[str, int] = {}
+    before = ROOT
+    forks = _forks(state.nodes)
+    for key in order:
+        node = state.nodes[key]
+        canonical_version, *others = node.ordered()
+        rows = [(f"{key}~{digest(v['messages'])}", v, True) for v in others]
+        for name, version, is_extra in (*rows, (key, canonical_version, key not in main)):
+            shows_parent = node.parent != before or node.parent in forks or bool(others)
+            turns.append(_turn(node, version, name, node.parent if shows_parent else None, branch=is_extra))
+            before = name
+        places[key] = len(turns)
+    return _session(state, turns, [key for key in order if key in main], places)
+
+
+def _forks(nodes: Mapping[str, _Node]) -> set[str]:
+    """The ids of turns that several turns follow."""
+    seen: set[str] = set()
+    parents = (node.parent for node in nodes.values())
+    return {parent for parent in parents if parent in seen or seen.add(parent)}  # type: ignore[func-returns-value]
+
+
+def _layout(nodes: dict[str, _Node]) -> tuple[list[str], set[str]]:
+    """Return the turns in the order of the file, branches before the tail that continues, and the main line."""
+    children = _children(nodes)
+    newest = _newest(nodes, children)
+    order: list[str] = []
+    main: set[str] = set()
+    waiting = [
+        (key, rank == 0) for rank, key in enumerate(sorted(children[None], key=newest.__getitem__, reverse=True))
+    ]
+    while waiting:
+        key, is_main = waiting.pop()
+        order.append(key)
+        if is_main:
+            main.add(key)
+        following = sorted(children.get(key, ()), key=newest.__getitem__, reverse=True)
+        waiting += [(child, is_main and rank == 0) for rank, child in enumerate(following)]
+    return order, main
+
+
+def _children(nodes: dict[str, _Node]) -> dict[str | None, list[str]]:
+    """The turns after each turn; None for those at the start. A turn whose parent is lost, or in a cycle, is one."""
+    children: dict[str | None, list[str]] = {None: []}
+    for key in sorted(nodes):
+        parent = nodes[key].parent
+        children.setdefault(parent if parent in nodes else None, []).append(key)
+    reached = _descendants(children, children[None])
+    for key in sorted(nodes):
+        if key not in reached:  # in a cycle, or after one
+            children[nodes[key].parent].remove(key)
+            children[None].append(key)
+            reached |= _descendants(children, [key])
+    return children
+
+
+def _descendants(children: Mapping[str | None, list[str]], keys: Iterable[str]) -> set[str]:
+    found: set[str] = set()
+    waiting = list(keys)
+    while waiting:
+        key = waiting.pop()
+        if key not in found:
+            found.add(key)
+            waiting += children.get(key, ())
+    return found
+
+
+def _newest(nodes: dict[str, _Node], children: Mapping[str | None, list[str]]) -> dict[str, tuple[str, int, str]]:
+    """For each turn the date of the newest answered turn in its subtree, the size of that, and the greatest id."""
+    order, waiting = [], list(children[None])
+    while waiting:
+        order.append(key := waiting.pop())
+        waiting += children.get(key, ())
+    newest: dict[str, tuple[str, int, str]] = {}
+    for key in reversed(order):
+        below = [newest[child] for child in children.get(key, ())]
+        failed = nodes[key].ordered()[0].get("finish_reason") == ERROR
+        date = max(["" if failed else nodes[key].created_at, *(d for d, _, _ in below)])
+        newest[key] = date, 1 + sum(n for _, n, _ in below), max([key, *(name for _, _, name in below)])
+    return newest
+
+
+def _turn(node: _Node, version: Data, name: str, parent: str | None, *, branch: bool) -> Data:
+    reply = {key: _sorted(value) for key, value in version.items() if key != "messages"}
+    placed: Data = {"messages": [_message(m) for m in version["messages"]], **reply, **_sorted(node.extra)}
+    if node.undo_count % 2:
+        placed["undone"] = True
+    if node.undo_count > 1:
+        placed["undo_count"] = node.undo_count
+    if node.copied:
+        placed["copied"] = True
+    if branch:
+        placed["branch"] = True
+    if parent is not None:
+        placed["parent_id"] = parent
+    return {**placed, "id": name}
+
+
+def _message(message: Data) -> Data:
+    first = {key: message[key] for key in ("role", "content", "attachments") if key in message}
+    return {**first, **_sorted({key: value for key, value in message.items() if key not in first})}
+
+
+def _session(state: _State, turns: list[Data], main: list[str], places: Mapping[str, int]) -> Data:
+    head = state.head
+    data: Data = {"model": _model(state, main), "turns": turns, **_sorted(head.extra)}
+    if "system" in head.values:
+        data["system"] = head.values["system"]
+    if head.created_at is not None:
+        data["created_at"] = head.created_at
+    if head.totals is not None or any(turn.get("usage") for turn in turns):
+        data["usage_totals"] = _totals(head.totals or {}, turns)
+    data["meta"] = _meta(state, main, places)
+    return data
+
+
+def _model(state: _State, main: list[str]) -> str:
+    """The model that answered last in the conversation, else anywhere."""
+    replies = [(state.nodes[key].ordered()[0]) for key in reversed(main)]
+    rest = sorted(state.nodes, key=lambda key: (state.nodes[key].created_at, key), reverse=True)
+    replies += [state.nodes[key].ordered()[0] for key in rest]
+    return next((str(reply["answered_by"]) for reply in replies if "answered_by" in reply), state.head.model)
+
+
+def _totals(known: Data, turns: list[Data]) -> Data:
+    """The totals of the turns; those of a program that counts only in total are kept."""
+    usages = [turn["usage"] for turn in turns if turn.get("usage")]
+    sums = {key: sum(max(0, _whole(usage.get(key))) for usage in usages) for key in _COUNTS}
+    totals = sums if usages else {key: known[key] for key in _COUNTS if known.get(key) is not None}
+    return {**totals, **_sorted({key: value for key, value in known.items() if key not in _COUNTS})}
+
+
+def _meta(state: _State, main: list[str], places: Mapping[str, int]) -> Data:
+    head = state.head
+    meta = {key.removeprefix("meta."): value for key, value in head.values.items() if key.startswith("meta.")}
+    if head.has_title and (head.titles or main):
+        meta["title"] = _TITLES.join(sorted(head.titles)) or _automatic_title(state.nodes[main[0]])
+    if head.tags is not None:
+        meta[edits.TAGS] = sorted(tag for tag, count in head.tags.items() if count % 2)
+    if head.marker:
+        _, after, summary = head.marker
+        if after in main:
+            meta["context_start"] = places[after]
+        elif after != ROOT:
+            meta["context_after"] = after
+        if summary is not None:
+            meta["summary"] = summary
+    tags = {tag: count for tag, count in (head.tags or {}).items() if count > 1}
+    if head.edits or tags:
+        meta[edits.KEY] = {**head.edits, **({edits.TAGS: tags} if tags else {})}
+    ordered: Data = _sorted(meta)
+    return ordered
+
+
+def _sorted(value: Any) -> Any:
+    """Sort the keys of objects, at every depth."""
+    if isinstance(value, dict):
+        return {key: _sorted(value[key]) for key in sorted(value)}
+    return [_sorted(item) for item in value] if isinstance(value, list) else value
+
+
+def _whole(value: object) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else 0
