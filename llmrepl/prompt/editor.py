@@ -11,9 +11,7 @@ from pathlib import Path
 from llmrepl.errors import LLMError, UsageError
 from llmrepl.formatting import escape_name
 from llmrepl.system import files
-
-MAX_TEXT_BYTES = 1 << 26
-"""Maximum size of a text that comes out of the editor."""
+from llmrepl.system.limits import MAX_EDITED_BYTES
 
 _SET_EDITOR = "set VISUAL or EDITOR to an editor"
 
@@ -63,7 +61,7 @@ def _run(program: list[str], path: Path) -> int:
 
 def _saved(path: Path, editor: str) -> bytes:
     try:
-        return files.read_regular(path, MAX_TEXT_BYTES)
+        return files.read_regular(path, MAX_EDITED_BYTES)
     except FileNotFoundError:
         raise UsageError(f"the editor {escape_name(editor)} left no file", "nothing was changed") from None
     except OSError as error:

@@ -180,5 +180,8 @@ def test_gzip_is_read_whatever_the_file_is_called_and_its_faults_are_named() -> 
 
 
 def test_a_gzip_bomb_is_refused_without_being_unpacked() -> None:
-    with pytest.raises(Unreadable, match="unpacks to more than 1 MiB"):
-        session_file.unpack(gzip.compress(b"\0" * (8 << 20)), limit=1 << 20)
+    with pytest.raises(Unreadable, match="unpacks to more than 16 MiB"):
+        session_file.unpack(gzip.compress(b"\0" * (64 << 20)))
+    members = gzip.compress(b"\0" * (8 << 20)) * 3
+    with pytest.raises(Unreadable, match="unpacks to more than 16 MiB"):
+        session_file.unpack(members)

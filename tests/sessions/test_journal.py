@@ -229,6 +229,7 @@ def test_records_applied_twice_give_what_they_give_once(parts: list[tuple[int, s
     assert replay(once, records) == once
 
 
+@pytest.mark.usefixtures("at_once")
 @pytest.mark.parametrize("written", ["", "the finished turn too"])
 def test_a_crash_between_replacing_the_json_and_emptying_the_journal_changes_nothing(
     tmp_path: Path, written: str

@@ -18,6 +18,7 @@ from llmrepl.sessions.index.query import parse_time
 from llmrepl.sessions.names import same_name, session_names, without_ending
 from llmrepl.sessions.storage import session_file
 from llmrepl.sessions.storage.locking import claim_free
+from llmrepl.sessions.storage.packed import unpacked_limit
 from llmrepl.sessions.storage.store import Store
 from llmrepl.system import files
 from llmrepl.system.files import FileStamp
@@ -121,6 +122,8 @@ def _compress(source: Path, folder: Path) -> Path:
     """Compress, read back and compare before deleting the original."""
     before, data = files.file_stamp(source), files.read_regular(source, session_file.MAX_BYTES)
     packed = gzip.compress(data, mtime=0)
+    if len(data) > unpacked_limit(len(packed)):  # nothing would unpack it again
+        packed = gzip.compress(data, compresslevel=0, mtime=0)
     for target in trash.candidate_paths(f"{source.name}.gz", folder):
         if not os.path.lexists(target):
             files.create(target, packed, mtime_ns=os.lstat(source).st_mtime_ns)

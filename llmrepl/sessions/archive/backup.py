@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import re
-import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -159,7 +158,7 @@ def _messages(data: bytes) -> list[Any] | None:
     """Return the messages of each turn; None if the bytes are not a valid session."""
     try:
         turns = scan.decode_json(data).get("turns")
-    except (ValueError, RecursionError, zlib.error):
+    except (ValueError, RecursionError):
         return None
     if not isinstance(turns, list) or not all(isinstance(turn, dict) for turn in turns):
         return None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import stat
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,11 +12,11 @@ from typing import Any
 from llmrepl.sessions.index import search
 from llmrepl.sessions.index.query import Row, row_from_json
 from llmrepl.sessions.names import session_names
+from llmrepl.sessions.storage import packed
 from llmrepl.sessions.storage.journal_records import replay
 from llmrepl.sessions.storage.reader import read_with_journal
 from llmrepl.system import files
-
-MAX_BYTES = 1 << 30
+from llmrepl.system.limits import MAX_SESSION_BYTES
 
 
 def exists(directory: Path, name: str) -> bool:
@@ -51,13 +50,15 @@ def read(path: Path) -> tuple[Row, dict[str, Any] | None]:
         status = os.stat(path, follow_symlinks=False)
         if not stat.S_ISREG(status.st_mode):
             return Row(path.name, damaged="not a regular file"), None
-        raw, records = read_with_journal(path, MAX_BYTES)
+        raw, records = read_with_journal(path, MAX_SESSION_BYTES)
         data = decode_json(raw)
         if records and isinstance(data.get("turns"), list):
             data = replay(data, records) or data
     except OSError as error:
         return Row(path.name, damaged=files.reason(error)), None
-    except (ValueError, RecursionError, zlib.error):
+    except packed.PackingError as why:
+        return Row(path.name, epoch=status.st_mtime, damaged=str(why)), None
+    except (ValueError, RecursionError):
         return Row(path.name, epoch=status.st_mtime, damaged="not a complete session"), None
     if not isinstance(data.get("model"), str) or not isinstance(data.get("turns"), list):
         return Row(path.name, epoch=status.st_mtime, damaged="not a session"), None
@@ -65,12 +66,9 @@ def read(path: Path) -> tuple[Row, dict[str, Any] | None]:
 
 
 def decode_json(raw: bytes) -> dict[str, Any]:
-    """Decode the JSON object in plain or gzip bytes. Raises ValueError, RecursionError or zlib.error."""
-    if raw.startswith(b"\x1f\x8b"):
-        unpacker = zlib.decompressobj(wbits=31)
-        raw = unpacker.decompress(raw, MAX_BYTES)
-        if not unpacker.eof:
-            raise ValueError("cut off")
+    """Decode the JSON object in plain or gzip bytes. Raises ValueError or RecursionError."""
+    raw = packed.unpack(raw)
+    packed.check_values(raw)
     data = json.loads(raw.decode("utf-8-sig"))
     if not isinstance(data, dict):
         raise ValueError("not an object")
@@ -80,8 +78,8 @@ def decode_json(raw: bytes) -> dict[str, Any]:
 def origin(path: Path) -> tuple[str, str] | None:
     """Return the source and id of an imported session; None for any other file."""
     try:
-        meta = decode_json(files.read_regular(path, MAX_BYTES)).get("meta")
-    except (OSError, ValueError, RecursionError, zlib.error):
+        meta = decode_json(files.read_regular(path, MAX_SESSION_BYTES)).get("meta")
+    except (OSError, ValueError, RecursionError):
         return None
     found = meta.get("origin") if isinstance(meta, dict) else None
     source, id = (found.get("source"), found.get("id")) if isinstance(found, dict) else (None, None)

@@ -12,7 +12,8 @@ DEEPEST = 190
 """Maximum nesting; the result must fit into a session."""
 
 _TOKEN = re.compile(
-    r"""[\s\0]*(?:(?P<mark>[{}\[\],:])|"(?P<text>(?:[^"\\]|\\.)*)(?P<closed>"?)|(?P<word>[^\s\0{}\[\],:"]+)|(?P<rest>.))""",
+    r"""[\s\0]*(?:(?P<mark>[{}\[\],:])|"(?P<text>[^"\\]*+(?:\\.[^"\\]*+)*+)(?P<closed>"?)"""
+    r"""|(?P<word>[^\s\0{}\[\],:"]+)|(?P<rest>.))""",
     re.DOTALL,
 )
 _WORDS = {"true": True, "false": False, "null": None}

@@ -13,6 +13,7 @@ from llmrepl.sessions.repair.salvage import Salvage, salvage
 from llmrepl.sessions.storage import session_file
 from llmrepl.sessions.storage.journal import Journal, journal_path
 from llmrepl.sessions.storage.locking import claim_beside
+from llmrepl.sessions.storage.packed import has_several_members
 from llmrepl.system import files
 
 NO_DATE = "1970-01-01T00:00:00"
@@ -50,13 +51,17 @@ def recover(raw: bytes) -> Recovery | None:
 def recover_file(path: Path, *, dry_run: bool = False) -> Recovery | None:
     """Repair the file at `path` and keep its bytes as `.backup`. Returns None if the file is valid.
 
+    A valid gzip file of several members, of which some programs read only the first, becomes a plain one too.
+
     What is in NAME.json.gz becomes NAME.json, or NAME-2.json if that exists. Raises DamagedError if nothing is
     recoverable, SessionInUseError if a shell has the session open, OSError if it cannot be read or written.
     """
     raw = files.read_regular(path, session_file.MAX_BYTES)
     try:
-        session_file.load(raw)
-        return None
+        session = session_file.load(raw)
+        recovery = Recovery(session, []) if has_several_members(raw) else None
+        if recovery is None:
+            return None
     except session_file.Unreadable:
         recovery = recover(raw)
     if recovery is None:

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import json
 import re
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from llmrepl.sessions.repair.json_location import is_too_deep
 from llmrepl.sessions.repair.lenient_json import DEEPEST, LenientReader
-from llmrepl.sessions.storage.session_file import MAX_BYTES
+from llmrepl.sessions.storage.packed import PackingError, check_values, looks_packed, unpack_damaged
 
 _TURNS = re.compile(r'"turns"\s*:\s*\[')
 _TURN = re.compile(r'\{\s*"messages"\s*:')
@@ -72,6 +71,10 @@ class Salvage:
 def salvage(raw: bytes) -> Salvage | None:
     """Return the best reading of `raw`, or None if it contains nothing of a session."""
     text, lost = decode_damaged(raw)
+    try:
+        check_values(text.encode("utf-8", "replace"))
+    except PackingError:
+        return None
     readings = [reading for side in _sides(text) for reading in _readings(side)]
     if not readings:
         return None
@@ -99,8 +102,8 @@ def _sides(text: str) -> list[str]:
 def decode_damaged(raw: bytes) -> tuple[str, list[str]]:
     """Decode `raw` in whatever compression and encoding, and describe what was lost."""
     lost: list[str] = []
-    if raw.startswith(b"\x1f\x8b"):
-        raw, cut = _unpacked(raw)
+    if looks_packed(raw):
+        raw, cut = unpack_damaged(raw)
         lost += ["the gzip data is damaged; what could be unpacked was used"] if cut else []
     encoding = next((name for mark, name in _ENCODINGS if raw.startswith(mark)), "utf-8-sig")
     if encoding == "utf-8-sig" and raw[:4].count(0) >= 2 and b"{" in raw[:4]:
@@ -110,23 +113,6 @@ def decode_damaged(raw: bytes) -> tuple[str, list[str]]:
     if bad > 0:
         lost.append(f"{bad} places that were not text; each now holds U+FFFD")
     return text, lost
-
-
-def _unpacked(raw: bytes) -> tuple[bytes, bool]:
-    unpacker = zlib.decompressobj(wbits=31)
-    out: list[bytes] = []
-    block = 1 << 16
-    size = 0
-    for at in range(0, len(raw), block):
-        try:
-            piece = unpacker.decompress(raw[at : at + block], MAX_BYTES - size)
-        except zlib.error:
-            return b"".join(out), True
-        out.append(piece)
-        size += len(piece)
-        if unpacker.eof or size >= MAX_BYTES:
-            break
-    return b"".join(out), not unpacker.eof or bool(unpacker.unused_data.strip(b"\0"))
 
 
 def _readings(text: str) -> list[Salvage]:

@@ -15,13 +15,11 @@ from llmrepl.errors import SessionInUseError
 from llmrepl.formatting import escape_name
 from llmrepl.sessions.storage.journal_records import encode_record, read_records
 from llmrepl.system import files
+from llmrepl.system.limits import MAX_JOURNAL_BYTES
 from llmrepl.system.locked_file import LockedFile
 
 FLUSH_SECONDS = 0.5
 """Maximum delay before text of a streaming reply is on disk."""
-
-MAX_JOURNAL_BYTES = 1 << 29
-"""Maximum size of a journal, without the holes of a sparse file: it is read at once."""
 
 LOOK_SECONDS, COMMAND_SECONDS = 2.0, 10.0
 """How long to wait for a process that looks at a session, and for one that recovers or edits it."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from llmrepl.sessions.storage.journal import MAX_JOURNAL_BYTES, journal_path
+from llmrepl.sessions.storage.journal import journal_path
 from llmrepl.sessions.storage.journal_records import Data, base_of, fingerprint, read_records
 from llmrepl.system import files
+from llmrepl.system.limits import MAX_JOURNAL_BYTES
 
 
 def read_with_journal(path: Path, limit: int) -> tuple[bytes, list[Data]]:

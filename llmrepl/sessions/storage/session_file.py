@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 import math
 import re
-import zlib
 from typing import Any
 
 from llmrepl.errors import DamagedError
 from llmrepl.formatting import quote_for_shell, valid_data
-from llmrepl.sessions.model import Session
+from llmrepl.sessions.model import Session, Turn
 from llmrepl.sessions.repair.json_location import find_violation, is_too_deep
+from llmrepl.sessions.storage import packed
+from llmrepl.system.limits import MAX_SESSION_BYTES, MAX_TURNS
 
-MAX_BYTES = 1 << 30
+MAX_BYTES = MAX_SESSION_BYTES
 """Maximum size of a session file, uncompressed."""
 
-_GZIP = b"\x1f\x8b"
 _HUGE_EXPONENT = re.compile(r"\d[eE]\+?\d{3}")
 
 
@@ -33,22 +33,12 @@ class Unreadable(ValueError):
         return f"line {self.line}, column {self.column}: {self.reason}" if self.line else self.reason
 
 
-def unpack(raw: bytes, limit: int = MAX_BYTES) -> bytes:
+def unpack(raw: bytes) -> bytes:
     """Decompress a file if it is gzip, regardless of its name. Raises Unreadable."""
-    if not raw.startswith(_GZIP):
-        return raw
-    unpacker = zlib.decompressobj(wbits=31)
     try:
-        plain = unpacker.decompress(raw, limit + 1)
-    except zlib.error as error:
-        raise Unreadable("the gzip data is corrupt") from error
-    if len(plain) > limit:
-        raise Unreadable(f"it unpacks to more than {limit >> 20} MiB")
-    if not unpacker.eof:
-        raise Unreadable("the gzip data is cut off")
-    if unpacker.unused_data.strip(b"\0"):
-        raise Unreadable("there is something after the gzip data")
-    return plain
+        return packed.unpack(raw)
+    except packed.PackingError as why:
+        raise Unreadable(str(why)) from why
 
 
 def decode(raw: bytes) -> str:
@@ -66,7 +56,12 @@ def parse(raw: bytes) -> dict[str, Any]:
 
     Raises Unreadable with position and reason.
     """
-    text = decode(unpack(raw))
+    plain = unpack(raw)
+    try:
+        packed.check_values(plain)
+    except packed.PackingError as why:
+        raise Unreadable(str(why)) from why
+    text = decode(plain)
     if not text.strip("\0 \t\r\n"):
         raise Unreadable("the file is empty" if not text else "the file holds no text")
     try:
@@ -98,10 +93,17 @@ def session_from_json(data: dict[str, Any]) -> Session:
     for key, kind in (("model", str), ("turns", list)):
         if not isinstance(data.get(key), kind):
             raise Unreadable(f"'{key}' is missing" if key not in data else f"'{key}' is of the wrong type")
+    if len(data["turns"]) > MAX_TURNS:
+        raise Unreadable(f"it has more than {MAX_TURNS:,} turns")
+    place = ""
     try:
-        return Session.model_validate(data)
+        session = Session.model_validate({**data, "turns": []})
+        for number, turn in enumerate(data["turns"]):  # one by one: pydantic would collect a problem of each
+            place = f"turns.{number}."
+            session.turns.append(Turn.model_validate(turn))
+        return session
     except ValueError as error:  # pydantic's ValidationError
-        raise Unreadable(_first_problem(error)) from error
+        raise Unreadable(_first_problem(error, place)) from error
 
 
 def dump(session: Session) -> bytes:
@@ -149,9 +151,9 @@ def _lower_first(message: str) -> str:
     return message[0].lower() + message[1:]
 
 
-def _first_problem(error: ValueError) -> str:
+def _first_problem(error: ValueError, place: str) -> str:
     problems = error.errors() if hasattr(error, "errors") else []
     if not problems:
         return str(error)
-    place = ".".join(str(p) for p in problems[0]["loc"] if p not in ("str", "list[any]"))
+    place = f"{place}{'.'.join(str(p) for p in problems[0]['loc'] if p not in ('str', 'list[any]'))}".rstrip(".")
     return f"{place}: {_lower_first(problems[0]['msg'])}"
