@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from llmrepl.types import Message, Usage
+from llmrepl.types import Attachment, Citation, Message, ProviderData, Usage
 
 
 @dataclass(slots=True)
@@ -70,7 +70,8 @@ class Retrying:
     may_be_billed: bool = False
 
 
-Event = TextDelta | ReasoningDelta | Usage | Finish | Notice | Retrying
+Event = TextDelta | ReasoningDelta | Attachment | Citation | ProviderData | Usage | Finish | Notice | Retrying
+"""An Attachment is a picture in the reply; Citation and ProviderData come after the text."""
 
 
 class Provider(Protocol):

@@ -150,6 +150,28 @@ def error_from_event(endpoint: Endpoint, model: str, payload: object, *, begun: 
     return _failure(endpoint, model, status, payload, _wait({}, payload, datetime.now(UTC)))
 
 
+_EVENTS = ("choices", "candidates", "usageMetadata", "promptFeedback", "delta", "done", "response", "usage")
+_SENTENCES = ("message", "detail", "msg", "error_msg", "errorMessage")
+
+
+def error_in(data: Mapping[str, Any], name: str = "") -> object:
+    """The error object in one decoded event of the type `name`, or in an answer; None if it is none.
+
+    Most servers use a key `error`. Older vLLM says `object: error`, FastAPI `detail`, MiniMax `base_resp`, others just
+    `message` or `success: false`.
+    """
+    if data.get("error") or name == "error" or "error" in (data.get("object"), data.get("type")):
+        return data
+    if data.get("success") is False:
+        return data
+    status = data.get("base_resp")
+    if isinstance(status, dict) and status.get("status_code"):
+        return status
+    if any(key in data for key in _EVENTS) or "error" not in str(data.get("type", "error")).lower():
+        return None
+    return data if any(isinstance(data.get(key), str) and data[key] for key in _SENTENCES) else None
+
+
 def _failure(endpoint: Endpoint, model: str, status: int, payload: object, after: float | None) -> ProviderError:
     names = set(_names(payload))
     if status == 400 and "API_KEY_INVALID" in names:
@@ -196,7 +218,7 @@ def _message(payload: object, depth: int = _DEPTH) -> str:
     if isinstance(upstream, dict) and isinstance(upstream.get("raw"), str):
         raw = _json(upstream["raw"].encode("utf-8", "replace"))
         return f"{payload.get('message') or ''}: {_message(raw, depth - 1)}"
-    inner = (payload.get(name) for name in ("error", "message", "detail", "msg", "errors"))
+    inner = (payload.get(name) for name in ("error", *_SENTENCES, "status_msg", "errors"))
     return next((text for value in inner if (text := _message(value, depth - 1))), "")
 
 

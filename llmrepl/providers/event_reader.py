@@ -7,78 +7,107 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from llmrepl.providers.base import Event, Finish, Notice, ReasoningDelta, Request, TextDelta
-from llmrepl.providers.errors import KEPT, Endpoint, ProviderError, error_from_event
+from llmrepl.providers.errors import KEPT, Endpoint, ProviderError, error_from_event, error_in
 from llmrepl.providers.protocols.base import Protocol, StreamState
-from llmrepl.providers.tokens import estimated, tokens, utf8_size
+from llmrepl.providers.think_tags import ThinkTags
+from llmrepl.providers.tokens import utf8_size
 from llmrepl.providers.transport import frames as wire
-from llmrepl.types import Usage
+from llmrepl.providers.usage_counts import read_usage, usage_of_part
+from llmrepl.types import Attachment, ProviderData
 
 REPLY_LIMIT = 16 * 1024 * 1024
 """Bytes of text and reasoning that a reply may have."""
 
 _BYTES_A_TOKEN = 16
 _SMALLEST_LIMIT = 64 * 1024
-_MOST_TOKENS = 100_000_000
-_MOST_USD = 100_000.0
 _BAD_EVENTS = 3
 _HTML = "check base_url, or open it in a browser: it may be a login page of your network"
+
+FAILED = frozenset(
+    """error failed failure server_error internal_error internal_server_error network_error timeout
+    insufficient_system_resource abort aborted interrupted cancelled canceled disconnected""".split()
+)
+"""Finish reasons of servers, in lower case, that say the reply is not complete because something failed there."""
 
 
 def read_reply(
     chunks: Iterable[bytes], protocol: Protocol, request: Request, endpoint: Endpoint, alive: Callable[[], None]
 ) -> Iterator[Event]:
-    """The events of one answer: Text, Reasoning and Notice as they come, then Usage and Finish.
+    """The events of one answer: text, reasoning, pictures and notices as they come, then sources, Usage and Finish.
 
     `alive` is called whenever text or reasoning came. Usage comes exactly once for an answer that began, estimated if
-    the server's is missing or makes no sense, also before a Failure is raised in the middle of a reply.
+    the server's is missing or makes no sense, also before a ProviderError is raised in the middle of a reply.
     """
-    reply, seam = StreamState(), SurrogateJoiner()
+    reply = StreamState()
     said = False
     limit = REPLY_LIMIT
     if request.options.max_tokens is not None:
         limit = min(limit, max(_SMALLEST_LIMIT, request.options.max_tokens * _BYTES_A_TOKEN))
     try:
-        for event in _events(chunks, protocol, reply, request.model, endpoint):
+        for event in _joined(_events(chunks, protocol, reply, request.model, endpoint), protocol):
             if isinstance(event, TextDelta | ReasoningDelta):
-                event = seam.join(event)
-                if not event.text:
-                    continue
                 alive()
                 said = said or isinstance(event, TextDelta)
                 reply.size += utf8_size(event.text)
                 if reply.size > limit:
                     raise ProviderError(f"the reply has more than {limit >> 10:,} KiB and was stopped", KEPT)
+            elif isinstance(event, Attachment):
+                alive()
+                said = True
             yield event
-        if rest := seam.rest():
-            yield rest
-            said = said or isinstance(rest, TextDelta)
-            reply.size += utf8_size(rest.text)
     except ProviderError:
         if reply.reason is None and not reply.ended:
             if reply.size:
-                yield _usage_of_part(reply, request)
+                yield usage_of_part(reply.counts, request, reply.size)
             raise
-    yield from _ending(reply, request, said)
+    yield from _ending(reply, request, endpoint, said)
 
 
-def _ending(reply: StreamState, request: Request, said: bool) -> Iterator[Event]:
-    whole = reply.reason is not None or reply.ended
-    if not whole:
+def _joined(events: Iterable[Event], protocol: Protocol) -> Iterator[Event]:
+    """The events with surrogate pairs joined and reasoning taken out of the text; none of them is empty."""
+    surrogates, tags = SurrogateJoiner(), ThinkTags() if protocol.think_tags else None
+    for event in events:
+        if isinstance(event, TextDelta | ReasoningDelta):
+            event = surrogates.join(event)
+            if event.text:
+                yield from tags.split(event.text) if tags and isinstance(event, TextDelta) else (event,)
+        else:
+            yield event
+    rest = surrogates.rest()
+    if tags:
+        yield from tags.split(rest.text) if isinstance(rest, TextDelta) else ()
+        yield from tags.end()
+    if rest and not (tags and isinstance(rest, TextDelta)):
+        yield rest
+
+
+def _ending(reply: StreamState, request: Request, endpoint: Endpoint, said: bool) -> Iterator[Event]:
+    if reply.reason is None and not reply.ended:
         if reply.size:
-            yield _usage_of_part(reply, request)
+            yield usage_of_part(reply.counts, request, reply.size)
         raise ProviderError(
             "the reply was cut off: the server ended it without a finish",
             KEPT if reply.size else "try again",
             retry=not reply.size,
             may_be_billed=True,
         )
-    usage, complaint = reported_usage(reply.counts, reply.size)
-    if complaint:
-        yield Notice(complaint)
-    yield usage or estimated(request, reply.size)
+    explanation = endpoint.said(reply.explanation)
+    failed = (reply.reason or "").lower() in FAILED
+    if said and explanation and not failed:
+        yield Notice(f"{endpoint.vendor}: {explanation}")
+    yield from reply.citations.values()
+    if reply.items:
+        yield ProviderData(endpoint.vendor, request.model, tuple(reply.items))
+    usage, notices = read_usage(reply.counts, request, reply.size)
+    yield from map(Notice, notices)
+    yield usage
+    if failed:
+        begun = said or reply.size > 0
+        what = f"{endpoint.vendor} broke the reply off: {explanation or reply.reason}"
+        raise ProviderError(what, KEPT if begun else "try again", retry=not begun, may_be_billed=True)
     if not said:
         what, then = _NOTHING.get(reply.reason or "", ("the model answered nothing", "ask again or in other words"))
-        raise ProviderError(what, then)
+        raise ProviderError(f"{what}: {explanation}" if explanation else what, then)
     yield Finish(reply.reason or "stop")
 
 
@@ -100,86 +129,63 @@ def _events(
         )
     if first == b"<":
         raise ProviderError(f"{endpoint.base_url} answered with a web page instead of a reply", _HTML)
-    if protocol.frames is wire.sse and first in b"{[":
+    json_first = first in b"{["
+    if json_first and protocol.frames is wire.sse:
         yield from _whole(wire.read_all(body), protocol, reply, model, endpoint)
         return
-    bad, skipped = 0, False
-    for frame in protocol.frames(body):
+    bad, skipped, junk = 0, False, False
+    for frame in protocol.frames(body) if json_first else wire.sse(body):
         if skipped:  # said only now: a bad event at the very end is a cut, which is said anyway
             yield Notice("one event of the reply was not JSON and was skipped")
             skipped = False
-        if frame.data == "[DONE]":
+        text = frame.data.strip()
+        if text[:6].upper() == "[DONE]":
             reply.ended = True
             return
+        if frame.event == "error" and not text.startswith("{"):
+            raise error_from_event(endpoint, model, text, begun=reply.size > 0)
+        if not text.startswith(("{", "[")):  # a heartbeat: `ping`, `: PROCESSING`, or nothing
+            junk = junk or bool(text)
+            continue
         try:
-            data = json.loads(frame.data)
+            data = json.loads(text)
         except (ValueError, RecursionError):
             bad, skipped = bad + 1, True
             if bad > _BAD_EVENTS:
                 raise ProviderError(f"{endpoint.vendor} sends what is not JSON", "check base_url") from None
             continue
         if isinstance(data, dict):
-            if data.get("error") or frame.event == "error":
-                raise error_from_event(endpoint, model, data, begun=reply.size > 0)
-            yield from protocol.read(data, reply)
+            junk = False
+            yield from _read(data, frame.event, protocol, reply, model, endpoint)
             if reply.ended:
                 return
+    if junk and not reply.size and reply.reason is None:
+        raise ProviderError(f"{endpoint.vendor} sends what is not JSON", "check base_url")
+
+
+def _read(
+    data: dict[str, Any], name: str, protocol: Protocol, reply: StreamState, model: str, endpoint: Endpoint
+) -> Iterator[Event]:
+    """The events of one decoded object. Raises ProviderError for an error object, also inside an event."""
+    error = error_in(data, name)
+    if error is None:
+        yield from protocol.read(data, reply)
+        error = reply.error
+    if error is not None:
+        raise error_from_event(endpoint, model, error, begun=reply.size > 0)
 
 
 def _whole(body: bytes, protocol: Protocol, reply: StreamState, model: str, endpoint: Endpoint) -> Iterator[Event]:
-    """An answer that came as one JSON document (or an array of events) instead of a stream."""
-    try:
-        document = json.loads(body)
-    except (ValueError, RecursionError):
-        raise ProviderError(f"{endpoint.vendor} sent a JSON answer that is damaged", "try again", retry=True) from None
-    for data in document if isinstance(document, list) else [document]:
-        if isinstance(data, dict):
-            if data.get("error"):
-                raise error_from_event(endpoint, model, data, begun=False)
-            yield from protocol.read(data, reply)
-    reply.ended = True
-
-
-def reported_usage(counts: dict[str, Any], size: int) -> tuple[Usage | None, str]:
-    """The server's own usage if it can be trusted, and else what to say about it (nothing, if it just sent none).
-
-    Zero tokens for a reply of `size` bytes, negative, absurd or non-numeric counts are not trusted.
-    """
-    prompt, completion = counts.get("prompt_tokens"), counts.get("completion_tokens")
-    if prompt is None or completion is None:
-        return None, ""
-    extra = [counts.get(name) or 0 for name in ("cached_tokens", "cache_write_tokens", "reasoning_tokens")]
-    sane = all(_count(value) for value in (prompt, completion, *extra))
-    if not sane or not prompt or (size and not completion):
-        return None, "the server's token counts make no sense; they are estimated instead"
-    cached, written, reasoning = extra
-    if cached + written > prompt or reasoning > completion:
-        return None, "the server's token counts contradict each other; they are estimated instead"
-    cost = counts.get("cost")
-    number = isinstance(cost, int | float) and not isinstance(cost, bool)
-    if cost is not None and not (number and 0 <= cost <= _MOST_USD):
-        return Usage(prompt, completion, cached, written, reasoning), "the cost that the server reports makes no sense"
-    return Usage(prompt, completion, cached, written, reasoning, float(cost) if cost is not None else None), ""
-
-
-def _count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MOST_TOKENS
-
-
-def _usage_of_part(reply: StreamState, request: Request) -> Usage:
-    """The usage of a reply that was cut: what the server said of the prompt, and the larger guess of the rest."""
-    guess = estimated(request, reply.size)
-    told, _ = reported_usage(reply.counts, reply.size)
-    if told is None:
-        return guess
-    return Usage(
-        told.prompt_tokens,
-        max(told.completion_tokens, tokens(reply.size)),
-        told.cached_tokens,
-        told.cache_write_tokens,
-        told.reasoning_tokens,
-        estimated=True,
-    )
+    """An answer that came as JSON (one document, an array of events, or documents in a row) instead of a stream."""
+    documents = wire.json_documents(body)
+    if not documents:
+        raise ProviderError(f"{endpoint.vendor} sent a JSON answer that is damaged", "try again", retry=True)
+    for document in documents:
+        for data in document if isinstance(document, list) else [document]:
+            if isinstance(data, dict):
+                yield from _read(data, "", protocol, reply, model, endpoint)
+    if len(documents) == 1:
+        reply.ended = True
 
 
 class SurrogateJoiner:

@@ -263,8 +263,6 @@ def usage_chunk(**usage: object) -> bytes:
         {"prompt_tokens": "11", "completion_tokens": "many"},
         {"prompt_tokens": 5, "completion_tokens": 0},
         {"prompt_tokens": 0, "completion_tokens": 5},
-        {"prompt_tokens": 5, "completion_tokens": 5, "prompt_tokens_details": {"cached_tokens": 50}},
-        {"prompt_tokens": 5, "completion_tokens": 5, "completion_tokens_details": {"reasoning_tokens": -3}},
         {"prompt_tokens": True, "completion_tokens": [1]},
     ],
 )

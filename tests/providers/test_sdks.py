@@ -274,7 +274,7 @@ OLLAMA: dict[str, Events] = {
     "error first": [{"error": "model not found"}],
     "error event": [line("Hi"), {"error": "an error was encountered while running the model"}],
     "unknown keys": [line("Hi", new={"a": 1}), {**LAST, "context": [1, 2]}],
-    "long": [*(line(f"word {number} ") for number in range(300)), LAST],
+    "long": [*(line(f"word {number} ") for number in range(300)), {**LAST, "eval_count": 900}],
 }
 
 

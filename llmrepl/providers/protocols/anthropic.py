@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from llmrepl.providers.base import Event, ReasoningDelta, Request, TextDelta
+from llmrepl.providers.citations import of_claude
 from llmrepl.providers.protocols.base import (
     TOOLS,
     ModelInfo,
@@ -102,7 +103,7 @@ def read(data: dict[str, Any], reply: StreamState) -> Iterable[Event]:
     """One event of a stream, or a whole message. Kinds that are not known (pings and what may come) say nothing."""
     kind = data.get("type")
     if kind == "content_block_delta":
-        return _delta(data.get("delta"))
+        return _delta(data.get("delta"), reply)
     if kind == "content_block_start":
         return _block(data.get("content_block"), reply)
     if kind == "message_start" and isinstance(data.get("message"), dict):
@@ -119,9 +120,10 @@ def read(data: dict[str, Any], reply: StreamState) -> Iterable[Event]:
     return ()
 
 
-def _delta(delta: object) -> Iterable[Event]:
+def _delta(delta: object, reply: StreamState) -> Iterable[Event]:
     if not isinstance(delta, dict):
         return ()
+    reply.cite(of_claude(delta.get("citation")))
     if text := texts(delta.get("text")):
         return (TextDelta(text),)
     if thought := texts(delta.get("thinking")):
@@ -131,21 +133,34 @@ def _delta(delta: object) -> Iterable[Event]:
 
 def _block(block: object, reply: StreamState) -> Iterable[Event]:
     """A content block at its start, in which text may already be, or a whole one."""
-    if isinstance(block, dict) and "tool_use" in texts(block.get("type")):
+    if not isinstance(block, dict):
+        return ()
+    if block.get("type") == "tool_use":
         return reply.note(TOOLS)
-    return _delta(block)
+    for citation in dicts(block.get("citations")):
+        reply.cite(of_claude(citation))
+    return _delta(block, reply)
 
 
 def _stop(said: object, reply: StreamState) -> None:
-    if isinstance(said, dict) and (reason := texts(said.get("stop_reason"))):
-        reply.reason = _REASONS.get(reason, reason)
+    if not isinstance(said, dict) or not (reason := texts(said.get("stop_reason"))):
+        return
+    reply.reason = _REASONS.get(reason, reason)
+    details = said.get("stop_details")
+    if isinstance(details, dict):
+        reply.explanation = texts(details.get("explanation"))
+        if model := texts(details.get("recommended_model")):
+            reply.explanation = f"{reply.explanation} It recommends the model {model}.".strip()
 
 
 def _usage(usage: object, reply: StreamState) -> None:
     """Merge usage, which comes in parts: `input_tokens` leaves out what was read from or written to the cache."""
     if not isinstance(usage, dict):
         return
+    known = reply.parts.get("input_tokens")
     reply.parts.update({name: value for name, value in usage.items() if value is not None})
+    if known and reply.parts["input_tokens"] == 0:  # some servers count the prompt only at the start
+        reply.parts["input_tokens"] = known
     fresh, cached, written = (
         reply.parts.get(name, 0) for name in ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
     )
@@ -153,11 +168,13 @@ def _usage(usage: object, reply: StreamState) -> None:
         prompt = fresh + cached + written if "input_tokens" in reply.parts else None
     except TypeError:
         prompt = fresh
+    details = reply.parts.get("output_tokens_details")
     reply.counts = {
         "prompt_tokens": prompt,
         "completion_tokens": reply.parts.get("output_tokens"),
         "cached_tokens": cached,
         "cache_write_tokens": written,
+        "reasoning_tokens": details.get("thinking_tokens") if isinstance(details, dict) else None,
     }
 
 
@@ -189,4 +206,4 @@ def _seconds(moment: str) -> int | None:
         return None
 
 
-PROTOCOL = Protocol(path, headers, body, wire.sse, read, "/v1/models?limit=1000", models, next_page, "/v1")
+PROTOCOL = Protocol(path, headers, body, wire.sse, read, "/v1/models?limit=1000", models, next_page, suffix="/v1")

@@ -11,7 +11,7 @@ from llmrepl.errors import UsageError
 from llmrepl.providers.base import Event, Notice, Request
 from llmrepl.providers.transport.frames import ServerEvent
 from llmrepl.providers.vendors import Vendor
-from llmrepl.types import Attachment
+from llmrepl.types import Attachment, Citation
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +33,21 @@ class ModelInfo:
 class StreamState:
     """What is known of a reply while it arrives; `size` is the bytes of text and reasoning so far.
 
-    `reason` is why it finished, in the words of base.Finish, `ended` that the protocol's terminator came. `counts`
-    holds the server's token counts under the names of base.Usage's fields, as sent: anything may be in them. `parts`
-    is for a protocol whose usage comes in pieces, `refused` for one that refuses in a field of its own.
+    `reason` is why it finished, in the words of base.Finish, `explanation` what the server says about that, `ended`
+    that the protocol's terminator came, `error` an error object that was found in an event. `counts` holds the
+    server's token counts under the names of types.Usage's fields and `total_tokens`, as sent: anything may be in them.
+    `parts` is for what a protocol has to remember between events, `items` for what goes into ProviderData.
     """
 
     size: int = 0
     reason: str | None = None
+    explanation: str = ""
     ended: bool = False
+    error: object = None
     counts: dict[str, Any] = field(default_factory=dict)
     parts: dict[str, Any] = field(default_factory=dict)
+    items: list[dict[str, Any]] = field(default_factory=list)
+    citations: dict[str, Citation] = field(default_factory=dict)
     refused: bool = False
     noted: set[str] = field(default_factory=set)
 
@@ -52,6 +57,23 @@ class StreamState:
             return []
         self.noted.add(text)
         return [Notice(text)]
+
+    def count(self, counts: Mapping[str, Any]) -> None:
+        """Merge token counts; an absent one, or zeros after real ones, change nothing."""
+        given = {name: value for name, value in counts.items() if value is not None}
+        if any(given.get(name) for name in COUNTED) or not self.counts:
+            self.counts.update(given)
+
+    def cite(self, citations: Iterable[Citation]) -> None:
+        """Add sources that the reply cites, each address once; a title that comes later is added."""
+        for citation in citations:
+            known = self.citations.get(citation.url)
+            if known is None or (citation.title and not known.title):
+                self.citations[citation.url] = citation
+
+
+COUNTED = ("prompt_tokens", "completion_tokens", "total_tokens")
+"""The counts of which one must not be 0 in a usage that counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +93,28 @@ class Protocol:
     models_path: str
     models: Callable[[Any], list[ModelInfo]]
     next_page: Callable[[Any], str | None] = lambda page: None
+    think_tags: bool = False
+    """Whether servers may leave a model's reasoning in the text, between tags."""
     suffix: str = ""
     """What the base URL may end with although `path` brings it: `/v1` of https://host/v1."""
+
+
+def picture(data: str, media_type: str) -> list[Event]:
+    """A picture in a reply, out of base64; nothing for what is no picture or damaged."""
+    kind = media_type.partition("/")[2].partition("+")[0]
+    try:
+        raw = base64.b64decode(data, validate=True)
+    except ValueError:
+        return []
+    return [Attachment(f"picture.{kind}", media_type, raw)] if raw and media_type.startswith("image/") else []
+
+
+def picture_of_url(url: str) -> list[Event]:
+    """A picture out of a `data:` URL."""
+    head, _, data = url.partition(",")
+    if not head.startswith("data:") or not head.endswith(";base64"):
+        return []
+    return picture(data, head.removeprefix("data:").removesuffix(";base64"))
 
 
 TOOLS = "the model asked for a tool, which this shell does not have; that part was left out"

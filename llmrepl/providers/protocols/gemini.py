@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from llmrepl.providers.base import Event, ReasoningDelta, Request, TextDelta
+from llmrepl.providers.citations import of_grounding
 from llmrepl.providers.protocols.base import (
     TOOLS,
     ModelInfo,
@@ -18,6 +19,7 @@ from llmrepl.providers.protocols.base import (
     cannot_send,
     dicts,
     is_text,
+    picture,
     texts,
     whole_number,
 )
@@ -34,9 +36,15 @@ _REASONS = {
     "PROHIBITED_CONTENT": "content_filter",
     "SPII": "content_filter",
     "IMAGE_SAFETY": "content_filter",
+    "IMAGE_PROHIBITED_CONTENT": "content_filter",
+    "IMAGE_RECITATION": "content_filter",
+    "LANGUAGE": "content_filter",
+    "MODEL_ARMOR": "content_filter",
     "MALFORMED_FUNCTION_CALL": "tool_calls",
     "UNEXPECTED_TOOL_CALL": "tool_calls",
+    "TOO_MANY_TOOL_CALLS": "tool_calls",
 }
+_UNSPECIFIED = "FINISH_REASON_UNSPECIFIED"
 _THINKS = re.compile(r"gemini-(2\.5|[3-9])(?!.*(image|tts|live|audio))")
 _KINDS = ("image/", "audio/", "video/", "application/pdf")
 
@@ -91,34 +99,64 @@ def read(data: dict[str, Any], reply: StreamState) -> Iterable[Event]:
     feedback = data.get("promptFeedback")
     if isinstance(feedback, dict) and texts(feedback.get("blockReason")):
         reply.reason = "content_filter"
+        reply.explanation = (
+            texts(feedback.get("blockReasonMessage")) or f"the prompt was blocked ({feedback['blockReason']})"
+        )
     events: list[Event] = []
     for candidate in dicts(data.get("candidates")):
         if candidate.get("index"):
             continue
         content = candidate.get("content")
         for part in dicts(content.get("parts")) if isinstance(content, dict) else ():
-            if text := texts(part.get("text")):
-                events.append(ReasoningDelta(text) if part.get("thought") else TextDelta(text))
-            elif "functionCall" in part:
-                events += reply.note(TOOLS)
-        if reason := texts(candidate.get("finishReason")):
+            events += _said(part, reply)
+        reply.cite(of_grounding(candidate.get("groundingMetadata")))
+        reason = texts(candidate.get("finishReason"))
+        if reason and reason != _UNSPECIFIED:
             reply.reason = _REASONS.get(reason, reason.lower())
+            if reply.reason != "stop":
+                reply.explanation = texts(candidate.get("finishMessage"))
     return events
 
 
+def _said(part: dict[str, Any], reply: StreamState) -> list[Event]:
+    if text := texts(part.get("text")):
+        return [ReasoningDelta(text) if part.get("thought") else TextDelta(text)]
+    if "functionCall" in part:
+        return reply.note(TOOLS)
+    data = part.get("inlineData")
+    if isinstance(data, dict) and not part.get("thought"):
+        return picture(texts(data.get("data")), texts(data.get("mimeType")))
+    return []
+
+
 def _usage(usage: object, reply: StreamState) -> None:
+    """The counts: thoughts stand beside the candidates, what tools brought beside the prompt."""
     if not isinstance(usage, dict):
         return
+    prompt, by_tools = usage.get("promptTokenCount"), whole_number(usage.get("toolUsePromptTokenCount"))
+    if by_tools and (asked := whole_number(prompt)):
+        prompt = asked + by_tools
     thoughts, written = usage.get("thoughtsTokenCount"), usage.get("candidatesTokenCount")
     completion = written if thoughts is None else thoughts if written is None else None
     if completion is None and isinstance(written, int) and isinstance(thoughts, int):
         completion = written + thoughts
-    reply.counts = {
-        "prompt_tokens": usage.get("promptTokenCount"),
-        "completion_tokens": completion,
-        "cached_tokens": usage.get("cachedContentTokenCount"),
-        "reasoning_tokens": thoughts,
-    }
+    heard = _by_modality(usage.get("promptTokensDetails"), ("AUDIO",))
+    drawn = _by_modality(usage.get("candidatesTokensDetails"), ("IMAGE", "AUDIO", "VIDEO"))
+    reply.count(
+        {
+            "prompt_tokens": prompt,
+            "completion_tokens": completion,
+            "total_tokens": usage.get("totalTokenCount"),
+            "cached_tokens": usage.get("cachedContentTokenCount"),
+            "reasoning_tokens": thoughts,
+            "media_tokens": heard + drawn or None,
+        }
+    )
+
+
+def _by_modality(details: object, kinds: tuple[str, ...]) -> int:
+    """The tokens of some modalities in a list of counts."""
+    return sum(whole_number(row.get("tokenCount")) or 0 for row in dicts(details) if row.get("modality") in kinds)
 
 
 def models(page: Any) -> list[ModelInfo]:
@@ -143,4 +181,6 @@ def next_page(page: Any) -> str | None:
     return f"/v1beta/models?pageSize=1000&pageToken={quote(token, safe='')}" if token else None
 
 
-PROTOCOL = Protocol(path, headers, body, wire.sse, read, "/v1beta/models?pageSize=1000", models, next_page, "/v1beta")
+PROTOCOL = Protocol(
+    path, headers, body, wire.sse, read, "/v1beta/models?pageSize=1000", models, next_page, suffix="/v1beta"
+)

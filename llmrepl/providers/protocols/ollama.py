@@ -62,7 +62,7 @@ def read(data: dict[str, Any], reply: StreamState) -> Iterable[Event]:
     if data.get("done"):
         reply.ended = True
         reply.reason = texts(data.get("done_reason")) or "stop"
-        reply.counts = {"prompt_tokens": data.get("prompt_eval_count"), "completion_tokens": data.get("eval_count")}
+        reply.count({"prompt_tokens": data.get("prompt_eval_count"), "completion_tokens": data.get("eval_count")})
     said = data.get("message")
     if not isinstance(said, dict):
         return ()
@@ -82,4 +82,4 @@ def models(page: Any) -> list[ModelInfo]:
     return [ModelInfo(row["name"]) for row in rows if texts(row.get("name"))]
 
 
-PROTOCOL = Protocol(path, headers, body, wire.ndjson, read, "/api/tags", models)
+PROTOCOL = Protocol(path, headers, body, wire.ndjson, read, "/api/tags", models, think_tags=True)

@@ -1,7 +1,7 @@
 """OpenAI's chat completions, and the dialects of everyone who speaks them.
 
 Source: platform.openai.com/docs/api-reference/chat, openrouter.ai/docs, and the documentation of vLLM, llama.cpp,
-DeepSeek (`reasoning_content`), Groq and OpenRouter (`reasoning`).
+DeepSeek (`reasoning_content`), Groq and OpenRouter (`reasoning`), Perplexity (`search_results`), xAI, Mistral.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from llmrepl.providers.base import Event, ReasoningDelta, Request, TextDelta
+from llmrepl.providers.citations import of_annotations, of_search
 from llmrepl.providers.protocols.base import (
     TOOLS,
     ModelInfo,
@@ -21,16 +22,27 @@ from llmrepl.providers.protocols.base import (
     cannot_send,
     dicts,
     is_text,
+    picture_of_url,
     price,
     texts,
     whole_number,
 )
 from llmrepl.providers.transport import frames as wire
+from llmrepl.providers.usage_counts import reported_cost
 from llmrepl.providers.vendors import Vendor
 from llmrepl.types import Attachment, Message
 
 _REASONING = re.compile(r"(openai/)?(o\d|gpt-5(?!.*chat))")
-_REASONS = {"function_call": "tool_calls", "max_tokens": "length", "eos": "stop", "end_turn": "stop"}
+_REASONS = {
+    "function_call": "tool_calls",
+    "max_tokens": "length",
+    "model_length": "length",
+    "eos": "stop",
+    "eos_token": "stop",
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "sensitive": "content_filter",
+}
 _THOUGHTS = ("reasoning_content", "reasoning", "thinking")
 
 
@@ -104,23 +116,47 @@ def _cache(message: dict[str, Any]) -> None:
 
 def read(data: dict[str, Any], reply: StreamState) -> Iterable[Event]:
     """One chunk of a stream (`delta`) or a whole answer (`message`), of the first choice only."""
-    if usage := data.get("usage"):
-        _usage(usage, reply)
+    if isinstance(usage := data.get("usage"), dict):
+        reply.count(_counts(usage))
+    if "citations" in data or "search_results" in data:
+        reply.cite(of_search(data))
     events: list[Event] = []
     for choice in dicts(data.get("choices")):
         if choice.get("index"):
             continue
-        said = choice.get("delta") or choice.get("message")
-        if isinstance(said, dict):
-            if text := _text(said.get("content"), events):
-                events.append(TextDelta(text))
-            if len(said) > 1 or not text:
-                _rest(said, reply, events)
+        _said(choice, reply, events)
+        if isinstance(usage := choice.get("usage"), dict):
+            reply.count(_counts(usage))
+        if choice.get("error"):
+            reply.error = choice
         if reason := texts(choice.get("finish_reason")):
-            reply.reason = "refusal" if reply.refused else _REASONS.get(reason, reason)
-        if usage := choice.get("usage"):
-            _usage(usage, reply)
+            reply.reason = "refusal" if reply.refused and reason == "stop" else _REASONS.get(reason, reason)
     return events
+
+
+def _said(choice: dict[str, Any], reply: StreamState, events: list[Event]) -> None:
+    """What a choice says. Perplexity sends all of the message so far beside each delta: only what is new counts."""
+    delta, message = choice.get("delta"), choice.get("message")
+    if isinstance(delta, str):
+        delta = {"content": delta}
+    before = reply.parts.get("length", 0)
+    text = ""
+    if isinstance(delta, dict):
+        text = _text(delta.get("content"), events)
+        if len(delta) > 1 or not text:
+            _rest(delta, reply, events)
+    if not text and isinstance(message, dict):
+        text = _text(message.get("content"), events)
+        if "delta" in choice:
+            text = text[before:]
+        if not before:
+            _rest(message, reply, events)
+    if not text and not isinstance(message, dict):
+        text = texts(choice.get("text"))
+    if text:
+        reply.parts["length"] = before + len(text)
+        thoughts = sum(isinstance(event, ReasoningDelta) for event in events)
+        events.insert(thoughts, TextDelta(text))
 
 
 def _text(content: object, events: list[Event]) -> str:
@@ -134,30 +170,50 @@ def _text(content: object, events: list[Event]) -> str:
 
 
 def _rest(said: dict[str, Any], reply: StreamState, events: list[Event]) -> None:
-    for name in _THOUGHTS:
-        if thought := texts(said.get(name)):
-            events.insert(0, ReasoningDelta(thought))
-            break
+    """What a delta or a message has beside its content."""
+    if thought := _thought(said):
+        events.insert(0, ReasoningDelta(thought))
     if refusal := texts(said.get("refusal")):
         reply.refused = True
         events.append(TextDelta(refusal))
+    for image in dicts(said.get("images")):
+        url = image.get("image_url")
+        events += picture_of_url(texts(url.get("url")) if isinstance(url, dict) else texts(url))
+    reply.cite(of_annotations(said.get("annotations")))
     if said.get("tool_calls") or said.get("function_call"):
         events += reply.note(TOOLS)
 
 
-def _usage(usage: object, reply: StreamState) -> None:
-    if not isinstance(usage, dict):
-        return
-    read_details, written_details = usage.get("prompt_tokens_details"), usage.get("completion_tokens_details")
-    details = read_details if isinstance(read_details, dict) else {}
-    reply.counts = {
+def _thought(said: dict[str, Any]) -> str:
+    """The reasoning, which has a name of its own at each vendor, or stands only in OpenRouter's details."""
+    plain = next((thought for name in _THOUGHTS if (thought := texts(said.get(name)))), "")
+    details = dicts(said.get("reasoning_details"))
+    return plain or "".join(texts(part.get("text")) or texts(part.get("summary")) for part in details)
+
+
+def _counts(usage: dict[str, Any]) -> dict[str, Any]:
+    """The counts in a usage object; what was cached and what was thought has several names."""
+    read = _details(usage, "prompt_tokens_details", "prompt_token_details")
+    written = _details(usage, "completion_tokens_details")
+    cached = (read.get("cached_tokens"), *(usage.get(name) for name in _CACHED))
+    media = (read.get("audio_tokens"), written.get("audio_tokens"), written.get("image_tokens"))
+    return {
         "prompt_tokens": usage.get("prompt_tokens"),
         "completion_tokens": usage.get("completion_tokens"),
-        "cached_tokens": details.get("cached_tokens") or usage.get("prompt_cache_hit_tokens"),
-        "cache_write_tokens": details.get("cache_write_tokens"),
-        "reasoning_tokens": written_details.get("reasoning_tokens") if isinstance(written_details, dict) else None,
-        "cost": usage.get("cost"),
+        "total_tokens": usage.get("total_tokens"),
+        "cached_tokens": next((count for count in cached if count), None),
+        "cache_write_tokens": read.get("cache_write_tokens") or usage.get("cache_creation_input_tokens"),
+        "reasoning_tokens": written.get("reasoning_tokens") or usage.get("reasoning_tokens"),
+        "media_tokens": sum(whole_number(count) or 0 for count in media) or None,
+        "cost": reported_cost(usage),
     }
+
+
+_CACHED = ("cached_tokens", "prompt_cache_hit_tokens", "num_cached_tokens", "cache_read_input_tokens")
+
+
+def _details(usage: dict[str, Any], *names: str) -> dict[str, Any]:
+    return next((details for name in names if isinstance(details := usage.get(name), dict)), {})
 
 
 def models(page: Any) -> list[ModelInfo]:
@@ -172,17 +228,18 @@ def _model(row: dict[str, Any]) -> ModelInfo:
         for name in ("context_length", "context_window", "max_model_len", "max_context_length")
     )
     meta = row.get("meta")
+    served = whole_number(meta.get("n_ctx")) if isinstance(meta, dict) else None
     trained = whole_number(meta.get("n_ctx_train")) if isinstance(meta, dict) else None
     prices = row.get("pricing")
     asked = prices if isinstance(prices, dict) else {}
     return ModelInfo(
         row["id"],
         texts(row.get("name")) or texts(row.get("display_name")),
-        next((window for window in windows if window), trained),
+        next((window for window in windows if window), served or trained),
         price(asked.get("prompt")),
         price(asked.get("completion")),
         whole_number(row.get("created")),
     )
 
 
-PROTOCOL = Protocol(path, headers, body, wire.sse, read, "/models", models)
+PROTOCOL = Protocol(path, headers, body, wire.sse, read, "/models", models, think_tags=True)

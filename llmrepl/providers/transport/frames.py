@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import zlib
 from collections.abc import Iterable, Iterator
 from itertools import chain
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from llmrepl.providers.errors import ProviderError
 
@@ -132,6 +133,22 @@ def read_all(chunks: Iterable[bytes], limit: int = FRAME_LIMIT) -> bytes:
         if size > limit:
             raise _too_long()
     return b"".join(parts)
+
+
+def json_documents(body: bytes) -> list[Any]:
+    """The JSON documents that stand in a body one after the other, up to the first that is damaged."""
+    text = body.decode("utf-8", "replace").strip()
+    decoder, found, place = json.JSONDecoder(), [], 0
+    while place < len(text):
+        try:
+            document, end = decoder.raw_decode(text, place)
+        except (ValueError, RecursionError):
+            break
+        found.append(document)
+        place = end
+        while place < len(text) and text[place] in " \t\r\n,":
+            place += 1
+    return found
 
 
 def gunzip(chunks: Iterable[bytes], limit: int) -> Iterator[bytes]:

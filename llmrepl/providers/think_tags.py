@@ -1,0 +1,84 @@
+"""Reasoning that a server leaves in the text, between tags at its beginning: `<think>` … `</think>`.
+
+Models that reason write these tags; a server with a parser for them (vLLM's --reasoning-parser, for example) takes
+them out, many do not.
+"""
+
+from __future__ import annotations
+
+from llmrepl.providers.base import ReasoningDelta, TextDelta
+
+TAGS = {
+    "<think>": "</think>",
+    "<thinking>": "</thinking>",
+    "<thought>": "</thought>",
+    "<seed:think>": "</seed:think>",
+    "[THINK]": "[/THINK]",
+}
+"""The tags that open reasoning, and those that close it."""
+
+_LONGEST_WAIT = 256
+
+
+class ThinkTags:
+    """Separates reasoning from text, however the text is cut into pieces.
+
+    Only tags at the very beginning count: later ones are words that the reply is about.
+    """
+
+    def __init__(self) -> None:
+        self._held = ""
+        self._closing = ""
+        self._trim = False
+        self._text = False
+
+    def split(self, text: str) -> list[TextDelta | ReasoningDelta]:
+        """The events that `text` completes; what may be a part of a tag is held back for the next piece."""
+        if self._text:
+            return [TextDelta(text)]
+        self._held += text
+        if not self._closing:
+            start = self._held.lstrip()
+            if len(self._held) <= _LONGEST_WAIT and any(tag.startswith(start) for tag in TAGS):
+                return []
+            opening = next((tag for tag in TAGS if start.startswith(tag)), "")
+            if not opening:
+                return self._rest_is_text(self._trim)
+            self._closing = TAGS[opening]
+            self._held = start.removeprefix(opening)
+            self._trim = True
+        return self._reasoning()
+
+    def end(self) -> list[TextDelta | ReasoningDelta]:
+        """What was held back when the reply ended."""
+        held, self._held = self._held, ""
+        if self._closing:
+            return [ReasoningDelta(held)] if held.strip() else []
+        return [TextDelta(held)] if held and (held.strip() or not self._trim) else []
+
+    def _reasoning(self) -> list[TextDelta | ReasoningDelta]:
+        if self._trim:
+            self._held = self._held.lstrip()
+            self._trim = not self._held
+        thought, closed, rest = self._held.partition(self._closing)
+        if closed:
+            self._held, self._closing, self._trim = rest, "", True
+            events: list[TextDelta | ReasoningDelta] = [ReasoningDelta(thought.rstrip())] if thought.strip() else []
+            return [*events, *self.split("")]
+        keep = len(self._held) - _held_back(self._held, self._closing)
+        thought, self._held = self._held[:keep], self._held[keep:]
+        return [ReasoningDelta(thought)] if thought else []
+
+    def _rest_is_text(self, trim: bool) -> list[TextDelta | ReasoningDelta]:
+        text, self._held = self._held, ""
+        if trim:
+            text = text.lstrip()
+        self._text = True
+        return [TextDelta(text)] if text else []
+
+
+def _held_back(text: str, tag: str) -> int:
+    """How many characters at the end of `text` may belong to white space before `tag` or to its beginning."""
+    size = next((n for n in range(min(len(tag) - 1, len(text)), 0, -1) if tag.startswith(text[-n:])), 0)
+    before = text[: len(text) - size]
+    return size + min(len(before) - len(before.rstrip()), _LONGEST_WAIT)
