@@ -8,7 +8,7 @@ from typing import Any
 
 from llmrepl.providers.base import Event, Finish, Notice, ReasoningDelta, Request, TextDelta
 from llmrepl.providers.errors import KEPT, Endpoint, ProviderError, error_from_event, error_in
-from llmrepl.providers.protocols.base import Protocol, StreamState
+from llmrepl.providers.protocols.base import TOOLS, Protocol, StreamState
 from llmrepl.providers.think_tags import ThinkTags
 from llmrepl.providers.tokens import utf8_size
 from llmrepl.providers.transport import frames as wire
@@ -106,7 +106,8 @@ def _ending(reply: StreamState, request: Request, endpoint: Endpoint, said: bool
         what = f"{endpoint.vendor} broke the reply off: {explanation or reply.reason}"
         raise ProviderError(what, KEPT if begun else "try again", retry=not begun, may_be_billed=True)
     if not said:
-        what, then = _NOTHING.get(reply.reason or "", ("the model answered nothing", "ask again or in other words"))
+        reason = "tool_calls" if TOOLS in reply.noted else reply.reason or ""
+        what, then = _NOTHING.get(reason, ("the model answered nothing", "ask again or in other words"))
         raise ProviderError(f"{what}: {explanation}" if explanation else what, then)
     yield Finish(reply.reason or "stop")
 

@@ -116,8 +116,10 @@ def _cache(message: dict[str, Any]) -> None:
 
 def read(data: dict[str, Any], reply: StreamState) -> Iterable[Event]:
     """One chunk of a stream (`delta`) or a whole answer (`message`), of the first choice only."""
-    if isinstance(usage := data.get("usage"), dict):
-        reply.count(_counts(usage))
+    groq = data.get("x_groq")
+    for place in (groq if isinstance(groq, dict) else {}, data):
+        if isinstance(usage := place.get("usage"), dict):
+            reply.count(_counts(usage))
     if "citations" in data or "search_results" in data:
         reply.cite(of_search(data))
     events: list[Event] = []
