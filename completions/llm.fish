@@ -50,7 +50,7 @@ function _shtab_llm_using
   test "$_shtab_llm_cmdpath" = "$argv"
 end
 
-set -g _shtab_llm_commands ask chat completions delete export help search show usage config 'config get' 'config list' 'config path' 'config set' keys 'keys list' 'keys remove' 'keys set' models 'models info' 'models list' sessions 'sessions archive' 'sessions backup' 'sessions delete' 'sessions export' 'sessions fork' 'sessions import' 'sessions list' 'sessions recover' 'sessions rename' 'sessions restore' 'sessions resume' 'sessions scan' 'sessions search' 'sessions show' 'sessions stats' 'sessions tag' 'sessions validate'
+set -g _shtab_llm_commands ask chat completions delete export help search show usage config 'config get' 'config list' 'config path' 'config set' keys 'keys list' 'keys remove' 'keys set' models 'models info' 'models list' sessions 'sessions archive' 'sessions backup' 'sessions delete' 'sessions export' 'sessions fork' 'sessions import' 'sessions list' 'sessions merge' 'sessions recover' 'sessions rename' 'sessions restore' 'sessions resume' 'sessions scan' 'sessions search' 'sessions show' 'sessions stats' 'sessions tag' 'sessions validate'
 set -g _shtab_llm_opts_with_value --at --breakdown-by --budget --contains --dir --file --filter --format --limit --max-cost --max-turns --min-cost --min-turns --model --name --older-than --provider --resume --save-dir --session --since --sort --source --system --system-contains --tag --until --warn-at -b -f -m -r -s
 
 complete -c llm -e
@@ -208,6 +208,12 @@ complete -c llm -n '_shtab_llm_using sessions list' -l limit -x -d 'show at most
 complete -c llm -n '_shtab_llm_using sessions list' -l format -xka "table list json csv" -d 'output format'
 complete -c llm -n '_shtab_llm_using sessions list' -l dir -xka "(__fish_complete_directories)" -d 'sessions directory'
 complete -c llm -n '_shtab_llm_using sessions list' -l all -d 'look in every directory used so far'
+complete -c llm -n '_shtab_llm_using sessions; and test $_shtab_llm_npos -eq 0' -a merge -d 'merge two copies of a session'
+complete -c llm -n '_shtab_llm_using sessions merge' -s h -l help -d 'show this help message and exit'
+complete -c llm -n '_shtab_llm_using sessions merge' -l install -d 'make git merge the sessions of this directory'
+complete -c llm -n '_shtab_llm_using sessions merge' -l dry-run -d 'only show what would be done'
+complete -c llm -n '_shtab_llm_using sessions merge' -l dir -xka "(__fish_complete_directories)" -d 'sessions directory'
+complete -c llm -n '_shtab_llm_using sessions merge; and test $_shtab_llm_npos -ge 0' -ka "(llm --complete sessions (commandline -ct | string unescape))" -d 'SESSION and a copy of it; SESSION alone for the copies that Syncthing left; or BASE OURS THEIRS from git'
 complete -c llm -n '_shtab_llm_using sessions; and test $_shtab_llm_npos -eq 0' -a recover -d 'repair a damaged session; the original is kept'
 complete -c llm -n '_shtab_llm_using sessions recover' -s h -l help -d 'show this help message and exit'
 complete -c llm -n '_shtab_llm_using sessions recover' -l dry-run -d 'only show what could be recovered'

@@ -18,7 +18,7 @@ from llmrepl.commands.registry import (
     parser_for,
 )
 from llmrepl.commands.results import Column, Document, Group, Result
-from llmrepl.commands.sessions import browse, edit, files, repair
+from llmrepl.commands.sessions import browse, edit, files, merge, repair
 from llmrepl.commands.sessions import open as open_
 
 TOPICS: tuple[ModuleType, ...] = (
@@ -28,6 +28,7 @@ TOPICS: tuple[ModuleType, ...] = (
     browse,
     edit,
     files,
+    merge,
     repair,
     models,
     costs,

@@ -73,8 +73,10 @@ def merge(ours: Session, theirs: Session) -> Session:
     return Session.model_validate(_render(_join(_read(_data(ours)), _read(_data(theirs)))))
 
 
-def shares_turns(ours: Session, theirs: Session) -> bool:
-    """Whether two sessions have a turn in common, or one of them has none."""
+def are_copies(ours: Session, theirs: Session) -> bool:
+    """Whether two sessions began as one: they have the same date or a turn in common, or one of them has no turn."""
+    if ours.created_at and ours.created_at == theirs.created_at:
+        return True
     one, other = (_read(_data(session)).nodes for session in (ours, theirs))
     return not one or not other or not one.keys().isdisjoint(other)
 

@@ -10,7 +10,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmrepl.sessions.merge import join_values, merge, shares_turns
+from llmrepl.sessions.merge import are_copies, join_values, merge
 from llmrepl.sessions.model import ERROR, Session, Turn, UsageRecord
 from llmrepl.sessions.storage import session_file
 
@@ -177,7 +177,7 @@ def answered(*texts: str, **keys: Any) -> Session:
         {"messages": [{"role": "user", "content": text}, {"role": "assistant", "content": text.upper()}]}
         for text in texts
     ]
-    return Session.model_validate({"model": "m/x", "created_at": "2024-01-08T14:30:22.123456", "turns": turns, **keys})
+    return Session.model_validate({"model": "m/x", "created_at": "2024-01-08T14:30:22.123456", "turns": turns} | keys)
 
 
 def marks(session: Session) -> list[tuple[str, bool]]:
@@ -289,6 +289,8 @@ def test_ten_thousand_turns() -> None:
 
 
 def test_whether_two_files_are_copies_of_one_session() -> None:
-    assert shares_turns(answered("a", "b"), answered("a", "c"))
-    assert not shares_turns(answered("a", "b"), answered("x", "b"))
-    assert shares_turns(answered(), answered("x"))
+    other = answered("x", "b", created_at="2025-01-08T14:30:22.123456")
+    assert are_copies(answered("a", "b"), answered("c"))
+    assert not are_copies(answered("a", "b"), other)
+    assert are_copies(other, answered("x", created_at=None))
+    assert are_copies(answered(), other)

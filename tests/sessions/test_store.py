@@ -152,6 +152,21 @@ def test_a_session_that_was_edited_after_its_shell_died_is_not_overwritten(store
     assert asked(tmp_path / "talk-2.json")[-1] == "two"
 
 
+def test_what_a_dead_shell_had_is_merged_into_a_file_that_came_from_elsewhere(store: Store, tmp_path: Path) -> None:
+    path = write(tmp_path, "talk", "one")
+    open_session = store.open(path, beside=False)
+    number = open_session.begin_turn("two", "2025-01-01T12:00:00.000000")
+    open_session.begin_turn("three", "2025-01-01T12:00:01.000000")
+    dies(open_session, tmp_path)
+    write(tmp_path, "talk", "one", "from elsewhere")
+    assert store.recover_journals() == [
+        "talk.json was changed by another program after its shell died. What that shell had is merged into it."
+    ]
+    assert number == 2
+    assert asked(path) == ["one", "from elsewhere", "two", "three"]
+    assert list(files(tmp_path)) == ["talk.json"]
+
+
 @pytest.mark.parametrize("damage", [b"{", b"\0" * 100, b'{"model": "m", "turns": [1]}'])
 def test_a_session_that_was_damaged_after_its_shell_died_keeps_its_journal(
     store: Store, tmp_path: Path, damage: bytes

@@ -4,7 +4,8 @@ One record per line, `CRC32 JSON`:
 
 - `{"opened": {"pid", "base"}}` is first; `base` is the fingerprint of the JSON file that the records apply to
 - `{"head": {...}}` sets keys of the session other than its turns
-- `{"turn": N, "is": {...}}` sets turn N (from 1); the last record for N wins. `"open": true`: the reply is incomplete
+- `{"turn": N, "is": {...}}` sets turn N (from 1); the last record for N wins. `"open": true`: the reply is incomplete,
+  `"after"` is the id of the turn before, which places the turn if the JSON file was replaced by another program
 - `{"text": "..."}` is a chunk of the reply to the open turn
 - `{"moved": "NAME.json"}` announces a rename to that name
 
@@ -27,7 +28,7 @@ _START = re.compile(rb"[0-9a-f]{8} \{")
 
 _COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
 
-_KINDS = {"opened": dict, "head": dict, "turn": int, "is": dict, "open": bool, "text": str, "moved": str}
+_KINDS = {"opened": dict, "head": dict, "turn": int, "is": dict, "open": bool, "text": str, "moved": str, "after": str}
 
 
 def fingerprint(raw: bytes | None) -> list[int] | None:
@@ -100,6 +101,21 @@ def replay(session: Data | None, records: list[Data]) -> Data | None:
     if turns != before.get("turns"):
         result["usage_totals"] = _totals(before, turns)
     return result if "model" in result and turns else None
+
+
+def copy_in(records: list[Data], model: str) -> Data | None:
+    """Return what the records hold as a copy of the session, to merge with a file that they do not apply to.
+
+    `model` is that of the session. Returns None if a turn has no id (it is of an older version) or there is none.
+    """
+    numbers = [record["turn"] for record in records if "turn" in record]
+    after = {record["turn"]: record["after"] for record in records if "after" in record}
+    session = replay({"model": model, "turns": [None] * max(numbers, default=0)}, records)
+    turns = {number: turn for number, turn in enumerate(session["turns"], 1) if turn} if session else {}
+    if session is None or not turns or not all(isinstance(turn.get("id"), str) for turn in turns.values()):
+        return None
+    del session["usage_totals"]
+    return {**session, "turns": [{**turn, "parent_id": after.get(number, "")} for number, turn in turns.items()]}
 
 
 def _keep_answerers(old: object, new: object, turns: list[Any]) -> None:

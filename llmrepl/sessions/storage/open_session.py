@@ -17,6 +17,7 @@ from llmrepl.sessions.storage.completion import Completion
 from llmrepl.sessions.storage.journal import Journal, journal_path, no_locks_note
 from llmrepl.sessions.storage.journal_records import are_contained, fingerprint, replay
 from llmrepl.sessions.storage.locking import claim_beside, claim_free
+from llmrepl.sessions.turn_ids import ROOT, identify
 from llmrepl.system import files
 from llmrepl.system.files import FileStamp
 from llmrepl.types import Attachment
@@ -119,8 +120,16 @@ class OpenSession:
         for undone in undoes:
             record = {"turn": undone, "is": _data(self.session.turns[undone - 1])}
             self._write_record(record, f"turn {undone}", durable=False)
-        self._write_record({"turn": number, "is": _data(turn), "open": True}, f"turn {number}")
+        record = {"turn": number, "is": _data(turn), "open": True, "after": self._id_before(number)}
+        self._write_record(record, f"turn {number}")
         return number
+
+    def _id_before(self, number: int) -> str:
+        """The id of the turn before turn `number`, which is derived for a turn of an older file."""
+        before = self.session.turns[number - 2].id if number > 1 else ROOT
+        if isinstance(before, str):
+            return before
+        return identify([_data(turn) for turn in self.session.turns[: number - 1]])[-1][0]
 
     def append_text(self, text: str) -> None:
         """Add a chunk of the streaming reply; it is on disk within half a second."""

@@ -22,12 +22,14 @@ from llmrepl.sessions.storage.journal_records import (
     adds_nothing,
     are_contained,
     base_of,
+    copy_in,
     fingerprint,
     replay,
 )
 from llmrepl.sessions.storage.locking import claim_beside
 from llmrepl.sessions.storage.open_session import OpenSession
 from llmrepl.sessions.storage.reader import read_with_journal
+from llmrepl.sessions.turn_ids import identify
 from llmrepl.system import files
 
 
@@ -243,6 +245,12 @@ class Store:
         if current:
             files.replace(path, data, is_known=lambda _: files.file_stamp(path) == stamp)
             return _recovery_note(session, path.name)
+        if before and (merged := _merge_copy(before, records)):
+            files.replace(path, session_file.dump(merged), is_known=lambda _: files.file_stamp(path) == stamp)
+            return (
+                f"{escape_name(path.name)} was changed by another program after its shell died."
+                " What that shell had is merged into it."
+            )
         path, claimed = claim_beside(path)
         try:
             files.create(path, data)
@@ -283,6 +291,22 @@ def _applies(records: list[Data], before: Data | None, raw: bytes | None) -> boo
     turns: list[Any] = before["turns"] if before else []
     last = {record["turn"]: record["is"] for record in records if "turn" in record}
     return all(number > len(turns) or are_contained([turns[number - 1]], [turn]) for number, turn in last.items())
+
+
+def _merge_copy(before: Data, records: list[Data]) -> Session | None:
+    """Merge what the records of a dead shell hold into the changed file; None if that has not the turns before them."""
+    copy = copy_in(records, before["model"])
+    if copy is None:
+        return None
+    from llmrepl.sessions.merge import merge
+
+    known = {id for id, _ in identify(before["turns"])}
+    for turn in copy["turns"]:
+        if turn["id"] not in known and turn["parent_id"] not in known:
+            return None
+        known.add(turn["id"])
+
+    return merge(session_file.session_from_json(before), session_file.session_from_json(copy))
 
 
 def _recovery_note(session: Session, name: str) -> str:

@@ -1,0 +1,230 @@
+"""`llm sessions merge`: two files, conflict copies of Syncthing, and git."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.cli_runner import CHAT, CliRunner
+
+
+def talk(cli: CliRunner, *prompts: str, name: str = "talk") -> Path:
+    file = cli.runs / f"{name}.json"
+    words = ("chat", "-m", "offline/echo", "-r", name) if file.exists() else (*CHAT, "--name", name)
+    assert cli.script(*prompts, words=words).code == 0
+    return file
+
+
+def prompts(file: Path) -> list[tuple[str, bool]]:
+    turns = json.loads(file.read_bytes())["turns"]
+    return [(turn["messages"][0]["content"], turn.get("branch", False)) for turn in turns]
+
+
+@pytest.fixture
+def copies(cli: CliRunner) -> tuple[Path, Path]:
+    """The file of a session, and a copy that went on elsewhere."""
+    file = talk(cli, "one", "two")
+    other = cli.cwd / "other.json"
+    other.write_bytes(file.read_bytes())
+    talk(cli, "here")
+    here = file.read_bytes()
+    file.write_bytes(other.read_bytes())
+    talk(cli, "there", "there again")
+    other.write_bytes(file.read_bytes())
+    file.write_bytes(here)
+    return file, other
+
+
+def test_two_copies_become_one(cli: CliRunner, copies: tuple[Path, Path]) -> None:
+    file, other = copies
+    before = other.read_bytes()
+    done = cli.llm("sessions", "merge", "talk", "./other.json")
+    assert (done.code, done.err) == (0, "talk.json: 2 turns added from other.json. 1 turn is on a branch now.\n")
+    assert prompts(file) == [("one", False), ("two", False), ("here", True), ("there", False), ("there again", False)]
+    assert other.read_bytes() == before
+    assert cli.llm("sessions", "validate").code == 0
+    again = file.read_bytes()
+    done = cli.llm("sessions", "merge", "talk", "./other.json")
+    assert done.err == "talk.json already has everything that is in other.json\n"
+    assert file.read_bytes() == again
+    assert cli.llm("sessions", "merge", "./other.json", "talk").code == 0
+    assert other.read_bytes() == again
+
+
+def test_the_conversation_goes_on_after_a_merge_and_on_the_branch(cli: CliRunner, copies: tuple[Path, Path]) -> None:
+    cli.llm("sessions", "merge", "talk", "./other.json")
+    talk(cli, "and on")
+    assert prompts(copies[0])[-1] == ("and on", False)
+    cli.script(":load talk", ":fork branch --at 3", "on the branch")
+    assert prompts(cli.runs / "branch.json") == [(p, False) for p in ("one", "two", "here", "on the branch")]
+
+
+def test_in_an_open_session(cli: CliRunner, copies: tuple[Path, Path]) -> None:
+    done = cli.script(":load talk", ":sessions merge talk ./other.json", "more")
+    assert done.code == 0
+    assert prompts(copies[0])[-1] == ("more", False)
+    assert len(prompts(copies[0])) == 6
+
+
+def test_what_would_be_done(cli: CliRunner, copies: tuple[Path, Path]) -> None:
+    before = copies[0].read_bytes()
+    done = cli.llm("sessions", "merge", "talk", "./other.json", "--dry-run")
+    assert done.err == "talk.json: 2 turns would be added from other.json. 1 turn would be on a branch.\n"
+    assert copies[0].read_bytes() == before
+
+
+def test_conflict_copies_of_syncthing_are_merged_and_go_to_the_trash(cli: CliRunner, copies: tuple[Path, Path]) -> None:
+    file, other = copies
+    conflict = cli.runs / "talk.sync-conflict-20261125-051932-ABCDEFG.json"
+    os.replace(other, conflict)
+    done = cli.llm("sessions", "merge", "talk")
+    assert (done.code, done.err.splitlines()[1]) == (0, f"{conflict.name} is in the trash")
+    assert len(prompts(file)) == 5
+    assert not conflict.exists()
+    assert cli.llm("sessions", "restore", conflict.name).code == 0
+    assert conflict.exists()
+    assert cli.llm("sessions", "merge", str(file)).code == 0
+    assert cli.llm("sessions", "merge", "talk").err == "talk.json has no conflict copies\n"
+
+
+def test_what_is_refused(cli: CliRunner, copies: tuple[Path, Path]) -> None:
+    file, _ = copies
+    talk(cli, "alone", name="unrelated")
+    (cli.runs / "damaged.json").write_text('{"model": "m", "turns": [')
+    (cli.runs / "link.json").symlink_to("talk.json")
+    before = {path: path.read_bytes() for path in cli.runs.glob("*.json")}
+    refused = {
+        ("talk", "talk"): (2, "cannot be merged with itself"),
+        ("talk", "unrelated"): (2, "talk.json and unrelated.json have no turn in common; nothing was changed"),
+        ("talk", "damaged"): (3, "damaged.json is damaged"),
+        ("damaged", "talk"): (3, "damaged.json is damaged"),
+        ("talk", "missing"): (2, "there is no session missing"),
+        (): (2, "merge takes a session and a copy of it"),
+        ("a", "b", "c", "d"): (2, "merge takes a session and a copy of it"),
+    }
+    for names, (code, said) in refused.items():
+        done = cli.llm("sessions", "merge", *names)
+        assert (done.code, said in done.err) == (code, True), (names, done.err)
+    assert {path: path.read_bytes() for path in cli.runs.glob("*.json")} == before
+    shell = cli.start("chat", "-m", "offline/echo", "-r", "talk")
+    assert shell.stdin and shell.stdout
+    shell.stdin.write(b"held open\n")
+    shell.stdin.flush()
+    shell.stdout.readline()
+    assert cli.llm("sessions", "merge", "talk", "./other.json").code == 6
+    shell.communicate()
+    assert len(prompts(file)) == 4
+
+
+def git(directory: Path, *words: str, code: int | None = 0) -> str:
+    environ = {
+        **{name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ},
+        **{f"GIT_{who}_{what}": "a@b" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "HOME": str(directory),
+        "PYTHONPATH": str(Path(__file__).resolve().parents[3]),
+    }
+    done = subprocess.run(["git", *words], cwd=directory, env=environ, capture_output=True, text=True, check=False)
+    assert code is None or done.returncode == code, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+@pytest.fixture
+def repository(cli: CliRunner) -> CliRunner:
+    """A repository with a session, whose merge driver is installed."""
+    talk(cli, "one")
+    git(cli.cwd, "init", "-q", "-b", "main")
+    done = cli.llm("sessions", "merge", "--install")
+    assert (done.code, done.err) == (
+        0,
+        "git merges the sessions in ./runs with llm now.\n"
+        "Commit ./runs/.gitattributes, and run 'llm sessions merge --install' in each clone.\n",
+    )
+    git(cli.cwd, "add", ".")
+    git(cli.cwd, "commit", "-qm", "one")
+    return cli
+
+
+def diverge(cli: CliRunner) -> None:
+    """Two branches on which the session goes on differently; the second one is checked out."""
+    git(cli.cwd, "checkout", "-qb", "there")
+    talk(cli, "there")
+    git(cli.cwd, "commit", "-qam", "there")
+    git(cli.cwd, "checkout", "-q", "main")
+    talk(cli, "here")
+    git(cli.cwd, "commit", "-qam", "here")
+
+
+def test_git_merges_sessions(repository: CliRunner) -> None:
+    diverge(repository)
+    git(repository.cwd, "merge", "-q", "there")
+    assert git(repository.cwd, "status", "--porcelain") == ""
+    assert [text for text, _ in prompts(repository.runs / "talk.json")] == ["one", "there", "here"]
+
+
+def test_git_merges_two_new_sessions_of_one_name(repository: CliRunner) -> None:
+    git(repository.cwd, "checkout", "-qb", "there")
+    talk(repository, "there", name="new")
+    git(repository.cwd, "add", ".")
+    git(repository.cwd, "commit", "-qam", "there")
+    git(repository.cwd, "checkout", "-q", "main")
+    talk(repository, "here", name="new")
+    git(repository.cwd, "add", ".")
+    git(repository.cwd, "commit", "-qam", "here")
+    said = git(repository.cwd, "merge", "-q", "there")
+    assert "two sessions with the same name have no turn in common" in said
+    assert prompts(repository.runs / "new.json") == [("there", True), ("here", False)]
+
+
+def test_a_damaged_side_is_a_conflict_and_ours_stays(repository: CliRunner) -> None:
+    diverge(repository)
+    file = repository.runs / "talk.json"
+    ours = file.read_bytes()
+    git(repository.cwd, "checkout", "-q", "there")
+    file.write_bytes(file.read_bytes()[:-50])
+    git(repository.cwd, "commit", "-qam", "damaged")
+    git(repository.cwd, "checkout", "-q", "main")
+    said = git(repository.cwd, "merge", "-q", "there", code=1)
+    assert "is damaged" in said and "CONFLICT" in said
+    assert file.read_bytes() == ours
+
+
+def test_installing_again_changes_nothing(repository: CliRunner) -> None:
+    before = repository.runs.joinpath(".gitattributes").read_text(), (repository.cwd / ".git/config").read_text()
+    assert repository.llm("sessions", "merge", "--install").code == 0
+    after = repository.runs.joinpath(".gitattributes").read_text(), (repository.cwd / ".git/config").read_text()
+    assert before == after
+    assert before[0] == "*.json merge=llm-sessions\n"
+
+
+def test_attributes_that_are_there_are_kept(cli: CliRunner) -> None:
+    talk(cli, "one")
+    git(cli.cwd, "init", "-q")
+    attributes = cli.runs / ".gitattributes"
+    attributes.write_text("*.gz -diff")
+    assert cli.llm("sessions", "merge", "--install", "--dry-run").code == 0
+    assert attributes.read_text() == "*.gz -diff"
+    assert cli.llm("sessions", "merge", "--install").code == 0
+    assert attributes.read_text() == "*.gz -diff\n*.json merge=llm-sessions\n"
+
+
+def test_without_a_repository_nothing_is_installed(cli: CliRunner) -> None:
+    talk(cli, "one")
+    done = cli.llm("sessions", "merge", "--install", GIT_CEILING_DIRECTORIES=str(cli.cwd.parent))
+    assert (done.code, "is not in a git repository" in done.err) == (2, True)
+    assert not (cli.runs / ".gitattributes").exists()
+    done = cli.llm("sessions", "merge", "--install", PATH="/nowhere")
+    assert (done.code, "git cannot be run" in done.err) == (2, True)
+
+
+def test_nothing_in_the_working_tree_is_run_by_the_driver(repository: CliRunner) -> None:
+    (repository.cwd / "llmrepl").mkdir()
+    (repository.cwd / "llmrepl/__init__.py").write_text("raise SystemExit('hostile')")
+    (repository.cwd / "json.py").write_text("raise SystemExit('hostile')")
+    diverge(repository)
+    git(repository.cwd, "merge", "-q", "there")
+    assert len(prompts(repository.runs / "talk.json")) == 3
