@@ -17,6 +17,10 @@ _UNITS = re.compile(f" +|[{_WIDE}][{_CLOSING}]*|[^ {_WIDE}]+")
 
 _JOINER = "\u200d"
 
+_LONGEST_CLUSTER = 32
+"""Characters that are kept together as one: the longest emoji has 12, and a letter in use has a few marks. What goes on
+longer takes a cell for each such part, so that a text of nothing but marks has rows, too."""
+
 
 class Painter:
     """Turns styled text into text with escape codes, in as many colours as a console has."""
@@ -71,7 +75,7 @@ def _rows(plain: str, width: int) -> Iterator[tuple[int, int]]:
             if word[0] == " ":
                 gap = len(word)
                 continue
-            size = cells(word)
+            size = max(cells(word), len(word) // _LONGEST_CLUSTER)
             if used + gap + size <= width:
                 used += gap + size
             else:
@@ -93,7 +97,7 @@ def _folded(word: str, width: int) -> list[int]:
     """The lengths, in characters, of the parts of a word too long for a row; what is drawn as one stays together."""
     lengths, length, used = [], 0, 0
     for cluster in _clusters(word):
-        size = cells(cluster)
+        size = max(cells(cluster), 1)
         if used + size > width and used:
             lengths.append(length)
             length, used = 0, 0
@@ -107,7 +111,8 @@ def _clusters(word: str) -> Iterator[str]:
     for character in word:
         modifies = get_character_cell_size(character) == 0 or _is_tone(character)
         flag = len(cluster) == 1 and all("\U0001f1e6" <= one <= "\U0001f1ff" for one in cluster + character)
-        if cluster and not (modifies or flag or cluster.endswith(_JOINER)):
+        joined = (modifies or flag or cluster.endswith(_JOINER)) and len(cluster) < _LONGEST_CLUSTER
+        if cluster and not joined:
             yield cluster
             cluster = ""
         cluster += character
