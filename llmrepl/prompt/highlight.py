@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from prompt_toolkit.document import Document
 from prompt_toolkit.formatted_text import StyleAndTextTuples
+from prompt_toolkit.layout.processors import Processor, Transformation, TransformationInput
 from prompt_toolkit.lexers import Lexer
 from prompt_toolkit.styles import Style
+from prompt_toolkit.utils import get_cwidth
 
 from llmrepl.errors import UsageError
 
@@ -33,9 +36,46 @@ STYLE = Style.from_dict(
 )
 """Colours of the terminal's own palette, legible on light and on dark."""
 
+MOST_MARKS = 32
+"""Characters without a width in a row that are drawn: no writing has so many on one letter."""
+
 _WORDS = re.compile(r"\s+|\S+")
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})(.*)")
 _CODE_SPAN = re.compile(r"(?<!`)(`+)(?!`).+?(?<!`)\1(?!`)")
+
+
+class ShortenMarks(Processor):
+    """Draws at most MOST_MARKS marks on a character: the screen takes them into one cell one after
+    the other, in time that grows with the square of their number. What is sent has all of them.
+    """
+
+    def apply_transformation(self, transformation_input: TransformationInput) -> Transformation:
+        """Leave out the marks, and say where the cursor is then."""
+        fragments = transformation_input.fragments
+        length = sum(len(fragment[1]) for fragment in fragments)
+        if length <= MOST_MARKS or all(fragment[1].isascii() for fragment in fragments):
+            return Transformation(fragments)
+        shown: StyleAndTextTuples = []
+        kept: list[int] = []  # for each character of the line the number of those before it that are shown
+        marks = 0
+        count = 0
+        for style, text, *rest in fragments:
+            part: list[str] = []
+            for character in text:
+                kept.append(count)
+                marks = marks + 1 if get_cwidth(character) == 0 else 0
+                if marks <= MOST_MARKS:
+                    part.append(character)
+                    count += 1
+            shown.append((style, "".join(part), *rest))  # type: ignore[arg-type] # a handler, if there is one
+        if count == length:
+            return Transformation(fragments)
+        kept.append(count)
+        return Transformation(
+            shown,
+            source_to_display=lambda at: kept[min(at, length)],
+            display_to_source=lambda at: bisect_left(kept, min(at, count)),
+        )
 
 
 class InputLexer(Lexer):

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from prompt_toolkit.application import run_in_terminal
+from prompt_toolkit.buffer import Buffer
+from prompt_toolkit.document import Document
 from prompt_toolkit.filters import completion_is_selected, has_completions, is_searching
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.keys import Keys
 
 from llmrepl.commands.line import BLOCK, as_prompt
+from llmrepl.errors import LLMError
+from llmrepl.formatting import escape_controls
+from llmrepl.prompt.editor import edit_text
+from llmrepl.system.environment import Environment
 
 
-def key_bindings() -> KeyBindings:
-    """Enter sends; Alt-Enter and Ctrl-J make a line; a block between triple quotes is one input."""
+def key_bindings(environment: Environment) -> KeyBindings:
+    """Enter sends; Alt-Enter and Ctrl-J make a line; a block in triple quotes is one input; Ctrl-G edits it."""
     keys = KeyBindings()
 
     @keys.add("enter", filter=~completion_is_selected & ~is_searching)
@@ -31,8 +38,9 @@ def key_bindings() -> KeyBindings:
         event.current_buffer.insert_text("\n")
 
     @keys.add("c-g")
+    @keys.add("c-x", "c-e")
     def _edit(event: KeyPressEvent) -> None:
-        event.current_buffer.open_in_editor()
+        event.app.create_background_task(_edited(event.current_buffer, environment))
 
     @keys.add(Keys.ControlC, filter=~is_searching)
     def _clear(event: KeyPressEvent) -> None:
@@ -44,6 +52,17 @@ def key_bindings() -> KeyBindings:
             event.app.exit(exception=KeyboardInterrupt, style="class:aborting")
 
     return keys
+
+
+async def _edited(buffer: Buffer, environment: Environment) -> None:
+    """Edit the input in the user's own editor; what goes wrong is said above the prompt."""
+    try:
+        text = await run_in_terminal(lambda: edit_text(buffer.text, environment.environ), in_executor=True)
+    except LLMError as failure:
+        said = escape_controls(f"error: {failure}\n")
+        await run_in_terminal(lambda: environment.stderr.write(said))
+        return
+    buffer.document = Document(text, len(text))
 
 
 def is_open_block(text: str) -> bool:

@@ -18,7 +18,7 @@ from llmrepl.chat.context import context_fraction
 from llmrepl.chat.workspace import Workspace
 from llmrepl.errors import LLMError
 from llmrepl.prompt.banner import first_steps, opening
-from llmrepl.prompt.highlight import STYLE, InputLexer
+from llmrepl.prompt.highlight import STYLE, InputLexer, ShortenMarks
 from llmrepl.prompt.hints import LEAVE, hint_for
 from llmrepl.prompt.history import open_history
 from llmrepl.prompt.keys import key_bindings, unquoted
@@ -66,14 +66,14 @@ class Loop:
             complete_in_thread=True,
             lexer=None if "NO_COLOR" in workspace.environment.environ else self._lexer,
             style=STYLE,
+            input_processors=[ShortenMarks()],
             enable_history_search=True,
             auto_suggest=AutoSuggestFromHistory(),
             multiline=True,
             prompt_continuation="",
-            key_bindings=key_bindings(),
+            key_bindings=key_bindings(workspace.environment),
             bottom_toolbar=lambda: toolbar(workspace, self._share),
             enable_suspend=True,
-            enable_open_in_editor=True,
             input=input,
             output=screen,
         )
