@@ -11,8 +11,8 @@ _shtab_llm_models_subparsers=(info list)
 _shtab_llm_sessions_subparsers=(archive backup delete export fork import list merge recover rename restore resume scan search show stats tag validate)
 _shtab_llm_subparsers=(ask chat completions delete export help search show usage config keys models sessions)
 
-_shtab_llm_ask_option_strings=(-h --help --model -m --system -s --save --name --json)
-_shtab_llm_chat_option_strings=(-h --help -m --model -s --system -b --budget --warn-at -r --resume -c --continue -f --file --name --save-dir --no-save --json --keep-going --allow-shell)
+_shtab_llm_ask_option_strings=(-h --help --model -m --system -s --effort --save --name --json)
+_shtab_llm_chat_option_strings=(-h --help -m --model -s --system -b --budget --effort --warn-at -r --resume -c --continue -f --file --name --save-dir --no-save --json --keep-going --allow-shell)
 _shtab_llm_completions_option_strings=(-h --help)
 _shtab_llm_delete_option_strings=(-h --help --dry-run --dir)
 _shtab_llm_export_option_strings=(-h --help --session --raw-csv --force --dir)
@@ -55,8 +55,10 @@ _shtab_llm_option_strings=(-h --help --version)
 
 _shtab_llm_ask___model_COMPGEN=_llm_live_models
 _shtab_llm_ask__m_COMPGEN=_llm_live_models
+_shtab_llm_ask___effort_COMPGEN=_llm_live_efforts
 _shtab_llm_chat__m_COMPGEN=_llm_live_models
 _shtab_llm_chat___model_COMPGEN=_llm_live_models
+_shtab_llm_chat___effort_COMPGEN=_llm_live_efforts
 _shtab_llm_chat__r_COMPGEN=_llm_live_sessions
 _shtab_llm_chat___resume_COMPGEN=_llm_live_sessions
 _shtab_llm_chat__f_COMPGEN=_shtab_compgen_files
@@ -286,6 +288,7 @@ _llm_live_sessions() { _llm_live sessions "$1"; }
 _llm_live_models() { _llm_live models "$1"; }
 _llm_live_settings() { _llm_live settings "$1"; }
 _llm_live_values() { _llm_live values "$1"; }
+_llm_live_efforts() { _llm_live efforts "$1"; }
 _llm_live_formats() { _llm_live formats "$1"; }
 _llm_live_tags() { _llm_live tags "$1"; }
 _llm_live_budget() { _llm_live budget "$1"; }

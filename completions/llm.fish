@@ -51,7 +51,7 @@ function _shtab_llm_using
 end
 
 set -g _shtab_llm_commands ask chat completions delete export help search show usage config 'config get' 'config list' 'config path' 'config set' keys 'keys list' 'keys remove' 'keys set' models 'models info' 'models list' sessions 'sessions archive' 'sessions backup' 'sessions delete' 'sessions export' 'sessions fork' 'sessions import' 'sessions list' 'sessions merge' 'sessions recover' 'sessions rename' 'sessions restore' 'sessions resume' 'sessions scan' 'sessions search' 'sessions show' 'sessions stats' 'sessions tag' 'sessions validate'
-set -g _shtab_llm_opts_with_value --at --breakdown-by --budget --contains --dir --file --filter --format --limit --max-cost --max-turns --min-cost --min-turns --model --name --older-than --provider --resume --save-dir --session --since --sort --source --system --system-contains --tag --until --warn-at -b -f -m -r -s
+set -g _shtab_llm_opts_with_value --at --breakdown-by --budget --contains --dir --effort --file --filter --format --limit --max-cost --max-turns --min-cost --min-turns --model --name --older-than --provider --resume --save-dir --session --since --sort --source --system --system-contains --tag --until --warn-at -b -f -m -r -s
 
 complete -c llm -e
 complete -c llm -f
@@ -62,6 +62,7 @@ complete -c llm -n '_shtab_llm_using; and test $_shtab_llm_npos -eq 0' -a ask -d
 complete -c llm -n '_shtab_llm_using ask' -s h -l help -d 'show this help message and exit'
 complete -c llm -n '_shtab_llm_using ask' -l model -s m -xka "(llm --complete models (commandline -ct | string unescape))" -d 'model to use, as PROVIDER/MODEL'
 complete -c llm -n '_shtab_llm_using ask' -l system -s s -x -d 'system prompt'
+complete -c llm -n '_shtab_llm_using ask' -l effort -xka "(llm --complete efforts (commandline -ct | string unescape))" -d 'how much the model thinks before it answers'
 complete -c llm -n '_shtab_llm_using ask' -l save -d 'save as a session'
 complete -c llm -n '_shtab_llm_using ask' -l name -x -d 'save as a session with this name'
 complete -c llm -n '_shtab_llm_using ask' -l json -d 'print JSON objects'
@@ -70,6 +71,7 @@ complete -c llm -n '_shtab_llm_using chat' -s h -l help -d 'show this help messa
 complete -c llm -n '_shtab_llm_using chat' -s m -l model -xka "(llm --complete models (commandline -ct | string unescape))" -d 'model to use, as PROVIDER/MODEL'
 complete -c llm -n '_shtab_llm_using chat' -s s -l system -x -d 'system prompt'
 complete -c llm -n '_shtab_llm_using chat' -s b -l budget -x -d 'budget of the session in USD'
+complete -c llm -n '_shtab_llm_using chat' -l effort -xka "(llm --complete efforts (commandline -ct | string unescape))" -d 'how much the model thinks before it answers'
 complete -c llm -n '_shtab_llm_using chat' -l warn-at -x -d 'warn at this fraction of the budget, such as 0.8'
 complete -c llm -n '_shtab_llm_using chat' -s r -l resume -xka "(llm --complete sessions (commandline -ct | string unescape))" -d 'resume a session (without NAME, pick from a list)'
 complete -c llm -n '_shtab_llm_using chat' -s c -l continue -d 'resume the latest session'

@@ -19,6 +19,7 @@ function _llm_live_sessions { param([string]$Word) _llm_live sessions $Word }
 function _llm_live_models { param([string]$Word) _llm_live models $Word }
 function _llm_live_settings { param([string]$Word) _llm_live settings $Word }
 function _llm_live_values { param([string]$Word) _llm_live values $Word }
+function _llm_live_efforts { param([string]$Word) _llm_live efforts $Word }
 function _llm_live_formats { param([string]$Word) _llm_live formats $Word }
 function _llm_live_tags { param([string]$Word) _llm_live tags $Word }
 function _llm_live_budget { param([string]$Word) _llm_live budget $Word }
@@ -37,8 +38,8 @@ $_shtab_llm_subparsers = @{
 }
 $_shtab_llm_option_strings = @{
     '_shtab_llm' = @('-h', '--help', '--version')
-    '_shtab_llm_ask' = @('-h', '--help', '--model', '-m', '--system', '-s', '--save', '--name', '--json')
-    '_shtab_llm_chat' = @('-h', '--help', '-m', '--model', '-s', '--system', '-b', '--budget', '--warn-at', '-r', '--resume', '-c', '--continue', '-f', '--file', '--name', '--save-dir', '--no-save', '--json', '--keep-going', '--allow-shell')
+    '_shtab_llm_ask' = @('-h', '--help', '--model', '-m', '--system', '-s', '--effort', '--save', '--name', '--json')
+    '_shtab_llm_chat' = @('-h', '--help', '-m', '--model', '-s', '--system', '-b', '--budget', '--effort', '--warn-at', '-r', '--resume', '-c', '--continue', '-f', '--file', '--name', '--save-dir', '--no-save', '--json', '--keep-going', '--allow-shell')
     '_shtab_llm_completions' = @('-h', '--help')
     '_shtab_llm_config' = @('-h', '--help')
     '_shtab_llm_config_get' = @('-h', '--help')
@@ -79,8 +80,10 @@ $_shtab_llm_option_strings = @{
     '_shtab_llm_usage' = @('-h', '--help', '--breakdown-by', '--format', '--json', '--chart')
 }
 $_shtab_llm_compgens = @{
+    '_shtab_llm_ask___effort' = '_llm_live_efforts'
     '_shtab_llm_ask___model' = '_llm_live_models'
     '_shtab_llm_ask__m' = '_llm_live_models'
+    '_shtab_llm_chat___effort' = '_llm_live_efforts'
     '_shtab_llm_chat___file' = '_shtab_powershell_compgen_files'
     '_shtab_llm_chat___model' = '_llm_live_models'
     '_shtab_llm_chat___resume' = '_llm_live_sessions'
@@ -306,6 +309,7 @@ $_shtab_llm_help = @{
     '_shtab_llm___version' = 'show the version'
     '_shtab_llm__h' = 'show this help message and exit'
     '_shtab_llm_ask' = 'ask a single question; piped text is added to it'
+    '_shtab_llm_ask___effort' = 'how much the model thinks before it answers'
     '_shtab_llm_ask___help' = 'show this help message and exit'
     '_shtab_llm_ask___json' = 'print JSON objects'
     '_shtab_llm_ask___model' = 'model to use, as PROVIDER/MODEL'
@@ -320,6 +324,7 @@ $_shtab_llm_help = @{
     '_shtab_llm_chat___allow_shell' = 'in scripts, allow system commands and changes of settings'
     '_shtab_llm_chat___budget' = 'budget of the session in USD'
     '_shtab_llm_chat___continue' = 'resume the latest session'
+    '_shtab_llm_chat___effort' = 'how much the model thinks before it answers'
     '_shtab_llm_chat___file' = 'attach FILE to the first prompt; - reads standard input'
     '_shtab_llm_chat___help' = 'show this help message and exit'
     '_shtab_llm_chat___json' = 'in scripts, print one JSON object per line'

@@ -112,7 +112,10 @@ class CostTracker:
 
     def price(self, resolved: ResolvedModel) -> Price | None:
         """The price of a model, None if unknown; the provider's own list fills in what is not known otherwise."""
-        price = self.prices.find(resolved.provider, resolved.model, self._environment.now(), keep=not self.incognito)
+        now, keep = self._environment.now(), not self.incognito
+        price = self.prices.find(resolved.provider, resolved.model, now, keep=keep)
+        if price is None and resolved.vendor and resolved.vendor.price_owner != resolved.provider:
+            price = self.prices.find(resolved.vendor.price_owner, resolved.model, now, keep=keep)
         info = self._listed(resolved)
         return _with_list(price, info) if info else price
 

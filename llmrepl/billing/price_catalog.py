@@ -26,7 +26,14 @@ LOCAL = ("offline", "ollama", "lmstudio", "llamacpp", "vllm")
 
 FREE = Price(flat(0.0), flat(0.0), source="local")
 
-_DATASET_NAMES = {"gemini": "google", "xai": "x-ai"}
+_DATASET_NAMES = {
+    "gemini": "google",
+    "xai": "x-ai",
+    "moonshot": "moonshotai",
+    "bedrock": "aws",
+    "vertex": "google",
+}
+"""What the data set calls a provider."""
 
 _UNCOUNTED = ("requests_kcount", "output_reasoning_mtok", "output_citation_mtok")
 """What a few models charge for beside the tokens that we count: with it price x tokens would be too little."""
@@ -63,6 +70,19 @@ class PriceCatalog:
     def known(self, provider: str) -> list[str]:
         """The models of a provider that the data set knows. Loads it."""
         return _names(_DATASET_NAMES.get(provider, provider))
+
+    def models_of(self, provider: str) -> list[tuple[str, float | None, bool]]:
+        """The models of a provider in the data set: id, USD per million tokens of a reply (None if unknown or priced in
+        another way) and whether it is deprecated. Loads the data set."""
+        from genai_prices import data_snapshot
+
+        now, name = datetime.now().astimezone(), _DATASET_NAMES.get(provider, provider)
+        found = (owner for owner in data_snapshot.get_snapshot().providers if owner.id == name)
+        rows = []
+        for model in (model for owner in found for model in owner.models):
+            price = _price(model, now)
+            rows.append((model.id, price.output[0][1] if price else None, bool(model.deprecated)))
+        return rows
 
     def data_set(self) -> str:
         """The name and version of the data set, and the day when it was installed."""

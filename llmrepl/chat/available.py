@@ -138,7 +138,7 @@ def _list_provider(
 def _fetch_models(workspace: Workspace, site: ResolvedModel) -> list[ModelInfo]:
     if site.vendor is None:
         return []
-    provider = network_provider(site, site.vendor, workspace.settings, workspace.environment)
+    provider = network_provider(site, site.vendor, workspace.settings, workspace.environment, workspace.paths)
     try:
         return provider.list_models()
     finally:

@@ -20,6 +20,7 @@ from llmrepl.system.signals import Signals
 
 if TYPE_CHECKING:
     from llmrepl.billing.cost_tracker import CostTracker
+    from llmrepl.chat.default_model import DefaultModels
     from llmrepl.models.list_cache import ModelListCache
     from llmrepl.providers.base import Provider
     from llmrepl.sessions.index.finder import SessionFinder
@@ -81,19 +82,36 @@ class Services:
 
     @cached_property
     def _resolver(self) -> ModelResolver:
-        return create_resolver(self.settings, self.environment, self.paths)
+        return create_resolver(self.settings, self.environment, self.paths, lambda name: self.default_models().of(name))
 
     def resolver(self) -> ModelResolver:
         """Return the resolver of model names."""
         return self._resolver
 
+    @cached_property
+    def _default_models(self) -> DefaultModels:
+        from llmrepl.chat.default_model import DefaultModels
+
+        return DefaultModels(
+            self.environment,
+            self.settings,
+            self.paths,
+            resolver=self.resolver,
+            lists=self.model_lists,
+            prices=lambda: self.cost_tracker().prices,
+        )
+
+    def default_models(self) -> DefaultModels:
+        """Chooses the default model of a provider."""
+        return self._default_models
+
     def provider(self, model: str) -> tuple[ResolvedModel, Provider]:
         """Resolve a model's name and return its provider. Raises UsageError, also for a missing key."""
         resolved = self.resolver().resolve_with_key(model)
-        self.environment.log(f"model {resolved.shown} at {resolved.base_url or 'this program'}")
+        self.environment.log(f"model {resolved.shown} at {resolved.address or 'this program'}")
         key = (resolved.provider, resolved.base_url, resolved.key)
         if key not in self._providers:
-            self._providers[key] = create_provider(resolved, self.settings, self.environment)
+            self._providers[key] = create_provider(resolved, self.settings, self.environment, self.paths)
         return resolved, self._providers[key]
 
     @cached_property

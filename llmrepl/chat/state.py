@@ -34,6 +34,8 @@ class ChatState:
         self._began = services.environment.now()
         self._directory: Path | None = None
         self._model: str | None = None
+        self._chosen = False
+        self.chosen_default = ""
         self._system: str | None = None
         self._before_incognito: tuple[Path | None, bool] = (None, saving)
         self.turns_before_incognito = 0
@@ -113,7 +115,25 @@ class ChatState:
         model = self._services.resolver().resolve(model).shown
         if self.current:
             self.current.set_header(model=model)
-        self._model = model
+        self._model, self._chosen = model, True
+
+    def confirm_default_model(self) -> str | None:
+        """Before the first prompt, choose the default model from its provider's own list, if the user named none.
+
+        Returns the model if it is another one than was shown so far. Raises UsageError for a missing key.
+        """
+        if self.current is not None or self._chosen:
+            return None
+        provider = self._services.resolver().default_provider()
+        if provider is None:
+            return None
+        before, model = self.model, self._services.default_models().confirm(provider)
+        self._chosen = True
+        self.chosen_default = f"{provider}/{model}" if model else before
+        if model is None or f"{provider}/{model}" == before:
+            return None
+        self._model = f"{provider}/{model}"
+        return self._model
 
     def set_system(self, text: str | None) -> None:
         """Set or (None) remove the system prompt. Raises SaveError."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -11,9 +12,10 @@ from llmrepl.billing.cost_tracker import RAISE_SESSION
 from llmrepl.chat.attachments import append_texts
 from llmrepl.chat.workspace import Workspace
 from llmrepl.errors import BudgetError, LLMError, SaveError
-from llmrepl.formatting import valid_text
+from llmrepl.formatting import escape_name, valid_text
 from llmrepl.models.factory import options_of
 from llmrepl.providers.base import Event, Finish, Notice, Provider, ReasoningDelta, Request, Retrying, TextDelta
+from llmrepl.providers.errors import ProviderError
 from llmrepl.providers.tokens import estimated, prompt_tokens, tokens, utf8_size
 from llmrepl.sessions.secrets import StreamMasker
 from llmrepl.sessions.storage.completion import Completion
@@ -74,6 +76,7 @@ class ChatTurn:
         self._undoes = undoes
         self._attachments = attachments
         self._undone: dict[int, Turn] = {}
+        self._refused: list[str] = []
         self._replaced: Turn | None = None
         self._open_session = open_session
         self._model = model or workspace.chat.model
@@ -113,7 +116,7 @@ class ChatTurn:
                 context = self._open_session.session.context()
             if self._attachments is workspace.chat.attachments:
                 workspace.chat.attachments = []
-            options = self._reservation.capped(options_of(workspace.settings))
+            options = self._reservation.capped(options_of(workspace.settings, self._resolved))
             self._request = Request(self._resolved.model, context, system, options)
             workspace.environment.log(f"asking with {len(context)} messages")
         except BaseException:  # also a signal: nothing was sent
@@ -127,10 +130,60 @@ class ChatTurn:
         """Yield the events of the reply. An error of the provider ends them and is in `turn_result`."""
         if self._unsaved:
             yield Notice(str(self._unsaved))
+        others = iter(self._workspace.settings.names("fallback"))
+        while True:
+            try:
+                yield from self._stream(self._provider)
+                return
+            except LLMError as failed:
+                self._failure = failed
+            if self._text_parts or not isinstance(self._failure, ProviderError):
+                return
+            failure = self._failure
+            for name in chain(self._other_defaults(failure), others):
+                try:
+                    asked = self._fall_back(name, failure)
+                except LLMError as unusable:  # no key, a budget, an unknown name: the next one is tried
+                    yield Notice(f"Cannot fall back to {escape_name(name)}: {unusable.message}")
+                    continue
+                yield Notice(f"{failure.message}. Asking {asked} instead.")
+                self._failure = None
+                break
+            else:
+                return
+
+    def _other_defaults(self, failure: ProviderError) -> Iterator[str]:
+        """Other default models of the provider, if the one that was chosen does not exist."""
+        chat, provider = self._workspace.chat, self._resolved.provider
+        while failure.status == 404 and chat.chosen_default == self._resolved.shown and len(self._refused) < 3:
+            self._refused.append(self._resolved.model)
+            other = self._workspace.default_models().after_refusal(provider, self._refused)
+            if other is None:
+                return
+            chat.chosen_default = f"{provider}/{other}"
+            yield chat.chosen_default
+
+    def _fall_back(self, name: str, failure: ProviderError) -> str:
+        """Turn to another model after a failure before the first text; returns its name. Raises LLMError."""
+        workspace = self._workspace
+        resolved, provider = workspace.provider(name)
+        tracker, session = workspace.cost_tracker(), self._session or ""
+        usage = estimated(self._request, 0) if failure.may_be_billed else None
+        reservation = tracker.reserve(resolved, lambda: prompt_tokens(replace(self._request, model=resolved.model)))
         try:
-            yield from self._stream(self._provider)
-        except LLMError as failure:
-            self._failure = failure
+            cost = tracker.record_retry(self._reservation, self._resolved, usage, session=session)
+        finally:
+            tracker.release(self._reservation)
+            self._reservation, self._resolved, self._provider = reservation, resolved, provider
+        if self._open_session and self._number:
+            if usage:
+                self._open_session.session.add_request(usage, cost)
+            self._open_session.set_answerer(self._number, resolved.shown)
+        if workspace.chat.chosen_default == resolved.shown:
+            workspace.chat.set_model(resolved.shown)
+        options = reservation.capped(options_of(workspace.settings, resolved))
+        self._request = replace(self._request, model=resolved.model, options=options)
+        return resolved.shown
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

@@ -26,6 +26,7 @@ SCRIPTS = {"bash": "llm.bash", "zsh": "_llm", "fish": "llm.fish", "powershell": 
     argument("-m", "--model", help="model to use, as PROVIDER/MODEL", source="models"),
     argument("-s", "--system", help="system prompt"),
     argument("-b", "--budget", help="budget of the session in USD", kind=usd, metavar="USD"),
+    argument("--effort", help="how much the model thinks before it answers", source="efforts", metavar="EFFORT"),
     argument("--warn-at", help="warn at this fraction of the budget, such as 0.8", kind=fraction, metavar="FRACTION"),
     argument(
         "-r",
@@ -61,6 +62,7 @@ def chat(
     system: str | None,
     budget: float | None,
     warn_at: float | None,
+    effort: str | None,
     resume: str | None,
     continue_: bool,
     file: str | None,
@@ -95,6 +97,8 @@ def chat(
         workspace.chat.set_model(model)
     if system is not None:
         workspace.chat.set_system(system)
+    if effort is not None:
+        workspace.settings.set("effort", effort)
     if budget is not None:
         workspace.cost_tracker().set_session(budget, warn_at)
     workspace.chat.check_writable()
@@ -115,6 +119,7 @@ def _check_contradictions(resume: str | None, continue_: bool, name: str | None,
     "ask a single question; piped text is added to it",
     argument("--model", "-m", help="model to use, as PROVIDER/MODEL", source="models"),
     argument("--system", "-s", help="system prompt"),
+    argument("--effort", help="how much the model thinks before it answers", source="efforts", metavar="EFFORT"),
     argument("--save", help="save as a session", switch=True),
     argument("--name", help="save as a session with this name"),
     argument("--json", help="print JSON objects", switch=True),
@@ -128,6 +133,7 @@ def ask(
     question: str,
     model: str | None,
     system: str | None,
+    effort: str | None,
     save: bool,
     name: str | None,
     json: bool,
@@ -137,6 +143,8 @@ def ask(
     text = f"{question}\n\n{piped}" if question and piped else question or piped
     if not text.strip():
         raise UsageError("there is no question", "llm ask QUESTION, or pipe text into it")
+    if effort is not None:
+        workspace.settings.set("effort", effort)
     keep = (save or name is not None) and workspace.chat.current is None
     if name:
         workspace.chat.name_next(name)

@@ -100,7 +100,7 @@ def models_info(workspace: Workspace, model: str, json: bool) -> Result:
     facts = {
         "Model": resolved.shown,
         "About": found.info.name,
-        "Asked": f"{resolved.model} at {resolved.base_url}" if resolved.base_url else "this program",
+        "Asked": f"{resolved.model} at {resolved.address}" if resolved.address else "this program",
         "Key from": (key or "nowhere yet") if resolved.vendor and resolved.vendor.key_env else "",
         "Context": window,
         **_prices(found.price),

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from llmrepl.chat.workspace import Workspace
 from llmrepl.commands.registry import CommandTable
+from llmrepl.config.settings_table import EFFORTS
 from llmrepl.formatting import escape_name, pluralize
-from llmrepl.models.resolver import DEFAULT_MODELS
 from llmrepl.providers.vendors import OFFLINE_MODELS
 from llmrepl.sessions.archive.trash import list_removed
 from llmrepl.sessions.index.query import Row
@@ -48,7 +48,7 @@ def _about(row: Row) -> str:
 def models(workspace: Workspace, before: str, word: str) -> Iterable[Candidate]:
     """Return the models known without network access, from cached lists or the price data."""
     offline = [Candidate(f"offline/{name}", hint) for name, hint in OFFLINE_MODELS.items()]
-    defaults = [Candidate(f"{vendor}/{model}") for vendor, model in DEFAULT_MODELS.items()]
+    defaults = [Candidate(name) for name in workspace.default_models().remembered()]
     named = [Candidate(alias, f"alias of {model}") for alias, model in workspace.settings.aliases.items()]
     from llmrepl.chat.available import cached_models
 
@@ -68,7 +68,8 @@ def values(workspace: Workspace, before: str, word: str) -> Iterable[Candidate]:
     row = next((row for row in workspace.settings.of_shell() if name in (row.key, row.name)), None)
     if row is None:
         return ()
-    return (Candidate(value) for value in (("on", "off") if row.kind == "flag" else row.choices))
+    known = {"flag": ("on", "off"), "effort": ("default", *EFFORTS)}
+    return (Candidate(value) for value in known.get(row.kind, row.choices))
 
 
 def tags(workspace: Workspace, before: str, word: str) -> Iterable[Candidate]:
@@ -98,6 +99,11 @@ def budget(workspace: Workspace, before: str, word: str) -> Iterable[Candidate]:
     return (Candidate("status"), Candidate("increase", "add an amount in USD"), Candidate("off"))
 
 
+def efforts(workspace: Workspace, before: str, word: str) -> Iterable[Candidate]:
+    """Return the efforts that a model can be asked for."""
+    return (Candidate(name) for name in EFFORTS)
+
+
 def formats(workspace: Workspace, before: str, word: str) -> Iterable[Candidate]:
     """Return the export formats."""
     return (Candidate(name, help) for name, help in FORMATS.items())
@@ -121,6 +127,7 @@ SOURCES: Mapping[str, Source] = {
     "models": models,
     "settings": settings,
     "values": values,
+    "efforts": efforts,
     "formats": formats,
     "tags": tags,
     "budget": budget,

@@ -75,8 +75,11 @@ def _row(key: str) -> tuple[list[str], Setting]:
     if table in TABLES and rest:
         name, _, inner = rest.rpartition(".")
         for row in TABLES[table]:
-            if name and row.key == inner:
+            if name and row.key == inner and row.kind != "table":
                 return [table, name, inner], row
+            owner, found, sub = rest.partition(f".{row.key}.")
+            if row.kind == "table" and found and owner and sub:
+                return [table, owner, row.key, sub], Setting(key, "text", None, "")
         if not TABLES[table]:
             return [table, rest], Setting(key, "text", None, "")
     raise UsageError(f"there is no setting '{key}'", "llm config list shows all of them")

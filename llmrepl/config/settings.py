@@ -23,14 +23,15 @@ class Settings:
     """Command line before environment, project file, the user's configuration and default.
 
     `problems` says what was ignored and why, a sentence each. `refused` are the dotted keys in the project's file that
-    it may not set. The tables of the user's configuration: `providers` by name, `prices` (USD per million tokens) by
-    model, and the texts of `aliases` and `prompts`.
+    it may not set. The tables of the user's configuration: `providers` by name, `models`
+    and `prices` (USD per million tokens) by model, and the texts of `aliases` and `prompts`.
     """
 
     def __init__(self) -> None:
         self.problems: list[str] = []
         self.refused: list[str] = []
-        self.providers: dict[str, dict[str, str]] = {}
+        self.providers: dict[str, dict[str, Any]] = {}
+        self.models: dict[str, dict[str, Any]] = {}
         self.prices: dict[str, dict[str, float]] = {}
         self.aliases: dict[str, str] = {}
         self.prompts: dict[str, str] = {}
@@ -78,6 +79,10 @@ class Settings:
         """The value of a whole number, None if not set."""
         value = self.get(key)
         return None if value is None else int(value)
+
+    def names(self, key: str) -> list[str]:
+        """The names in a list."""
+        return [name for name in self.text(key).split(", ") if name]
 
     def source(self, key: str) -> str:
         """Where a value comes from: `command line`, a variable, a file, `default` or `this shell`."""
@@ -151,10 +156,20 @@ class Settings:
             else:
                 for key, part in value.items():
                     dotted = f"{table}.{name}.{key}"
-                    if key in inner:
+                    if key in inner and inner[key].kind == "table":
+                        self._inner_table(held.setdefault(name, {}).setdefault(key, {}), dotted, part, file)
+                    elif key in inner:
                         self._part(held.setdefault(name, {}), key, replace(inner[key], key=dotted), part, file)
                     else:
                         self._unknown(file, dotted, [f"{table}.{name}.{known}" for known in inner])
+
+    def _inner_table(self, held: dict[str, Any], dotted: str, named: object, file: Path) -> None:
+        """A table of texts, such as `providers.NAME.headers`."""
+        if not isinstance(named, dict):
+            self._problem(f"{file}: {dotted} must be a table, and is ignored")
+            return
+        for name, value in named.items():
+            self._part(held, name, Setting(f"{dotted}.{name}", "text", None, ""), value, file)
 
     def _part(self, held: dict[str, Any], key: str, row: Setting, value: object, file: Path) -> None:
         self._take(row, value, str(file), f"{file}: {row.key}")

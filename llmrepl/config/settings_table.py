@@ -9,12 +9,19 @@ from dataclasses import dataclass
 Value = str | float | int | bool | None
 """A setting's value; None is `not set`. USD, seconds and tokens are plain numbers."""
 
+EFFORTS = ("off", "minimal", "low", "medium", "high", "max")
+"""How much a model may think before it answers; a number is the most tokens that it may think."""
+
+PROTOCOLS = ("openai", "anthropic", "gemini", "ollama")
+"""What `protocol` may be."""
+
 _FLAGS = {"true": True, "on": True, "yes": True, "1": True, "false": False, "off": False, "no": False, "0": False}
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """A row: `kind` is text, path, flag, choice, number or count (a whole number), from `least` to `most`.
+    """A row: `kind` is text, path, flag, choice, number or count (a whole number), from `least` to `most`; effort, list
+    (of names, kept as text with commas), table (of texts by name) or any (a TOML value as it is).
 
     `env` is its environment variable where that is not LLM_ and the key, `short` its name in `:set`, if it has one.
     `project`: a .llm.toml may set it; `lower`: but only lower it. `shell`: `:set` may change it.
@@ -53,6 +60,12 @@ class Setting:
         if self.numeric:
             off = self.default is None and isinstance(value, str) and value.lower() in ("off", "none")
             return None if off else self._number(value)
+        if self.kind == "any":
+            return value  # type: ignore[return-value]  # as it is
+        if self.kind == "list":
+            return self._list(value)
+        if self.kind == "effort":
+            return self._effort(value)
         if self.kind == "flag":
             flag = value if isinstance(value, bool) else _FLAGS.get(str(value).strip().lower())
             if flag is None:
@@ -65,6 +78,20 @@ class Setting:
         if self.kind == "path" and not value.strip():
             raise ValueError("must be a path")
         return value
+
+    def _list(self, value: object) -> str:
+        names = value.split(",") if isinstance(value, str) else value
+        if not isinstance(names, list) or not all(isinstance(name, str) and "," not in name for name in names):
+            raise ValueError("must be a list of names")
+        return ", ".join(filter(None, (name.strip() for name in names)))
+
+    def _effort(self, value: object) -> str | None:
+        text = str(value).strip().lower()
+        if text in ("default", "none", ""):
+            return None
+        if isinstance(value, bool) or not (text in EFFORTS or (text.isascii() and text.isdigit() and len(text) < 8)):
+            raise ValueError(f"must be {', '.join(EFFORTS)} or a number of tokens")
+        return text
 
     def _number(self, value: object) -> float | int:
         limits = f"from {self.least:g}" + (f" to {self.most:g}" if self.most < math.inf else " up")
@@ -110,6 +137,8 @@ SETTINGS = (
     Setting("temperature", "number", None, "how free the model is in its choice of words", most=2, shell=True),
     Setting("top_p", "number", None, "from which share of the likely words the model chooses", most=1, shell=True),
     Setting("max_tokens", "count", None, "the longest reply, in tokens", least=1, most=1 << 31, shell=True),
+    Setting("effort", "effort", None, "how much the model thinks before it answers", shell=True),
+    Setting("fallback", "list", None, "models to ask in this order if a provider fails before the reply begins"),
     Setting("markdown", "flag", True, "render replies as Markdown", shell=True),
     Setting(
         "reasoning", "choice", "show", "what to do with the model's thinking", choices=("show", "hide"), shell=True
@@ -123,6 +152,18 @@ TABLES: Mapping[str, tuple[Setting, ...]] = {
         Setting("base_url", "text", None, "where the provider is"),
         Setting("api_key_env", "text", None, "the environment variable that holds the key"),
         Setting("api_key_cmd", "text", None, "the command that prints the key"),
+        Setting("protocol", "choice", None, "the protocol that it speaks", choices=PROTOCOLS),
+        Setting("prices", "text", None, "the provider whose prices hold, such as openai"),
+        Setting("max_tokens_field", "text", None, "what it calls the limit on the reply"),
+        Setting("headers", "table", None, "headers that go with each request"),
+        Setting("query", "table", None, "query parameters that go with each request"),
+    ),
+    "models": (
+        Setting("temperature", "number", None, "how free the model is in its choice of words", most=2),
+        Setting("top_p", "number", None, "from which share of the likely words the model chooses", most=1),
+        Setting("max_tokens", "count", None, "the longest reply, in tokens", least=1, most=1 << 31),
+        Setting("effort", "effort", None, "how much the model thinks before it answers"),
+        Setting("extra", "any", None, "fields that go into each request as they are"),
     ),
     "prices": tuple(
         Setting(key, "number", None, f"USD per million tokens: {what}")
@@ -136,4 +177,5 @@ TABLES: Mapping[str, tuple[Setting, ...]] = {
     "aliases": (),
     "prompts": (),
 }
-"""What may stand in `[providers.NAME]` and `[prices."MODEL"]`; `[aliases]` and `[prompts]` hold NAME = text."""
+"""What may stand in `[providers.NAME]`, `[models."MODEL"]` and `[prices."MODEL"]`; `[aliases]` and `[prompts]` hold
+NAME = text."""

@@ -2,34 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from llmrepl.config.api_keys import Key, Keyring, read_env_file, run_key_command
 from llmrepl.config.settings import PROJECT_FILE, Settings
 from llmrepl.errors import UsageError
 from llmrepl.formatting import closest_match, escape_name
-from llmrepl.providers.urls import check_url, is_loopback
-from llmrepl.providers.vendors import OFFLINE_MODELS, SERVERS, VENDORS, Vendor, base_url_of, compatible
+from llmrepl.providers.urls import check_url, display_url, is_loopback, split_query
+from llmrepl.providers.vendors import OFFLINE_MODELS, SERVERS, VENDORS, Vendor, base_url_of, configured_vendor
 from llmrepl.system.paths import Paths
 
 OFFLINE = "offline"
 GUIDE = "offline/guide"
-
-DEFAULT_MODELS = {
-    "openrouter": "openai/gpt-4o-mini",
-    "openai": "gpt-4o-mini",
-    "anthropic": "claude-haiku-4-5",
-    "gemini": "gemini-2.5-flash",
-    "groq": "llama-3.3-70b-versatile",
-    "mistral": "mistral-small-latest",
-    "deepseek": "deepseek-chat",
-    "xai": "grok-3-mini",
-    "together": "meta-llama/Llama-3.3-70B-Instruct-Turbo",
-}
-"""What a person gets who has a vendor's key and says no more: a model that is quick, cheap and not the smallest."""
 
 FAMILIES = {
     "gpt-": "openai",
@@ -68,6 +56,11 @@ class ResolvedModel:
     key: Key | None = None
 
     @property
+    def address(self) -> str:
+        """`base_url` as it may be shown: without a query or a password."""
+        return display_url(self.base_url)
+
+    @property
     def provider(self) -> str:
         """The name of the provider that answers."""
         return self.vendor.name if self.vendor else OFFLINE
@@ -77,7 +70,7 @@ class ModelResolver:
     """Reads names by the user's settings and keys, which are looked up anew each time.
 
     Of the files in the working directory only keys are taken, and only for a vendor's own address. `local` names a
-    model of a server on this machine, if one answers.
+    model of a server on this machine, if one answers, `default` the default model of a provider.
     """
 
     def __init__(
@@ -89,6 +82,7 @@ class ModelResolver:
         *,
         vendors: Mapping[str, Vendor] = VENDORS,
         local: Callable[[], str | None] = lambda: None,
+        default: Callable[[str], str | None] = lambda provider: None,
     ) -> None:
         self._settings = settings
         self._environ = environ
@@ -98,6 +92,7 @@ class ModelResolver:
         self._keyring = Keyring(paths.keys_file)
         self._vendors = vendors
         self._local = local
+        self._default = default
 
     def default_model(self) -> str:
         """The model of a new session: the configured one, else the first vendor's with a key, a local one, the guide.
@@ -106,16 +101,20 @@ class ModelResolver:
         """
         if name := self._settings.text("default_model"):
             return self._settings.aliases.get(name, name)
-        vendor = self._first_with_key()
-        return f"{vendor.name}/{DEFAULT_MODELS[vendor.name]}" if vendor else self._local() or GUIDE
+        if provider := self.default_provider():
+            return f"{provider}/{self._default(provider)}"
+        return self._local() or GUIDE
 
     def nothing_set(self) -> bool:
         """Whether there is neither a configured model nor a key, so that only this machine can answer."""
-        return not self._settings.text("default_model") and self._first_with_key() is None
+        return not self._settings.text("default_model") and self.default_provider() is None
 
-    def _first_with_key(self) -> Vendor | None:
-        usual = (vendor for vendor in self._vendors.values() if vendor.name in DEFAULT_MODELS)
-        return next((vendor for vendor in usual if self._has_key(vendor)), None)
+    def default_provider(self) -> str | None:
+        """The first provider with a key and a default model, if no model is configured; None if there is none."""
+        if self._settings.text("default_model"):
+            return None
+        with_key = (name for name, vendor in self._vendors.items() if vendor.key_env and self._has_key(vendor))
+        return next((name for name in with_key if self._default(name)), None)
 
     def providers(self) -> list[str]:
         """The names of all providers, those that only the configuration knows last."""
@@ -156,11 +155,7 @@ class ModelResolver:
 
     def vendor(self, name: str) -> Vendor | None:
         """The row of a provider: a known one, or what the configuration says of another."""
-        configured = self._settings.providers.get(name, {})
-        vendor = self._vendors.get(name)
-        if vendor is None and "base_url" in configured:
-            return compatible(name, configured["base_url"], configured.get("api_key_env", ""))
-        return vendor
+        return configured_vendor(name, self._vendors.get(name), self._settings.providers.get(name, {}))
 
     def place(self, provider: str) -> ResolvedModel:
         """Where a provider is; the key is left out. Raises UsageError for one that is not known."""
@@ -200,11 +195,18 @@ class ModelResolver:
         own_address = not resolved.url_from
         if own_address:
             self._refuse_redirection(vendor)
-        url = check_url(resolved.base_url, allow_http=self._settings.flag("allow_http"))
+        url, query = split_query(resolved.base_url)
+        if missing := re.search(r"\{(\w+)\}", url):
+            raise UsageError(
+                f"The address of {vendor.name} needs {missing[1]}.",
+                f"set {missing[1]}, or providers.{vendor.name}.base_url in {self._paths.config_file}",
+            )
+        url = check_url(url, allow_http=self._settings.flag("allow_http"))
         key = self._key(vendor, own_address=own_address)
-        if key is None and vendor.key_env and not is_loopback(urlsplit(url).hostname or ""):
+        needs_key = vendor.key_env and not vendor.key_optional
+        if key is None and needs_key and not is_loopback(urlsplit(url).hostname or ""):
             raise self._missing(vendor, own_address=own_address)
-        return replace(resolved, base_url=url, key=key)
+        return replace(resolved, base_url=f"{url}?{urlencode(query)}" if query else url, key=key)
 
     def key_origin(self, provider: str) -> str:
         """Where the key of a provider would come from; empty if there is none. No command is run."""

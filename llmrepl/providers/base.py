@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from llmrepl.types import Attachment, Citation, Message, ProviderData, Usage
 
 
 @dataclass(slots=True)
 class Options:
-    """What the user set for the request; None leaves the choice to the provider. `max_tokens` caps the reply."""
+    """What the user set for the request; None leaves the choice to the provider. `max_tokens` caps the reply.
+
+    `effort` is how much the model may think: off, minimal, low, medium, high, max or a number of tokens. `extra` are
+    fields that go into the request as they are.
+    """
 
     temperature: float | None = None
     top_p: float | None = None
     max_tokens: int | None = None
+    effort: str | None = None
     stream: bool = True
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

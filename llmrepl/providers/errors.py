@@ -24,7 +24,7 @@ _DEPTH = 8
 class ProviderError(LLMError):
     """A request that failed at the server or on the way; `retry`: it may be sent again if no text came.
 
-    `after` is the wait in seconds that the server asked for.
+    `after` is the wait in seconds that the server asked for, `status` and `payload` are its answer, if there was one.
     """
 
     def __init__(
@@ -39,6 +39,8 @@ class ProviderError(LLMError):
         super().__init__(message, hint)
         self.retry = retry
         self.after = after
+        self.status = 0
+        self.payload: object = None
         self.may_be_billed = may_be_billed
 
 
@@ -136,7 +138,9 @@ def error_from_response(
             "if you trust that address, set it as base_url",
         )
     payload = _json(body)
-    return _failure(endpoint, model, status, payload, _wait(headers, payload, now))
+    error = _failure(endpoint, model, status, payload, _wait(headers, payload, now))
+    error.status, error.payload = status, payload or body.decode("utf-8", "replace")
+    return error
 
 
 def error_from_event(endpoint: Endpoint, model: str, payload: object, *, begun: bool) -> ProviderError:

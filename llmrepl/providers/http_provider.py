@@ -6,19 +6,23 @@ import json
 import random
 import time
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from llmrepl.errors import UsageError
+from llmrepl.providers import parameters
 from llmrepl.providers.base import Event, Notice, Request
+from llmrepl.providers.effort import add_effort
 from llmrepl.providers.errors import Endpoint, ProviderError
 from llmrepl.providers.event_reader import read_reply
+from llmrepl.providers.parameters import Changes, ParameterMemory
 from llmrepl.providers.protocols import anthropic, gemini, ollama
 from llmrepl.providers.protocols import openai_chat as openai
 from llmrepl.providers.protocols.base import ModelInfo, Protocol
 from llmrepl.providers.retry import RetryPolicy, retry
 from llmrepl.providers.transport.http import HTTPClient, Network
-from llmrepl.providers.urls import check_url
+from llmrepl.providers.urls import check_url, split_query
 from llmrepl.providers.vendors import Vendor
 
 PROTOCOLS: dict[str, Protocol] = {
@@ -46,6 +50,7 @@ class HTTPProvider:
     protocol: Protocol
     client: HTTPClient
     retries: RetryPolicy
+    parameters: ParameterMemory = field(default_factory=parameters.NoMemory)
 
     @property
     def name(self) -> str:
@@ -60,12 +65,28 @@ class HTTPProvider:
         sent, left_out = self.protocol.body(request, self.vendor)
         for words in left_out:
             yield Notice(words)
-        body = json.dumps(sent, ensure_ascii=False).encode("utf-8", "replace")
-        yield from retry(lambda: self._attempt(request, body), self.retries)
+        if request.options.effort is not None:
+            yield from map(Notice, add_effort(sent, request.options.effort, self.vendor, request.model))
+        sent |= request.options.extra
+        known = self.parameters.changes(request.model)
+        yield from _notices(request.model, sent, known)
+        sent = parameters.apply(sent, known)
+        for _ in parameters.OPTIONAL:
+            body = json.dumps(sent, ensure_ascii=False).encode("utf-8", "replace")
+            try:
+                yield from retry(partial(self._attempt, request, body), self.retries)
+                return
+            except ProviderError as error:
+                change = parameters.refused(sent, error.payload) if error.status in (400, 422) else None
+                if change is None:
+                    raise
+            self.parameters.remember(request.model, change)
+            yield from _notices(request.model, sent, dict([change]))
+            sent = parameters.apply(sent, dict([change]))
 
     def _attempt(self, request: Request, body: bytes) -> Generator[Event, None, None]:
         path = self.protocol.path(request.model, request.options.stream)
-        with self.client.post(path, self.protocol.headers(self.endpoint.key), body, request.model) as exchange:
+        with self.client.post(path, self._headers(), body, request.model) as exchange:
             yield from read_reply(exchange.chunks(), self.protocol, request, self.endpoint, exchange.alive)
 
     def list_models(self, *, seconds: float = LIST_SECONDS) -> list[ModelInfo]:
@@ -81,7 +102,7 @@ class HTTPProvider:
         return found
 
     def _page(self, path: str, seconds: float) -> Any:
-        body = self.client.get(path, self.protocol.headers(self.endpoint.key), seconds=seconds, limit=LIST_LIMIT)
+        body = self.client.get(path, self._headers(), seconds=seconds, limit=LIST_LIMIT)
         try:
             return json.loads(body)
         except (ValueError, RecursionError):
@@ -89,24 +110,50 @@ class HTTPProvider:
                 f"{self.endpoint.base_url} did not answer with a list of models", "check base_url"
             ) from None
 
+    def _headers(self) -> dict[str, str]:
+        """The protocol's headers with the vendor's own; the user's come last."""
+        headers = dict(self.protocol.headers(self.endpoint.key))
+        if self.vendor.key_header and self.endpoint.key:
+            headers.pop("authorization", None)
+            headers[self.vendor.key_header] = self.endpoint.key
+        return headers | dict(self.vendor.headers)
+
     def close(self) -> None:
         """Let go of the connection."""
         self.client.close()
 
 
+def _notices(model: str, sent: dict[str, Any], changes: Changes) -> Iterator[Event]:
+    """What the user should know of changes to a request: what was set and is not sent."""
+    changed = parameters.apply(sent, changes)
+    for dotted, change in changes.items():
+        if parameters.value_at(changed, dotted) != parameters.value_at(sent, dotted) and (
+            words := parameters.describe(model, dotted, change)
+        ):
+            yield Notice(words)
+
+
 def create_http_provider(
-    vendor: Vendor, base_url: str, key: str | None, key_origin: str, network: Network, again: RetryPolicy | None = None
+    vendor: Vendor,
+    base_url: str,
+    key: str | None,
+    key_origin: str,
+    network: Network,
+    again: RetryPolicy | None = None,
+    memory: ParameterMemory | None = None,
 ) -> HTTPProvider:
     """The provider for a vendor at a base URL; `key_origin` names the variable or file that the key came from, `again`
-    is how often a failure before any text is tried again (twice, if nothing is said).
+    is how often a failure before any text is tried again (twice by default), `memory` what models refuse.
 
     Raises UsageError if the URL or the key cannot be used; no connection is made.
     """
     protocol = PROTOCOLS[vendor.dialect]
+    base_url, query = split_query(base_url)
     base_url = check_url(base_url, allow_http=network.allow_http)
     if protocol.suffix:
         base_url = base_url.removesuffix(protocol.suffix)
     if key is not None and not (key.isascii() and key.isprintable() and " " not in key and key):
         raise UsageError(f"the key from {key_origin} has characters that no key has", "copy it again")
     endpoint = Endpoint(vendor.name, base_url, key, key_origin)
-    return HTTPProvider(vendor, endpoint, protocol, HTTPClient(network, endpoint), again or retries())
+    client = HTTPClient(network, endpoint, query | dict(vendor.query))
+    return HTTPProvider(vendor, endpoint, protocol, client, again or retries(), memory or parameters.NoMemory())

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
+import re
+from urllib.parse import parse_qsl, urlsplit
 
 from llmrepl.errors import UsageError
 
@@ -16,14 +17,16 @@ def check_url(base_url: str, *, allow_http: bool) -> str:
     except ValueError:
         host, parts = "", urlsplit("")
     if parts.scheme not in ("http", "https") or not host or any(ord(letter) <= 32 for letter in base_url):
-        raise UsageError(f"base_url is not a URL: '{base_url[:200]}'", "write it like https://host/v1")
+        raise UsageError(f"base_url is not a URL: '{display_url(base_url)[:200]}'", "write it like https://host/v1")
     if parts.username is not None or parts.password is not None:
         raise UsageError(f"base_url for {host} must not hold a name or a password", "set the key instead")
     if parts.query or parts.fragment:
-        raise UsageError(f"base_url must end with the path: '{base_url[:200]}'", "leave out what follows '?' or '#'")
+        raise UsageError(
+            f"base_url must end with the path: '{display_url(base_url)[:200]}'", "leave out what follows '?' or '#'"
+        )
     if parts.scheme == "http" and not is_loopback(host) and not allow_http:
         raise UsageError(
-            f"base_url {base_url[:200]} is not encrypted, and anyone on the way could read the key",
+            f"base_url {display_url(base_url)[:200]} is not encrypted, and anyone on the way could read the key",
             "use https, or set allow_http = true in your configuration",
         )
     return base_url.rstrip("/")
@@ -39,3 +42,14 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False
+
+
+def split_query(url: str) -> tuple[str, dict[str, str]]:
+    """A base URL without its query, and the query, which goes with every request and is never shown."""
+    base, _, query = url.partition("?")
+    return base, dict(parse_qsl(query.partition("#")[0], keep_blank_values=True))
+
+
+def display_url(url: str) -> str:
+    """A URL as it may be shown: without a user name, a password, a query or a fragment."""
+    return re.sub(r"(?<=//)[^/?#@]*@", "", re.split(r"[?#]", url, maxsplit=1)[0])

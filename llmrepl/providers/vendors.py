@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+PROTOCOL_NAMES = ("openai", "anthropic", "gemini", "ollama")
+"""The protocols: OpenAI's chat completions and Responses, Anthropic's Messages, Gemini's generateContent, Ollama's."""
 
 
 @dataclass(frozen=True, slots=True)
 class Vendor:
-    """A provider: where it is, whose protocol it speaks, where its key comes from.
+    """A provider: where it is, which protocol it speaks, where its key comes from.
 
-    `dialect` is `openai`, `anthropic`, `gemini` or `ollama`. `key_env` and `base_url_env` are environment variables,
-    the first that is set counts; a vendor with no `key_env` runs locally and needs none. `keys_page` is where a person
-    gets a key (or the program).
+    `base_url` may have environment variables in braces. `dialect` is one of PROTOCOL_NAMES. `key_env` and
+    `base_url_env` are environment variables of which the first that is set counts; a vendor with no `key_env` runs
+    locally and needs no key. `keys_page` is where to get a key (or the program).
 
-    What differs among those who speak OpenAI's protocol: `asks_usage`: `stream_options.include_usage` is understood;
-    `max_tokens` is the name of that field; `own_cost`: usage comes with a cost in USD.
+    `headers` and `query` go with every request, `key_header` carries the key if it is not `authorization`, with
+    `key_optional` requests without one are sent too, `prices` is
+    the provider whose prices hold if not its own. Among those who speak OpenAI's protocol `asks_usage` says that
+    `stream_options.include_usage` is understood, `max_tokens` is the name of that field, and with `own_cost` usage
+    comes with a cost in USD.
     """
 
     name: str
@@ -27,11 +34,26 @@ class Vendor:
     asks_usage: bool = True
     max_tokens: str = "max_tokens"
     own_cost: bool = False
+    headers: tuple[tuple[str, str], ...] = ()
+    query: tuple[tuple[str, str], ...] = ()
+    key_header: str = ""
+    key_optional: bool = False
+    prices: str = ""
 
     @property
     def needs_key(self) -> bool:
         """Whether a request without a key makes no sense."""
-        return bool(self.key_env) and self.base_url.startswith("https:")
+        return bool(self.key_env) and self.base_url.startswith(("https:", "{"))
+
+    @property
+    def price_owner(self) -> str:
+        """The provider whose prices hold."""
+        return self.prices or self.name
+
+
+def _openai(name: str, base_url: str, key_env: str, keys_page: str, *base_url_env: str) -> Vendor:
+    """A row for a vendor that speaks OpenAI's chat completions."""
+    return Vendor(name, base_url, "openai", (key_env,), base_url_env, keys_page)
 
 
 _ROWS = (
@@ -70,7 +92,7 @@ _ROWS = (
         "https://aistudio.google.com/apikey",
     ),
     Vendor("ollama", "http://127.0.0.1:11434", "ollama", (), ("OLLAMA_HOST",), "https://ollama.com/download"),
-    Vendor("groq", "https://api.groq.com/openai/v1", "openai", ("GROQ_API_KEY",), (), "https://console.groq.com/keys"),
+    _openai("groq", "https://api.groq.com/openai/v1", "GROQ_API_KEY", "https://console.groq.com/keys"),
     Vendor(
         "mistral",
         "https://api.mistral.ai/v1",
@@ -80,22 +102,88 @@ _ROWS = (
         "https://console.mistral.ai/api-keys",
         asks_usage=False,
     ),
-    Vendor(
-        "deepseek",
-        "https://api.deepseek.com",
-        "openai",
-        ("DEEPSEEK_API_KEY",),
-        (),
-        "https://platform.deepseek.com/api_keys",
-    ),
-    Vendor("xai", "https://api.x.ai/v1", "openai", ("XAI_API_KEY",), (), "https://console.x.ai"),
-    Vendor(
+    _openai("deepseek", "https://api.deepseek.com", "DEEPSEEK_API_KEY", "https://platform.deepseek.com/api_keys"),
+    _openai("xai", "https://api.x.ai/v1", "XAI_API_KEY", "https://console.x.ai"),
+    _openai(
         "together",
         "https://api.together.xyz/v1",
-        "openai",
-        ("TOGETHER_API_KEY",),
-        ("TOGETHER_BASE_URL",),
+        "TOGETHER_API_KEY",
         "https://api.together.ai/settings/api-keys",
+        "TOGETHER_BASE_URL",
+    ),
+    _openai(
+        "fireworks",
+        "https://api.fireworks.ai/inference/v1",
+        "FIREWORKS_API_KEY",
+        "https://app.fireworks.ai/settings/users/api-keys",
+    ),
+    _openai("cerebras", "https://api.cerebras.ai/v1", "CEREBRAS_API_KEY", "https://cloud.cerebras.ai"),
+    _openai(
+        "perplexity", "https://api.perplexity.ai", "PERPLEXITY_API_KEY", "https://www.perplexity.ai/account/api/keys"
+    ),
+    Vendor(
+        "cohere",
+        "https://api.cohere.ai/compatibility/v1",
+        "openai",
+        ("COHERE_API_KEY", "CO_API_KEY"),
+        (),
+        "https://dashboard.cohere.com/api-keys",
+    ),
+    Vendor(
+        "huggingface",
+        "https://router.huggingface.co/v1",
+        "openai",
+        ("HF_TOKEN", "HUGGINGFACE_API_KEY"),
+        (),
+        "https://huggingface.co/settings/tokens",
+    ),
+    _openai(
+        "moonshot", "https://api.moonshot.ai/v1", "MOONSHOT_API_KEY", "https://platform.moonshot.ai/console/api-keys"
+    ),
+    _openai(
+        "zai", "https://api.z.ai/api/paas/v4", "ZAI_API_KEY", "https://z.ai/manage-apikey/apikey-list", "ZAI_BASE_URL"
+    ),
+    _openai(
+        "dashscope",
+        "https://dashscope-intl.aliyuncs.com/compatible-mode/v1",
+        "DASHSCOPE_API_KEY",
+        "https://modelstudio.console.alibabacloud.com",
+        "DASHSCOPE_BASE_URL",
+    ),
+    _openai("nvidia", "https://integrate.api.nvidia.com/v1", "NVIDIA_API_KEY", "https://build.nvidia.com"),
+    _openai(
+        "cloudflare",
+        "https://api.cloudflare.com/client/v4/accounts/{CLOUDFLARE_ACCOUNT_ID}/ai/v1",
+        "CLOUDFLARE_API_TOKEN",
+        "https://dash.cloudflare.com/profile/api-tokens",
+    ),
+    Vendor(
+        "azure",
+        "{AZURE_OPENAI_ENDPOINT}/openai/v1",
+        "openai",
+        ("AZURE_OPENAI_API_KEY", "AZURE_API_KEY"),
+        (),
+        "https://ai.azure.com",
+        key_header="api-key",
+        prices="openai",
+    ),
+    Vendor(
+        "bedrock",
+        "https://bedrock-runtime.{AWS_REGION}.amazonaws.com/openai/v1",
+        "openai",
+        ("AWS_BEARER_TOKEN_BEDROCK",),
+        (),
+        "https://console.aws.amazon.com/bedrock/home#/api-keys",
+        prices="aws",
+    ),
+    Vendor(
+        "vertex",
+        "https://aiplatform.googleapis.com/v1/projects/{GOOGLE_CLOUD_PROJECT}/locations/global/endpoints/openapi",
+        "openai",
+        ("VERTEX_API_KEY",),
+        (),
+        "https://console.cloud.google.com/vertex-ai",
+        prices="google",
     ),
     Vendor("lmstudio", "http://127.0.0.1:1234/v1", "openai", (), (), "https://lmstudio.ai"),
     Vendor("llamacpp", "http://127.0.0.1:8080/v1", "openai", (), (), "https://github.com/ggml-org/llama.cpp"),
@@ -109,17 +197,46 @@ SERVERS = ("ollama", "lmstudio", "llamacpp")
 """The vendors whose servers are looked for on this machine, in this order."""
 
 
-def compatible(name: str, base_url: str, key_env: str = "") -> Vendor:
-    """The row for a server that speaks OpenAI's protocol and is only known to the user's configuration."""
-    return Vendor(name, base_url, "openai", (key_env,) if key_env else (), (), "")
+def configured_vendor(name: str, known: Vendor | None, said: Mapping[str, object]) -> Vendor | None:
+    """The row of a provider with what `[providers.NAME]` says of it.
+
+    A provider that only the configuration knows needs a `base_url`, speaks OpenAI's protocol unless it says otherwise,
+    and has its key in NAME_API_KEY. None for one that neither knows.
+    """
+    if known is None and "base_url" not in said:
+        return None
+    own_key = f"{re.sub('[^A-Z0-9]', '_', name.upper())}_API_KEY"
+    vendor = known or Vendor(
+        name, str(said["base_url"]), "openai", (own_key,), (), "", key_optional=True, prices=_owner_of(name, said)
+    )
+    changes: dict[str, object] = {}
+    for key, field in (("protocol", "dialect"), ("max_tokens_field", "max_tokens"), ("prices", "prices")):
+        if isinstance(value := said.get(key), str):
+            changes[field] = value
+    for key in ("headers", "query"):
+        if isinstance(table := said.get(key), Mapping):
+            changes[key] = tuple((str(name), str(value)) for name, value in table.items())
+    if known is None and isinstance(variable := said.get("api_key_env"), str) and variable:
+        changes |= {"key_env": (variable,), "key_optional": False}
+    return replace(vendor, **changes) if changes else vendor  # type: ignore[arg-type]
+
+
+def _owner_of(name: str, said: Mapping[str, object]) -> str:
+    """Whose prices hold for a provider of another name at the address of one that is known."""
+    url = str(said.get("base_url", "")).rstrip("/")
+    return next((row.name for row in _ROWS if "{" not in row.base_url and row.base_url == url), name)
 
 
 def base_url_of(vendor: Vendor, environ: Mapping[str, str]) -> tuple[str, str]:
-    """A vendor's base URL and the environment variable it came from (empty for the built-in one)."""
+    """A vendor's base URL and the environment variable it came from (empty for the built-in one).
+
+    A variable in braces that is not set leaves the braces: such a URL is not usable.
+    """
     for variable in vendor.base_url_env:
         if value := environ.get(variable, "").strip():
             return (ollama_url(value) if vendor.dialect == "ollama" else value), variable
-    return vendor.base_url, ""
+    filled = re.sub(r"\{(\w+)\}", lambda found: environ.get(found[1], found[0]).strip().rstrip("/"), vendor.base_url)
+    return filled, ""
 
 
 def ollama_url(host: str) -> str:

@@ -160,6 +160,8 @@ class Shell:
             self.output.note("nothing was sent")
             return OK
         self.asked = True
+        if result.model is None and (model := self.workspace.chat.confirm_default_model()):
+            self.output.note(f"🤖 Model: {model}")
         chat_turn = turn.ask(
             self.workspace,
             result.text,

@@ -28,7 +28,7 @@ from llmrepl.config.settings import Settings
 from llmrepl.errors import BudgetError
 from llmrepl.models.resolver import ResolvedModel
 from llmrepl.providers.base import Options
-from llmrepl.providers.vendors import compatible
+from llmrepl.providers.vendors import configured_vendor
 from llmrepl.system.environment import Environment
 from llmrepl.system.paths import Paths
 from llmrepl.types import Usage
@@ -36,7 +36,7 @@ from llmrepl.types import Usage
 CONVERSATIONS = int(os.environ.get("LLMREPL_CONVERSATIONS", "200"))
 INPUT, CACHED, WRITTEN, OUTPUT = Fraction(3), Fraction(3, 10), Fraction(15, 4), Fraction(15)
 """The server's prices, USD per million tokens."""
-MODEL = ResolvedModel("sim/m", "m", compatible("sim", "https://sim.test/v1"))
+MODEL = ResolvedModel("sim/m", "m", configured_vendor("sim", None, {"base_url": "https://sim.test/v1"}))
 
 
 class Server:

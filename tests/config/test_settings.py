@@ -120,6 +120,7 @@ def test_a_project_cannot_switch_a_budget_off(paths: Paths, project: Path) -> No
 @pytest.mark.parametrize("row", SETTINGS, ids=lambda row: row.key)
 def test_each_key_has_its_variable_and_its_place_in_the_file(row: Setting, paths: Paths, project: Path) -> None:
     kinds: dict[str, Value] = {"text": "x", "path": "x", "flag": not row.default, "number": 1.0, "count": 3}
+    kinds |= {"effort": "high", "list": "a/b, c/d"}
     value = row.choices[-1] if row.choices else kinds[row.kind]
     toml = f'"{value}"' if isinstance(value, str) else str(value).lower()
     user(paths, f"{row.key} = {toml}")

@@ -35,14 +35,11 @@ NOT_YET = frozenset(
         ":doctor",
         ":pick 2",
         ":pin",
-        ":redo",
-        ":redo 2",
         ":sessions merge A B",
         ":unpin",
         "llm ask --schema",
         "llm ask --schema FILE",
         'llm ask --schema person.json "Ada Lovelace, born 1815"',
-        "llm chat --allow-shell",
         "llm sessions merge --install",
     }
 )

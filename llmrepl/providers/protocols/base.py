@@ -18,7 +18,8 @@ from llmrepl.types import Attachment, Citation
 class ModelInfo:
     """One model of a provider's own list; None is what the provider does not tell.
 
-    `context_window` is in tokens, prices are in USD per token, `created` is in seconds since 1970.
+    `context_window` and `max_output` (the longest reply) are in tokens, prices in USD per token, `created` and `ends`
+    (when it is shut down) in seconds since 1970. `chat` is False for a model that is made for something else.
     """
 
     id: str
@@ -27,6 +28,10 @@ class ModelInfo:
     input_price: float | None = None
     output_price: float | None = None
     created: int | None = None
+    ends: float | None = None
+    deprecated: bool = False
+    chat: bool | None = None
+    max_output: int | None = None
 
 
 @dataclass(slots=True)

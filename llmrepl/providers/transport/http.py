@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import httpx
 
@@ -128,7 +128,8 @@ class HTTPClient:
     server stop generating.
     """
 
-    def __init__(self, network: Network, endpoint: Endpoint) -> None:
+    def __init__(self, network: Network, endpoint: Endpoint, query: Mapping[str, str] | None = None) -> None:
+        self._query = dict(query or {})
         self._network = network
         self._endpoint = endpoint
         self._client: httpx.Client | None = None
@@ -160,6 +161,8 @@ class HTTPClient:
     ) -> Iterator[ResponseStream]:
         client = self._client = self._client or _httpx_client(self._network, self._endpoint)
         url = self._endpoint.base_url + path
+        if self._query:
+            url += f"{'&' if '?' in url else '?'}{urlencode(self._query)}"
         deadline = Deadline(seconds + self._network.connect_timeout)
 
         def traced(name: str, info: Mapping[str, object]) -> None:

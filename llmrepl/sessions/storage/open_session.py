@@ -131,6 +131,13 @@ class OpenSession:
             return before
         return identify([_data(turn) for turn in self.session.turns[: number - 1]])[-1][0]
 
+    def set_answerer(self, number: int, model: str) -> None:
+        """Record who answers the open turn `number`, once another model was asked. Raises SaveError."""
+        turn = self.session.turns[number - 1].changed(answered_by=model)
+        self.session.replace(number, turn)
+        record = {"turn": number, "is": _data(turn), "open": True, "after": self._id_before(number)}
+        self._write_record(record, f"turn {number}")
+
     def append_text(self, text: str) -> None:
         """Add a chunk of the streaming reply; it is on disk within half a second."""
         if self._journal and not self._has_unsaved:

@@ -1,0 +1,143 @@
+"""The default model of a provider whose key is there: chosen from its list and the price data, remembered for a day."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from llmrepl.errors import LLMError
+from llmrepl.models.defaults import ModelCandidate, choose
+from llmrepl.system.files import write_private
+
+if TYPE_CHECKING:
+    from llmrepl.billing.price_catalog import PriceCatalog
+    from llmrepl.config.settings import Settings
+    from llmrepl.models.list_cache import CachedList, ModelListCache
+    from llmrepl.models.resolver import ModelResolver
+    from llmrepl.system.environment import Environment
+    from llmrepl.system.paths import Paths
+
+DAY = 86_400.0
+LIST_SECONDS = 5.0
+"""How long the first prompt may wait for a provider's list."""
+
+OWN = {"gemini": ("gemini-",), "openrouter": ("openai/", "google/", "anthropic/")}
+"""How the models of a provider begin that also has those of many others, if it has any of these."""
+
+
+class DefaultModels:
+    """Chooses and remembers default models, in a file that may be deleted.
+
+    `resolver`, `lists` and `prices` open these when they are first needed.
+    """
+
+    def __init__(
+        self,
+        environment: Environment,
+        settings: Settings,
+        paths: Paths,
+        *,
+        resolver: Callable[[], ModelResolver],
+        lists: Callable[[], ModelListCache],
+        prices: Callable[[], PriceCatalog],
+    ) -> None:
+        self._environment = environment
+        self._settings = settings
+        self._paths = paths
+        self._resolver = resolver
+        self._lists = lists
+        self._prices = prices
+        self._path: Path = paths.cache_dir / "defaults.json"
+
+    def of(self, provider: str) -> str | None:
+        """The default of a provider as far as it is known without asking anybody; None if there is none."""
+        row = self._read().get(provider)
+        if row:
+            return str(row["model"])
+        kept = self._lists().kept(self._resolver().place(provider))
+        chosen = self._choose(provider, kept)
+        if chosen:
+            self._remember(provider, chosen, kept.at if kept else 0.0)
+        return chosen
+
+    def confirm(self, provider: str) -> str | None:
+        """The default of a provider, whose list is asked for if it is older than a day; the known one if it is silent.
+
+        Raises UsageError for a missing key.
+        """
+        now = self._environment.now().timestamp()
+        row = self._read().get(provider)
+        if row and 0 <= now - row["at"] < DAY:
+            return str(row["model"])
+        from llmrepl.models.factory import network_provider
+
+        site = self._resolver().site(provider)
+        if site.vendor is None:
+            return self.of(provider)
+        asked = network_provider(site, site.vendor, self._settings, self._environment, self._paths)
+        try:
+            kept = self._lists().fetched(site, lambda: asked.list_models(seconds=LIST_SECONDS), refresh=False)
+        except LLMError:
+            return self.of(provider)
+        finally:
+            asked.close()
+        if not kept.models:
+            return self.of(provider)
+        chosen = self._choose(provider, kept)
+        if chosen:
+            self._remember(provider, chosen, now)
+        return chosen
+
+    def after_refusal(self, provider: str, refused: Sequence[str]) -> str | None:
+        """Another default, once the server said that those chosen before do not exist; it is remembered."""
+        kept = self._lists().kept(self._resolver().place(provider))
+        chosen = self._choose(provider, kept, refused)
+        if chosen:
+            self._remember(provider, chosen, kept.at if kept else 0.0)
+        return chosen
+
+    def remembered(self) -> list[str]:
+        """The defaults that were chosen before, as `provider/model`."""
+        return [f"{provider}/{row['model']}" for provider, row in self._read().items()]
+
+    def _choose(self, provider: str, kept: CachedList | None, refused: Sequence[str] = ()) -> str | None:
+        prices = self._prices()
+        found = _from_list(kept, provider, prices) if kept and kept.models else _from_prices(provider, prices)
+        candidates = [one for one in found if one.id not in refused]
+        own = [one for one in candidates if one.id.startswith(OWN.get(provider, ()))]
+        return choose(own or candidates, self._environment.now().timestamp())
+
+    def _remember(self, provider: str, model: str, at: float) -> None:
+        rows = {**self._read(), provider: {"model": model, "at": at}}
+        try:
+            write_private(self._path, json.dumps(rows).encode())
+        except OSError:  # it is chosen again the next time
+            pass
+
+    def _read(self) -> Mapping[str, Any]:
+        try:
+            rows = json.loads(self._path.read_bytes()[: 1 << 16])
+        except (OSError, ValueError, RecursionError):
+            return {}
+        return {
+            name: row
+            for name, row in (rows.items() if isinstance(rows, dict) else ())
+            if isinstance(row, dict) and isinstance(row.get("model"), str) and isinstance(row.get("at"), int | float)
+        }
+
+
+def _from_list(kept: CachedList, provider: str, prices: PriceCatalog) -> Iterator[ModelCandidate]:
+    known = {row.id: row for row in _from_prices(provider, prices)}
+    for info in kept.models.values():
+        other = known.get(info.id)
+        output = info.output_price * 1e6 if info.output_price is not None else other.output if other else None
+        deprecated = info.deprecated or bool(other and other.deprecated)
+        yield ModelCandidate(info.id, output, info.created, info.ends, deprecated, info.chat)
+
+
+def _from_prices(provider: str, prices: PriceCatalog) -> Iterable[ModelCandidate]:
+    return (
+        ModelCandidate(name, output, deprecated=deprecated) for name, output, deprecated in prices.models_of(provider)
+    )

@@ -1,0 +1,198 @@
+"""Parameters that a model refuses: found in the error, left out or changed, and the request sent again. Pure.
+
+Servers refuse a parameter with 400 or 422 and name it, in `error.param` (OpenAI), in the message (Anthropic:
+"`temperature` is deprecated for this model"), or in a list of locations (`detail[].loc` of FastAPI servers). Only the
+name counts, because the sentence around it may be in any language.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol
+
+Path = tuple[str, ...]
+"""Where a parameter is in the body: `("temperature",)`, `("options", "num_predict")`."""
+
+OPTIONAL: tuple[Path, ...] = (
+    ("temperature",),
+    ("top_p",),
+    ("max_completion_tokens",),
+    ("max_output_tokens",),
+    ("max_tokens",),
+    ("reasoning_effort",),
+    ("reasoning",),
+    ("thinking",),
+    ("output_config",),
+    ("include_reasoning",),
+    ("think",),
+    ("stream_options",),
+    ("include",),
+    ("store",),
+    ("usage",),
+    ("stream",),
+    ("generationConfig", "temperature"),
+    ("generationConfig", "topP"),
+    ("generationConfig", "maxOutputTokens"),
+    ("generationConfig", "thinkingConfig"),
+    ("options", "temperature"),
+    ("options", "top_p"),
+    ("options", "num_predict"),
+)
+"""Everything in a body that a request can do without."""
+
+_LIMITS = {"max_tokens", "max_completion_tokens", "max_output_tokens", "maxOutputTokens", "num_predict"}
+_OTHER_NAMES = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
+_PAIR = {"temperature": "top_p", "topP": "temperature"}
+
+Change = tuple[str, str | int | None]
+"""One adjustment: a dotted path, and its new name, its largest value, or None to leave it out."""
+
+Changes = Mapping[str, str | int | None]
+
+
+class ParameterMemory(Protocol):
+    """Remembers what models refuse, by the provider's own name of the model."""
+
+    def changes(self, model: str) -> Changes:
+        """The adjustments that are known for a model."""
+        ...
+
+    def remember(self, model: str, change: Change) -> None:
+        """Keep one adjustment for the next request."""
+        ...
+
+
+class NoMemory:
+    """Knows nothing and keeps nothing."""
+
+    def changes(self, model: str) -> Changes:
+        """Nothing."""
+        return {}
+
+    def remember(self, model: str, change: Change) -> None:
+        """Forget it."""
+
+
+def refused(sent: Mapping[str, Any], payload: object) -> Change | None:
+    """Find the parameter of the body `sent` that an error's JSON `payload` (or text) refuses; None if there is none.
+
+    A limit on the length of the reply that is too large comes with the largest value that the error names; one that the
+    server knows under another name comes with that name.
+    """
+    text = payload if isinstance(payload, str) else json.dumps(payload, ensure_ascii=False)
+    named = _named(payload)
+    there = [path for path in OPTIONAL if _get(sent, path) is not None]
+    for path in sorted(there, key=lambda path: _position(path, named, text)):
+        if _position(path, named, text) == _NOWHERE:
+            return None
+        name = path[-1]
+        dotted = ".".join(path)
+        if name in _LIMITS:
+            return dotted, _limit_change(name, sent, path, text)
+        other = _PAIR.get(name)
+        if other and ".".join((*path[:-1], other)) in {".".join(one) for one in there} and _mentions(other, text):
+            return ".".join((*path[:-1], "top_p" if name == "temperature" else name)), None
+        return dotted, None
+    return None
+
+
+_NOWHERE = 1 << 30
+
+
+def _position(path: Path, named: set[str], text: str) -> int:
+    """Where an error speaks of a parameter: first if a field of it names it, else at its place in the text."""
+    name, dotted = path[-1], ".".join(path)
+    if name in named or dotted in named or any(one.startswith(f"{name}.") for one in named):
+        return -1
+    found = re.search(_word(name), text)
+    return found.start() if found else _NOWHERE
+
+
+_ORDINARY = ("stream", "usage", "include", "store", "think", "thinking", "reasoning")
+"""Names that are ordinary words too: in a text they count only in quotes or as the subject, `thinking: …`."""
+
+
+def _word(name: str) -> str:
+    """A pattern for a name that is not a part of another, also as people write it: `top_p`, `topP`, `top-p`."""
+    if name in _ORDINARY:
+        return rf"(?i)['\"`“‘«]{name}['\"`”’».]|(?<![A-Za-z0-9_]){name}(?:\.\w+)*:"
+    parts = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).split("_")
+    return r"(?i)(?<![A-Za-z0-9_])" + r"[_\- ]?".join(map(re.escape, parts)) + r"(?![A-Za-z0-9_]|[\- ]?(?:tokens|p)\b)"
+
+
+def _mentions(name: str, text: str) -> bool:
+    return re.search(_word(name), text) is not None
+
+
+def _named(payload: object) -> set[str]:
+    """The values of `param` and `loc` in an error object of any shape."""
+    found: set[str] = set()
+    for data in _objects(payload):
+        for key in ("param", "parameter", "field"):
+            if isinstance(value := data.get(key), str) and value:
+                found.add(value)
+        if isinstance(loc := data.get("loc"), list):
+            found.add(".".join(str(part) for part in loc if part != "body"))
+    return found
+
+
+def _objects(value: object, depth: int = 0) -> Iterator[Mapping[str, Any]]:
+    if depth > 6:
+        return
+    if isinstance(value, Mapping):
+        yield value
+        for inner in value.values():
+            yield from _objects(inner, depth + 1)
+    elif isinstance(value, list):
+        for inner in value[:50]:
+            yield from _objects(inner, depth + 1)
+
+
+def _limit_change(name: str, sent: Mapping[str, Any], path: Path, text: str) -> str | int | None:
+    """What to do with a limit on the reply: rename it, lower it to a number in the error, or leave it out."""
+    other = _OTHER_NAMES.get(name)
+    if other and _mentions(other, text):
+        return other
+    value = _get(sent, path)
+    numbers = (int(digits.replace(",", "")) for digits in re.findall(r"(?<![\w.])\d[\d,]{0,12}(?![\w.]\d)", text))
+    lower = [number for number in numbers if isinstance(value, int) and 16 <= number < value]
+    return max(lower, default=None)
+
+
+def apply(body: Mapping[str, Any], changes: Changes) -> dict[str, Any]:
+    """The body with the changes that are known for its model."""
+    changed = json.loads(json.dumps(body)) if any("." in path for path in changes) else dict(body)
+    for dotted, change in changes.items():
+        path = tuple(dotted.split("."))
+        holder = _get(changed, path[:-1]) if len(path) > 1 else changed
+        if not isinstance(holder, dict) or path[-1] not in holder:
+            continue
+        if change is None:
+            del holder[path[-1]]
+        elif isinstance(change, str):
+            holder[change] = holder.pop(path[-1])
+        elif isinstance(holder[path[-1]], int):
+            holder[path[-1]] = min(holder[path[-1]], change)
+    return changed
+
+
+def describe(model: str, dotted: str, change: str | int | None) -> str:
+    """Say what was changed, for the user; empty for what nobody has set."""
+    name = dotted.rpartition(".")[2]
+    if isinstance(change, int):
+        return f"{model} writes at most {change:,} tokens."
+    quiet = name in ("stream_options", "include", "store", "usage", "stream", "include_reasoning")
+    return "" if isinstance(change, str) or quiet else f"{model} takes no {name}. It was left out."
+
+
+def value_at(body: Mapping[str, Any], dotted: str) -> Any:
+    """The value at a dotted path; None if there is none."""
+    return _get(body, tuple(dotted.split(".")))
+
+
+def _get(body: object, path: Path) -> Any:
+    for name in path:
+        body = body.get(name) if isinstance(body, Mapping) else None
+    return body
