@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 
 from tests.faults.report import PROMISES, Outcome
 
-PARTS = ("storage", "network", "files")
+PARTS = ("storage", "network", "files", "merge")
 
 
 def main() -> int:
