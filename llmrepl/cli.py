@@ -222,7 +222,7 @@ def _wish_to_chat(reply: Result) -> StartChat | None:
 
 def _chat(shell: Shell, call: Call, reply: Result, chat: StartChat) -> int:
     if reply is not chat:
-        shell.output.reply(call, reply)
+        shell.output.result(call, reply)
     if shell.workspace.environment.stdin.isatty():
         from llmrepl.prompt.loop import Loop
 

@@ -30,10 +30,10 @@ def edit_text(text: str, environ: Mapping[str, str]) -> str:
     before = path.read_bytes()
     try:
         status = _run(program, path)
-        edited = _saved(path, program[0])
+        edit_text = _saved(path, program[0])
         if status:
             raise UsageError(f"the editor {escape_name(program[0])} ended with exit code {status}")
-        changed = _decoded(edited)
+        changed = _decoded(edit_text)
     except UsageError as failure:
         raise _kept(failure, path, before) from failure
     except BaseException:

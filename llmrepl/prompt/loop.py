@@ -162,7 +162,7 @@ class Loop:
 
     def _warm(self) -> None:
         """Load what the first prompt will need, and bring back what dead shells left, while nobody waits."""
-        self.shell.output.warm()
+        self.shell.output.preload()
         self._workspace.store()
 
     def _tell(self) -> None:

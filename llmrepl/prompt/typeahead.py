@@ -59,7 +59,7 @@ class Typeahead:
             data = self._rest + (self._pending() if self._quiet else b"")
         except OSError:  # the terminal was closed
             return "", False
-        draft, entered, self._rest = (typed(data), False, b"") if unsent else first(data)
+        draft, entered, self._rest = (decode_keys(data), False, b"") if unsent else first(data)
         return draft, entered
 
     def _pending(self) -> bytes:
@@ -81,15 +81,15 @@ def first(data: bytes) -> tuple[str, bool, bytes]:
     line, *others = data.lstrip(b"\r\n").splitlines(keepends=True) or [b""]
     if line.startswith(b"\x04"):
         return ":exit", True, b""
-    pasted, command = _PASTE in data, typed(line)
+    pasted, command = _PASTE in data, decode_keys(line)
     if command.startswith(":") and line[-1:] in _ENTER and not pasted:
         return command, True, b"".join(others)
-    text = typed(data)
+    text = decode_keys(data)
     one_line = bool(text) and "\n" not in text and '"""' not in text
     return text, one_line and data[-1:] in _ENTER and not pasted, b""
 
 
-def typed(data: bytes) -> str:
+def decode_keys(data: bytes) -> str:
     """Key bytes as text: line ends stay, Backspace and Ctrl-U work, other control and function keys are left out."""
     text = codecs.decode(data, "utf-8", "ignore").replace("\r\n", "\n").replace("\r", "\n")
     out: list[str] = []

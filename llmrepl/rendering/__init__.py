@@ -1,1 +1,1 @@
-"""How replies look: on a terminal through rich, elsewhere as plain text."""
+"""Rendering of replies and results: on a terminal with rich, elsewhere as plain text or JSON."""

@@ -1,4 +1,4 @@
-"""Where a face draws: stdout for results, stderr for what is said about them. Here without any escape code."""
+"""The output interface, and its plain-text implementation: results on stdout, messages on stderr."""
 
 from __future__ import annotations
 
@@ -17,35 +17,35 @@ if TYPE_CHECKING:
 
 
 class Output(Protocol):
-    """What a face can draw. Each method flushes, so that a reader sees it at once."""
+    """Where an interface renders. Every method flushes."""
 
-    def question(self, text: str) -> None:
-        """A prompt is about to be sent."""
+    def begin_reply(self, text: str) -> None:
+        """Prepare for the reply to a prompt that is about to be sent."""
 
     def event(self, event: Event) -> None:
-        """A piece of the reply, or what happens while waiting for it."""
+        """Render an event of the reply."""
 
     def turn_result(self, turn_result: TurnResult) -> None:
-        """The reply is over and kept; its failure, if any, is drawn too."""
+        """End the reply and report how the turn ended."""
 
-    def reply(self, call: Call, reply: Result) -> None:
-        """What a command answered."""
+    def result(self, call: Call, result: Result) -> None:
+        """Render the result of a command."""
 
     def failure(self, failure: LLMError) -> None:
-        """Something failed."""
+        """Report a failure."""
 
     def note(self, text: str) -> None:
-        """Something worth telling."""
+        """Report something notable."""
 
     def say(self, text: str) -> None:
-        """Lines of the program's own, such as the banner."""
+        """Write lines of the program itself, such as the banner."""
 
-    def warm(self) -> None:
-        """Load what drawing a reply will need."""
+    def preload(self) -> None:
+        """Import what rendering a reply needs."""
 
 
 class PlainOutput:
-    """Plain text for pipes, files and dumb terminals. With `footer`, a line of figures after each reply."""
+    """Plain text for pipes, files and dumb terminals. `footer` adds a line of figures after each reply."""
 
     def __init__(self, environment: Environment, *, footer: bool = False) -> None:
         self._out = environment.stdout
@@ -54,11 +54,11 @@ class PlainOutput:
         self._held = ""
         self._open_line = False
 
-    def question(self, text: str) -> None:
-        """Nothing: the question is the user's own input."""
+    def begin_reply(self, text: str) -> None:
+        """Do nothing; the user has just typed the prompt."""
 
     def event(self, event: Event) -> None:
-        """Write text as it comes; reasoning and notices go to stderr."""
+        """Write text as it arrives; reasoning and notices go to stderr."""
         from llmrepl.providers.base import ReasoningDelta, TextDelta
 
         if isinstance(event, TextDelta):
@@ -66,46 +66,46 @@ class PlainOutput:
         elif isinstance(event, ReasoningDelta):
             self._err.write(escape_controls(event.text))
             self._err.flush()
-        elif text := told(event):
+        elif text := describe_event(event):
             self.note(text)
 
     def turn_result(self, turn_result: TurnResult) -> None:
-        """End the reply's line and draw what went wrong."""
+        """End the reply's line and report failures and the footer."""
         self.finish()
         if turn_result.failure:
             self.failure(turn_result.failure)
         if turn_result.unsaved:
             self.failure(turn_result.unsaved)
-        for text in remarks(turn_result):
+        for text in outcome_notes(turn_result):
             self.note(text)
         if self._footer:
-            self.say(footer(turn_result))
+            self.say(format_footer(turn_result))
 
-    def reply(self, call: Call, reply: Result) -> None:
-        """Results to stdout, notes to stderr."""
-        self.say(plain.notices(reply).rstrip("\n"))
-        self._out.write(plain.results(reply))
+    def result(self, call: Call, result: Result) -> None:
+        """Write results to stdout and notes to stderr."""
+        self.say(plain.format_notices(result).rstrip("\n"))
+        self._out.write(plain.format_results(result))
         self._out.flush()
 
     def failure(self, failure: LLMError) -> None:
-        """One line on stderr."""
+        """Write one line to stderr."""
         self.finish()
         self.say(f"error: {_one_line(str(failure))}")
 
     def note(self, text: str) -> None:
-        """One line on stderr. On a screen it does not go on where the reply has come to."""
+        """Write one line to stderr; on a screen, end the line of the reply first."""
         if self._out.isatty():
             self.finish()
         self.say(f"note: {_one_line(text)}")
 
     def say(self, text: str, *, ours: bool = False) -> None:
-        """A line on stderr as it is; with `ours` it may hold escape codes that this program made."""
+        """Write a line to stderr; `ours` allows escape codes that this program made."""
         if text:
             self._err.write((text if ours else escape_controls(text)) + "\n")
             self._err.flush()
 
-    def warm(self) -> None:
-        """Nothing: everything is loaded."""
+    def preload(self) -> None:
+        """Do nothing; everything is loaded."""
 
     def _write(self, text: str) -> None:
         text = self._held + text
@@ -117,7 +117,7 @@ class PlainOutput:
             self._open_line = not text.endswith("\n")
 
     def finish(self) -> None:
-        """End the line that the reply stands in."""
+        """End the current line of the reply."""
         if self._held:
             self._out.write(escape_controls(self._held))
             self._held, self._open_line = "", True
@@ -127,8 +127,8 @@ class PlainOutput:
             self._open_line = False
 
 
-def told(event: Event) -> str:
-    """What is to be said about an event that is no part of the reply; empty if there is nothing."""
+def describe_event(event: Event) -> str:
+    """Return the message for an event that is not part of the reply; empty if there is none."""
     from llmrepl.providers.base import Notice, Retrying
 
     if isinstance(event, Notice):
@@ -138,8 +138,8 @@ def told(event: Event) -> str:
     return ""
 
 
-def footer(turn_result: TurnResult) -> str:
-    """The line of figures after a reply: tokens in→out (total), seconds, cost, what the budget leaves."""
+def format_footer(turn_result: TurnResult) -> str:
+    """Format the figures of a reply: tokens in→out (total), seconds, cost, remaining budget."""
     parts = []
     if turn_result.usage:
         u = turn_result.usage
@@ -156,8 +156,8 @@ def footer(turn_result: TurnResult) -> str:
     return " · ".join(parts)
 
 
-def remarks(turn_result: TurnResult) -> list[str]:
-    """What the user should know about a reply that did not simply end."""
+def outcome_notes(turn_result: TurnResult) -> list[str]:
+    """Return notes about a reply that did not end normally."""
     if turn_result.finish_reason == "interrupted":
         return ["the reply was cut off; the part that came is kept, and :retry asks again"]
     if turn_result.finish_reason == "length":

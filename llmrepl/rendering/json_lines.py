@@ -1,4 +1,4 @@
-"""`--json`: one JSON object a line on stdout, for programs. A `reply` is only printed when its turn is durable."""
+"""`--json`: one JSON object per line on stdout. A `reply` is printed only once its turn is durable."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from llmrepl.commands.results import Result
 from llmrepl.errors import LLMError
 from llmrepl.formatting import escape_controls
 from llmrepl.rendering import plain
-from llmrepl.rendering.base import told
+from llmrepl.rendering.base import describe_event
 from llmrepl.system.environment import Environment
 
 if TYPE_CHECKING:
@@ -18,40 +18,40 @@ if TYPE_CHECKING:
     from llmrepl.providers.base import Event
 
 REASONS = {1: "failed", 2: "wrong_use", 3: "damaged", 4: "not_saved", 5: "over_budget", 6: "in_use"}
-"""The `reason` of an `error` event by its exit code."""
+"""The `reason` of an `error` event, by exit code."""
 
 
 class JsonOutput:
-    """Events `prompt`, `reply`, `command` and `error`, each flushed at once."""
+    """Writes the events `prompt`, `reply`, `command` and `error`, each flushed."""
 
     def __init__(self, environment: Environment) -> None:
         self._out = environment.stdout
         self._err = environment.stderr
 
-    def question(self, text: str) -> None:
-        """A `prompt` event."""
+    def begin_reply(self, text: str) -> None:
+        """Write a `prompt` event."""
         self._emit({"event": "prompt", "text": text})
 
     def event(self, event: Event) -> None:
-        """Nothing on stdout before the reply is whole; notices go to stderr."""
-        if text := told(event):
+        """Write notices to stderr; the reply itself is written when it is complete."""
+        if text := describe_event(event):
             self.note(text)
 
     def turn_result(self, turn_result: TurnResult) -> None:
-        """A `reply` event if there is a reply that is on disk (or is not to be kept), and an `error` event."""
+        """Write a `reply` event if the reply is saved or need not be, and `error` events."""
         if not turn_result.unsaved and (turn_result.text or not turn_result.failure):
             self._emit(_reply(turn_result))
         for failure in (turn_result.failure, turn_result.unsaved):
             if failure:
                 self.failure(failure)
 
-    def reply(self, call: Call, reply: Result) -> None:
-        """A `command` event with what it answered."""
-        output, notes = plain.results(reply), plain.notices(reply)
+    def result(self, call: Call, result: Result) -> None:
+        """Write a `command` event with output and notes."""
+        output, notes = plain.format_results(result), plain.format_notices(result)
         self._emit({"event": "command", "command": call.command.name, "output": output, "notes": notes})
 
     def failure(self, failure: LLMError) -> None:
-        """An `error` event, and the same on stderr."""
+        """Write an `error` event, and the message to stderr."""
         reason = REASONS.get(failure.code, "failed")
         self._emit(
             {"event": "error", "reason": reason, "message": failure.message, "hint": failure.hint, "code": failure.code}
@@ -60,15 +60,15 @@ class JsonOutput:
         self._err.flush()
 
     def note(self, text: str) -> None:
-        """One line on stderr."""
+        """Write one line to stderr."""
         self._err.write(f"note: {' '.join(escape_controls(text).split())}\n")
         self._err.flush()
 
     def say(self, text: str) -> None:
-        """Nothing: programs need no banner."""
+        """Do nothing; programs need no banner."""
 
-    def warm(self) -> None:
-        """Nothing: everything is loaded."""
+    def preload(self) -> None:
+        """Do nothing; everything is loaded."""
 
     def _emit(self, data: dict[str, Any]) -> None:
         self._out.write(json.dumps(data) + "\n")

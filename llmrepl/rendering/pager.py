@@ -13,10 +13,10 @@ from llmrepl.system import files
 
 
 def page(text: str, environ: Mapping[str, str]) -> bool:
-    """Show `text` (which may hold our own escape codes) in $PAGER or less; return whether there is a pager.
+    """Show `text`, which may contain our own escape codes, in $PAGER or less; return whether there is a pager.
 
-    The program is run as an argument list, without a shell; an empty PAGER or `cat` means none. Raises LLMError if a
-    pager that the user chose cannot be run, or fails; nothing of the text may have been shown then.
+    The program is run without a shell; an empty PAGER or `cat` means none. Raises LLMError if a pager that the user
+    chose cannot be run or fails; the text may not have been shown then.
     """
     command = environ.get("PAGER", "less")
     try:
@@ -35,7 +35,7 @@ def page(text: str, environ: Mapping[str, str]) -> bool:
         raise LLMError(f"cannot run the pager {name}: {why}") from error
     try:
         process.communicate(text)
-    except KeyboardInterrupt:  # less takes Ctrl-C itself
+    except KeyboardInterrupt:  # less handles Ctrl-C itself
         process.wait()
         return True
     if process.returncode > 0:

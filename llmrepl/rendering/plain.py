@@ -1,4 +1,4 @@
-"""Replies as plain text: off a terminal, with NO_COLOR on a dumb one, and in scripts. No escape codes, nothing cut."""
+"""Results as plain text, for pipes, scripts and dumb terminals: no escape codes, nothing truncated."""
 
 from __future__ import annotations
 
@@ -8,39 +8,39 @@ from llmrepl.commands.results import Cell, Column, Document, Group, Note, Panel,
 from llmrepl.formatting import escape_controls, escape_name
 
 
-def results(reply: Result) -> str:
-    """What belongs on stdout, with its line end; empty if there is no result."""
-    if isinstance(reply, Document):
-        return _line(escape_controls(reply.text))
-    if isinstance(reply, Table):
-        return table(reply)
-    if isinstance(reply, Panel):
-        return _line(f"{escape_name(reply.title)}\n{escape_controls(reply.text)}") + "\n"
-    if isinstance(reply, Group):
-        return "".join(results(part) for part in reply.parts)
+def format_results(result: Result) -> str:
+    """Format what belongs on stdout, with a line end; empty if there is no result."""
+    if isinstance(result, Document):
+        return _line(escape_controls(result.text))
+    if isinstance(result, Table):
+        return format_table(result)
+    if isinstance(result, Panel):
+        return _line(f"{escape_name(result.title)}\n{escape_controls(result.text)}") + "\n"
+    if isinstance(result, Group):
+        return "".join(format_results(part) for part in result.parts)
     return ""
 
 
-def notices(reply: Result) -> str:
-    """What belongs on stderr, with its line end."""
-    if isinstance(reply, Note):
-        return _line(escape_controls(reply.text))
-    if isinstance(reply, Table) and not reply.rows and reply.empty:
-        return _line(escape_controls(reply.empty))
-    if isinstance(reply, Group):
-        return "".join(notices(part) for part in reply.parts)
+def format_notices(result: Result) -> str:
+    """Format what belongs on stderr, with a line end."""
+    if isinstance(result, Note):
+        return _line(escape_controls(result.text))
+    if isinstance(result, Table) and not result.rows and result.empty:
+        return _line(escape_controls(result.empty))
+    if isinstance(result, Group):
+        return "".join(format_notices(part) for part in result.parts)
     return ""
 
 
-def table(reply: Table) -> str:
-    """Rows of cells separated by blanks; figures bare, blanks inside a cell of a name made visible."""
-    rows = [[_cell(value, column) for value, column in zip(row, reply.columns, strict=True)] for row in reply.rows]
-    widths = [max((len(row[i]) for row in rows), default=0) for i in range(len(reply.columns))]
-    return "".join(_aligned(row, widths, reply.columns) for row in rows)
+def format_table(result: Table) -> str:
+    """Format rows as aligned columns without units; spaces in names are escaped as `\\x20`."""
+    rows = [[_cell(value, column) for value, column in zip(row, result.columns, strict=True)] for row in result.rows]
+    widths = [max((len(row[i]) for row in rows), default=0) for i in range(len(result.columns))]
+    return "".join(_align(row, widths, result.columns) for row in rows)
 
 
-def cell(value: Cell, kind: str) -> str:
-    """A value without units and commas, as a script wants it; unknown is `-`."""
+def format_cell(value: Cell, kind: str) -> str:
+    """Format a value without units and separators, for scripts; `-` if unknown."""
     if value is None or value == "":
         return "-"
     if kind == "usd":
@@ -51,11 +51,11 @@ def cell(value: Cell, kind: str) -> str:
 
 
 def _cell(value: Cell, column: Column) -> str:
-    text = cell(value, column.kind)
+    text = format_cell(value, column.kind)
     return text if column.kind == "text" else text.replace(" ", "\\x20")
 
 
-def _aligned(row: Sequence[str], widths: Iterable[int], columns: Sequence[Column]) -> str:
+def _align(row: Sequence[str], widths: Iterable[int], columns: Sequence[Column]) -> str:
     cells = [
         text.rjust(width) if column.kind in ("count", "usd", "seconds") else text.ljust(width)
         for text, width, column in zip(row, widths, columns, strict=True)

@@ -1,4 +1,4 @@
-"""A reply as it comes: Markdown that is only ever added to, or plain text."""
+"""Displays a reply while it streams, as Markdown or plain text."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from rich.console import Console
 
 from llmrepl.config.settings import Settings
 from llmrepl.formatting import escape_controls
-from llmrepl.rendering.markdown.document import MarkdownStream, drawable
+from llmrepl.rendering.markdown.document import MarkdownStream, can_redraw
 from llmrepl.system.environment import Environment
 
 _FRAME = 1 / 30
 _SHARE = 8
-"""An update waits until so many times the time that the last one took has passed, but no longer than a frame."""
+"""Minimum interval between updates, in multiples of the last update's duration; at most a frame."""
 
 _STALL = 0.1
-"""Seconds after which a piece that waits is drawn although no other came after it."""
+"""Seconds after which waiting text is drawn even though no more text arrived."""
 
 _CODES = re.compile(r"(\x1b\[[\d;]*m)")
 _DIM, _PLAIN = "\x1b[2m", "\x1b[0m"
 
 
-def reply_view(environment: Environment, settings: Settings) -> ReplyView:
-    """The view of a reply for a person at the terminal of `world`, as the settings say."""
-    # A COLUMNS or LINES that a shell exported knows nothing of a resize.
+def create_reply_view(environment: Environment, settings: Settings) -> ReplyView:
+    """Create the view of a reply on the terminal of `environment`, according to the settings."""
+    # Exported COLUMNS and LINES would be stale after a resize.
     environ = {name: value for name, value in environment.environ.items() if name not in ("COLUMNS", "LINES")}
     console = Console(file=environment.stdout, markup=False, emoji=False, highlight=False, _environ=environ)
     return ReplyView(
@@ -41,11 +41,11 @@ def reply_view(environment: Environment, settings: Settings) -> ReplyView:
 
 
 class ReplyView:
-    """Shows one reply while it comes.
+    """Displays one reply while it streams.
 
-    With `markdown`, on a terminal that can do it, blocks are drawn and only the open one is drawn again; else the text
-    is written as it comes. `reasoning` says whether the model's thinking is shown. `clock` gives seconds.
-    After `stall` seconds without another piece, what waits is drawn.
+    With `markdown`, on a capable terminal, blocks are rendered and only the open one is redrawn; otherwise text is
+    written as it arrives. `reasoning` shows the model's thinking. `clock` returns seconds. After `stall` seconds
+    without more text, waiting text is drawn.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class ReplyView:
         stall: float = _STALL,
     ) -> None:
         self._console = console
-        self._drawn = markdown and drawable(console)
+        self._drawn = markdown and can_redraw(console)
         self._reasoning = reasoning
         self._clock = clock
         self._stall = stall
@@ -66,16 +66,16 @@ class ReplyView:
         self._thinks = False
 
     def text(self, delta: str) -> None:
-        """A piece of the reply."""
+        """Add text of the reply."""
         self._add(delta, thinks=False)
 
     def reasoning(self, delta: str) -> None:
-        """A piece of the model's thinking: dim, and apart from the reply."""
+        """Add reasoning text, shown dim and separate from the reply."""
         if self._reasoning:
             self._add(delta, thinks=True)
 
     def finish(self) -> None:
-        """The reply is whole, cut off, or something else is to be printed: what is open is drawn for good."""
+        """Draw the remaining text for good."""
         if self._part:
             self._part.finish()
             self._part = None
@@ -86,26 +86,26 @@ class ReplyView:
             self._console.file.write("\n")
         if self._part is None:
             style = "dim" if thinks else ""
-            self._part = self._drawn_part(style) if self._drawn else _Written(self._console, style)
+            self._part = self._create_markdown_part(style) if self._drawn else _PlainPart(self._console, style)
             self._thinks = thinks
         self._part.add(delta)
 
-    def _drawn_part(self, style: str) -> _Part:
-        return _Drawn(self._console, style, self._clock, self._stall)
+    def _create_markdown_part(self, style: str) -> _Part:
+        return _MarkdownPart(self._console, style, self._clock, self._stall)
 
 
 class _Part(Protocol):
-    """The reply, or its thinking, on the screen."""
+    """The reply, or its reasoning, on the screen."""
 
     def add(self, delta: str) -> None:
-        """Show a piece of text."""
+        """Show a chunk of text."""
 
     def finish(self) -> None:
-        """End on a line of its own."""
+        """End with a complete line."""
 
 
-class _Escaped:
-    """Text made harmless piece by piece. `\\r\\n` is one line end, also where it is cut in two."""
+class _StreamEscaper:
+    """Escapes control characters in chunks; `\\r\\n` is one line break, even across chunks."""
 
     def __init__(self) -> None:
         self._held = ""
@@ -119,20 +119,20 @@ class _Escaped:
         return escape_controls(self._held)
 
 
-class _Written:
-    """Text appended as it comes, never drawn again."""
+class _PlainPart:
+    """Text that is only appended."""
 
     def __init__(self, console: Console, style: str) -> None:
         self._file = console.file
         self._dim = style and console.color_system and not console.is_dumb_terminal
-        self._harmless = _Escaped()
+        self._escaper = _StreamEscaper()
         self._in_line = False
 
     def add(self, delta: str) -> None:
-        self._write(self._harmless.take(delta))
+        self._write(self._escaper.take(delta))
 
     def finish(self) -> None:
-        self._write(self._harmless.rest())
+        self._write(self._escaper.rest())
         if self._in_line:
             self._write("\n")
 
@@ -143,23 +143,23 @@ class _Written:
             self._file.flush()
 
 
-class _Drawn:
-    """Markdown drawn as it comes. Pieces that come faster than they can be drawn well are drawn together.
+class _MarkdownPart:
+    """Markdown that is rendered while it streams; fast chunks are drawn together.
 
-    When the stream stalls, a timer draws what waits; `_lock` keeps the two apart.
+    A timer draws waiting text when the stream stalls; `_lock` separates the two threads.
     """
 
     def __init__(self, console: Console, style: str, clock: Callable[[], float], stall: float) -> None:
         self._document = MarkdownStream(console, style)
         self._screen = Screen(console)
-        self._harmless = _Escaped()
+        self._escaper = _StreamEscaper()
         self._clock = clock
         self._waiting: list[str] = []
         self._stall = stall
         self._next = clock()
         self._lock = threading.Lock()
         self._timer: threading.Timer | None = None
-        self._over = False
+        self._finished = False
 
     def add(self, delta: str) -> None:
         with self._lock:
@@ -173,33 +173,33 @@ class _Drawn:
 
     def finish(self) -> None:
         with self._lock:
-            self._over = True
+            self._finished = True
             if self._timer:
                 self._timer.cancel()
-            rows = self._document.feed(self._taken() + self._harmless.rest())
+            rows = self._document.feed(self._take_waiting() + self._escaper.rest())
             self._screen.show(rows + self._document.end(), [])
 
     def _draw_late(self) -> None:
-        with self._lock, contextlib.suppress(OSError):  # a terminal that is gone is met by the next piece as well
+        with self._lock, contextlib.suppress(OSError):  # a closed terminal fails again on the next chunk
             self._timer = None
-            if self._waiting and not self._over:
+            if self._waiting and not self._finished:
                 self._draw()
 
     def _draw(self) -> None:
-        begun = self._clock()
-        rows = self._document.feed(self._taken())
+        start = self._clock()
+        rows = self._document.feed(self._take_waiting())
         self._screen.show(rows, self._document.open_rows())
         done = self._clock()
-        self._next = done + min(_FRAME, _SHARE * (done - begun))
+        self._next = done + min(_FRAME, _SHARE * (done - start))
 
-    def _taken(self) -> str:
-        text = self._harmless.take("".join(self._waiting))
+    def _take_waiting(self) -> str:
+        text = self._escaper.take("".join(self._waiting))
         self._waiting.clear()
         return text
 
 
 class Screen:
-    """The rows at the bottom of a terminal. Those that are done are never touched again."""
+    """The last rows of a terminal. Finished rows are never redrawn."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -209,20 +209,20 @@ class Screen:
         self._skip = 0
 
     def show(self, done: list[str], open_rows: list[str]) -> None:
-        """Draw rows that are done, and below them as many of the open ones as the screen has room for, in one write.
+        """Write finished rows, and below them as many open rows as fit, in a single write.
 
-        The cursor goes up only to the first open row that changed. After a resize that may have moved the open rows,
-        they stay as they are, and only what comes after them is added.
+        The cursor moves up only to the first changed open row. After a resize that may have reflowed the open rows,
+        they are left as they are, and only what follows is added.
         """
         width, height = self._console.size
         out = ""
         if self._open and (width < self._width or len(self._open) > height):
-            self._skip += _visible(self._open)
+            self._skip += _count_visible(self._open)
             self._open, out = [], "\n"
         self._width = width
         if self._skip:
-            left = max(0, self._skip - _visible(done))
-            done, open_rows = _after(done, self._skip), _after(open_rows, left)
+            left = max(0, self._skip - _count_visible(done))
+            done, open_rows = _skip_visible(done, self._skip), _skip_visible(open_rows, left)
             self._skip = left
         open_rows = open_rows[: height - 1]
         out += self._change([*done, *open_rows])
@@ -234,7 +234,7 @@ class Screen:
             self._file.flush()
 
     def _change(self, rows: list[str]) -> str:
-        """What turns the open rows on the screen into `rows`; the cursor is at the end of the last row."""
+        """Return the output that turns the open rows into `rows`. The cursor is at the end of the last row."""
         old = self._open
         same = 0
         while same < min(len(old), len(rows)) and old[same] == rows[same]:
@@ -243,28 +243,28 @@ class Screen:
             return "\n" * bool(old and rows[same:]) + "\n".join(rows[same:])
         if same == len(old) - 1 and same < len(rows) and rows[same].startswith(old[same]):
             return "\n".join([rows[same][len(old[same]) :], *rows[same + 1 :]])
-        same = min(same, max(len(rows) - 1, 0))  # the cursor ends on the last row, also if only rows went away
+        same = min(same, max(len(rows) - 1, 0))  # the cursor ends on the last row, even if rows were only removed
         up = len(old) - 1 - same
         return (f"\x1b[{up}A" if up else "") + "\r\x1b[J" + "\n".join(rows[same:])
 
 
-def _visible(rows: list[str]) -> int:
-    """How many characters other than blanks and bars the rows show."""
+def _count_visible(rows: list[str]) -> int:
+    """Count the characters other than spaces and quote bars."""
     return sum(len(_CODES.sub("", row)) - sum(map(_CODES.sub("", row).count, " ▌")) for row in rows)
 
 
-def _after(rows: list[str], skip: int) -> list[str]:
-    """The rows without the first `skip` visible characters of them."""
-    while rows and skip >= _visible(rows[:1]) and skip:
-        skip -= _visible(rows[:1])
+def _skip_visible(rows: list[str], skip: int) -> list[str]:
+    """Drop the first `skip` visible characters of the rows."""
+    while rows and skip >= _count_visible(rows[:1]) and skip:
+        skip -= _count_visible(rows[:1])
         rows = rows[1:]
     if not skip or not rows:
         return rows
-    kept = ""
+    rest = ""
     for part in _CODES.split(rows[0]):
         if not part.startswith("\x1b"):
             while part and skip:
                 skip -= part[0] not in " ▌"
                 part = part[1:]
-        kept += part
-    return [kept, *rows[1:]]
+        rest += part
+    return [rest, *rows[1:]]

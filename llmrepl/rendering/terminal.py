@@ -1,4 +1,4 @@
-"""Drawing on a terminal. rich is loaded when the first thing is drawn with it, not before."""
+"""Output on a capable terminal. rich is imported when it is first needed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from llmrepl.errors import LLMError
 from llmrepl.formatting import escape_controls
 from llmrepl.providers.base import Event, Notice, ReasoningDelta, Retrying, TextDelta
 from llmrepl.rendering import pager
-from llmrepl.rendering.base import PlainOutput, footer, remarks
+from llmrepl.rendering.base import PlainOutput, format_footer, outcome_notes
 from llmrepl.system.environment import Environment
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ DIM, PLAIN = "\x1b[2m", "\x1b[0m"
 
 
 class TerminalOutput:
-    """An Output for a person at a terminal that can draw: Markdown, tables, colours, a countdown."""
+    """An Output with Markdown, tables, colors and a countdown."""
 
     def __init__(self, environment: Environment, settings: Settings) -> None:
         self._environment = environment
@@ -33,21 +33,20 @@ class TerminalOutput:
         self._view: ReplyView | None = None
         self._waiting = False
 
-    def warm(self) -> None:
-        """Load what the first reply needs, while nobody waits."""
-        from llmrepl.rendering import reply_view as stream
-        from llmrepl.rendering import widgets as drawing
+    def preload(self) -> None:
+        """Import what the first reply needs, while the prompt is idle."""
+        from llmrepl.rendering import reply_view, widgets
 
-        del drawing, stream
+        del widgets, reply_view
 
-    def question(self, text: str) -> None:
-        """Begin to draw a reply."""
-        from llmrepl.rendering import reply_view as stream
+    def begin_reply(self, text: str) -> None:
+        """Create the view of a reply."""
+        from llmrepl.rendering import reply_view
 
-        self._view = stream.reply_view(self._environment, self._settings)
+        self._view = reply_view.create_reply_view(self._environment, self._settings)
 
     def event(self, event: Event) -> None:
-        """Draw a piece of the reply, or the countdown of a wait."""
+        """Draw a chunk of the reply, or the countdown of a retry."""
         if self._waiting and not isinstance(event, Retrying):
             self._countdown("")
         if isinstance(event, TextDelta) and self._view:
@@ -61,7 +60,7 @@ class TerminalOutput:
             self._countdown(waiting if event.seconds else "")
 
     def turn_result(self, turn_result: TurnResult) -> None:
-        """Finish the reply, say what went wrong, and one dim line of figures."""
+        """End the reply, report failures, and add a dim line of figures."""
         if self._waiting:
             self._countdown("")
         if self._view:
@@ -70,29 +69,29 @@ class TerminalOutput:
         for failure in (turn_result.failure, turn_result.unsaved):
             if failure:
                 self.failure(failure)
-        for text in remarks(turn_result):
+        for text in outcome_notes(turn_result):
             self.note(text)
         if turn_result.text and self._settings.get("show_costs"):
-            self._dim(footer(turn_result))
+            self._dim(format_footer(turn_result))
 
-    def reply(self, call: Call, reply: Result) -> None:
-        """Draw what a command answered; long output goes through the pager."""
-        if isinstance(reply, Note):
-            self._plain.reply(call, reply)
+    def result(self, call: Call, result: Result) -> None:
+        """Draw a command's result; long output goes through the pager."""
+        if isinstance(result, Note):
+            self._plain.result(call, result)
             return
-        from llmrepl.rendering import widgets as drawing
+        from llmrepl.rendering import widgets
 
         rows = shutil.get_terminal_size().lines
-        text = drawing.drawn(reply, self._environment.stdout)
-        if text.count("\n") >= rows - 1 and isinstance(reply, Document) and reply.brief:
-            text = drawing.drawn(reply.brief, self._environment.stdout)
-        if text.count("\n") < rows - 1 or not self._paged(text):
+        text = widgets.render_results(result, self._environment.stdout)
+        if text.count("\n") >= rows - 1 and isinstance(result, Document) and result.brief:
+            text = widgets.render_results(result.brief, self._environment.stdout)
+        if text.count("\n") < rows - 1 or not self._page(text):
             self._environment.stdout.write(text)
             self._environment.stdout.flush()
-        drawing.draw_notes(reply, self._environment.stderr)
+        widgets.draw_notes(result, self._environment.stderr)
 
-    def _paged(self, text: str) -> bool:
-        """Show a text in the pager; False if it is to be written instead."""
+    def _page(self, text: str) -> bool:
+        """Show a text in the pager; return False if it must be written instead."""
         try:
             return pager.page(text, self._environment.environ)
         except LLMError as failure:
@@ -100,21 +99,21 @@ class TerminalOutput:
             return False
 
     def failure(self, failure: LLMError) -> None:
-        """One sentence or two."""
-        self._plain.say(self._fitted(f"error: {failure}"))
+        """Write the message, wrapped to the terminal."""
+        self._plain.say(self._wrap(f"error: {failure}"))
 
     def note(self, text: str) -> None:
-        """One dim line."""
+        """Write a dim line."""
         if self._view:
             self._view.finish()
-        self._dim(self._fitted(f"note: {text}"))
+        self._dim(self._wrap(f"note: {text}"))
 
     def say(self, text: str) -> None:
-        """Lines as they are, for the banner."""
+        """Write lines without styling."""
         self._plain.say(text)
 
-    def _fitted(self, text: str) -> str:
-        """A sentence broken between its words where stderr is the screen."""
+    def _wrap(self, text: str) -> str:
+        """Wrap a message between words if stderr is a terminal."""
         text = " ".join(escape_controls(text).split())
         if not self._environment.stderr.isatty():
             return text
@@ -122,8 +121,8 @@ class TerminalOutput:
         return textwrap.fill(text, columns, break_long_words=False, break_on_hyphens=False)
 
     def _dim(self, text: str) -> None:
-        colour = "NO_COLOR" not in self._environment.environ
-        self._plain.say(f"{DIM}{escape_controls(text)}{PLAIN}" if colour else text, ours=True)
+        color = "NO_COLOR" not in self._environment.environ
+        self._plain.say(f"{DIM}{escape_controls(text)}{PLAIN}" if color else text, ours=True)
 
     def _countdown(self, text: str) -> None:
         self._waiting = bool(text)

@@ -1,4 +1,4 @@
-"""Replies on a terminal, through rich: tables and panels as the guide shows them, fitted to the width."""
+"""Tables and panels with rich, fitted to the terminal."""
 
 from __future__ import annotations
 
@@ -18,38 +18,38 @@ _RIGHT = ("count", "usd", "seconds")
 
 
 def console(file: IO[str]) -> Console:
-    """A console on a stream that is a terminal. No markup, emoji codes or links are ever read out of text."""
+    """Create a console for a terminal stream, without markup, emoji codes or links."""
     return Console(file=file, markup=False, emoji=False, highlight=False)
 
 
-def drawn(reply: Result, terminal: IO[str]) -> str:
-    """The results in a reply as they are written to `terminal`."""
+def render_results(result: Result, terminal: IO[str]) -> str:
+    """Render the results as they are written to `terminal`."""
     screen = console(terminal)
     with screen.capture() as capture:
-        _results(reply, screen)
+        _results(result, screen)
     return capture.get()
 
 
-def draw_notes(reply: Result, terminal: IO[str]) -> None:
-    """Write what a reply says beside its results."""
+def draw_notes(result: Result, terminal: IO[str]) -> None:
+    """Write notes and captions to `terminal`."""
     screen = console(terminal)
-    for part in _parts(reply):
+    for part in _parts(result):
         if isinstance(part, Note):
             screen.print(Text(escape_controls(part.text)))
         elif isinstance(part, Table) and (part.caption if part.rows else part.empty):
             screen.print(Text(escape_controls(part.caption if part.rows else part.empty)))
 
 
-def _parts(reply: Result) -> Iterator[Result]:
-    if isinstance(reply, Group):
-        for part in reply.parts:
+def _parts(result: Result) -> Iterator[Result]:
+    if isinstance(result, Group):
+        for part in result.parts:
             yield from _parts(part)
     else:
-        yield reply
+        yield result
 
 
-def _results(reply: Result, screen: Console) -> None:
-    for part in _parts(reply):
+def _results(result: Result, screen: Console) -> None:
+    for part in _parts(result):
         if isinstance(part, Document):
             screen.print(Text(escape_controls(part.text)))
         elif isinstance(part, Panel):
@@ -61,8 +61,8 @@ def _results(reply: Result, screen: Console) -> None:
             screen.print(_table(part))
 
 
-def shown(value: Cell, kind: str) -> str:
-    """A value as a person reads it."""
+def display_cell(value: Cell, kind: str) -> str:
+    """Format a value for display."""
     if value is None or value == "":
         return "unknown" if kind == "usd" else ""
     if kind == "usd" and isinstance(value, int | float):
@@ -79,16 +79,16 @@ def shown(value: Cell, kind: str) -> str:
 def _table(table: Table) -> RichTable:
     grid = RichTable(title=Text(escape_name(table.title)) if table.title else None, box=box.HEAVY_HEAD)
     for column in table.columns:
-        grid.add_column(column.title, justify=_side(column), no_wrap=_whole(column), overflow="fold")
+        grid.add_column(column.title, justify=_justify(column), no_wrap=_is_unbreakable(column), overflow="fold")
     for row in table.rows:
-        grid.add_row(*(Text(shown(v, c.kind)) for v, c in zip(row, table.columns, strict=True)))
+        grid.add_row(*(Text(display_cell(v, c.kind)) for v, c in zip(row, table.columns, strict=True)))
     return grid
 
 
-def _side(column: Column) -> Literal["left", "right"]:
+def _justify(column: Column) -> Literal["left", "right"]:
     return "right" if column.kind in _RIGHT else "left"
 
 
-def _whole(column: Column) -> bool:
-    """Figures stay whole; names and texts are folded, so that a narrow terminal cuts nothing off."""
+def _is_unbreakable(column: Column) -> bool:
+    """Whether the column must not wrap: figures and dates. Names and texts wrap instead of being truncated."""
     return column.kind in (*_RIGHT, "date")

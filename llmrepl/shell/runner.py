@@ -118,7 +118,7 @@ class Shell:
         """Draw a command's reply and do what it wishes; the exit code. Raises LLMError."""
         self.tell()
         if not isinstance(reply, SendPrompt):  # which is drawn as it goes
-            self.output.reply(call, reply)
+            self.output.result(call, reply)
         return self._follow(call, reply)
 
     def _follow(self, call: Call, reply: Result) -> int:
@@ -176,7 +176,7 @@ class Shell:
         read = True
         try:
             with chat_turn:
-                output.question(result.text)
+                output.begin_reply(result.text)
                 self.tell()
                 for event in chat_turn:
                     output.event(event)

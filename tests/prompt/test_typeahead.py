@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmrepl.prompt.typeahead import first, typed
+from llmrepl.prompt.typeahead import decode_keys, first
 from tests.cli_runner import LLM, CliRunner
 from tests.terminal import Terminal
 from tests.test_journeys import shell
@@ -29,12 +29,12 @@ from tests.test_journeys import shell
     ],
 )
 def test_typed(data: bytes, text: str) -> None:
-    assert typed(data) == text
+    assert decode_keys(data) == text
 
 
 @given(st.binary())
 def test_any_bytes_become_harmless_text(data: bytes) -> None:
-    text = typed(data)
+    text = decode_keys(data)
     assert not any(char < " " and char != "\n" for char in text)
     assert not text.endswith("\n")
 

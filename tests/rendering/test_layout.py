@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.text import Text
 
-from llmrepl.rendering.markdown.layout import cells, wrap
+from llmrepl.rendering.markdown.layout import cell_width, wrap
 
 PARTS = st.sampled_from(
     ["\n", "\u200d", "\u0301", "x" * 30, *"a@word@ @  @日本@語。@「@👩‍💻@🇩🇪@e\u0301@❤️@👍🏽@שלום@한국".split("@")],
@@ -20,7 +20,9 @@ def test_no_row_is_too_wide_and_no_character_is_lost(text: str, width: int) -> N
     rows = [row.plain for row in wrap(Text(text), width)]
     assert "".join(rows).replace(" ", "") == text.replace(" ", "").replace("\n", "")
     for row in rows:
-        assert cells(row) <= width or cells(row) <= 8, "only one joined emoji may be wider than a narrow screen"
+        assert cell_width(row) <= width or cell_width(row) <= 8, (
+            "only one joined emoji may be wider than a narrow screen"
+        )
 
 
 @pytest.mark.parametrize("whole", ["👩‍💻", "🇩🇪", "e\u0301", "❤️", "👍🏽", "👨‍👩‍👧‍👦"])
@@ -46,4 +48,4 @@ def test_punctuation_stays_with_the_character_before_it() -> None:
     ("text", "most"), [("👩‍💻", 4), ("❤️", 2), ("👍🏽", 4), ("e\u0301", 1), ("日本", 4), ("plain", 5)]
 )
 def test_a_joined_emoji_counts_as_wide_as_its_parts(text: str, most: int) -> None:
-    assert cells(text) == most
+    assert cell_width(text) == most

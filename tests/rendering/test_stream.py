@@ -17,7 +17,7 @@ from rich.console import Console
 from llmrepl.config.settings import Settings
 from llmrepl.formatting import escape_controls
 from llmrepl.rendering.markdown.document import MarkdownStream, render
-from llmrepl.rendering.reply_view import ReplyView, reply_view
+from llmrepl.rendering.reply_view import ReplyView, create_reply_view
 from llmrepl.system.environment import Environment
 from tests.rendering.corpus import commonmark, documents, replies
 from tests.rendering.terminals import CODES, Rows, console, cut, lines, screen, streamed, written
@@ -289,7 +289,7 @@ def test_the_settings_and_the_environment_choose(
     own = Settings()
     for name, value in chosen.items():
         own.set(name, value)
-    view = reply_view(environment, own)
+    view = create_reply_view(environment, own)
     view.reasoning("hm")
     view.text("**hi**")
     view.finish()

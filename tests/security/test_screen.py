@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from llmrepl.prompt.typeahead import typed
+from llmrepl.prompt.typeahead import decode_keys
 from tests.cli_runner import CliRunner
 from tests.providers.loopback import Answer, serving, sse, status, stream
 from tests.security.attack import KEY
@@ -153,7 +153,7 @@ REFUSED = (
 @pytest.mark.parametrize("words", REFUSED)
 def test_what_is_refused_is_named_without_a_control_character(cli: CliRunner, words: tuple[str, ...]) -> None:
     lay_out(cli)
-    ran = cli.llm(*words, typed="hello\n")
+    ran = cli.llm(*words, decode_keys="hello\n")
     assert ran.out + ran.err
     assert not OBEYED.findall(ran.out + ran.err)
 
@@ -178,7 +178,7 @@ def lay_out(cli: CliRunner) -> str:
 
 @pytest.mark.parametrize("answer", ANSWERS_OF_TERMINALS)
 def test_what_a_terminal_answers_is_no_draft(answer: str) -> None:
-    assert typed(f"one {answer}two".encode()) == "one two"
+    assert decode_keys(f"one {answer}two".encode()) == "one two"
 
 
 def test_what_a_terminal_answers_during_a_reply_is_not_sent(cli: CliRunner, slow: SlowServer) -> None:

@@ -1,4 +1,4 @@
-"""How a line of Markdown begins a block: the patterns of CommonMark 0.31 and of GitHub's tables."""
+"""How a line starts a block: patterns of CommonMark 0.31 and GitHub tables."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ _DELIMITERS = re.compile(r"[|:-][|:-][|: -]*|[|:] [|: -]*")
 
 
 class Opening(NamedTuple):
-    """The kind of block that begins, what its pattern found, and for HTML the pattern of its last line."""
+    """A block start: its kind, the match, and for HTML the pattern of the last line."""
 
     kind: Literal["quote", "heading", "fence", "html", "rule", "item"]
     found: re.Match[str] | None = None
     over: re.Pattern[str] | None = None
 
 
-def opening(body: str, *, interrupts: bool = False, lazy: bool = False) -> Opening | None:
-    """What a line without its indentation begins, other than a paragraph.
+def match_opening(body: str, *, interrupts: bool = False, lazy: bool = False) -> Opening | None:
+    """Return the block other than a paragraph that a line (without indentation) starts.
 
-    `interrupts`: the line could go on with a paragraph, so that some lists may not begin here. `lazy`: a paragraph is
-    open, or a table, and a lone tag does not end it.
+    `interrupts`: the line could continue a paragraph, so some lists may not start here. `lazy`: a paragraph or table is
+    open, which a lone tag does not end.
     """
     first = body[0]
     if first == ">":
@@ -49,19 +49,19 @@ def opening(body: str, *, interrupts: bool = False, lazy: bool = False) -> Openi
 
 
 def indentation(text: str) -> int:
-    """How many blanks a line begins with."""
+    """Count the leading spaces."""
     return len(text) - len(text.lstrip(" "))
 
 
 def heading_text(body: str) -> str:
-    """The text of a heading: what follows the opening `#` signs, without the closing ones."""
+    """Strip the closing `#` signs of a heading."""
     text = body.strip(" ")
     bare = text.rstrip("#")
     return bare.rstrip(" ") if not bare or bare.endswith(" ") else text
 
 
 def table_cells(line: str) -> list[str]:
-    """The cells of a row of a table, as Markdown."""
+    """Split a table row into cells of Markdown."""
     cells = escapedSplit(line.strip())
     if cells and not cells[0]:
         cells.pop(0)
@@ -70,8 +70,8 @@ def table_cells(line: str) -> list[str]:
     return [cell.strip() for cell in cells]
 
 
-def heads_table(head: str, below: str) -> bool:
-    """Whether two lines are the head of a table and the row of dashes below it."""
+def is_table_head(head: str, below: str) -> bool:
+    """Whether two lines are the header and delimiter row of a table."""
     if "|" not in head or not _DELIMITERS.fullmatch(below):
         return False
     columns = table_cells(below)

@@ -1,8 +1,8 @@
-"""Markdown cut into blocks line by line, as CommonMark 0.31 and GitHub's tables have it, without looking back.
+"""Splits Markdown into blocks line by line, following CommonMark 0.31 and GitHub tables, without backtracking.
 
-A block is handed out when no later line can change it: code and HTML line by line, a paragraph when it is over, or in
-sections if it is long. Two differences from CommonMark follow, and hold however the text arrives: a link whose
-reference is defined further down stays as written, and so does markup that goes across sections.
+A block is emitted when no later line can change it: code and HTML line by line, a paragraph when it ends, or in
+sections if it is long. This implies two differences from CommonMark: a link whose reference is defined further down
+stays as written, and so does markup that spans sections.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Literal
 
-from llmrepl.rendering.markdown.block_starts import Opening, heading_text, heads_table, indentation, opening
-from llmrepl.rendering.markdown.inline import Env, mended, take_definitions
+from llmrepl.rendering.markdown.block_starts import Opening, heading_text, indentation, is_table_head, match_opening
+from llmrepl.rendering.markdown.inline import Env, close_markup, take_definitions
 from llmrepl.rendering.markdown.tokens import (
     DEEPEST,
     LIMIT,
@@ -30,7 +30,7 @@ from llmrepl.rendering.markdown.tokens import (
 
 @dataclass(slots=True)
 class _Leaf:
-    """The open block that holds text. `held` are lines of a table, or blank lines of code that may be its last."""
+    """The open block with text. `held` are lines of a table, or blank lines of code that may be its last."""
 
     kind: Literal["prose", "fence", "indented", "html", "table"]
     place: Place
@@ -45,7 +45,7 @@ class _Leaf:
 
 
 class Scanner:
-    """The open blocks of a Markdown text. Its methods return the pieces that they finished."""
+    """The open blocks of a Markdown text. Methods return the blocks they completed."""
 
     def __init__(self) -> None:
         self.env: Env = {"references": {}}
@@ -57,7 +57,7 @@ class Scanner:
         self._out: list[BlockToken] = []
 
     def fork(self) -> Scanner:
-        """A scanner on which to try what may come; costs no more than the open blocks."""
+        """Copy the scanner to try what may come. The cost depends only on the open blocks."""
         twin = copy.copy(self)
         twin.env = {"references": {**self.env["references"]}}
         twin._stack, twin._out = [*self._stack], []
@@ -71,46 +71,46 @@ class Scanner:
 
     @property
     def in_lines(self) -> bool:
-        """Whether a block is open of which nothing is shown before a line, or all of it, is complete."""
+        """Whether the open block is only shown by complete lines, or as a unit."""
         return self._leaf is not None and self._leaf.kind != "prose"
 
     def line(self, line: str) -> list[BlockToken]:
-        """Take a line, without its end."""
+        """Process a line without its end."""
         depth, rest = self._descend(line.expandtabs(4))
         leaf = self._leaf
         if leaf and leaf.kind != "prose":
-            if depth == len(self._stack) and self._takes(leaf, rest):
-                return self._handed_out()
+            if depth == len(self._stack) and self._continue_leaf(leaf, rest):
+                return self._take_output()
             self._close()
         self._begin(depth, rest)
-        return self._handed_out()
+        return self._take_output()
 
-    def more(self, text: str) -> list[BlockToken]:
-        """Take more of the latest line, which belongs to a paragraph."""
+    def add_text(self, text: str) -> list[BlockToken]:
+        """Append text to the last line, which belongs to a paragraph."""
         if self._leaf:
             self._leaf.text += text.replace("\t", " ")
             self._cut(self._leaf)
-        return self._handed_out()
+        return self._take_output()
 
     def end(self) -> list[BlockToken]:
-        """Close every block: the text is over."""
-        self._shut(0)
-        return self._handed_out()
+        """Close all blocks at the end of the text."""
+        self._close_to(0)
+        return self._take_output()
 
-    def guess(self) -> list[BlockToken]:
-        """Close every block as if the text were over, but with the open paragraph as it will probably look."""
+    def close_tentatively(self) -> list[BlockToken]:
+        """Close all blocks, rendering the open paragraph as it will probably look."""
         leaf = self._leaf
         if leaf and leaf.kind == "prose":
             before, _, last = leaf.text.rpartition("\n")
-            leaf.text = mended(before if last.startswith("|") else leaf.text)
+            leaf.text = close_markup(before if last.startswith("|") else leaf.text)
         return self.end()
 
-    def _handed_out(self) -> list[BlockToken]:
+    def _take_output(self) -> list[BlockToken]:
         out, self._out = self._out, []
         return out
 
     def _descend(self, rest: str) -> tuple[int, str]:
-        """How many of the open containers go on in this line, and what is left of it."""
+        """Return how many open containers this line continues, and the rest of the line."""
         for depth, container in enumerate(self._stack):
             indent = indentation(rest)
             if isinstance(container, Quote):
@@ -124,8 +124,8 @@ class Scanner:
                 rest = rest[container.width :]
         return len(self._stack), rest
 
-    def _takes(self, leaf: _Leaf, rest: str) -> bool:
-        """Whether an open block of lines goes on with this one."""
+    def _continue_leaf(self, leaf: _Leaf, rest: str) -> bool:
+        """Add the line to the open leaf; return whether it belongs there."""
         indent = indentation(rest)
         body = rest[indent:]
         if leaf.kind == "fence":
@@ -150,26 +150,26 @@ class Scanner:
             elif not body:
                 leaf.held.append(rest[4:])
             return not body or indent > 3
-        if not body or indent > 3 or opening(body, lazy=True):
+        if not body or indent > 3 or match_opening(body, lazy=True):
             return False
         leaf.held.append(body)
         return True
 
     def _begin(self, depth: int, rest: str) -> None:
-        """Begin the blocks that the rest of a line begins, then put its text where it belongs."""
+        """Open the blocks that the rest of a line starts, then add its text."""
         nested = False
         while True:
             indent = indentation(rest)
             body = rest[indent:]
-            whole = depth == len(self._stack)
+            all_continued = depth == len(self._stack)
             if not body or indent > 3 or len(self._stack) > DEEPEST:
                 break
-            if whole and self._underlines(body):
+            if all_continued and self._match_underline(body):
                 return
-            found = opening(body, interrupts=whole and self.in_prose, lazy=self.in_prose)
+            found = match_opening(body, interrupts=all_continued and self.in_prose, lazy=self.in_prose)
             if found is None:
                 break
-            self._shut(depth)
+            self._close_to(depth)
             if found.kind == "quote":
                 self._leave_list()
                 self._push(Quote(next(self._serials)))
@@ -182,7 +182,7 @@ class Scanner:
                 return
             depth, nested = len(self._stack), True
         if not body:
-            self._shut(depth)
+            self._close_to(depth)
             self._blank = self._blank or not nested
         elif self._leaf:
             self._leaf.text += "\n" + body
@@ -191,17 +191,17 @@ class Scanner:
             self._begin_text(depth, indent, rest)
 
     def _begin_text(self, depth: int, indent: int, rest: str) -> None:
-        self._shut(depth)
+        self._close_to(depth)
         self._leave_list()
         if indent > 3:
-            self._takes(self._open("indented"), rest)
+            self._continue_leaf(self._open("indented"), rest)
         else:
             leaf = self._open("prose")
             leaf.text = rest[indent:]
             self._cut(leaf)
 
     def _begin_item(self, found: re.Match[str], indent: int, body: str) -> str:
-        """Open an item, in a list that it goes on or begins; returns what follows its marker."""
+        """Open an item in the current or a new list; return the text after its marker."""
         marker, digits, mark = found[1], found[2], found[3] or found[1]
         rest = body[found.end() :]
         width = found.end()
@@ -232,15 +232,15 @@ class Scanner:
         else:
             leaf = self._open("html")
             leaf.over = found.over
-            self._takes(leaf, " " * indent + body)
+            self._continue_leaf(leaf, " " * indent + body)
 
-    def _underlines(self, body: str) -> bool:
-        """Whether the line makes a heading of the open paragraph, or its last line the head of a table."""
+    def _match_underline(self, body: str) -> bool:
+        """Whether the line turns the open paragraph into a heading, or its last line into a table header."""
         leaf = self._leaf
         if leaf is None or not leaf.begins:
             return False
         before, _, last = leaf.text.rpartition("\n")
-        if heads_table(last, body):
+        if is_table_head(last, body):
             self._leaf = replace(leaf, text=before) if before else None
             self._close()
             self._open("table", apart=leaf.apart and not before).held = [last, body]
@@ -253,7 +253,7 @@ class Scanner:
         return True
 
     def _cut(self, leaf: _Leaf) -> None:
-        """Hand out the beginning of a long paragraph."""
+        """Emit the beginning of a long paragraph."""
         while len(leaf.text) >= LIMIT:
             end = section_end(leaf.text)
             self._out.append(BlockToken("prose", leaf.place, leaf.text[:end], leaf.apart, leaf.begins, ends=False))
@@ -273,7 +273,7 @@ class Scanner:
         leaf.begins = False
 
     def _close(self) -> None:
-        """Close the open text."""
+        """Close the open leaf."""
         leaf, self._leaf = self._leaf, None
         if leaf is None:
             return
@@ -288,8 +288,8 @@ class Scanner:
         elif leaf.begins:
             self._out.append(BlockToken("empty", leaf.place, apart=leaf.apart))
 
-    def _shut(self, depth: int) -> None:
-        """Close the open text and the containers below `depth`."""
+    def _close_to(self, depth: int) -> None:
+        """Close the open leaf and the containers below `depth`."""
         self._close()
         while len(self._stack) > depth:
             if self._stack[-1].serial == self._childless:
@@ -297,7 +297,7 @@ class Scanner:
             self._stack.pop()
 
     def _leave_list(self) -> None:
-        """Close a list that has no open item: what begins is not an item of it."""
+        """Close a list without an open item."""
         if self._stack and isinstance(self._stack[-1], Container):
             self._stack.pop()
 

@@ -1,4 +1,4 @@
-"""Code highlighted line by line: what a line costs does not depend on how many came before it."""
+"""Highlights code line by line in time independent of the preceding lines."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from pygments.util import ClassNotFound
 from rich.text import Text
 
 _LONGEST = 2000
-"""Characters in a line that is still highlighted."""
+"""Longer lines, in characters, are not highlighted."""
 
 _STYLES = {
     Comment: "dim italic",
@@ -47,25 +47,25 @@ _STYLES = {
     Generic.Subheading: "bold",
     Generic.Prompt: "dim",
 }
-"""Colours of the terminal's own palette, legible on light and on dark."""
+"""Colors of the terminal's palette, legible on light and dark backgrounds."""
 
 _ACROSS = (("/*", "*/"), ("<!--", "-->"), ("`", "`"), ('"""', '"""'), ("'''", "'''"), ("--[[", "]]"), ("(*", "*)"))
-"""Begin and end of what goes across lines and is one pattern in some lexers, so that they cannot see it open."""
+"""Delimiters of multi-line tokens that some lexers match with one pattern, which fails line by line."""
 
 Part = tuple[_TokenType, str]
 
 
 class Highlighter:
-    """The lines of one block of code in the language that its info string names; text as it is if that is unknown."""
+    """Highlights the lines of one code block; plain text if the language in the info string is unknown."""
 
     def __init__(self, info: str) -> None:
-        self._lexer = _lexer(info)
+        self._lexer = _find_lexer(info)
         self._states = ["root"]
         self._until = ""
         self._inside: _TokenType = Token
 
     def line(self, line: str) -> Text:
-        """The next line, styled."""
+        """Style the next line."""
         if self._lexer is None or len(line) > _LONGEST:
             return Text(line)
         out = Text()
@@ -90,9 +90,9 @@ class Highlighter:
         yield from parts
 
     def _open_at_end(self, lexer: Lexer, line: str, begin: str, end: str) -> list[Part]:
-        """The parts of a line that ends inside of something that only `end` would close, else nothing."""
+        """Return the tokens of a line that ends inside a token closed by `end`; empty if it does not."""
         states = [*self._states]
-        parts = _joined(self._lex(lexer, f"{line} {end} |"))
+        parts = _merge_adjacent(self._lex(lexer, f"{line} {end} |"))
         self._states = states
         while parts and parts[-1][1].strip() in ("", "|"):
             parts.pop()
@@ -115,7 +115,7 @@ class Highlighter:
 
 
 def _lex_on(lexer: RegexLexer, text: str, states: list[str]) -> Iterator[Part]:
-    """What RegexLexer does, but it goes on from `states` and leaves there how far it is."""
+    """Lex like RegexLexer, starting from `states` and leaving the final states there."""
     at = 0
     while at < len(text):
         for match, action, change in lexer._tokens[states[-1]]:  # type: ignore[attr-defined]  # made by its metaclass
@@ -137,7 +137,7 @@ def _lex_on(lexer: RegexLexer, text: str, states: list[str]) -> Iterator[Part]:
 
 
 def _change(states: list[str], change: int | str | tuple[str, ...] | None) -> None:
-    """Go to another state of a lexer: so many back, or the ones that are named."""
+    """Apply a state change of a lexer: pop by number, or push by name."""
     if isinstance(change, int):
         del states[max(1, len(states) + change) if change < 0 else change :]
         return
@@ -148,8 +148,8 @@ def _change(states: list[str], change: int | str | tuple[str, ...] | None) -> No
             states.pop()
 
 
-def _joined(parts: Iterable[Part]) -> list[Part]:
-    """Neighbours of one kind as one."""
+def _merge_adjacent(parts: Iterable[Part]) -> list[Part]:
+    """Merge adjacent tokens of one kind."""
     out: list[Part] = []
     for kind, part in parts:
         if out and out[-1][0] is kind:
@@ -161,12 +161,12 @@ def _joined(parts: Iterable[Part]) -> list[Part]:
 
 @cache
 def _style(kind: _TokenType) -> str:
-    """The style of a kind of token, or of the nearest more general kind that has one."""
+    """Return the style of a token kind or its closest ancestor."""
     return next((_STYLES[one] for one in reversed(kind.split()) if one in _STYLES), "")
 
 
-def _lexer(info: str) -> Lexer | None:
-    """The lexer for an info string such as `python`, `{.python}` or `python title=x`."""
+def _find_lexer(info: str) -> Lexer | None:
+    """Find the lexer for an info string such as `python`, `{.python}` or `python title=x`."""
     name = re.match(r"[\w+#-]*", info.lstrip("{. "))
     try:
         return get_lexer_by_name(name[0]) if name and name[0] else None

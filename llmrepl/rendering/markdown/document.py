@@ -1,6 +1,6 @@
-"""Markdown on a terminal: blocks as painted rows, and a document that grows by pieces of text.
+"""Markdown as terminal rows, complete or streaming.
 
-Text that is there and text that comes are drawn by the same code in the same order, so that they come out the same.
+Both use the same code in the same order, so the result is identical.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from rich.text import Text
 from llmrepl.formatting import escape_controls
 from llmrepl.rendering.markdown.blocks import Scanner
 from llmrepl.rendering.markdown.code import Highlighter
-from llmrepl.rendering.markdown.inline import Env, inline
-from llmrepl.rendering.markdown.layout import Painter, cells, wrap
+from llmrepl.rendering.markdown.inline import Env, render_inline
+from llmrepl.rendering.markdown.layout import Painter, cell_width, wrap
 from llmrepl.rendering.markdown.tables import TableRows
 from llmrepl.rendering.markdown.tokens import LIMIT, BlockToken, Item, Place, Quote
 
@@ -23,11 +23,11 @@ _HEADINGS = {"1": "bold underline"}
 _BULLETS = "•◦▪"
 _BAR = "▌ "
 _UNDECIDED = re.compile(r"[-+*_#`~|:=>\s]*(\d{1,9}[.)]?)?|\|.*")
-"""The beginning of a line that does not say yet what the line will be."""
+"""The beginning of a line whose block kind is not yet clear."""
 
 
 class Page:
-    """Draws pieces in order. It remembers where the last one was, the end of a cut paragraph, and the state of code."""
+    """Renders block tokens in order, tracking the previous position, unfinished paragraphs and the state of code."""
 
     def __init__(self, console: Console, style: str = "") -> None:
         self._console = console
@@ -38,73 +38,73 @@ class Page:
         self._code = Highlighter("")
 
     def fork(self) -> Page:
-        """A page on which to try what may come."""
+        """Copy the page to try what may come."""
         return copy.copy(self)
 
-    def rows(self, piece: BlockToken, env: Env) -> list[str]:
-        """The rows that a piece adds; `env` has the link definitions so far. The width is asked now."""
+    def rows(self, token: BlockToken, env: Env) -> list[str]:
+        """Return the rows that a token adds at the current width; `env` has the link definitions so far."""
         width = self._console.width
-        lead, rest = self._margins(piece.place, width)
-        if piece.kind == "empty" and lead.plain == rest.plain:
+        lead, rest = self._margins(token.place, width)
+        if token.kind == "empty" and lead.plain == rest.plain:
             return []
-        gap = self._gap(piece, width) if piece.begins else []
-        content = self._content(piece, env, max(width - cells(rest.plain), 1))
+        gap = self._gap(token, width) if token.begins else []
+        content = self._content(token, env, max(width - cell_width(rest.plain), 1))
         if content:
-            self._before = piece.place
+            self._before = token.place
         margins = [self._painter.paint(lead), *[self._painter.paint(rest)] * (len(content) - 1)]
         return gap + [margin + row for margin, row in zip(margins, content, strict=False)]
 
-    def _content(self, piece: BlockToken, env: Env, width: int) -> list[str]:
+    def _content(self, token: BlockToken, env: Env, width: int) -> list[str]:
         paint = self._painter.paint
-        if piece.kind == "prose":
-            return [paint(row) for row in self._prose(piece, env, width)]
-        if piece.kind == "heading":
-            text = inline(piece.text, env, self._style)
-            text.stylize(_HEADINGS.get(piece.detail, "bold"))
+        if token.kind == "prose":
+            return [paint(row) for row in self._prose(token, env, width)]
+        if token.kind == "heading":
+            text = render_inline(token.text, env, self._style)
+            text.stylize(_HEADINGS.get(token.detail, "bold"))
             return [paint(row) for row in wrap(text, width)]
-        if piece.kind == "code":
-            if piece.begins:
-                self._code = Highlighter(piece.detail)
-            line = self._code.line(piece.text)
+        if token.kind == "code":
+            if token.begins:
+                self._code = Highlighter(token.detail)
+            line = self._code.line(token.text)
             line.style = self._style
             return [paint(line)]
-        if piece.kind == "html":
-            return [paint(row) for row in wrap(Text(piece.text, self._style), width)]
-        if piece.kind == "table":
-            tables = TableRows(self._console, self._painter, lambda cell: inline(cell, env, self._style))
-            return tables.rows(piece.text, width)
-        return [paint(Text("─" * width if piece.kind == "rule" else "", "dim"))]
+        if token.kind == "html":
+            return [paint(row) for row in wrap(Text(token.text, self._style), width)]
+        if token.kind == "table":
+            tables = TableRows(self._console, self._painter, lambda cell: render_inline(cell, env, self._style))
+            return tables.rows(token.text, width)
+        return [paint(Text("─" * width if token.kind == "rule" else "", "dim"))]
 
-    def _prose(self, piece: BlockToken, env: Env, width: int) -> list[Text]:
-        """The rows of a paragraph; the last one of a section waits for what comes after it."""
-        text = inline(piece.text.strip() if piece.ends else piece.text, env, self._style)
+    def _prose(self, token: BlockToken, env: Env, width: int) -> list[Text]:
+        """Return the rows of a paragraph; the last row of a section waits for the next one."""
+        text = render_inline(token.text.strip() if token.ends else token.text, env, self._style)
         if self._carry:
             text = self._carry.copy().append_text(text)
         rows = wrap(text, width)
         self._carry = Text()
-        if not piece.ends:
+        if not token.ends:
             self._carry = rows.pop()
             if text.plain.endswith(" "):
                 self._carry = self._carry + Text(" ")
         return rows
 
-    def _gap(self, piece: BlockToken, width: int) -> list[str]:
-        """A blank row before a block, but not in a list that has no blank line there."""
-        before, place = self._before, piece.place
+    def _gap(self, token: BlockToken, width: int) -> list[str]:
+        """Return a blank row before a block, except in a tight list."""
+        before, place = self._before, token.place
         if before is None:
             return []
         shared = sum(1 for depth in range(min(len(before), len(place))) if before[: depth + 1] == place[: depth + 1])
         inside = place[shared - 1] if shared else None
         ours, theirs = (*place, None)[shared], (*before, None)[shared]
         siblings = isinstance(ours, Item) and isinstance(theirs, Item) and ours.group == theirs.group
-        if (isinstance(inside, Item) or siblings) and not piece.apart:
+        if (isinstance(inside, Item) or siblings) and not token.apart:
             return []
         _, margin = self._margins(place[:shared], width)
         margin.rstrip()
         return [self._painter.paint(margin)]
 
     def _margins(self, place: Place, width: int) -> tuple[Text, Text]:
-        """What stands left of the first row of a block, with the markers of items that begin, and of the others."""
+        """Return the left margins of the first row, with markers of new items, and of the other rows."""
         lead, rest = Text(style=self._style), Text(style=self._style)
         bullets = 0
         for depth, container in enumerate(place, 1):
@@ -124,7 +124,7 @@ class Page:
 
 
 class MarkdownStream:
-    """A Markdown text as it comes. What is put in has line ends `\\n` and is harmless already."""
+    """A Markdown text that arrives in chunks. Input must have `\\n` line ends and escaped control characters."""
 
     def __init__(self, console: Console, style: str = "") -> None:
         self._scanner = Scanner()
@@ -135,35 +135,35 @@ class MarkdownStream:
         self._waits = False
 
     def feed(self, text: str) -> list[str]:
-        """Take more text; returns the rows that are finished."""
+        """Add text; return the finished rows."""
         first, *others = text.split("\n")
-        rows = self._grow(first)
+        rows = self._add_part(first)
         for part in others:
             rows += self._end_line()
-            rows += self._grow(part)
+            rows += self._add_part(part)
         return rows
 
     def end(self) -> list[str]:
-        """The text is over; returns the last rows."""
+        """End the text; return the last rows."""
         rows = self._end_line() if self._line else []
         return rows + self._draw(self._scanner.end())
 
     def open_rows(self) -> list[str]:
-        """How that looks which may still change."""
+        """Return the rows that may still change."""
         if self._scanner.in_lines:
             return []
         scanner, page = self._scanner.fork(), self._page.fork()
         tail = "" if self._waits else "".join(self._line)
-        pieces = [] if _UNDECIDED.fullmatch(tail.strip()) else scanner.line(tail)
-        return [row for piece in pieces + scanner.guess() for row in page.rows(piece, scanner.env)]
+        tokens = [] if _UNDECIDED.fullmatch(tail.strip()) else scanner.line(tail)
+        return [row for token in tokens + scanner.close_tentatively() for row in page.rows(token, scanner.env)]
 
-    def _draw(self, pieces: list[BlockToken]) -> list[str]:
-        return [row for piece in pieces for row in self._page.rows(piece, self._scanner.env)]
+    def _draw(self, tokens: list[BlockToken]) -> list[str]:
+        return [row for token in tokens for row in self._page.rows(token, self._scanner.env)]
 
-    def _grow(self, part: str) -> list[str]:
-        """Take a part of a line. One of a paragraph that gets too long is not kept until its end."""
+    def _add_part(self, part: str) -> list[str]:
+        """Add part of a line. A long line of a paragraph is processed before its end."""
         if self._in_line:
-            return self._draw(self._scanner.more(part)) if part else []
+            return self._draw(self._scanner.add_text(part)) if part else []
         if part:
             self._line.append(part)
             self._length += len(part)
@@ -171,12 +171,12 @@ class MarkdownStream:
             return []
         line = "".join(self._line)
         trial = self._scanner.fork()
-        pieces = trial.line(line[:LIMIT])
+        tokens = trial.line(line[:LIMIT])
         if not trial.in_prose:
             self._waits = True
             return []
         self._scanner, self._line, self._in_line = trial, [], True
-        return self._draw(pieces) + self._draw(trial.more(line[LIMIT:]))
+        return self._draw(tokens) + self._draw(trial.add_text(line[LIMIT:]))
 
     def _end_line(self) -> list[str]:
         line, in_line = "".join(self._line), self._in_line
@@ -184,15 +184,15 @@ class MarkdownStream:
         return [] if in_line else self._draw(self._scanner.line(line))
 
 
-def drawable(console: Console) -> bool:
-    """Whether a console is a terminal on which rows can be drawn again, in Unicode."""
+def can_redraw(console: Console) -> bool:
+    """Whether the console is a Unicode terminal that can move the cursor."""
     return console.is_terminal and not console.is_dumb_terminal and not console.options.ascii_only
 
 
 def render(text: str, console: Console) -> str:
-    """A whole Markdown text as it looks on a console, to be written to the console's file; as it is off a terminal."""
+    """Render a complete text for the console's file; unchanged if that is not a terminal."""
     text = escape_controls(text.replace("\r\n", "\n"))
-    if not drawable(console):
+    if not can_redraw(console):
         return text if text.endswith("\n") or not text else text + "\n"
     document = MarkdownStream(console)
     return "".join(f"{row}\n" for row in document.feed(text) + document.end())

@@ -1,4 +1,4 @@
-"""The inside of a paragraph: Markdown's emphasis, code, links and images as styled text, harmless for a terminal."""
+"""Renders inline Markdown (emphasis, code, links, images) as styled text with control characters escaped."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from rich.text import Text
 from llmrepl.formatting import escape_controls
 
 Env = dict[str, Any]
-"""What markdown-it remembers of a text: `references`, the link definitions so far."""
+"""State of markdown-it; `references` are the link definitions so far."""
 
 _LONGEST = 2000
-"""Characters in a text of which the markup is still read: a longer heading or cell is shown as written."""
+"""Longer headings and cells, in characters, are shown as written."""
 
 _STYLES = {"strong": "bold", "em": "italic", "s": "strike"}
 _LONE_STAR = re.compile(r"(?<![\w*])\*(?=[^\s*])[^*]*$")
@@ -25,16 +25,16 @@ _DEFINITIONS = MarkdownIt("zero").enable("reference").disable("inline")
 
 
 def take_definitions(text: str, env: Env) -> str:
-    """A paragraph without the link definitions at its beginning, which go to `env`."""
+    """Move link definitions at the start of a paragraph to `env`; return the rest."""
     if not text.startswith("["):
         return text
     return "\n".join(token.content for token in _DEFINITIONS.parse(text, env) if token.type == "inline")
 
 
-def inline(text: str, env: Env, style: str = "") -> Text:
-    """The text of a block, styled. A link is its text and then its address, never a control sequence."""
+def render_inline(text: str, env: Env, style: str = "") -> Text:
+    """Style the text of a block. Links are shown as text and address, never as control sequences."""
     if len(text) > _LONGEST:
-        return Text(_harmless(text), style)
+        return Text(_escape(text), style)
     out = Text(style=style)
     styles: list[str] = []
     link = (0, "")
@@ -52,20 +52,20 @@ def inline(text: str, env: Env, style: str = "") -> Text:
         elif token.type == "hardbreak":
             out.append("\n")
         elif token.type == "code_inline":
-            out.append(_harmless(token.content), " ".join(("cyan", *styles)))
+            out.append(_escape(token.content), " ".join(("cyan", *styles)))
         elif token.type == "image":
             start = len(out)
-            out.append(_harmless(token.content), " ".join(("italic", *styles)))
-            _address(out, start, str(token.attrs.get("src", "")))
+            out.append(_escape(token.content), " ".join(("italic", *styles)))
+            _append_url(out, start, str(token.attrs.get("src", "")))
         elif token.type == "link_close":
-            _address(out, *link)
+            _append_url(out, *link)
         else:
-            out.append(_harmless(token.content), " ".join(styles) or None)
+            out.append(_escape(token.content), " ".join(styles) or None)
     return out
 
 
-def mended(text: str) -> str:
-    """The text of a paragraph that is still coming, with the markup closed that it leaves open."""
+def close_markup(text: str) -> str:
+    """Close the open markup of a paragraph that is still streaming."""
     text = text.rstrip("*_`~")
     if text.count("`") % 2:
         return text + "`"
@@ -76,13 +76,13 @@ def mended(text: str) -> str:
     return text
 
 
-def _address(out: Text, start: int, url: str) -> None:
-    """Add where a link leads, unless its text, which begins at `start`, says so already."""
-    shown = _harmless(normalizeLinkText(url))
+def _append_url(out: Text, start: int, url: str) -> None:
+    """Append a link's address, unless its text, which begins at `start`, is the address."""
+    shown = _escape(normalizeLinkText(url))
     if shown and out.plain[start:] not in (shown, url, shown.removeprefix("mailto:")):
         out.append(f" ({shown})", "dim")
 
 
-def _harmless(text: str) -> str:
-    """Safe, and without line ends of its own: entities may stand for any character."""
+def _escape(text: str) -> str:
+    """Escape control characters and replace line breaks, which entities may produce."""
     return escape_controls(text).replace("\n", " ").replace("\t", " ")

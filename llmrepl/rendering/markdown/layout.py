@@ -1,4 +1,4 @@
-"""Styled text on rows of cells: measured, broken into rows, and painted with the escape codes of a terminal."""
+"""Measures styled text, wraps it into rows, and paints it with escape codes."""
 
 from __future__ import annotations
 
@@ -13,49 +13,51 @@ from rich.text import Text
 _WIDE = "\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6"
 _CLOSING = "\u3001\u3002\u300d\u300f\u3011\uff01\uff09\uff0c\uff0e\uff1a\uff1b\uff1f"
 _UNITS = re.compile(f" +|[{_WIDE}][{_CLOSING}]*|[^ {_WIDE}]+")
-"""What may stand on a row of its own: a word, or a wide character with the closing punctuation after it."""
+"""Units that may start a row: a word, or a wide character with closing punctuation."""
 
 _JOINER = "\u200d"
 
 _LONGEST_CLUSTER = 32
-"""Characters that are kept together as one: the longest emoji has 12, and a letter in use has a few marks. What goes on
-longer takes a cell for each such part, so that a text of nothing but marks has rows, too."""
+"""Maximum characters of a grapheme cluster: the longest emoji has 12.
+
+A longer cluster occupies a cell for each such part, so that text made only of marks is split into rows.
+"""
 
 
 class Painter:
-    """Turns styled text into text with escape codes, in as many colours as a console has."""
+    """Converts styled text to escape codes with the colors of a console."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._colours = COLOR_SYSTEMS.get(console.color_system or "")
+        self._colors = COLOR_SYSTEMS.get(console.color_system or "")
 
     def paint(self, text: Text) -> str:
-        """One row, without its end."""
+        """Paint one row, without a line end."""
         if not text.spans:
             return self.paint_segments([Segment(text.plain, self._console.get_style(text.style))])
         return self.paint_segments(text.render(self._console))
 
     def paint_segments(self, segments: Iterable[Segment]) -> str:
-        """What rich made of a renderable."""
-        if self._colours is None:
+        """Paint the segments of a rich renderable."""
+        if self._colors is None:
             return "".join(text for text, _, _ in segments)
         painted = []
         for text, style, _ in segments:
             if style and self._console.no_color:
                 style = style.without_color
-            painted.append(style.render(text, color_system=self._colours) if style else text)
+            painted.append(style.render(text, color_system=self._colors) if style else text)
         return "".join(painted)
 
 
-def cells(text: str) -> int:
-    """The most cells that a terminal may take for a text: some join emoji and flags, some show their parts."""
+def cell_width(text: str) -> int:
+    """Return the maximum width in cells: terminals differ in joining emoji and flags."""
     if text.isascii():
         return len(text)
     return max(cell_len(text), sum(2 if _is_tone(one) else get_character_cell_size(one) for one in text))
 
 
 def wrap(text: Text, width: int) -> list[Text]:
-    """A text in rows of at most `width` cells, broken between words if it can be; blanks at a break are dropped."""
+    """Wrap text to rows of at most `width` cells, between words if possible; spaces at a break are dropped."""
     plain = text.plain
     if len(plain) <= width and plain.isascii() and "\n" not in plain:
         return [text]
@@ -66,7 +68,7 @@ def wrap(text: Text, width: int) -> list[Text]:
 
 
 def _rows(plain: str, width: int) -> Iterator[tuple[int, int]]:
-    """Where the rows of a text begin and end."""
+    """Yield start and end of each row."""
     start = 0
     for line in plain.split("\n"):
         at, used, gap, end = start, 0, 0, start
@@ -75,29 +77,29 @@ def _rows(plain: str, width: int) -> Iterator[tuple[int, int]]:
             if word[0] == " ":
                 gap = len(word)
                 continue
-            size = max(cells(word), len(word) // _LONGEST_CLUSTER)
+            size = max(cell_width(word), len(word) // _LONGEST_CLUSTER)
             if used + gap + size <= width:
                 used += gap + size
             else:
                 if end > at:
                     yield at, end
                 at = start + unit.start()
-                *full, used = _folded(word, width) if size > width else (size,)
+                *full, used = _split_word(word, width) if size > width else (size,)
                 for length in full:
                     yield at, at + length
                     at += length
                 if size > width:
-                    used = cells(plain[at : start + unit.end()])
+                    used = cell_width(plain[at : start + unit.end()])
             end, gap = start + unit.end(), 0
         yield at, end
         start += len(line) + 1
 
 
-def _folded(word: str, width: int) -> list[int]:
-    """The lengths, in characters, of the parts of a word too long for a row; what is drawn as one stays together."""
+def _split_word(word: str, width: int) -> list[int]:
+    """Return the lengths, in characters, of the parts of a word too long for a row. Grapheme clusters are not split."""
     lengths, length, used = [], 0, 0
     for cluster in _clusters(word):
-        size = max(cells(cluster), 1)
+        size = max(cell_width(cluster), 1)
         if used + size > width and used:
             lengths.append(length)
             length, used = 0, 0
@@ -106,7 +108,7 @@ def _folded(word: str, width: int) -> list[int]:
 
 
 def _clusters(word: str) -> Iterator[str]:
-    """Characters with the marks, modifiers and joined emoji that belong to them."""
+    """Yield characters with their marks, modifiers and joined emoji."""
     cluster = ""
     for character in word:
         modifies = get_character_cell_size(character) == 0 or _is_tone(character)
@@ -120,5 +122,5 @@ def _clusters(word: str) -> Iterator[str]:
 
 
 def _is_tone(character: str) -> bool:
-    """Whether it is a skin tone, which colours the emoji before it or stands alone."""
+    """Whether it is a skin tone, which modifies the preceding emoji or stands alone."""
     return "\U0001f3fb" <= character <= "\U0001f3ff"

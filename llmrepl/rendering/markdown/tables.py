@@ -1,4 +1,4 @@
-"""A Markdown table on a terminal: a light rule below the head, nothing cut off, records where columns do not fit."""
+"""Renders Markdown tables, as records if the columns do not fit. Nothing is truncated."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from rich.table import Table
 from rich.text import Text
 
 from llmrepl.rendering.markdown.block_starts import table_cells
-from llmrepl.rendering.markdown.layout import Painter, cells, wrap
+from llmrepl.rendering.markdown.layout import Painter, cell_width, wrap
 
 _GAP = 2
 _NARROW = 6
-"""The cells that a column should have at least on a screen too narrow for the table."""
+"""Minimum average column width, in cells, before records are used."""
 
 
 class TableRows:
-    """Draws tables on a console. `read` turns the Markdown of a cell into styled text."""
+    """Renders tables on a console. `read` converts the Markdown of a cell to styled text."""
 
     def __init__(self, console: Console, painter: Painter, read: Callable[[str], Text]) -> None:
         self._console = console
@@ -28,14 +28,14 @@ class TableRows:
         self._read = read
 
     def rows(self, source: str, width: int) -> list[str]:
-        """The painted rows of a table, which is given by its lines."""
+        """Return the painted rows of a table, given as its source lines."""
         top, sides, *lines = source.split("\n")
         head = [self._read(cell) for cell in table_cells(top)]
         body = [[self._read(cell) for cell in table_cells(line)[: len(head)]] for line in lines]
         body = [row + [Text() for _ in head[len(row) :]] for row in body]
-        widest = [max(cells(cell.plain) for cell in column) for column in zip(head, *body, strict=True)]
-        room = width - _GAP * (len(head) - 1)
-        if sum(widest) > room and room < _NARROW * len(head):
+        widest = [max(cell_width(cell.plain) for cell in column) for column in zip(head, *body, strict=True)]
+        available = width - _GAP * (len(head) - 1)
+        if sum(widest) > available and available < _NARROW * len(head):
             return [self._painter.paint(row) for row in _records(head, body, width)]
         return self._columns(head, body, [_side(cell) for cell in table_cells(sides)], width)
 
@@ -52,7 +52,7 @@ class TableRows:
 
 
 def _records(head: list[Text], body: list[list[Text]], width: int) -> Iterator[Text]:
-    """Each row of a table as lines `name: value`, without empty cells, and with a blank line between two rows."""
+    """Yield each row of a table as `name: value` lines, without empty cells, separated by blank lines."""
     for number, row in enumerate(body):
         if number:
             yield Text()
@@ -65,14 +65,14 @@ def _records(head: list[Text], body: list[list[Text]], width: int) -> Iterator[T
 
 
 def _side(cell: str) -> Literal["left", "center", "right"]:
-    """Where the text of a column goes, by the colons of the dashes below its head."""
+    """Return the alignment of a column from its delimiter."""
     if cell.endswith(":"):
         return "center" if cell.startswith(":") else "right"
     return "left"
 
 
 def _bare(line: list[Segment]) -> list[Segment]:
-    """A row without the blanks at its end."""
+    """Strip trailing spaces."""
     while line and line[-1].text.isspace():
         line.pop()
     if line:

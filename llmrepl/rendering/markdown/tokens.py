@@ -1,4 +1,4 @@
-"""What Markdown is cut into: pieces of blocks, and the quotes and lists that they are in."""
+"""Block tokens of Markdown, and the quotes and lists that contain them."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 LIMIT = 1000
-"""A paragraph of so many characters is cut in two: no more than that is ever looked at again."""
+"""Paragraphs are split after this many characters, which bounds the text that is processed again."""
 
 DEEPEST = 100
-"""Quotes and lists in one another; what begins a deeper one is text."""
+"""Maximum nesting of quotes and lists; deeper ones are treated as text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Quote:
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """A list: its items share `mark` (`-`, `+`, `*`, `.` or `)`); `number` is that of the latest one."""
+    """A list: its items share `mark` (`-`, `+`, `*`, `.` or `)`); `number` is that of the latest item."""
 
     serial: int
     mark: str
@@ -30,7 +30,7 @@ class Container:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """An item of the list `group`. `number` is None for a bullet. The text begins `width` columns in."""
+    """An item of the list `group`. `number` is None for a bullet. The text is indented by `width` columns."""
 
     serial: int
     group: int
@@ -40,17 +40,17 @@ class Item:
 
 
 Place = tuple[Quote | Item, ...]
-"""The quotes and items that a block is in, the outermost first."""
+"""The quotes and items that contain a block, outermost first."""
 
 Kind = Literal["prose", "heading", "code", "html", "table", "rule", "empty"]
 
 
 @dataclass(frozen=True, slots=True)
 class BlockToken:
-    """A block, or a part of one: a line of code or HTML, a section of a paragraph. `empty`: nothing to show.
+    """A block, or part of one: a line of code or HTML, a section of a paragraph. `empty` has nothing to show.
 
-    `apart`: a blank line stands before it. `begins` and `ends`: it is the first, the last part. `detail`: the level of
-    a heading (`1` to `6`), the info string of code. The text of a table is its lines.
+    `apart`: preceded by a blank line. `begins`, `ends`: the first, the last part. `detail`: the level of a heading (`1`
+    to `6`) or the info string of code. The text of a table is its lines.
     """
 
     kind: Kind
@@ -63,7 +63,7 @@ class BlockToken:
 
 
 def section_end(text: str) -> int:
-    """Where the first section of a long paragraph ends: between two words, if it can be where no markup is open."""
+    """Return where the first section of a long paragraph ends, preferably between words outside markup."""
     text = text[:LIMIT]
     words = [end for end in range(len(text) - 1, 0, -1) if text[end - 1] == " " and text[end] not in " \n"]
     half = [end for end in words if end >= len(text) // 2]
