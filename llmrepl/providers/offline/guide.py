@@ -19,8 +19,11 @@ SURE, POSSIBLE = 0.65, 0.5
 LIKELY, LEAD = 0.55, 0.12
 """One that leads by so much is the answer from this score on."""
 
-STRANGE = 0.75
+STRANGE = 0.78
 """What it takes to be the answer when half of the question is not known."""
+
+COMPLETE = 0.85
+"""From this score on, a question of more than one term stands alone."""
 
 NEAR = 0.04
 """A second answer that fits this much less well is given too."""
@@ -52,9 +55,17 @@ _FOLLOWS = re.compile(
     r"((ok|okay|cool|thanks|great|yes|no|ah|hm+) )*(and|or|but|also|then|plus|same for|(what|how) (about|if))\b"
 )
 _REFERS = re.compile(
-    r"\b(it|them|one|ones|instead|too|as well|the same)\b|\b(that|these|those)$|\b(does|is|was|can|will|with|of) that\b"
+    r"\b(it|them|one|ones|the same)\b|\b(that|these|those|too|as well|instead)$|\b(does|is|was|can|will|with|of) that\b"
 )
-_OBJECT = re.compile(r"\b(it|that|them|those)( again| back| too)?$")
+_OBJECT = re.compile(r"\b(it|that|them|those)( again| back| too| later| now| then)?$")
+
+
+_ORDERS = re.compile(
+    r"(please |can you |could you |pls )*((explain|describe|define|solve|calculate|compute|write|compose|draft|invent"
+    r"|prove|suggest|recommend|convert|translate) |(tell me|give me) (about|an?|\d+|some) |who (is|was|are|were) "
+    r"|what (is|are) (the|an?) )"
+)
+"""How people begin what only a language model can do, if there is a word in it that is not known here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +88,16 @@ class _Meaning:
     @property
     def score(self) -> float:
         return self.matches[0].score if self.matches else 0.0
+
+    @property
+    def complete(self) -> bool:
+        """Whether it needs no question before it, whatever it begins with."""
+        return self.score >= COMPLETE and not self.short
+
+    @property
+    def short(self) -> bool:
+        """Whether it says a single thing."""
+        return sum(not term.weak for term in self.terms) < 2
 
     @property
     def lead(self) -> float:
@@ -124,8 +145,8 @@ class Guide:
         """The newest question, together with those before it if it plainly refers to them."""
         alone = self._meaning(questions[0], self._terms_of(questions[0]))
         plain = _plain(questions[0])
-        follows = bool(_FOLLOWS.match(plain)) or self._fragment(alone.terms)
-        if not (follows or _REFERS.search(plain)) or not alone.terms:
+        follows = bool(_FOLLOWS.match(plain)) or (plain[:1].isalnum() and self._fragment(alone.terms))
+        if not (follows or _REFERS.search(plain)) or not alone.terms or alone.complete:
             return alone
         before = self._before(questions[1:])
         replaced = {self._vocabulary.section(term) for term in alone.terms} & _REPLACED
@@ -158,7 +179,8 @@ class Guide:
         return ()
 
     def _fragment(self, terms: Sequence[Term]) -> bool:
-        return bool(terms) and all(self._vocabulary.section(term) in _FRAGMENTS for term in terms)
+        said = [term for term in terms if not term.weak]
+        return bool(said) and all(self._vocabulary.section(term) in _FRAGMENTS for term in said)
 
     def _meaning(self, text: str, terms: Sequence[Term]) -> _Meaning:
         return _Meaning(text, terms, self._table.rank(terms, text))
@@ -179,6 +201,8 @@ class Guide:
         sections = {self._vocabulary.elsewhere(term) for term in meaning.terms}
         if OUTSIDE in sections:
             return meaning.score < 0.85
+        if _ORDERS.match(_plain(meaning.text)) and not all(term.known for term in meaning.terms):
+            return meaning.score < STRANGE
         if TOPIC not in sections or any("session" in term.concepts for term in meaning.terms):
             return False
         return meaning.score < (STRANGE if meaning.strange else 0.7)
@@ -198,9 +222,11 @@ class Guide:
         return Reply(text, tuple(intent.name for intent in intents), sure=False)
 
     def _searched(self, meaning: _Meaning) -> Reply:
+        if meaning.strange:
+            return Reply(ONLY_THIS_SHELL, ("outside",))
         if hits := self._search.search(meaning.text):
             return Reply(_quoted(hits), (f"docs/{hits[0].page}",))
-        if any(term.known for term in meaning.terms) and (near := self._search.nearest(meaning.text, 3)):
+        if meaning.terms and (near := self._search.nearest(meaning.text, 3)):
             lines = [f"- {section.path[-1]} (docs/{section.page})" for section in near]
             return Reply("\n".join(["I found no answer to that. The nearest headings are:", "", *lines]), ("nothing",))
         return Reply(ONLY_THIS_SHELL, ("outside",))

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
-LONGEST_PHRASE = 4
 MOST_WORDS = 60
 """Words of a question that are read; a longer text is not a question about the shell."""
 
@@ -60,12 +59,13 @@ _KEYS = (
     (re.compile(r"\bshift ?[-+ ] ?(?:enter|return)\b"), "shift-enter"),
     (re.compile(r"https?://\S+|\bwww\.\S+"), " url "),
     (re.compile(r"\$ ?\d[\d.,]*"), " dollars "),
-    (re.compile(r"(?<=\d) ?(?:[-+*/x×^]|times|plus|minus|divided by) ?(?=\d)"), " arithmetic "),
+    (re.compile(r"(?<=\d) ?(?:[-+*/x×^]|times|plus|minus|divided by) ?(?=\d)|\b\w ?\^ ?\d"), " arithmetic "),
     (_QUOTED, " "),
-    (re.compile(r"['’`´]"), ""),
+    (re.compile(r"['’`´]s\b|['’`´]"), ""),
     (re.compile(r"(?<!\S)[:;]-?[)(dp](?!\S)"), " "),
 )
-_SIMPLE = re.compile(r"(?!.*(?:ctrl|cont?|ctl|strg|alt|opt|meta|esc|shift|www))[a-z ]*")
+_SIMPLE = re.compile(r"[a-z ]*")
+_KEY_NAMES = re.compile(r"\b(?:ctrl|control|ctl|strg|alt|option|opt|meta|esc|shift)\b")
 _SHORT_FORMS = dict(
     pair.strip().split("=")
     for pair in """
@@ -78,11 +78,16 @@ _SHORT_FORMS = dict(
 )
 """What is typed in haste, in full."""
 
+_SUFFIXES = frozenset(
+    (".md", ".json", ".jsonl", ".html", ".htm", ".csv", ".txt", ".pdf", ".docx", ".png", ".jpg", ".gguf")
+)
+_MARKS = frozenset("?:~$!|")
+"""Words of nothing but these say something."""
+
 _SPELLABLE = re.compile(r"[a-z]{5,14}")
 
 
-@dataclass(frozen=True, slots=True)
-class Term:
+class Term(NamedTuple):
     """A word or a phrase of a question: what it can mean, how it was written, and whether it says little."""
 
     concepts: tuple[str, ...]
@@ -104,6 +109,8 @@ class Vocabulary:
     def __init__(self, directory: Path) -> None:
         self.sections: dict[str, str] = {}
         self._phrases: dict[tuple[str, ...], tuple[str, ...]] = {}
+        self._longest: dict[str, int] = {}
+        """How many words the longest phrase has that begins with a stem."""
         self._words: dict[str, tuple[str, ...]] = {}
         self._stems: dict[str, tuple[str, ...]] = {}
         lines = (directory / "not_slips.txt").read_text(encoding="utf-8").splitlines()
@@ -128,15 +135,16 @@ class Vocabulary:
         if not self.elsewhere(term):
             return term
         here = tuple(concept for concept in term.concepts if self.sections.get(concept) not in _ELSEWHERE)
-        return replace(term, concepts=here or term.concepts)
+        return term._replace(concepts=here or term.concepts)
 
     def terms(self, text: str, correct: bool = True) -> list[Term]:
         """What `text` says, in order, without the words that say nothing. Near misses are corrected if `correct`."""
         words = [word for word in self._words_of(text) if word not in _ARTICLES]
+        stems = [stem(word) for word in words]
         found: list[Term] = []
         at = 0
         while at < len(words):
-            size, concepts = self._phrase_at(words, at)
+            size, concepts = self._phrase_at(words, stems, at)
             written = " ".join(words[at : at + size])
             at += size
             if concepts and self.sections.get(concepts[0]) == "silent":
@@ -167,6 +175,7 @@ class Vocabulary:
         if len(words) > 1:
             key = tuple(stem(word) for word in words if word not in _ARTICLES)
             self._phrases[key] = _joined(self._phrases.get(key, ()), concept)
+            self._longest[key[0]] = max(self._longest.get(key[0], 1), len(key))
             return
         self._words[words[0]] = _joined(self._words.get(words[0], ()), concept)
         self._stems[stem(words[0])] = _joined(self._stems.get(stem(words[0]), ()), concept)
@@ -176,10 +185,10 @@ class Vocabulary:
             return ()
         return self._words.get(word) or self._stems.get(stem(word), ())
 
-    def _phrase_at(self, words: list[str], at: int) -> tuple[int, tuple[str, ...]]:
+    def _phrase_at(self, words: list[str], stems: list[str], at: int) -> tuple[int, tuple[str, ...]]:
         """How many words at `at` belong together, and what they mean; a word alone may mean nothing."""
-        for size in range(min(LONGEST_PHRASE, len(words) - at), 1, -1):
-            if concepts := self._phrases.get(tuple(map(stem, words[at : at + size]))):
+        for size in range(min(self._longest.get(stems[at], 1), len(words) - at), 1, -1):
+            if concepts := self._phrases.get(tuple(stems[at : at + size])):
                 return size, concepts
         return 1, self._lookup(words[at])
 
@@ -190,7 +199,18 @@ class Vocabulary:
             elif family := _MODEL_NAME.match(word.rpartition("/")[2]):
                 yield _FAMILIES[family[1]]
             else:
-                yield from (part for part in _parts(word) if part)
+                for part in _parts(word):
+                    yield from self._compound(part)
+
+    def _compound(self, word: str) -> list[str]:
+        """An unknown word, as two known ones if it is made of them: `logfile`; or without doubled letters: `hii`."""
+        if self._lookup(word) or word in self._not_slips or word in STOP_WORDS or not word.isalpha():
+            return [word]
+        once = re.sub(r"(.)\1+", r"\1", word)
+        if self._lookup(once):
+            return [once]
+        halves = ((word[:n], word[n:]) for n in range(4, len(word) - 3))
+        return next(([one, other] for one, other in halves if one in self._words and other in self._words), [word])
 
     def _near(self, word: str) -> str:
         """The known word that `word` is a slip of the finger from; empty if there is none."""
@@ -214,12 +234,16 @@ class Vocabulary:
 def split_words(text: str) -> list[str]:
     """The words of a text, in small letters and without the punctuation around them."""
     text = text.lower()
-    if not _SIMPLE.fullmatch(text):
+    if not _SIMPLE.fullmatch(text) or _KEY_NAMES.search(text):
         for pattern, instead in _KEYS:
             text = pattern.sub(instead, text)
-    words = (word.lstrip("\"'([{<,;*_“”«»-").rstrip("\"')]}>,;!.*_“”«»…") for word in text.split()[:MOST_WORDS])
-    plain = (word if set(word) <= {"?", ":", "~", "$"} else word.rstrip("?:") for word in words if word)
+    words = (word if set(word) <= _MARKS else _bare(word) for word in text.split()[:MOST_WORDS])
+    plain = (word if set(word) <= _MARKS else word.rstrip("?:") for word in words)
     return [part for word in plain if word for part in _SHORT_FORMS.get(word, word).split()]
+
+
+def _bare(word: str) -> str:
+    return word.lstrip("\"'([{<,;*_“”«»-").rstrip("\"')]}>,;!.*_“”«»…")
 
 
 @cache
@@ -268,8 +292,8 @@ def _rows(file: Path) -> Iterator[tuple[str, str, list[str]]]:
 def _parts(word: str) -> list[str]:
     """A word that is not known as it stands, taken apart: `--no-save`, `notes.md`, `openai/gpt`."""
     if suffix := re.fullmatch(r"[\w/~-]*\w(\.[a-z]{2,5})", word):
-        return [suffix[1], "file"]
-    return [part for part in re.split(r"[^\w$+#]+", word.strip(":/!@-")) if part]
+        return [suffix[1], "file"] if suffix[1] in _SUFFIXES else ["file"]
+    return [part for part in re.split(r"[^\w$+#]+|_+|(?<=\d)(?=s$)", word.strip(":/!@-")) if part]
 
 
 def _joined(concepts: tuple[str, ...], concept: str) -> tuple[str, ...]:
