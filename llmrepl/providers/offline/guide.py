@@ -155,13 +155,10 @@ class Guide:
             return alone
         terms = [*alone.terms, *kept]
         both = self._meaning(" ".join(term.text for term in terms), terms)
-        least = (
-            alone.score - 0.25
-            if follows
-            else max(alone.score - 0.1, SURE)
-            if _OBJECT.search(plain)
-            else max(alone.score + 0.05, SURE)
-        )
+        if follows:
+            least = alone.score - 0.25
+        else:
+            least = max(SURE, alone.score + (-0.1 if alone.short and _OBJECT.search(plain) else 0.1))
         return both if both.score >= least and both.explains(len(alone.terms) + 1) else alone
 
     def _terms_of(self, question: str) -> list[Term]:
