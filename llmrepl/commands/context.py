@@ -100,7 +100,8 @@ def edit(workspace: Workspace, turn: int | None) -> Result:
     def ask(text: str) -> Result:
         if not text.strip():
             return Note("the prompt is empty; nothing was changed")
-        undoes = [later for later in range(number, len(turns) + 1) if not turns[later - 1].undone]
+        later = range(number, len(turns) + 1)
+        undoes = [one for one in later if not turns[one - 1].undone and turns[one - 1].branch is not True]
         return SendPrompt(text, undoes=undoes, attachments=turns[number - 1].attachments, edited=True)
 
     return EditText(old, ask)

@@ -117,6 +117,7 @@ def history(workspace: Workspace, n: int | None, tree: bool) -> Result:
     lines = []
     for number, turn in turns[-n:] if n else turns:
         mark = "" if turn.in_context and number > start else " (not in the context)"
+        mark = " (on a branch)" if turn.branch is True else mark
         mark += f" ({turn.finish_reason})" if turn.finish_reason in ("interrupted", "error", "length") else ""
         lines += [f"[{number}]{mark}", f"You: {turn.text_of('user')}"]
         lines += [turn.text_of("assistant")] if turn.text_of("assistant") else []
@@ -151,7 +152,7 @@ def retry(workspace: Workspace, id: str | None) -> Result:
     """Send the last prompt again. A failed turn is replaced; an answered one leaves the context but stays on disk."""
     open_session = workspace.chat.current
     turns = open_session.session.turns if open_session else []
-    number = next((n for n, turn in _numbered_backwards(turns) if not turn.undone), None)
+    number = next((n for n, turn in _numbered_backwards(turns) if not turn.undone and turn.branch is not True), None)
     if open_session is None or number is None:
         raise UsageError("there is no question to ask again", "type one")
     last = open_session.session.turns[number - 1]

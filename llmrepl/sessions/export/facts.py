@@ -73,10 +73,12 @@ def figures(turn: Turn) -> Figures | None:
 
 
 def marks(turn: Turn, model: str) -> list[str]:
-    """Return what is unusual about a turn of a session with `model`: undone, failed, interrupted, another model …"""
+    """Return what is unusual about a turn of a session with `model`: undone, on a branch, failed, interrupted …"""
     found = []
     if turn.undone:
         found.append("taken back")
+    if turn.branch is True:
+        found.append("on a branch")
     if turn.finish_reason == ERROR:
         found.append("no reply")
     if turn.finish_reason == INTERRUPTED:

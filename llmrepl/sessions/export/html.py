@@ -92,7 +92,7 @@ def _total_cost(session: Session) -> str:
 
 
 def _turn(number: int, turn: Turn, model: str) -> Iterator[str]:
-    yield f'<section class="turn{" undone" if turn.undone else ""}" id="turn-{number}">'
+    yield f'<section class="turn{" undone" if turn.undone or turn.branch is True else ""}" id="turn-{number}">'
     for message in turn.messages:
         yield from _message(message)
     words = [f"Turn {number}"]

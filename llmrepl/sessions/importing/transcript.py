@@ -153,6 +153,8 @@ def _with_figures(messages: list[MessageRecord], match: re.Match[str]) -> Turn:
         turn.answered_by = model
     if "taken back" in before:
         turn.undone = True
+    if "on a branch" in before:
+        turn.branch = True
     if "no reply" in before:
         turn.finish_reason = ERROR
     elif "interrupted" in before:

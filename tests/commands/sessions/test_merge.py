@@ -228,3 +228,21 @@ def test_nothing_in_the_working_tree_is_run_by_the_driver(repository: CliRunner)
     diverge(repository)
     git(repository.cwd, "merge", "-q", "there")
     assert len(prompts(repository.runs / "talk.json")) == 3
+
+
+def test_branches_are_marked_where_turns_are_shown(cli: CliRunner, copies: tuple[Path, Path]) -> None:
+    cli.llm("sessions", "merge", "talk", "./other.json")
+    shown = cli.script(":load talk", ":history").out
+    assert "[3] (on a branch)\nYou: here\n" in shown
+    assert shown.count("on a branch") == 1
+    exported = cli.llm("sessions", "export", "md", "--session", "talk").out
+    assert exported.count("on a branch") == 1
+    assert '"here"' not in cli.llm("sessions", "export", "jsonl", "--session", "talk").out
+
+
+def test_asking_again_and_editing_leave_the_branch_alone(cli: CliRunner, copies: tuple[Path, Path]) -> None:
+    cli.llm("sessions", "merge", "talk", "./other.json")
+    cli.script(":load talk", ":undo 4", ":retry")
+    turns = json.loads(copies[0].read_bytes())["turns"]
+    assert not any(turn.get("undone") for turn in turns if turn.get("branch"))
+    assert [turn["messages"][0]["content"] for turn in turns if not turn.get("undone")] == ["here"]
