@@ -12,7 +12,7 @@ Value = str | float | int | bool | None
 EFFORTS = ("off", "minimal", "low", "medium", "high", "max")
 """How much a model may think before it answers; a number is the most tokens that it may think."""
 
-PROTOCOLS = ("openai", "anthropic", "gemini", "ollama")
+PROTOCOLS = ("openai", "responses", "anthropic", "gemini", "ollama")
 """What `protocol` may be."""
 
 _FLAGS = {"true": True, "on": True, "yes": True, "1": True, "false": False, "off": False, "no": False, "0": False}

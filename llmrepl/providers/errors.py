@@ -39,9 +39,9 @@ class ProviderError(LLMError):
         super().__init__(message, hint)
         self.retry = retry
         self.after = after
+        self.may_be_billed = may_be_billed
         self.status = 0
         self.payload: object = None
-        self.may_be_billed = may_be_billed
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +237,15 @@ def _names(payload: object, depth: int = _DEPTH) -> list[str]:
     if isinstance(payload.get("details"), list):
         inner += payload["details"][:20]
     return found + [name for value in inner for name in _names(value, depth - 1)]
+
+
+def lacks_path(error: ProviderError) -> bool:
+    """Whether a server answered that it does not have the path of a request, rather than the model in it."""
+    names = " ".join(_names(error.payload)).lower()
+    return error.status in _NO_PATH and not any(word in names for word in ("model", "deployment"))
+
+
+_NO_PATH = (404, 405, 501)
 
 
 def _status(payload: object) -> int | None:

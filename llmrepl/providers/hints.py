@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 
 _OPENAI_REASONING = re.compile(r"(?:.*/)?(?:o\d|gpt-(?:[5-9]|\d\d))(?!.*chat)")
+_OPENAI_TEXT = re.compile(r"(?:.*/)?(?:gpt-[34](?!\d)|chatgpt-)")
 _CLAUDE = re.compile(r"(?:.*/|.*\.)?claude-(?P<family>[a-z]+)-(?P<major>\d{1,2})(?:[-.](?P<minor>\d{1,2}))?(?!\d)")
 _NO_SAMPLING: Mapping[str, None] = {"temperature": None, "top_p": None}
 
@@ -23,6 +24,11 @@ def likely_changes(model: str, protocol: str) -> Mapping[str, str | int | None]:
     if protocol in ("openai", "responses") and _OPENAI_REASONING.match(model):
         return {**_NO_SAMPLING, "max_tokens": "max_completion_tokens"}
     return _NO_SAMPLING if claude_version(model) >= (4, 7) else {}
+
+
+def only_text(model: str) -> bool:
+    """Whether an OpenAI model is one of the old ones that never reason, and refuse to be asked for reasoning."""
+    return _OPENAI_TEXT.match(model) is not None
 
 
 def claude_version(model: str) -> tuple[int, int]:

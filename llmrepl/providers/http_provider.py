@@ -6,7 +6,7 @@ import json
 import random
 import time
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -14,10 +14,10 @@ from llmrepl.errors import UsageError
 from llmrepl.providers import parameters
 from llmrepl.providers.base import Event, Notice, Request
 from llmrepl.providers.effort import add_effort
-from llmrepl.providers.errors import Endpoint, ProviderError
+from llmrepl.providers.errors import Endpoint, ProviderError, lacks_path
 from llmrepl.providers.event_reader import read_reply
 from llmrepl.providers.parameters import Changes, ParameterMemory
-from llmrepl.providers.protocols import anthropic, gemini, ollama
+from llmrepl.providers.protocols import anthropic, gemini, ollama, openai_responses
 from llmrepl.providers.protocols import openai_chat as openai
 from llmrepl.providers.protocols.base import ModelInfo, Protocol
 from llmrepl.providers.retry import RetryPolicy, retry
@@ -27,6 +27,7 @@ from llmrepl.providers.vendors import Vendor
 
 PROTOCOLS: dict[str, Protocol] = {
     "openai": openai.PROTOCOL,
+    "responses": openai_responses.PROTOCOL,
     "anthropic": anthropic.PROTOCOL,
     "gemini": gemini.PROTOCOL,
     "ollama": ollama.PROTOCOL,
@@ -41,9 +42,17 @@ def retries(most: int = 2, sleep: Callable[[float], None] = time.sleep) -> Retry
     return RetryPolicy(most, sleep, time.monotonic, random.random)
 
 
+@dataclass(slots=True)
+class Fallback:
+    """Chat completions at a server that may not have Responses; `used` once it was found to have only these."""
+
+    provider: HTTPProvider
+    used: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class HTTPProvider:
-    """Streams replies over HTTP in the protocol of its vendor."""
+    """Streams replies over HTTP in the protocol of its vendor, or in that of `fallback`."""
 
     vendor: Vendor
     endpoint: Endpoint
@@ -51,6 +60,7 @@ class HTTPProvider:
     client: HTTPClient
     retries: RetryPolicy
     parameters: ParameterMemory = field(default_factory=parameters.NoMemory)
+    fallback: Fallback | None = None
 
     @property
     def name(self) -> str:
@@ -60,8 +70,23 @@ class HTTPProvider:
     def stream(self, request: Request) -> Iterator[Event]:
         """Send the request and yield its events as they come; see base.Provider.
 
-        Usage comes once, before Finish, and also before the Failure that ends a reply in its middle.
+        Usage comes once, before Finish, and also before the ProviderError that ends a reply in its middle.
         """
+        if self.fallback is None:
+            yield from self._stream(request)
+            return
+        if not self.fallback.used:
+            try:
+                yield from self._stream(request)
+                return
+            except ProviderError as error:
+                if not lacks_path(error):
+                    raise
+        for event in self.fallback.provider.stream(request):
+            self.fallback.used = True
+            yield event
+
+    def _stream(self, request: Request) -> Iterator[Event]:
         sent, left_out = self.protocol.body(request, self.vendor)
         for words in left_out:
             yield Notice(words)
@@ -86,8 +111,13 @@ class HTTPProvider:
 
     def _attempt(self, request: Request, body: bytes) -> Generator[Event, None, None]:
         path = self.protocol.path(request.model, request.options.stream)
-        with self.client.post(path, self._headers(), body, request.model) as exchange:
-            yield from read_reply(exchange.chunks(), self.protocol, request, self.endpoint, exchange.alive)
+        try:
+            with self.client.post(path, self._headers(), body, request.model) as exchange:
+                yield from read_reply(exchange.chunks(), self.protocol, request, self.endpoint, exchange.alive)
+        except ProviderError as error:
+            if self.fallback and lacks_path(error):
+                error.retry = False
+            raise
 
     def list_models(self, *, seconds: float = LIST_SECONDS) -> list[ModelInfo]:
         """The provider's own list of models, in its order. Raises Failure; each page may take `seconds`."""
@@ -156,4 +186,8 @@ def create_http_provider(
         raise UsageError(f"the key from {key_origin} has characters that no key has", "copy it again")
     endpoint = Endpoint(vendor.name, base_url, key, key_origin)
     client = HTTPClient(network, endpoint, query | dict(vendor.query))
-    return HTTPProvider(vendor, endpoint, protocol, client, again or retries(), memory or parameters.NoMemory())
+    made = HTTPProvider(vendor, endpoint, protocol, client, again or retries(), memory or parameters.NoMemory())
+    if vendor.dialect != "responses":
+        return made
+    chat = replace(made, vendor=replace(vendor, dialect="openai"), protocol=openai.PROTOCOL)
+    return replace(made, fallback=Fallback(chat))

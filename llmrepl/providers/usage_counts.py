@@ -15,7 +15,7 @@ from llmrepl.types import Usage
 
 _MOST_TOKENS = 100_000_000
 _MOST_USD = 100_000.0
-_USD_A_TICK = 1e-10
+_TICKS_A_USD = 1e10
 _LONGEST_TOKEN = 32
 _SMALLEST_CHECKED = 256
 _NONSENSE = "the server's token counts make no sense; they are estimated instead"
@@ -63,7 +63,7 @@ def reported_cost(usage: Mapping[str, Any]) -> object:
     if isinstance(cost, dict):
         cost = cost.get("total_cost")
     if cost is None and (ticks := _count(usage.get("cost_in_usd_ticks"), 10**18)) is not None:
-        return ticks * _USD_A_TICK
+        return ticks / _TICKS_A_USD
     if cost is None:
         cost = usage.get("estimated_cost")
     if usage.get("is_byok") is True:

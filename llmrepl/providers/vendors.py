@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-PROTOCOL_NAMES = ("openai", "anthropic", "gemini", "ollama")
+PROTOCOL_NAMES = ("openai", "responses", "anthropic", "gemini", "ollama")
 """The protocols: OpenAI's chat completions and Responses, Anthropic's Messages, Gemini's generateContent, Ollama's."""
 
 
@@ -19,10 +19,9 @@ class Vendor:
     locally and needs no key. `keys_page` is where to get a key (or the program).
 
     `headers` and `query` go with every request, `key_header` carries the key if it is not `authorization`, with
-    `key_optional` requests without one are sent too, `prices` is
-    the provider whose prices hold if not its own. Among those who speak OpenAI's protocol `asks_usage` says that
-    `stream_options.include_usage` is understood, `max_tokens` is the name of that field, and with `own_cost` usage
-    comes with a cost in USD.
+    `key_optional` requests without one are sent too, `prices` is the provider whose prices hold if not its own. Among
+    those who speak OpenAI's protocol `asks_usage` says that `stream_options.include_usage` is understood, `max_tokens`
+    is the name of that field, and with `own_cost` usage comes with a cost in USD.
     """
 
     name: str
@@ -69,7 +68,7 @@ _ROWS = (
     Vendor(
         "openai",
         "https://api.openai.com/v1",
-        "openai",
+        "responses",
         ("OPENAI_API_KEY",),
         ("OPENAI_BASE_URL", "OPENAI_API_BASE"),
         "https://platform.openai.com/api-keys",

@@ -111,7 +111,7 @@ def test_many_shells_at_once_spend_no_more_than_the_day_allows(cli: CliRunner) -
     assert spent == pytest.approx(len(server.seen) * COST)
     assert len(server.seen) >= 1 and spent <= 0.002 + COST
     assert sorted({shell.returncode for shell in shells}) == [0, 5]
-    caps = [one.body.get("max_tokens") or one.body.get("max_completion_tokens") for one in server.seen]
+    caps = [one.body.get("max_output_tokens") for one in server.seen]
     assert all(isinstance(cap, int) and cap <= 100 for cap in caps), "each reply is capped by what is left"
 
 
@@ -128,5 +128,5 @@ def test_a_long_affordable_reply_is_capped_too(cli: CliRunner) -> None:
     """$1 buys 49,998 tokens at $20 a million: the server must hear of that, for hidden reasoning is not watched."""
     with provider(cli) as (server, environ):
         cli.llm("chat", "-m", "openai/m", "-b", "1.00", typed="hi\n", **environ)
-    cap = server.seen[0].body.get("max_tokens") or server.seen[0].body.get("max_completion_tokens")
+    cap = server.seen[0].body.get("max_output_tokens")
     assert 49_000 < cap < 50_000

@@ -16,6 +16,9 @@ REPLIES = {name: raw for name, (dialect, raw, _) in recorded.REPLIES.items() if 
 WHOLE = {
     "openai": b'{"choices": [{"message": {"content": "Hello"}, "finish_reason": "stop"}], "usage": '
     b'{"prompt_tokens": 3, "completion_tokens": 2, "cost": 0.1}}',
+    "responses": b'{"object": "response", "status": "incomplete", "incomplete_details": {"reason": "max_tokens"}, '
+    b'"output": [{"type": "message", "content": [{"type": "output_text", "text": "Hi"}]}], '
+    b'"usage": {"input_tokens": 3}}',
     "anthropic": b'event: message_start\ndata: {"type": "message_start", "message": {"usage": {"input_tokens": 3}}}\n\n'
     b'data: {"type": "content_block_delta", "delta": {"type": "text_delta", "text": "\\ud83d"}}\n\n'
     b'event: error\ndata: {"type": "error", "error": {"message": "overloaded"}}\n\n',

@@ -6,7 +6,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -14,7 +14,7 @@ from llmrepl.providers.base import Options, Request
 from llmrepl.providers.http_provider import HTTPProvider, create_http_provider
 from llmrepl.providers.retry import RetryPolicy
 from llmrepl.providers.transport.http import Network
-from llmrepl.providers.vendors import VENDORS
+from llmrepl.providers.vendors import VENDORS, Vendor
 from llmrepl.types import Message
 
 KEY = "sk-test-0123456789abcdef"
@@ -141,11 +141,18 @@ def retries(most: int = 2) -> tuple[RetryPolicy, list[float]]:
     return RetryPolicy(most, sleep, lambda: now[0], lambda: 0.0), slept
 
 
+def vendor_of(dialect: str) -> Vendor:
+    """A vendor that speaks a protocol; for `openai` and `responses` it is OpenAI."""
+    if dialect in ("openai", "responses"):
+        return replace(VENDORS["openai"], dialect=dialect)
+    return VENDORS[dialect]
+
+
 def provider(
     url: str, dialect: str = "openai", *, key: str | None = KEY, network: Network | None = None, most: int = 0
 ) -> HTTPProvider:
     """A provider at a test server."""
-    return create_http_provider(VENDORS[dialect], url, key, "$TEST_KEY", network or Network(), retries(most)[0])
+    return create_http_provider(vendor_of(dialect), url, key, "$TEST_KEY", network or Network(), retries(most)[0])
 
 
 def question(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from llmrepl.providers.base import Event, Finish, ReasoningDelta, TextDelta
-from llmrepl.types import Usage
+from llmrepl.types import ProviderData, Usage
 from tests.providers.loopback import ndjson, sse
 
 TEXT = "Grüße, 漢字 and 😀.\nDone"
@@ -74,6 +74,70 @@ OPENROUTER = (
 def _named(*events: dict[str, object]) -> bytes:
     return b"".join(f"event: {event['type']}\n".encode() + sse(event) for event in events)
 
+
+_RESPONSE: dict[str, object] = {
+    "id": "resp_1",
+    "object": "response",
+    "created_at": 1760000000,
+    "status": "in_progress",
+    "error": None,
+    "incomplete_details": None,
+    "model": "gpt-5",
+    "output": [],
+    "parallel_tool_calls": True,
+    "tool_choice": "auto",
+    "tools": [],
+    "usage": None,
+}
+_THOUGHT: dict[str, object] = {
+    "id": "rs_1",
+    "type": "reasoning",
+    "summary": [{"type": "summary_text", "text": "hm"}],
+    "encrypted_content": "gAAA=",
+}
+_REPLY: dict[str, object] = {
+    "id": "msg_1",
+    "type": "message",
+    "status": "completed",
+    "role": "assistant",
+    "content": [{"type": "output_text", "text": TEXT, "annotations": [], "logprobs": []}],
+}
+_IN_PART = {"item_id": "msg_1", "output_index": 1, "content_index": 0}
+_IN_SUMMARY = {"item_id": "rs_1", "output_index": 0, "summary_index": 0}
+
+_EVENTS: tuple[dict[str, object], ...] = (
+    {"type": "response.created", "response": _RESPONSE},
+    {"type": "response.in_progress", "response": _RESPONSE},
+    {"type": "response.output_item.added", "output_index": 0, "item": {**_THOUGHT, "summary": []}},
+    {"type": "response.reasoning_summary_text.delta", "delta": "hm", **_IN_SUMMARY},
+    {"type": "response.reasoning_summary_text.done", "text": "hm", **_IN_SUMMARY},
+    {"type": "response.output_item.done", "output_index": 0, "item": _THOUGHT},
+    {"type": "response.output_item.added", "output_index": 1, "item": {**_REPLY, "content": []}},
+    {
+        "type": "response.content_part.added",
+        **_IN_PART,
+        "part": {"type": "output_text", "text": "", "annotations": []},
+    },
+    *({"type": "response.output_text.delta", "delta": piece, "logprobs": [], **_IN_PART} for piece in PIECES),
+    {"type": "response.output_text.done", "text": TEXT, "logprobs": [], **_IN_PART},
+    {"type": "response.output_item.done", "output_index": 1, "item": _REPLY},
+    {
+        "type": "response.completed",
+        "response": {
+            **_RESPONSE,
+            "status": "completed",
+            "output": [_THOUGHT, _REPLY],
+            "usage": {
+                "input_tokens": 1200,
+                "input_tokens_details": {"cached_tokens": 1024, "cache_write_tokens": 0},
+                "output_tokens": 31,
+                "output_tokens_details": {"reasoning_tokens": 20},
+                "total_tokens": 1231,
+            },
+        },
+    },
+)
+RESPONSES = _named(*({**event, "sequence_number": number} for number, event in enumerate(_EVENTS)))
 
 ANTHROPIC = _named(
     {
@@ -152,6 +216,26 @@ _SAID: tuple[Event, ...] = (ReasoningDelta("hm"), *(TextDelta(piece) for piece i
 
 REPLIES: dict[str, tuple[str, bytes, tuple[Event, ...]]] = {
     "openai": ("openai", OPENAI, (*_SAID, Usage(1200, 31, 1024, 0, 20), Finish("stop"))),
+    "responses": (
+        "responses",
+        RESPONSES,
+        (
+            *_SAID,
+            ProviderData(
+                "openai",
+                "m",
+                (
+                    {
+                        "type": "reasoning",
+                        "summary": [{"type": "summary_text", "text": "hm"}],
+                        "encrypted_content": "gAAA=",
+                    },
+                ),
+            ),
+            Usage(1200, 31, 1024, 0, 20),
+            Finish("stop"),
+        ),
+    ),
     "openrouter": ("openai", OPENROUTER, (*_SAID, Usage(14, 9, cost=0.000123), Finish("stop"))),
     "anthropic": ("anthropic", ANTHROPIC, (*_SAID, Usage(1003, 31, 900, 100), Finish("stop"))),
     "gemini": ("gemini", GEMINI, (*_SAID, Usage(50, 31, 32, 0, 20), Finish("stop"))),

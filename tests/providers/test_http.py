@@ -41,6 +41,7 @@ from tests.providers.loopback import (
     sse,
     status,
     stream,
+    vendor_of,
 )
 from tests.providers.recorded import REPLIES, TEXT
 
@@ -58,7 +59,7 @@ def ask(
 ) -> tuple[list[Event], LLMError | None, list[float]]:
     """The events of one question, the failure at the end, and how long it slept."""
     clock, slept = retries(most)
-    asked = create_http_provider(VENDORS[dialect], server.url, KEY, "$TEST_KEY", network or Network(), clock)
+    asked = create_http_provider(vendor_of(dialect), server.url, KEY, "$TEST_KEY", network or Network(), clock)
     events: list[Event] = []
     try:
         events.extend(asked.stream(question(options=options)))
@@ -84,6 +85,7 @@ def test_a_reply_comes_whole_through_the_network(name: str) -> None:
         seen.path
         == {
             "openai": "/chat/completions",
+            "responses": "/responses",
             "anthropic": "/v1/messages",
             "ollama": "/api/chat",
             "gemini": "/v1beta/models/m:streamGenerateContent?alt=sse",

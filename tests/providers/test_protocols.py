@@ -15,9 +15,8 @@ from llmrepl.providers.base import Notice, Options, Request
 from llmrepl.providers.errors import ProviderError
 from llmrepl.providers.http_provider import PROTOCOLS
 from llmrepl.providers.protocols.base import ModelInfo
-from llmrepl.providers.vendors import VENDORS
 from llmrepl.types import Attachment, Message
-from tests.providers.loopback import provider, question, serving, status, stream
+from tests.providers.loopback import provider, question, serving, status, stream, vendor_of
 from tests.providers.recorded import REPLIES
 
 PNG = Attachment("dot.png", "image/png", b"\x89PNG")
@@ -28,7 +27,7 @@ B64 = base64.b64encode(PNG.data).decode()
 
 
 def body(vendor: str, request: Request) -> dict[str, Any]:
-    row = VENDORS[vendor]
+    row = vendor_of(vendor)
     sent, _ = PROTOCOLS[row.dialect].body(request, row)
     json.dumps(sent)
     return sent

@@ -20,7 +20,7 @@ from llmrepl.types import Usage
 from tests.providers.loopback import ndjson, question, sse
 from tests.providers.recorded import REPLIES, TEXT
 
-SITE = Endpoint("acme", "https://acme.example/v1", "sk-secret-key", "$ACME_KEY")
+SITE = Endpoint("openai", "https://acme.example/v1", "sk-secret-key", "$ACME_KEY")
 
 
 def read(dialect: str, *chunks: bytes, request: Request | None = None) -> tuple[list[Event], LLMError | None]:

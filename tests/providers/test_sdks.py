@@ -56,6 +56,24 @@ def by_openai(url: str) -> Told | None:
     return Told(text, usage.prompt_tokens, usage.completion_tokens, (details and details.cached_tokens) or 0)
 
 
+def by_responses(url: str) -> Told | None:
+    sdk = pytest.importorskip("openai")
+    text, usage = "", None
+    try:
+        with sdk.OpenAI(api_key=KEY, base_url=url, max_retries=0) as client:
+            for event in client.responses.create(model="m", input="hello", stream=True):
+                if event.type in ("response.output_text.delta", "response.refusal.delta"):
+                    text += event.delta
+                elif event.type in ("response.completed", "response.incomplete"):
+                    usage = event.response.usage
+                elif event.type in ("response.failed", "error"):
+                    return None
+    except sdk.APIError:
+        return None
+    assert usage is not None
+    return Told(text, usage.input_tokens, usage.output_tokens, usage.input_tokens_details.cached_tokens)
+
+
 def by_anthropic(url: str) -> Told | None:
     sdk = pytest.importorskip("anthropic")
     try:
@@ -101,6 +119,7 @@ def by_ollama(url: str) -> Told | None:
 
 SDKS: dict[str, Callable[[str], Told | None]] = {
     "openai": by_openai,
+    "responses": by_responses,
     "anthropic": by_anthropic,
     "gemini": by_gemini,
     "ollama": by_ollama,
@@ -144,6 +163,69 @@ OPENAI: dict[str, Events] = {
     "usage on every chunk": [{**HI, "usage": tokens(9, 1)["usage"]}, {**STOP, "usage": tokens()["usage"]}, "[DONE]"],
     "no choices": [{**HI, "choices": []}, HI, chunk({"content": None}), STOP, tokens(), "[DONE]"],
     "unknown keys": [{**HI, "new": {"a": [1]}}, chunk({"content": "x", "annotations": []}), STOP, tokens(), "[DONE]"],
+}
+
+
+def response(kind: str, status: str = "completed", **more: Any) -> dict[str, Any]:
+    used = {
+        "input_tokens": 9,
+        "input_tokens_details": {"cached_tokens": 3},
+        "output_tokens": 4,
+        "output_tokens_details": {"reasoning_tokens": 2},
+        "total_tokens": 13,
+    }
+    made = {"id": "r", "object": "response", "created_at": 1, "model": "m", "output": [], "usage": used, "error": None}
+    return {"type": f"response.{kind}", "sequence_number": 1, "response": {**made, "status": status, **more}}
+
+
+def piece(kind: str, text: str, part: int = 0, index: int = 0) -> dict[str, Any]:
+    where = {"item_id": "i", "output_index": index, "content_index": part, "summary_index": part}
+    return {"type": f"response.{kind}.delta", "sequence_number": 1, "delta": text, **where}
+
+
+WEB = {"type": "url_citation", "url": "https://a.example", "title": "A", "start_index": 0, "end_index": 2}
+RESPONSES: dict[str, Events] = {
+    "text": [piece("output_text", "Hi "), piece("output_text", "you"), response("completed")],
+    "unicode": [*(piece("output_text", one) for one in UNICODE), response("completed")],
+    "summary": [
+        piece("reasoning_summary_text", "hm"),
+        piece("reasoning_summary_text", "so", 1),
+        piece("output_text", "Hi", index=1),
+        response("completed"),
+    ],
+    "reasoning": [piece("reasoning_text", "hm"), piece("output_text", "Hi", index=1), response("completed")],
+    "refusal": [piece("refusal", "I cannot."), response("completed")],
+    "incomplete": [
+        piece("output_text", "Hi"),
+        response("incomplete", "incomplete", incomplete_details={"reason": "max_output_tokens"}),
+    ],
+    "filter after text": [
+        piece("output_text", "Hi"),
+        response("incomplete", "incomplete", incomplete_details={"reason": "content_filter"}),
+    ],
+    "citation": [
+        piece("output_text", "Hi"),
+        {
+            "type": "response.output_text.annotation.added",
+            "sequence_number": 1,
+            "item_id": "i",
+            "output_index": 0,
+            "content_index": 0,
+            "annotation_index": 0,
+            "annotation": WEB,
+        },
+        response("completed"),
+    ],
+    "error first": [response("failed", "failed", error={"code": "server_error", "message": "broken"})],
+    "error event": [
+        piece("output_text", "Hi"),
+        {"type": "error", "sequence_number": 1, "code": "server_error", "message": "broken", "param": None},
+    ],
+    "error in the middle": [
+        piece("output_text", "Hi"),
+        response("failed", "failed", error={"code": "server_error", "message": "broken"}),
+    ],
+    "unknown kinds": [{"type": "response.new", "a": [1]}, piece("output_text", "Hi"), response("completed")],
 }
 
 
@@ -282,13 +364,13 @@ def _bytes(dialect: str, events: Events) -> bytes:
     if dialect == "ollama":
         return ndjson(*events)
     raw = [event if isinstance(event, str) else json.dumps(event, ensure_ascii=False) for event in events]
-    if dialect == "anthropic":
+    if dialect in ("anthropic", "responses"):
         named = zip(events, raw, strict=True)
         return b"".join(f"event: {event['type']}\n".encode() + sse(text) for event, text in named)
     return sse(*raw)
 
 
-CASES = {"openai": OPENAI, "anthropic": ANTHROPIC, "gemini": GEMINI, "ollama": OLLAMA}
+CASES = {"openai": OPENAI, "responses": RESPONSES, "anthropic": ANTHROPIC, "gemini": GEMINI, "ollama": OLLAMA}
 
 
 @pytest.mark.parametrize(("dialect", "name"), [(dialect, name) for dialect, cases in CASES.items() for name in cases])

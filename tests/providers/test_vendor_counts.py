@@ -34,7 +34,7 @@ def counted(usage: dict[str, Any], text: str = "Hello") -> tuple[Usage, list[str
                 "completion_tokens_details": {"reasoning_tokens": 340},
                 "cost_in_usd_ticks": 1721250,
             },
-            Usage(12, 342, 11, 0, 340, 1721250 * 1e-10),
+            Usage(12, 342, 11, 0, 340, 0.000172125),
             id="xAI: reasoning beside the completion, cost in ticks",
         ),
         pytest.param(

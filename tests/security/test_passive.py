@@ -64,9 +64,10 @@ def test_a_session_sets_nothing_but_its_text_its_model_and_its_system_prompt(cli
         assert evil.url not in json.dumps(server.seen[0].body)
     (seen,) = server.seen
     assert seen.headers["authorization"] == f"Bearer {KEY}"
-    assert seen.body.keys() <= {"model", "messages", "stream", "stream_options"}
+    assert seen.body.keys() <= {"model", "instructions", "input", "store", "stream"}
     assert seen.body["model"] == "gpt-4o-mini"
-    assert [m["content"] for m in seen.body["messages"]] == ["Be kind.", "x", "go on"]
+    assert seen.body["instructions"] == "Be kind."
+    assert [part["text"] for item in seen.body["input"] for part in item["content"]] == ["x", "go on"]
 
 
 def test_a_session_brings_no_provider_of_its_own(cli: CliRunner) -> None:

@@ -148,7 +148,7 @@ def test_retry_after_compact_keeps_the_summary(cli: CliRunner) -> None:
     with serving(REPLY) as server:
         environ = {"OPENAI_BASE_URL": f"{server.url}/v1", "OPENAI_API_KEY": KEY}
         cli.script("one", "two", ":compact", ":retry", words=("chat", "-m", "openai/m", "--name", "talk"), **environ)
-    sent = [message["content"] for message in server.seen[-1].body["messages"]]
+    sent = [part["text"] for item in server.seen[-1].body["input"] for part in item["content"]]
     assert len(sent) == 2 and "A summary of our conversation so far" in sent[0] and sent[1] == "two"
 
 
@@ -158,7 +158,7 @@ def test_retry_sends_the_images_again_and_keeps_them(cli: CliRunner) -> None:
         environ = {"OPENAI_BASE_URL": f"{server.url}/v1", "OPENAI_API_KEY": KEY}
         words = ("chat", "-m", "openai/m", "--name", "talk", "--keep-going")
         cli.script(":attach a.png", "look", ":retry", ":retry", words=words, **environ)
-    assert all("image_url" in json.dumps(one.body["messages"][-1]) for one in server.seen)
+    assert all("input_image" in json.dumps(one.body["input"][-1]) for one in server.seen)
     turns = cli.session("talk")["turns"]
     assert len(turns) == 2 and all(turn["messages"][0]["attachments"][0]["name"] == "a.png" for turn in turns)
 
@@ -169,7 +169,7 @@ def test_a_summary_takes_no_attachment_and_a_question_takes_it_once(cli: CliRunn
         environ = {"OPENAI_BASE_URL": f"{server.url}/v1", "OPENAI_API_KEY": KEY}
         script = ("one", ":attach f.txt", ":compact", ":ask two", "three")
         cli.script(*script, words=("chat", "-m", "openai/m"), **environ)
-    assert ["the file" in json.dumps(one.body["messages"][-1]) for one in server.seen] == [False, False, True, False]
+    assert ["the file" in json.dumps(one.body["input"][-1]) for one in server.seen] == [False, False, True, False]
 
 
 def test_retry_asks_again_and_keeps_the_first_answer(cli: CliRunner) -> None:

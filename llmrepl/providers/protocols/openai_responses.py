@@ -1,0 +1,200 @@
+"""OpenAI's Responses, streamed and stateless, and those who speak it too (xAI, DeepSeek, Azure, OpenRouter, Bedrock).
+
+Nothing is stored at the server: the conversation is sent each time, and with it the encrypted reasoning of earlier
+replies of the same model. Source: platform.openai.com/docs/api-reference/responses and /responses-streaming.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from llmrepl.providers.base import Event, ReasoningDelta, Request, TextDelta
+from llmrepl.providers.citations import of_annotations
+from llmrepl.providers.hints import only_text
+from llmrepl.providers.protocols import openai_chat
+from llmrepl.providers.protocols.base import (
+    TOOLS,
+    Protocol,
+    StreamState,
+    as_base64,
+    as_text,
+    cannot_send,
+    dicts,
+    is_text,
+    picture,
+    texts,
+    whole_number,
+)
+from llmrepl.providers.transport import frames as wire
+from llmrepl.providers.usage_counts import reported_cost
+from llmrepl.providers.vendors import Vendor
+from llmrepl.types import Attachment, Message
+
+_LEAST_TOKENS = 16
+_REASONS = {"max_output_tokens": "length", "max_tokens": "length"}
+_STREAMED = ("text", "refusal", "reasoning_text", "reasoning_summary_text")
+_CLOSING = ("response.completed", "response.incomplete", "response.failed", "response.cancelled")
+_TOOL_CALLS = ("function_call", "custom_tool_call", "mcp_approval_request", "computer_call", "local_shell_call")
+
+
+def path(model: str, stream: bool) -> str:
+    """Where the request goes."""
+    return "/responses"
+
+
+def body(request: Request, vendor: Vendor) -> tuple[dict[str, Any], list[str]]:
+    """The JSON of a request. A model that may reason is asked for a summary and for its encrypted reasoning, to be
+    sent back with the next prompt; models that only generate text refuse both."""
+    options = request.options
+    sent: dict[str, Any] = {
+        "model": request.model,
+        "input": [item for message in request.messages for item in _items(message, request.model, vendor)],
+        "stream": options.stream,
+        "store": False,
+    }
+    if request.system:
+        sent["instructions"] = request.system
+    if not only_text(request.model):
+        sent["include"] = ["reasoning.encrypted_content"]
+        sent["reasoning"] = {"summary": "auto"}
+    if options.max_tokens is not None:
+        sent["max_output_tokens"] = max(_LEAST_TOKENS, options.max_tokens)
+    for name, value in (("temperature", options.temperature), ("top_p", options.top_p)):
+        if value is not None:
+            sent[name] = value
+    return sent, []
+
+
+def _items(message: Message, model: str, vendor: Vendor) -> list[dict[str, Any]]:
+    """A message as input; a reply comes after the reasoning that led to it, if this model wrote it here."""
+    if message.role == "assistant":
+        data = message.provider_data
+        own = data and (data.provider, data.model) == (vendor.name, model)
+        said = {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": message.content}]}
+        return [*(dict(item) for item in data.items if own), said] if data else [said]
+    parts = [_part(attachment, vendor) for attachment in message.attachments]
+    return [{"role": message.role, "content": [*parts, {"type": "input_text", "text": message.content}]}]
+
+
+def _part(attachment: Attachment, vendor: Vendor) -> dict[str, Any]:
+    if is_text(attachment):
+        return {"type": "input_text", "text": as_text(attachment)}
+    url = f"data:{attachment.media_type};base64,{as_base64(attachment)}"
+    if attachment.media_type.startswith("image/"):
+        return {"type": "input_image", "image_url": url}
+    if attachment.media_type == "application/pdf":
+        return {"type": "input_file", "filename": attachment.name, "file_data": url}
+    raise cannot_send(attachment, vendor)
+
+
+def read(data: dict[str, Any], reply: StreamState) -> Iterable[Event]:
+    """One event of a stream, or a complete response.
+
+    A server that answers every path with chat completions is understood too. Kinds that are not known say nothing.
+    """
+    if "choices" in data:
+        return openai_chat.read(data, reply)
+    if data.get("object") == "response" and "type" not in data:
+        return _close(data, reply)
+    kind = texts(data.get("type"))
+    if kind in _CLOSING and isinstance(data.get("response"), dict):
+        return _close(data["response"], reply)
+    head, _, last = kind.removeprefix("response.").removeprefix("output_").rpartition(".")
+    if head in _STREAMED and last in ("delta", "done"):
+        return _streamed(head, last, data, reply)
+    if kind == "response.output_text.annotation.added":
+        reply.cite(of_annotations([data.get("annotation")]))
+    if kind == "response.output_item.done" and isinstance(data.get("item"), dict):
+        reply.parts["items"] = True
+        index = str(data.get("output_index"))
+        return _item(data["item"], reply, {place[0] for place in reply.parts.get("came", ()) if place[1] == index})
+    return ()
+
+
+def _streamed(kind: str, last: str, data: dict[str, Any], reply: StreamState) -> list[Event]:
+    """A piece of a part; its end brings all of the part again, which counts only if no piece came."""
+    index, part = data.get("output_index"), data.get("summary_index", data.get("content_index"))
+    came = reply.parts.setdefault("came", set())
+    place = (kind, str(index), str(part))
+    if last == "done" and place in came:
+        return []
+    text = texts(data.get("delta") or data.get("refusal") or data.get("text"))
+    begins = kind == "reasoning_summary_text" and place not in came and any(one[0] == kind for one in came)
+    came.add(place)
+    return _said(kind, f"\n\n{text}" if begins and text else text, reply)
+
+
+def _said(kind: str, text: str, reply: StreamState) -> list[Event]:
+    """The event for text of a kind."""
+    if not text:
+        return []
+    reply.refused = reply.refused or kind == "refusal"
+    return [TextDelta(text)] if kind in ("text", "refusal") else [ReasoningDelta(text)]
+
+
+def _item(item: dict[str, Any], reply: StreamState, came: set[str]) -> list[Event]:
+    """A finished output item; `came` are the kinds of its text that were streamed before."""
+    kind = texts(item.get("type"))
+    if kind == "image_generation_call":
+        return picture(texts(item.get("result")), f"image/{texts(item.get('output_format')) or 'png'}")
+    if kind == "reasoning" and (encrypted := texts(item.get("encrypted_content"))):  # the id names what is not stored
+        kept = {"type": "reasoning", "summary": dicts(item.get("summary")), "encrypted_content": encrypted}
+        reply.items.append(kept)
+    if kind not in ("message", "reasoning"):
+        return reply.note(TOOLS) if kind in _TOOL_CALLS else []
+    events: list[Event] = []
+    if "reasoning_summary_text" not in came:
+        summary = "\n\n".join(filter(None, (texts(part.get("text")) for part in dicts(item.get("summary")))))
+        events += _said("reasoning_summary_text", summary, reply)
+    for part in dicts(item.get("content")):
+        reply.cite(of_annotations(part.get("annotations")))
+        of = texts(part.get("type")).removeprefix("output_")
+        if of in _STREAMED and of not in came:
+            events += _said(of, texts(part.get("refusal")) or texts(part.get("text")), reply)
+    return events
+
+
+def _close(response: dict[str, Any], reply: StreamState) -> list[Event]:
+    """The response at its end: how it ended, its usage, and its output if the items of it did not come before."""
+    if isinstance(usage := response.get("usage"), dict):
+        reply.count(_counts(usage))
+    if isinstance(error := response.get("error"), dict) and error:
+        reply.error = error
+        return []
+    events: list[Event] = []
+    if not reply.parts.get("items"):
+        came = {place[0] for place in reply.parts.get("came", ())}
+        events = [event for item in dicts(response.get("output")) for event in _item(item, reply, came)]
+    status, details = texts(response.get("status")), response.get("incomplete_details")
+    reason = texts(details.get("reason")) if isinstance(details, dict) else ""
+    if status in ("failed", "cancelled"):
+        reply.reason, reply.explanation = status, reason
+    elif reason or status == "incomplete":
+        reply.reason = _REASONS.get(reason, reason or status)
+    elif TOOLS in reply.noted:
+        reply.reason = "tool_calls"
+    else:
+        reply.reason = "refusal" if reply.refused else "stop"
+    reply.ended = True
+    return events
+
+
+def _counts(usage: dict[str, Any]) -> dict[str, Any]:
+    details, written = usage.get("input_tokens_details"), usage.get("output_tokens_details")
+    read_ones = details if isinstance(details, dict) else {}
+    written_ones = written if isinstance(written, dict) else {}
+    media = (read_ones.get("audio_tokens"), written_ones.get("audio_tokens"), written_ones.get("image_tokens"))
+    return {
+        "prompt_tokens": usage.get("input_tokens"),
+        "completion_tokens": usage.get("output_tokens"),
+        "total_tokens": usage.get("total_tokens"),
+        "cached_tokens": read_ones.get("cached_tokens"),
+        "cache_write_tokens": read_ones.get("cache_write_tokens"),
+        "reasoning_tokens": written_ones.get("reasoning_tokens"),
+        "media_tokens": sum(whole_number(count) or 0 for count in media) or None,
+        "cost": reported_cost(usage),
+    }
+
+
+PROTOCOL = Protocol(path, openai_chat.headers, body, wire.sse, read, "/models", openai_chat.models, think_tags=True)
