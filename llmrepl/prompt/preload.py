@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from prompt_toolkit.application import Application
+
+from llmrepl.errors import LLMError
 
 IDLE_SECONDS = 0.1
 
@@ -25,11 +28,33 @@ def when_idle(app: Application[Any], work: Callable[[], None], then: Callable[[]
         while (idle := time.monotonic() - last_key) < IDLE_SECONDS:
             await asyncio.sleep(IDLE_SECONDS - idle)
         app.key_processor.before_key_press -= pressed
-        await asyncio.get_running_loop().run_in_executor(None, work)
+        await _in_thread(work)
         then()
 
     app.key_processor.before_key_press += pressed
     app.create_background_task(wait())
+
+
+async def _in_thread(work: Callable[[], None]) -> None:
+    """Run `work` in a thread that nobody waits for at the end of the process, as for one of an executor."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[None] = loop.create_future()
+
+    def finish(failure: Exception | None) -> None:
+        if not done.done():
+            done.set_result(None) if failure is None else done.set_exception(failure)
+
+    def run() -> None:
+        failure: Exception | None = None
+        try:
+            work()
+        except (LLMError, OSError) as error:
+            failure = error
+        with suppress(RuntimeError):  # the prompt is gone, and its loop closed
+            loop.call_soon_threadsafe(finish, failure)
+
+    threading.Thread(target=run, name="preload", daemon=True).start()
+    await done
 
 
 @contextmanager

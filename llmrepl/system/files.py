@@ -9,8 +9,10 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import re
 import stat
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import count
@@ -26,6 +28,9 @@ _NO_SYNC = (errno.EINVAL, errno.ENOTSUP)
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
 _COPY_BYTES = 1 << 30
 """Maximum size of a file that is compared or copied."""
+
+_TEMPORARY = re.compile(r"\..{1,12}\.[0-9a-f]{12}\.tmp", re.DOTALL)
+_STALE_NS = 86_400 * 10**9
 
 _FULL_SYNC: int | None = getattr(fcntl, "F_FULLFSYNC", None)
 """macOS: `fsync` leaves data in the drive's cache, only this call makes it durable."""
@@ -284,6 +289,15 @@ def sync(fd: int) -> None:
 def temporary_path(path: Path) -> Path:
     """Return a fresh name for a temporary file beside `path`."""
     return path.with_name(f".{path.name[:12]}.{os.urandom(6).hex()}.tmp")
+
+
+def sweep_temporary(directory: Path, names: Iterable[str]) -> None:
+    """Delete those of `names` that are temporary files of writes that were killed a day ago or earlier."""
+    for name in names:
+        if _TEMPORARY.fullmatch(name):
+            stamp = file_stamp(directory / name)
+            if stamp and time.time_ns() - stamp[3] > _STALE_NS:
+                unlink_quietly(directory / name)
 
 
 def fsync_dir(path: Path) -> None:

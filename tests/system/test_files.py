@@ -209,3 +209,12 @@ def test_macos_syncs_the_drive_too(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(fcntl, "fcntl", lambda _fd, command: called.append(command))
     files.create(tmp_path / "x.json", b"{}")
     assert len(called) >= 2 and set(called) == {fcntl.F_GETFD}, "the file and its directory"
+
+
+def test_only_old_temporary_files_are_swept(tmp_path: Path) -> None:
+    for name in (".a.json.0123456789ab.tmp", ".b.json.0123456789ab.tmp", ".mine.tmp", "a.0123456789ab.tmp"):
+        (tmp_path / name).write_bytes(b"")
+        if not name.startswith(".b"):
+            os.utime(tmp_path / name, (1e9, 1e9))
+    files.sweep_temporary(tmp_path, os.listdir(tmp_path))
+    assert sorted(os.listdir(tmp_path)) == [".b.json.0123456789ab.tmp", ".mine.tmp", "a.0123456789ab.tmp"]

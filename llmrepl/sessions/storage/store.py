@@ -191,10 +191,11 @@ class Store:
         notes: list[str] = []
         try:
             with os.scandir(self.directory) as entries:
-                found = sorted(e.name for e in entries if e.name.startswith(".") and e.name.endswith(".journal"))
+                hidden = [e.name for e in entries if e.name.startswith(".")]
         except OSError:
             return notes
-        for name in found:
+        files.sweep_temporary(self.directory, hidden)
+        for name in sorted(name for name in hidden if name.endswith(".journal")):
             try:
                 journal = Journal.claim(self.directory / name, wait=False)
             except (SessionInUseError, OSError):
