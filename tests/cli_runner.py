@@ -106,6 +106,9 @@ class _Pipe(io.StringIO):
     def __iter__(self) -> Iterator[str]:  # type: ignore[override]
         return self._lines
 
+    def readline(self, size: int | None = -1, /) -> str:  # type: ignore[override]
+        return next(self._lines, "")
+
 
 def _said(turn: dict[str, Any]) -> tuple[str, str]:
     texts = dict.fromkeys(("user", "assistant"), "") | {m["role"]: m["content"] for m in turn["messages"]}

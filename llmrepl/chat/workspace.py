@@ -12,6 +12,7 @@ from llmrepl.chat.state import ChatState
 from llmrepl.config.settings import Settings
 from llmrepl.errors import UsageError
 from llmrepl.system.environment import Environment
+from llmrepl.system.limits import MAX_INPUT_CHARACTERS
 from llmrepl.system.paths import Paths
 from llmrepl.system.signals import Signals
 
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
     from llmrepl.billing.cost_tracker import CostTracker
     from llmrepl.sessions.storage.open_session import OpenSession
     from llmrepl.sessions.storage.store import Store
-
-PIPED_CHARACTERS = 20 << 20
-"""The longest text that is read from standard input, as long as the largest file that can be attached."""
 
 
 class Workspace(Services):
@@ -53,10 +51,10 @@ class Workspace(Services):
         stdin = self.environment.stdin
         if self.stdin_is_input or stdin.isatty():
             return ""
-        text = stdin.read(PIPED_CHARACTERS + 1)
-        if len(text) > PIPED_CHARACTERS:
+        text = stdin.read(MAX_INPUT_CHARACTERS + 1)
+        if len(text) > MAX_INPUT_CHARACTERS:
             raise UsageError(
-                f"The text on standard input is longer than {PIPED_CHARACTERS >> 20} million characters.",
+                f"The text on standard input is longer than {MAX_INPUT_CHARACTERS >> 20} million characters.",
                 "send a part of it: head -c 1000000 FILE | llm ask …",
             )
         return text

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from llmrepl.errors import UsageError
+from llmrepl.system.limits import MAX_INPUT_CHARACTERS
 
 BLOCK = '"""'
 
@@ -58,7 +59,7 @@ def inputs(lines: Iterable[str]) -> Iterator[str]:
     which is always a prompt. Raises UsageError for a block that is never closed and for a line that is not text.
     """
     block: list[str] | None = None
-    opened = 0
+    opened = size = 0
     for number, raw in enumerate(lines, 1):
         line = raw.rstrip("\r\n")
         if number == 1:
@@ -69,12 +70,17 @@ def inputs(lines: Iterable[str]) -> Iterator[str]:
             raise UsageError("The script is not UTF-8 text.", "save the script as UTF-8")
         if line.strip() == BLOCK:
             if block is None:
-                block, opened = [], number
+                block, opened, size = [], number, 0
                 continue
             line, block = "\n".join(block), None
             yield as_prompt(line)
         elif block is not None:
             block.append(line)
+            size += len(line) + 1
+            if size > MAX_INPUT_CHARACTERS:
+                most = f"{MAX_INPUT_CHARACTERS >> 20} million characters"
+                what = f"The block that begins in line {opened} is longer than {most}."
+                raise UsageError(what, f"close it with {BLOCK} on a line")
         else:
             yield line
     if block is not None:

@@ -28,5 +28,11 @@ MAX_TURNS = 200_000
 MAX_JOURNAL_BYTES = 1 << 29
 """A journal, without the holes of a sparse file. It is emptied when it reaches an eighth of its session."""
 
+MAX_INPUT_CHARACTERS = 20 << 20
+"""A line of a script, a block in it, or a text that is piped in: as long as the largest file that can be attached."""
+
+MAX_CONVERSATION_CHARACTERS = 32 << 20
+"""The text of one conversation of another program: a small database can make much of it, as by repeating a part."""
+
 MAX_EDITED_BYTES = 1 << 26
 """A text that comes out of the editor: more than any model reads."""

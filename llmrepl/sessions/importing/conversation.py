@@ -8,9 +8,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from llmrepl.errors import LLMError
 from llmrepl.formatting import pluralize
 from llmrepl.sessions.importing.found import FoundConversation, Origin, Skipped
 from llmrepl.sessions.model import MessageRecord, Session, Turn, UsageRecord, title_from_prompt
+from llmrepl.system.limits import MAX_CONVERSATION_CHARACTERS
 
 NO_MODEL = "unknown"
 """Model of a conversation whose source names none."""
@@ -31,12 +33,27 @@ class ImportedMessage:
     latency_ms: float | None = None
 
 
+class _BoundedMessages(list[ImportedMessage]):
+    """Messages of at most MAX_CONVERSATION_CHARACTERS in all; LLMError for one more."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._size = 0
+
+    def append(self, message: ImportedMessage) -> None:
+        self._size += len(message.text)
+        if self._size > MAX_CONVERSATION_CHARACTERS:
+            most = MAX_CONVERSATION_CHARACTERS >> 20
+            raise LLMError(f"a conversation has more than {most} million characters", "import another file")
+        super().append(message)
+
+
 @dataclass
 class Conversation:
     """An imported conversation; `left_out` counts what cannot be imported, by noun."""
 
     origin: Origin
-    lines: list[ImportedMessage] = field(default_factory=list)
+    lines: list[ImportedMessage] = field(default_factory=_BoundedMessages)
     title: str | None = None
     model: str | None = None
     created_at: str | None = None

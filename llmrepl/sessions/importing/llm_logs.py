@@ -21,9 +21,10 @@ from llmrepl.sessions.importing.conversation import Conversation, ImportedMessag
 from llmrepl.sessions.importing.documents import as_dict, as_list, import_error, parse_json
 from llmrepl.sessions.importing.found import FoundConversation, Skipped
 from llmrepl.sessions.model import UsageRecord
+from llmrepl.system.limits import MAX_CONVERSATION_CHARACTERS
 
 NAME = "llm"
-MAX_TEXT = 1 << 26
+MAX_TEXT = MAX_CONVERSATION_CHARACTERS
 """Maximum size of one value in the database, in bytes."""
 
 _MAX_TOKENS = 1 << 53
