@@ -1,3 +1,3 @@
-"""llmrepl: a shell for language models that keeps every word."""
+"""llmrepl: a shell for language models that saves every conversation."""
 
 __version__ = "0.1.0"

@@ -1,4 +1,4 @@
-"""`python -m llmrepl` is `llm`."""
+"""Run `llm` as `python -m llmrepl`."""
 
 from llmrepl.cli import run
 

@@ -1,4 +1,4 @@
-"""The face of the operating system's shell: words in, exit code out. It chooses the other faces."""
+"""The command line: arguments in, exit code out. Starts the prompt or a script if asked to."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from llmrepl.system.signals import Signals
 
 CLOSED_PIPE = 141
-"""The exit code when whoever read our output went away, as for a program that died of SIGPIPE."""
+"""Exit code if the reader of our output exited, as for a program killed by SIGPIPE."""
 
 
 def run() -> None:
-    """The `llm` command."""
+    """Run the `llm` command."""
     if sys.argv[1:] in (["--version"], ["-V"]):  # before anything else is imported
         try:
             sys.stdout.write(f"llmrepl {__version__}\n")
@@ -44,7 +44,7 @@ def run() -> None:
 
 
 def main(words: list[str], environment: Environment) -> int:
-    """Run the command that `words` name; its exit code. After SIGINT, SIGTERM or SIGHUP the process dies of it."""
+    """Run the command in `words`; return its exit code. SIGINT, SIGTERM and SIGHUP end the process by that signal."""
     from llmrepl.errors import LLMError, SignalExit
     from llmrepl.system.signals import Signals, die_of
 
@@ -54,10 +54,10 @@ def main(words: list[str], environment: Environment) -> int:
     signals.install()
     workspace = None
     try:
-        workspace = _workspace(environment, signals)
+        workspace = _create_workspace(environment, signals)
         if words[:1] == ["--complete"]:  # sources.COMPLETE, not loaded for other commands
             return _complete(words[1:], workspace)
-        code = _run(words, workspace) if words or not environment.stdin.isatty() else _prompt(workspace)
+        code = _run(words, workspace) if words or not environment.stdin.isatty() else _run_prompt(workspace)
         environment.stdout.flush()
         return die_of(signals.stopped) if signals.stopped else code
     except LLMError as failure:
@@ -81,7 +81,7 @@ def main(words: list[str], environment: Environment) -> int:
 
 
 def _system_failed(environment: Environment, error: OSError | MemoryError, saved: str) -> int:
-    """Say what the system refused, and in `saved` what became of the conversation; the exit code."""
+    """Report an operating system error and, in `saved`, the state of the conversation; return the exit code."""
     if isinstance(error, BrokenPipeError):
         return CLOSED_PIPE
     from llmrepl.errors import LLMError
@@ -99,14 +99,14 @@ def _system_failed(environment: Environment, error: OSError | MemoryError, saved
 
 
 def _say_full(error: OSError) -> int:
-    """Say that the output cannot be written, while nothing is imported; the exit code."""
+    """Report that output cannot be written, without importing anything; return the exit code."""
     why = (error.strerror or "the system refused").lower()
     with contextlib.suppress(OSError):
         sys.stderr.write(f"error: the output cannot be written: {why}\n")
     return 1
 
 
-def _workspace(environment: Environment, signals: Signals) -> Workspace:
+def _create_workspace(environment: Environment, signals: Signals) -> Workspace:
     from llmrepl.chat.workspace import Workspace
     from llmrepl.config.settings import Settings
     from llmrepl.system.paths import Paths
@@ -120,7 +120,7 @@ def _workspace(environment: Environment, signals: Signals) -> Workspace:
 
 
 def _complete(words: list[str], workspace: Workspace) -> int:
-    """What may stand where a shell completes, a line each, with a hint after a tab; nothing if that fails."""
+    """Print the completions of a word, one per line, with a hint after a tab; nothing on errors."""
     from llmrepl.commands.value_sources import complete_word
     from llmrepl.errors import LLMError
 
@@ -131,13 +131,13 @@ def _complete(words: list[str], workspace: Workspace) -> int:
     return 0
 
 
-def _prompt(workspace: Workspace) -> int:
-    """`llm` alone: the prompt first, the commands when they are first needed or nobody types."""
+def _run_prompt(workspace: Workspace) -> int:
+    """Run `llm` without arguments: show the prompt first, load the commands when idle or needed."""
     from llmrepl.prompt.loop import Loop
 
     workspace.chat.check_writable()
     try:
-        return Loop(workspace, lambda: _shell(workspace, json=False)).run()
+        return Loop(workspace, lambda: _create_shell(workspace, json=False)).run()
     finally:
         workspace.close()
 
@@ -150,42 +150,42 @@ def _run(words: list[str], workspace: Workspace) -> int:
     call = all_commands().parse(_command_words(words), TERMINAL)
     workspace.environment.debug = workspace.environment.debug or call.debug
     workspace.environment.log(f"command {call.command.name}")
-    shell = _shell(workspace, json=call.command.name in ("chat", "ask") and call.values.get("json", False))
+    shell = _create_shell(workspace, json=call.command.name in ("chat", "ask") and call.values.get("json", False))
     try:
-        code = shell.guarded(lambda: _answered(shell, call))
+        code = shell.run_guarded(lambda: _run_command(shell, call))
     except BaseException:
         shell.close()
         raise
     return most_severe((code, shell.close()))
 
 
-def _answered(shell: Shell, call: Call) -> int:
-    """Run the command that was named, and the conversation that it may wish for."""
+def _run_command(shell: Shell, call: Call) -> int:
+    """Run the named command, and the conversation it may start."""
     from llmrepl.commands.results import PickOne
 
     if shell.workspace.environment.interactive():
         from llmrepl.prompt.terminal_interaction import TerminalInteraction
 
         shell.interaction = TerminalInteraction(shell.workspace.environment)
-    reply = call.run(shell.workspace)
-    if isinstance(reply, PickOne):
-        chosen = shell.interaction.choose(reply)
+    result = call.run(shell.workspace)
+    if isinstance(result, PickOne):
+        chosen = shell.interaction.choose(result)
         if chosen is None:
             return 0
-        reply = reply.then(chosen)
-    chat = _wish_to_chat(reply)
-    return _chat(shell, call, reply, chat) if chat else shell.answer(call, reply)
+        result = result.then(chosen)
+    chat = _find_start_chat(result)
+    return _chat(shell, call, result, chat) if chat else shell.handle_result(call, result)
 
 
-def _shell(workspace: Workspace, *, json: bool) -> Shell:
+def _create_shell(workspace: Workspace, *, json: bool) -> Shell:
     from llmrepl.commands.table import all_commands
     from llmrepl.shell.runner import Shell
 
-    return Shell(workspace, all_commands(), _output(workspace, json=json))
+    return Shell(workspace, all_commands(), _create_output(workspace, json=json))
 
 
 def _command_words(words: list[str]) -> list[str]:
-    """The command that `words` stand for: `llm` alone, or with options only, is `llm chat`."""
+    """Expand `llm` without a command name to `llm chat`."""
     if words[:1] in (["--help"], ["-h"]):
         return ["help", *words[1:]]
     if not words or words[0].startswith("-"):
@@ -193,8 +193,8 @@ def _command_words(words: list[str]) -> list[str]:
     return words
 
 
-def _output(workspace: Workspace, *, json: bool) -> Output:
-    """Where to draw: JSON if asked for, a terminal's colours and tables if there is one, else plain text."""
+def _create_output(workspace: Workspace, *, json: bool) -> Output:
+    """Choose the output: JSON if requested, a capable terminal, otherwise plain text."""
     environment = workspace.environment
     if json:
         from llmrepl.rendering.json_lines import JsonOutput
@@ -213,16 +213,16 @@ def _output(workspace: Workspace, *, json: bool) -> Output:
     return PlainOutput(environment, footer=environment.stdout.isatty())
 
 
-def _wish_to_chat(reply: Result) -> StartChat | None:
+def _find_start_chat(result: Result) -> StartChat | None:
     from llmrepl.commands.results import Group, StartChat
 
-    parts = reply.parts if isinstance(reply, Group) else [reply]
+    parts = result.parts if isinstance(result, Group) else [result]
     return next((part for part in parts if isinstance(part, StartChat)), None)
 
 
-def _chat(shell: Shell, call: Call, reply: Result, chat: StartChat) -> int:
-    if reply is not chat:
-        shell.output.result(call, reply)
+def _chat(shell: Shell, call: Call, result: Result, chat: StartChat) -> int:
+    if result is not chat:
+        shell.output.result(call, result)
     if shell.workspace.environment.stdin.isatty():
         from llmrepl.prompt.loop import Loop
 

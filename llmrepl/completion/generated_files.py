@@ -1,4 +1,4 @@
-"""What is generated: the reference page and the completion scripts, as texts by file name."""
+"""Generates the reference page and the completion scripts."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from llmrepl.commands.app import SCRIPTS
 from llmrepl.commands.registry import BOTH, PROMPT, TERMINAL, Command, CommandTable, add_arguments, example_of
 from llmrepl.commands.table import GROUPS, all_commands
 from llmrepl.commands.value_sources import SOURCES
-from llmrepl.completion.live_values import for_both_names, live
+from llmrepl.completion.live_values import for_both_names, live_completer
 
 WHERE = {BOTH: "at the prompt and in a terminal", PROMPT: "at the prompt", TERMINAL: "in a terminal"}
 
 
-def generated() -> dict[str, str]:
-    """Every generated file, by its name below the top of the checkout."""
+def generate() -> dict[str, str]:
+    """Return the text of every generated file by its path relative to the checkout."""
     table = all_commands()
     files = {"docs/commands.md": reference(table)}
     for shell, name in SCRIPTS.items():
@@ -25,7 +25,7 @@ def generated() -> dict[str, str]:
 
 
 def reference(table: CommandTable) -> str:
-    """The reference page: every command with where it works, its arguments and an example."""
+    """Return the reference page: every command with its interfaces, arguments and an example."""
     lines = [
         "# Commands",
         "",
@@ -60,7 +60,7 @@ def _choices(choices: tuple[str, ...]) -> str:
 
 
 def tree(table: CommandTable) -> argparse.ArgumentParser:
-    """All terminal commands as one argparse parser with subcommands, for shtab."""
+    """Build one argparse parser with all terminal commands as subcommands, for shtab."""
     root = argparse.ArgumentParser(prog="llm", description="a shell for language models")
     root.add_argument("--version", action="store_true", help="show the version")
     groups: dict[tuple[str, ...], argparse._SubParsersAction[argparse.ArgumentParser]] = {}
@@ -72,7 +72,7 @@ def tree(table: CommandTable) -> argparse.ArgumentParser:
             if words[:n] not in groups:
                 head = groups[words[: n - 1]].add_parser(words[n - 1], help=f"{words[n - 1]} …")
                 groups[words[:n]] = head.add_subparsers()
-        if words in heads:  # a group that is a command as well: its subcommands complete, its options do not
+        if words in heads:  # a group that is also a command: its subcommands complete, its options do not
             continue
         parser = groups[words[:-1]].add_parser(words[-1], help=command.help)
         for dest, action in add_arguments(parser, command).items():
@@ -80,5 +80,5 @@ def tree(table: CommandTable) -> argparse.ArgumentParser:
             if source in ("files", "directories"):
                 action.complete = shtab.FILE if source == "files" else shtab.DIRECTORY  # type: ignore[attr-defined]
             elif source in SOURCES:
-                action.complete = live(source)  # type: ignore[attr-defined]
+                action.complete = live_completer(source)  # type: ignore[attr-defined]
     return root

@@ -1,4 +1,4 @@
-"""What the completion scripts ask the program while somebody types: names of sessions, models, tags and the like."""
+"""Completion of values that only the program knows, such as session names, models and tags."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ _PREAMBLE = {
 }
 
 
-def live(source: str) -> dict[str, Any]:
-    """How each shell completes the values of a source, as shtab takes it."""
+def live_completer(source: str) -> dict[str, Any]:
+    """Return shtab's completer of a source for each shell."""
     return {
         "bash": f"_llm_live_{source}",
         "zsh": f"_llm_live {source}",
@@ -58,7 +58,7 @@ def live(source: str) -> dict[str, Any]:
 
 
 def for_both_names(shell: str, script: str) -> str:
-    """A script for `llm` that completes `llmrepl` as well, which is the same program."""
+    """Extend a script for `llm` to `llmrepl`, which is the same program."""
     if shell == "zsh":
         return script.replace("#compdef llm\n", "#compdef llm llmrepl\n", 1)
     more = {"bash": "complete -o bashdefault -F _shtab_llm llmrepl", "fish": "complete -c llmrepl -w llm"}

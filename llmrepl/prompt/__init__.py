@@ -1,1 +1,1 @@
-"""The face for a person: a prompt that one stays in. The only door to prompt_toolkit."""
+"""The interactive prompt, built on prompt_toolkit."""

@@ -1,4 +1,4 @@
-"""What the shell says when a conversation begins or goes on: at most three lines, as the guide has them."""
+"""The banner of a new or resumed conversation, at most three lines."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from llmrepl.models.resolver import GUIDE
 
 
 def banner(workspace: Workspace) -> str:
-    """The banner for what is open now."""
+    """Return the banner for the current state."""
     open_session = workspace.chat.current
     model = escape_name(workspace.chat.model)
     limit = _limit(workspace)
@@ -26,8 +26,8 @@ def banner(workspace: Workspace) -> str:
     return f"🤖 Starting chat with {model}\n💾 {where}\n💰 Budget: {limit} | {hint}"
 
 
-def first_steps(workspace: Workspace) -> list[str]:
-    """What to tell at the start where nothing but the built-in guide can answer."""
+def first_run_notes(workspace: Workspace) -> list[str]:
+    """Return a note if only the built-in guide can answer because no key is set."""
     if workspace.chat.model != GUIDE or not workspace.resolver().nothing_set():
         return []
     return ["there is no key yet, so the guide answers; ':keys set openrouter' keeps one"]
@@ -38,7 +38,7 @@ def _limit(workspace: Workspace) -> str:
     return "Unlimited" if usd is None else format_usd(usd)
 
 
-def opening(workspace: Workspace) -> str:
-    """What stands above the first prompt of a conversation: what is worth telling, the banner and a blank line."""
+def create_greeting(workspace: Workspace) -> str:
+    """Return what is shown above the first prompt: notes, the banner and a blank line."""
     notes = [f"note: {' '.join(escape_controls(text).split())}" for text in workspace.take_notes()]
     return "\n".join([*notes, banner(workspace), "", ""])

@@ -1,4 +1,4 @@
-"""The clipboard: the desktop's own program where there is one, else the terminal is asked (OSC 52), also over ssh."""
+"""Copy to the clipboard with a desktop program or, also over ssh, the terminal (OSC 52)."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _PROGRAMS = (
     ("WSL_DISTRO_NAME", ["clip.exe"]),
 )
 _MOST_OSC52 = 74_994
-"""Bytes that xterm takes in one OSC 52 sequence."""
+"""Maximum bytes that xterm accepts in an OSC 52 sequence."""
 
 
 def copy(text: str, environment: Environment) -> None:
-    """Put `text` into the clipboard, byte for byte. Raises UsageError if neither way takes it."""
+    """Copy `text` to the clipboard, byte for byte. Raises UsageError if neither way works."""
     data = text.encode("utf-8", "replace")
     if "SSH_CONNECTION" not in environment.environ:
         for variable, program in _PROGRAMS:

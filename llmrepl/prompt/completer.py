@@ -1,4 +1,4 @@
-"""Tab: commands, options and the values of arguments, all read from the one table."""
+"""Tab completion of commands, options and argument values from the command table."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from llmrepl.formatting import escape_name
 
 
 class RegistryCompleter(Completer):
-    """Completes a line that begins with a colon; in a prompt for the model Tab has nothing to say."""
+    """Completes lines that begin with a colon; prompts for the model have no completions."""
 
     def __init__(self, table: CommandTable, workspace: Workspace) -> None:
         self._table = table
@@ -25,7 +25,7 @@ class RegistryCompleter(Completer):
         self._directories = PathCompleter(expanduser=True, only_directories=True)
 
     def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:
-        """The candidates for the word before the cursor."""
+        """Return the completions of the word before the cursor."""
         line = document.text_before_cursor
         if not line.startswith(":") or line.startswith("::") or "\n" in line:
             return ()
@@ -41,14 +41,14 @@ class RegistryCompleter(Completer):
         return [*names, *self._arguments(found, rest, before, word, complete_event)]
 
     def _commands(self, before: str, word: str) -> list[Completion]:
-        """The next word of a command's name."""
+        """Complete the next word of a command name."""
         typed = " ".join(before.split())
         lead = f"{typed} " if typed else ""
         found: dict[str, str] = {}
         open_session = self._workspace.chat.current
-        said = open_session is not None and bool(open_session.session.turns)
+        has_turns = open_session is not None and bool(open_session.session.turns)
         for name, c in sorted(self._table.spellings(PROMPT).items()):
-            if name.startswith(lead + word) and (said or not c.after_turns):
+            if name.startswith(lead + word) and (has_turns or not c.after_turns):
                 next_word, _, more = name[len(lead) :].partition(" ")
                 if next_word and (next_word not in found or not more):
                     found[next_word] = c.help if not more else f"{next_word} …"
@@ -87,7 +87,7 @@ class RegistryCompleter(Completer):
 
 
 def _split(line: str) -> tuple[str, str]:
-    """What stands before the word that is being typed, and that word (with its open quote)."""
+    """Split a line into what precedes the current word, and that word with its open quote."""
     quote, start = "", 0
     for at, char in enumerate(line):
         if quote:

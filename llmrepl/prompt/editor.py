@@ -30,12 +30,12 @@ def edit_text(text: str, environ: Mapping[str, str]) -> str:
     before = path.read_bytes()
     try:
         status = _run(program, path)
-        edit_text = _saved(path, program[0])
+        saved = _read_saved(path, program[0])
         if status:
             raise UsageError(f"the editor {escape_name(program[0])} ended with exit code {status}")
-        changed = _decoded(edit_text)
+        changed = _decode(saved)
     except UsageError as failure:
-        raise _kept(failure, path, before) from failure
+        raise _with_path(failure, path, before) from failure
     except BaseException:
         _remove_unless_changed(path, before)
         raise
@@ -59,7 +59,7 @@ def _run(program: list[str], path: Path) -> int:
         raise UsageError(f"cannot run the editor {escape_name(program[0])}: {why}", _SET_EDITOR) from error
 
 
-def _saved(path: Path, editor: str) -> bytes:
+def _read_saved(path: Path, editor: str) -> bytes:
     try:
         return files.read_regular(path, MAX_EDITED_BYTES)
     except FileNotFoundError:
@@ -68,14 +68,14 @@ def _saved(path: Path, editor: str) -> bytes:
         raise UsageError(f"what the editor saved cannot be read: {files.reason(error)}") from error
 
 
-def _decoded(data: bytes) -> str:
+def _decode(data: bytes) -> str:
     try:
         return data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
     except UnicodeDecodeError:
         raise UsageError("what the editor saved is not UTF-8 text") from None
 
 
-def _kept(failure: UsageError, path: Path, before: bytes) -> UsageError:
+def _with_path(failure: UsageError, path: Path, before: bytes) -> UsageError:
     """Add where the text is, if the editor changed it."""
     if not _remove_unless_changed(path, before):
         return UsageError(failure.message, failure.hint or "nothing was changed")

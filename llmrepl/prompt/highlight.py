@@ -1,4 +1,4 @@
-"""Colours of the input line: command names and options, words that are no command, code in a prompt."""
+"""Highlighting of the input line: command names, options, unknown commands, and code in prompts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from llmrepl.commands.registry import CommandTable
 
 MOST = 20_000
-"""Characters from which an input is left as it is: nobody reads the colours of a pasted file."""
+"""Longer inputs, in characters, are not highlighted."""
 
 COMMAND, OPTION, UNKNOWN, CODE, COMMENT = (
     f"class:input.{kind}" for kind in ("command", "option", "unknown", "code", "comment")
@@ -34,10 +34,10 @@ STYLE = Style.from_dict(
         "input.comment": "italic",
     }
 )
-"""Colours of the terminal's own palette, legible on light and on dark."""
+"""Colors of the terminal's palette, legible on light and dark backgrounds."""
 
 MOST_MARKS = 32
-"""Characters without a width in a row that are drawn: no writing has so many on one letter."""
+"""Maximum zero-width characters drawn in a row; no script uses that many on one letter."""
 
 _WORDS = re.compile(r"\s+|\S+")
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})(.*)")
@@ -45,24 +45,25 @@ _CODE_SPAN = re.compile(r"(?<!`)(`+)(?!`).+?(?<!`)\1(?!`)")
 
 
 class ShortenMarks(Processor):
-    """Draws at most MOST_MARKS marks on a character: the screen takes them into one cell one after
-    the other, in time that grows with the square of their number. What is sent has all of them.
+    """Draws at most MOST_MARKS marks on a character.
+
+    The screen adds marks to a cell one by one, in quadratic time. What is sent still has all of them.
     """
 
     def apply_transformation(self, transformation_input: TransformationInput) -> Transformation:
-        """Leave out the marks, and say where the cursor is then."""
+        """Drop excess marks and map the cursor position."""
         fragments = transformation_input.fragments
         length = sum(len(fragment[1]) for fragment in fragments)
         if length <= MOST_MARKS or all(fragment[1].isascii() for fragment in fragments):
             return Transformation(fragments)
         shown: StyleAndTextTuples = []
-        kept: list[int] = []  # for each character of the line the number of those before it that are shown
+        positions: list[int] = []  # for each character of the line, how many before it are shown
         marks = 0
         count = 0
         for style, text, *rest in fragments:
             part: list[str] = []
             for character in text:
-                kept.append(count)
+                positions.append(count)
                 marks = marks + 1 if get_cwidth(character) == 0 else 0
                 if marks <= MOST_MARKS:
                     part.append(character)
@@ -70,37 +71,37 @@ class ShortenMarks(Processor):
             shown.append((style, "".join(part), *rest))  # type: ignore[arg-type] # a handler, if there is one
         if count == length:
             return Transformation(fragments)
-        kept.append(count)
+        positions.append(count)
         return Transformation(
             shown,
-            source_to_display=lambda at: kept[min(at, length)],
-            display_to_source=lambda at: bisect_left(kept, min(at, count)),
+            source_to_display=lambda at: positions[min(at, length)],
+            display_to_source=lambda at: bisect_left(positions, min(at, count)),
         )
 
 
 class InputLexer(Lexer):
-    """Colours nothing until it is told the commands, which a shell that was just started has not loaded."""
+    """Highlights input once the commands are set; at startup they are not loaded yet."""
 
     def __init__(self) -> None:
         self._table: CommandTable | None = None
         self._interface = ""
 
-    def learn(self, table: CommandTable, interface: str) -> None:
-        """Colour from now on, by the commands that `face` has."""
+    def set_commands(self, table: CommandTable, interface: str) -> None:
+        """Start highlighting with the commands of `interface`."""
         self._table, self._interface = table, interface
 
     def invalidation_hash(self) -> bool:
-        """Changes when what was drawn before is to be coloured anew."""
+        """Return a value that changes when the input must be highlighted again."""
         return self._table is not None
 
     def lex_document(self, document: Document) -> Callable[[int], StyleAndTextTuples]:
-        """The styled text of each line, which is only computed for lines that are shown."""
+        """Return a function that styles a line; lines are styled when they are shown."""
         lines, table = document.lines, self._table
         if table is None or len(document.text) >= MOST:
             return lambda number: [("", lines[number])]
         if len(lines) == 1 and is_command(lines[0]):
             return lambda number: self._command(lines[number], table)
-        fenced = _fenced(lines)
+        fenced = _fenced_lines(lines)
         return lambda number: [(CODE, lines[number])] if number in fenced else list(_prompt(lines[number]))
 
     def _command(self, line: str, table: CommandTable) -> StyleAndTextTuples:
@@ -111,8 +112,10 @@ class InputLexer(Lexer):
             found, rest = table.find(words, self._interface) if words else (None, [])
         except UsageError:
             typed = " ".join(words)
-            begun = not line[-1].isspace() and any(name.startswith(typed) for name in table.spellings(self._interface))
-            return [("" if begun else UNKNOWN, line)]
+            incomplete = not line[-1].isspace() and any(
+                name.startswith(typed) for name in table.spellings(self._interface)
+            )
+            return [("" if incomplete else UNKNOWN, line)]
         if found is None:
             return [("", line)]
         flags = {"-h", "--help", *(flag for a in found.arguments if not a.positional for flag in a.flags)}
@@ -120,12 +123,12 @@ class InputLexer(Lexer):
 
 
 def is_command(line: str) -> bool:
-    """Whether an input of one line is meant for the program and not for the model."""
+    """Whether a line of input is a command rather than a prompt."""
     return line.lstrip().startswith(":") and not line.lstrip().startswith("::")
 
 
 def _call(line: str, names: int, flags: set[str], *, free: bool) -> Iterator[tuple[str, str]]:
-    """A command whose name has so many words; with `free` text the options end where that begins."""
+    """Style a command with `names` words in its name; before `free` text, options end where it begins."""
     for word in _WORDS.findall(line):
         if word.isspace() or word == ":":
             yield "", word
@@ -139,8 +142,8 @@ def _call(line: str, names: int, flags: set[str], *, free: bool) -> Iterator[tup
             yield (OPTION if flag and flags else ""), word
 
 
-def _fenced(lines: list[str]) -> set[int]:
-    """The numbers of the lines that stand in a fence of Markdown, and of the fences themselves."""
+def _fenced_lines(lines: list[str]) -> set[int]:
+    """Return the numbers of lines in Markdown code fences, including the fences."""
     found, fence = set(), ""
     for number, line in enumerate(lines):
         mark = _FENCE.match(line)

@@ -1,4 +1,4 @@
-"""Words that people type to leave or to get help, answered with the right one instead of a paid reply."""
+"""Hints for inputs that are probably mistyped commands, instead of a paid reply."""
 
 from __future__ import annotations
 
@@ -15,5 +15,5 @@ _HINTS = {
 
 
 def hint_for(text: str) -> str | None:
-    """What to answer to an input that is a mistaken command, None if it is none."""
+    """Return the hint for a mistyped command, or None."""
     return _HINTS.get(text.strip())

@@ -1,4 +1,4 @@
-"""What was typed, kept for the next shell: one file for all shells, private, appended to."""
+"""Input history: one private, append-only file for all shells."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from llmrepl.system.files import create_private
 
 
 class PrivateHistory(FileHistory):
-    """prompt_toolkit's file of inputs, 0600; what is not written is still in this shell's memory."""
+    """prompt_toolkit's history file with mode 0600. Inputs that are not written stay in memory."""
 
     def __init__(self, filename: str, workspace: Workspace) -> None:
         super().__init__(filename)
         self._workspace = workspace
 
     def store_string(self, string: str) -> None:
-        """Append one input, but not incognito and none with a secret in it; a full disk does not stop the shell."""
+        """Append an input, except in incognito mode or if it contains a secret. Write errors are ignored."""
         from llmrepl.sessions import secrets
 
         if not self._workspace.chat.saving or secrets.find(string):
@@ -28,7 +28,7 @@ class PrivateHistory(FileHistory):
 
 
 def open_history(workspace: Workspace) -> History:
-    """The history of this user; in memory only where it cannot be written."""
+    """Open the user's history; in memory if the file cannot be written."""
     path = workspace.paths.state_dir / "history"
     try:
         create_private(path)

@@ -1,4 +1,4 @@
-"""The keys of the prompt that differ from prompt_toolkit's own."""
+"""Key bindings that differ from prompt_toolkit's defaults."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ def key_bindings(environment: Environment) -> KeyBindings:
     @keys.add("c-g")
     @keys.add("c-x", "c-e")
     def _edit(event: KeyPressEvent) -> None:
-        event.app.create_background_task(_edited(event.current_buffer, environment))
+        event.app.create_background_task(_edit_buffer(event.current_buffer, environment))
 
     @keys.add(Keys.ControlC, filter=~is_searching)
     def _clear(event: KeyPressEvent) -> None:
         buffer = event.current_buffer
         if buffer.text:
-            buffer.append_to_history()  # Up brings back what was cleared by mistake
+            buffer.append_to_history()  # Up restores input that was cleared by mistake
             buffer.reset()
         else:
             event.app.exit(exception=KeyboardInterrupt, style="class:aborting")
@@ -54,7 +54,7 @@ def key_bindings(environment: Environment) -> KeyBindings:
     return keys
 
 
-async def _edited(buffer: Buffer, environment: Environment) -> None:
+async def _edit_buffer(buffer: Buffer, environment: Environment) -> None:
     """Edit the input in the user's own editor; what goes wrong is said above the prompt."""
     try:
         text = await run_in_terminal(lambda: edit_text(buffer.text, environment.environ), in_executor=True)
@@ -66,12 +66,12 @@ async def _edited(buffer: Buffer, environment: Environment) -> None:
 
 
 def is_open_block(text: str) -> bool:
-    """Whether a block of triple quotes was begun and not closed."""
+    """Whether a block of triple quotes is open."""
     return sum(line.strip() == BLOCK for line in text.split("\n")) % 2 == 1
 
 
-def unquoted(text: str) -> str:
-    """An input without the triple quotes around it."""
+def strip_block_quotes(text: str) -> str:
+    """Remove the triple quotes around an input."""
     lines = text.split("\n")
     if len(lines) > 2 and lines[0].strip() == BLOCK and lines[-1].strip() == BLOCK:
         return as_prompt("\n".join(lines[1:-1]))

@@ -1,4 +1,4 @@
-"""The loop of the prompt: read an input, run it, draw what comes; until the user leaves."""
+"""The prompt loop: read an input, run it, render the result."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from prompt_toolkit.output import Output as Screen
 from llmrepl.chat.context import context_fraction
 from llmrepl.chat.workspace import Workspace
 from llmrepl.errors import LLMError
-from llmrepl.prompt.banner import first_steps, opening
+from llmrepl.prompt.banner import create_greeting, first_run_notes
 from llmrepl.prompt.highlight import STYLE, InputLexer, ShortenMarks
 from llmrepl.prompt.hints import LEAVE, hint_for
 from llmrepl.prompt.history import open_history
-from llmrepl.prompt.keys import key_bindings, unquoted
-from llmrepl.prompt.preload import above, when_idle
+from llmrepl.prompt.keys import key_bindings, strip_block_quotes
+from llmrepl.prompt.preload import when_idle, write_above
 from llmrepl.prompt.terminal_interaction import TerminalInteraction
 from llmrepl.prompt.toolbar import toolbar
 from llmrepl.prompt.typeahead import Typeahead
@@ -34,9 +34,9 @@ PROMPT, INCOGNITO = "You: ", "You (incognito): "
 
 
 class Loop:
-    """A person in front of a shell, which `open_shell` opens once nobody types or an input needs it.
+    """Runs a shell interactively; `open_shell` creates it when the user is idle or an input needs it.
 
-    `input` and `screen` are prompt_toolkit's, passed in by tests.
+    `input` and `screen` are those of prompt_toolkit, passed by tests.
     """
 
     def __init__(
@@ -51,10 +51,10 @@ class Loop:
         self._open_shell = open_shell
         self._opening = threading.Lock()
         self._shell: Shell | None = None
-        self._tab: Completer | None = None
+        self._registry_completer: Completer | None = None
         self._interrupted_at = float("-inf")
-        self._warmed = False
-        self._share: float | None = None
+        self._preloaded = False
+        self._context_fraction: float | None = None
         self._lexer = InputLexer()
         self._typeahead = Typeahead(workspace.environment.stdin.fileno())
         self._unsent = False
@@ -72,7 +72,7 @@ class Loop:
             multiline=True,
             prompt_continuation="",
             key_bindings=key_bindings(workspace.environment),
-            bottom_toolbar=lambda: toolbar(workspace, self._share),
+            bottom_toolbar=lambda: toolbar(workspace, self._context_fraction),
             enable_suspend=True,
             input=input,
             output=screen,
@@ -80,37 +80,37 @@ class Loop:
 
     @property
     def shell(self) -> Shell:
-        """The shell, opened now if it was not."""
-        from llmrepl.commands.registry import PROMPT as FACE
+        """The shell, created on first use."""
+        from llmrepl.commands import registry
 
         with self._opening:
             if self._shell is None:
                 self._shell = self._open_shell()
                 self._shell.interaction = TerminalInteraction(self._workspace.environment)
-                self._lexer.learn(self._shell.table, FACE)
+                self._lexer.set_commands(self._shell.table, registry.PROMPT)
             return self._shell
 
     def _completer(self) -> Completer:
-        if self._tab is None:
+        if self._registry_completer is None:
             from llmrepl.prompt.completer import RegistryCompleter
 
-            self._tab = RegistryCompleter(self.shell.table, self._workspace)
-        return self._tab
+            self._registry_completer = RegistryCompleter(self.shell.table, self._workspace)
+        return self._registry_completer
 
     def run(self) -> int:
-        """Read and run inputs until the user leaves; the exit code."""
+        """Read and run inputs until the user leaves; return the exit code."""
         workspace = self._workspace
         workspace.stdin_is_input = True
-        workspace.notes += first_steps(workspace)
+        workspace.notes += first_run_notes(workspace)
         with self._typeahead.quiet():
-            self._visit()
+            self._run_inputs()
         return self.shell.close()
 
-    def _visit(self) -> None:
+    def _run_inputs(self) -> None:
         greet = True
         while not (self._shell and self._shell.left):
             if greet:
-                self._workspace.environment.stderr.write(opening(self._workspace))
+                self._workspace.environment.stderr.write(create_greeting(self._workspace))
                 self._workspace.environment.stderr.flush()
             try:
                 text = self._read()
@@ -120,7 +120,7 @@ class Loop:
             except EOFError:
                 break
             else:
-                greet = self._input(unquoted(text))
+                greet = self._input(strip_block_quotes(text))
 
     def _read(self) -> str:
         vi = self._workspace.settings.get("keys") == "vi"
@@ -130,12 +130,12 @@ class Loop:
         if self._shell and self._shell.draft:
             draft, self._shell.draft, entered = self._shell.draft + draft, "", False
         self._prompt.message = INCOGNITO if self._workspace.chat.incognito else PROMPT
-        pre_run = None if self._warmed else lambda: when_idle(self._prompt.app, self._warm, self._tell)
-        self._warmed = True
+        pre_run = None if self._preloaded else lambda: when_idle(self._prompt.app, self._preload, self._show_notes)
+        self._preloaded = True
         return self._prompt.prompt(default=draft, accept_default=entered, pre_run=pre_run)
 
     def _input(self, text: str) -> bool:
-        """Run one input; whether a conversation was begun or loaded that wants a banner."""
+        """Run one input; return whether a banner is needed for a new or loaded conversation."""
         word, shell = text.strip(), self.shell
         if word in LEAVE:
             shell.left = True
@@ -143,15 +143,15 @@ class Loop:
         if hint := hint_for(word):
             shell.output.note(hint)
             return False
-        shell.greet = shell.asked = False
+        shell.greet = shell.sent_prompt = False
         stopped = True
         with contextlib.suppress(KeyboardInterrupt):
             shell.run(text)  # after Ctrl-C what had come is kept, and said to be cut off
             stopped = False
-        self._share = None
+        self._context_fraction = None
         with contextlib.suppress(LLMError, KeyboardInterrupt):  # a session may name a model that is not there
-            self._share = context_fraction(self._workspace)
-        self._unsent = stopped or shell.asked  # what is typed while a reply streams is never sent unasked
+            self._context_fraction = context_fraction(self._workspace)
+        self._unsent = stopped or shell.sent_prompt  # what is typed while a reply streams is never sent unasked
         return shell.greet
 
     def _ctrl_c(self) -> None:
@@ -160,12 +160,12 @@ class Loop:
             self.shell.output.note("':exit' or Ctrl-D leaves")
         self._interrupted_at = now
 
-    def _warm(self) -> None:
-        """Load what the first prompt will need, and bring back what dead shells left, while nobody waits."""
+    def _preload(self) -> None:
+        """Import what the first prompt needs and recover journals while the user is idle."""
         self.shell.output.preload()
         self._workspace.store()
 
-    def _tell(self) -> None:
+    def _show_notes(self) -> None:
         if self._workspace.notes:
-            with above(self._prompt.app):
-                self.shell.tell()
+            with write_above(self._prompt.app):
+                self.shell.show_notes()

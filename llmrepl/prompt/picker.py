@@ -1,4 +1,4 @@
-"""A list to pick from: what is typed narrows it, the arrows move, a preview shows what is selected."""
+"""A list to pick from: typing filters it, arrows move, and a preview shows the selection."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PREVIEW_ROWS = 6
 
 
 class Picker:
-    """The state: all choices, those that fit what was typed, and which is selected."""
+    """The state of the list: all choices, the matching ones, and the selection."""
 
     def __init__(self, choices: Sequence[PickItem]) -> None:
         self._all = choices
@@ -28,22 +28,22 @@ class Picker:
         self.selected = 0
 
     def narrow(self, typed: str) -> None:
-        """Keep the choices whose name or hint has every word of `typed` in it."""
+        """Keep the choices whose name or hint contains every word of `typed`."""
         words = typed.casefold().split()
         self.found = [c for c in self._all if all(word in f"{c.name} {c.hint}".casefold() for word in words)]
         self.selected = 0
 
     def move(self, by: int) -> None:
-        """Select another one, stopping at the ends."""
+        """Move the selection by `by` rows, stopping at the ends."""
         self.selected = max(0, min(len(self.found) - 1, self.selected + by))
 
     @property
     def choice(self) -> PickItem | None:
-        """What is selected."""
+        """The selected item, or None."""
         return self.found[self.selected] if self.found else None
 
     def rows(self, height: int = ROWS) -> StyleAndTextTuples:
-        """The list around what is selected, `height` rows of it."""
+        """Return `height` rows of the list around the selection."""
         if not self.found:
             return [("", "  nothing fits\n")]
         first = max(0, min(self.selected - height // 2, len(self.found) - height))
@@ -55,34 +55,36 @@ class Picker:
         return lines
 
     def preview(self) -> StyleAndTextTuples:
-        """The beginning of what is selected."""
+        """Return the beginning of the selected item."""
         if self.choice is None:
             return []
         lines = escape_controls(self.choice.preview()).splitlines()[:PREVIEW_ROWS]
         return [("class:auto-suggestion", "\n".join(lines))]
 
 
-def heights(screen: int) -> tuple[int, int]:
-    """How many rows of a screen with so many the list and the preview have below what is typed."""
-    room = max(2, screen) - 1
-    listed = min(ROWS, room, max(3, room - PREVIEW_ROWS))
-    return listed, min(PREVIEW_ROWS, room - listed)
+def split_height(screen: int) -> tuple[int, int]:
+    """Return the rows of the list and of the preview on a screen with `screen` rows."""
+    rows = max(2, screen) - 1
+    listed = min(ROWS, rows, max(3, rows - PREVIEW_ROWS))
+    return listed, min(PREVIEW_ROWS, rows - listed)
 
 
 def pick(choices: Sequence[PickItem], *, input: Input | None = None, screen: Output | None = None) -> str | None:
-    """Let the user pick one of `choices`; its name, or None after Esc or Ctrl-C."""
+    """Let the user pick one of `choices`; return its name, or None after Esc or Ctrl-C."""
     picker = Picker(choices)
     typed = Buffer(multiline=False, on_text_changed=lambda buffer: picker.narrow(buffer.text))
 
-    def room() -> tuple[int, int]:
-        return heights(app.output.get_size().rows)
+    def available_rows() -> tuple[int, int]:
+        return split_height(app.output.get_size().rows)
 
     layout = Layout(
         HSplit(
             [
                 Window(BufferControl(typed), height=1, get_line_prefix=lambda *_: [("bold", "Search: ")]),
-                Window(FormattedTextControl(lambda: picker.rows(room()[0])), height=lambda: room()[0]),
-                Window(FormattedTextControl(picker.preview), height=lambda: room()[1], wrap_lines=True),
+                Window(
+                    FormattedTextControl(lambda: picker.rows(available_rows()[0])), height=lambda: available_rows()[0]
+                ),
+                Window(FormattedTextControl(picker.preview), height=lambda: available_rows()[1], wrap_lines=True),
             ]
         )
     )

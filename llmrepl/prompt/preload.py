@@ -1,4 +1,4 @@
-"""Work that waits until nobody types: the prompt appears first, the rest is loaded behind it."""
+"""Background work while the user is idle, so that the prompt appears first."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ IDLE_SECONDS = 0.1
 
 
 def when_idle(app: Application[Any], work: Callable[[], None], then: Callable[[], None]) -> None:
-    """Run `work` in a thread once no key came for IDLE_SECONDS, then `then` where the prompt runs."""
+    """Run `work` in a thread once no key was pressed for IDLE_SECONDS, then `then` in the prompt's thread."""
     last_key = time.monotonic()
 
     def pressed(_: object) -> None:
@@ -58,10 +58,10 @@ async def _in_thread(work: Callable[[], None]) -> None:
 
 
 @contextmanager
-def above(app: Application[Any]) -> Iterator[None]:
-    """What is written within the block stands above the prompt.
+def write_above(app: Application[Any]) -> Iterator[None]:
+    """Write above the prompt within the block.
 
-    prompt_toolkit's run_in_terminal would do, but that for a moment echoes keys and makes Enter a new line.
+    prompt_toolkit's run_in_terminal briefly echoes keys and turns Enter into a line feed.
     """
     app.renderer.erase()
     yield

@@ -1,4 +1,4 @@
-"""A person at a terminal: has an editor, a clipboard, and can pick from a list."""
+"""Interaction with a user at a terminal."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ from llmrepl.system.environment import Environment
 
 
 class TerminalInteraction:
-    """The Person of the prompt."""
+    """The Interaction of the prompt."""
 
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
 
     def edit(self, text: str) -> str:
-        """`text` as it comes out of $VISUAL or $EDITOR."""
+        """Return `text` as edited in $VISUAL or $EDITOR."""
         with cooked_mode(self._environment.stdin.fileno()):
             return edit_text(text, self._environment.environ)
 
     def copy(self, text: str) -> None:
-        """Put `text` into the clipboard."""
+        """Copy `text` to the clipboard."""
         copy(text, self._environment)
 
     def secret(self, prompt: str) -> str:
-        """What is typed, shown as stars."""
+        """Read hidden input."""
         return PromptSession[str]().prompt(prompt, is_password=True)
 
-    def agrees(self, question: str) -> bool:
-        """Whether the answer begins with a y; Ctrl-C and Ctrl-D are a no."""
+    def confirm(self, question: str) -> bool:
+        """Ask a yes-or-no question. Ctrl-C and Ctrl-D mean no."""
         try:
             return PromptSession[str]().prompt(question).strip().lower().startswith("y")
         except (KeyboardInterrupt, EOFError):
             return False
 
     def choose(self, result: PickOne) -> str | None:
-        """Let the user pick, with what is typed narrowing the list."""
+        """Let the user pick from the filterable list."""
         return pick(result.choices)

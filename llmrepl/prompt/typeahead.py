@@ -1,4 +1,4 @@
-"""What is typed while the shell is at work: not shown in the middle of that, but kept for the next prompt."""
+"""Input typed while a command runs: not echoed, but used by the next prompt."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 _ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|O.|[]P_^X][^\x07\x1b]*(?:\x07|\x1b\\)|.)?")
-"""A function key, or what a terminal answers to a question (CSI, OSC, DCS)."""
+"""A function key, or a terminal's response (CSI, OSC, DCS)."""
 
 _PASTE = b"\x1b[200~"
 _ENTER = (b"\r", b"\n")
 
 
 class Typeahead:
-    """The keys of a terminal with file descriptor `fd` while no prompt reads them."""
+    """The input of a terminal with file descriptor `fd` while no prompt reads it."""
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
@@ -28,10 +28,10 @@ class Typeahead:
 
     @contextmanager
     def quiet(self) -> Iterator[None]:
-        """Within the block a key is not echoed, and Enter stays Enter, whether a prompt reads it or `take` does.
+        """Turn off echo and the translation of Enter within the block.
 
-        The block is the whole visit: a prompt goes back to this mode when it is done, so no key comes between two
-        modes. Ctrl-C and Ctrl-Z work as ever, and throw away nothing that came.
+        The block spans the whole session at the prompt: prompts restore this mode when they end, so no key arrives
+        between two modes. Ctrl-C and Ctrl-Z keep working and do not discard input.
         """
         try:
             before = termios.tcgetattr(self._fd)
@@ -51,15 +51,15 @@ class Typeahead:
                 termios.tcsetattr(self._fd, termios.TCSANOW, before)
 
     def take(self, *, unsent: bool = False) -> tuple[str, bool]:
-        """What was typed since the last prompt and is the next draft, and whether it is entered; never if `unsent`.
+        """Return the next draft typed since the last prompt, and whether to enter it; never if `unsent`.
 
-        Of several commands it is the first one, and the next call has the others.
+        Of several commands it is the first; later calls return the others.
         """
         try:
             data = self._rest + (self._pending() if self._quiet else b"")
         except OSError:  # the terminal was closed
             return "", False
-        draft, entered, self._rest = (decode_keys(data), False, b"") if unsent else first(data)
+        draft, entered, self._rest = (decode_keys(data), False, b"") if unsent else take_first(data)
         return draft, entered
 
     def _pending(self) -> bytes:
@@ -72,11 +72,11 @@ class Typeahead:
         return data
 
 
-def first(data: bytes) -> tuple[str, bool, bytes]:
-    """What of key bytes is a draft, whether Enter was pressed after it, and what follows.
+def take_first(data: bytes) -> tuple[str, bool, bytes]:
+    """Split key bytes into a draft, whether Enter followed it, and the rest.
 
-    A command is entered, and so is one line of any kind; more lines may have been pasted, and are one draft. Ctrl-D
-    leaves, as it does at the prompt.
+    A command is entered, and so is any single line. Several lines may have been pasted and become one draft. Ctrl-D
+    leaves, as at the prompt.
     """
     line, *others = data.lstrip(b"\r\n").splitlines(keepends=True) or [b""]
     if line.startswith(b"\x04"):
@@ -90,7 +90,7 @@ def first(data: bytes) -> tuple[str, bool, bytes]:
 
 
 def decode_keys(data: bytes) -> str:
-    """Key bytes as text: line ends stay, Backspace and Ctrl-U work, other control and function keys are left out."""
+    """Decode key bytes: Backspace and Ctrl-U are applied, other control and function keys are dropped."""
     text = codecs.decode(data, "utf-8", "ignore").replace("\r\n", "\n").replace("\r", "\n")
     out: list[str] = []
     for char in _ESCAPE.sub("", text):

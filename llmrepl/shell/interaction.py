@@ -1,4 +1,4 @@
-"""What only a person at a terminal can be asked for."""
+"""Interaction that requires a user at a terminal."""
 
 from __future__ import annotations
 
@@ -10,44 +10,44 @@ from llmrepl.formatting import escape_name
 
 
 class Interaction(Protocol):
-    """Whoever the shell runs for."""
+    """What a shell can ask of its user."""
 
     def edit(self, text: str) -> str:
-        """`text` as it comes out of the user's editor. Raises UsageError if there is none."""
+        """Return `text` as edited in the user's editor. Raises UsageError without one."""
 
     def copy(self, text: str) -> None:
-        """Put `text` into the clipboard. Raises UsageError if there is none."""
+        """Copy `text` to the clipboard. Raises UsageError without one."""
 
     def secret(self, prompt: str) -> str:
-        """What is typed unseen. Raises UsageError where nobody types."""
+        """Read hidden input. Raises UsageError if not interactive."""
 
-    def agrees(self, question: str) -> bool:
-        """Whether the answer is yes; True where nobody can be asked."""
+    def confirm(self, question: str) -> bool:
+        """Ask a yes-or-no question; True if not interactive."""
 
     def choose(self, result: PickOne) -> str | None:
-        """The name of what was picked, None if nothing was. Raises UsageError where nobody can pick."""
+        """Return the name of the picked item, or None. Raises UsageError if not interactive."""
 
 
 class NonInteractive:
-    """A script: it cannot be asked, and is told what to write instead."""
+    """The Interaction of a script: errors tell what to write instead."""
 
     def edit(self, text: str) -> str:
-        """There is no editor in a script."""
+        """Raise UsageError: a script has no editor."""
         raise UsageError("there is no editor in a script", "give the text with the command")
 
     def copy(self, text: str) -> None:
-        """There is no clipboard in a script."""
+        """Raise UsageError: a script has no clipboard."""
         raise UsageError("there is no clipboard in a script", "':export' and ':history' write to a file or to stdout")
 
     def secret(self, prompt: str) -> str:
-        """Nobody types."""
+        """Raise UsageError: nobody can type."""
         raise UsageError("there is nobody to type it", "pipe it in: 'llm keys set PROVIDER < FILE'")
 
-    def agrees(self, question: str) -> bool:
-        """A script goes on."""
+    def confirm(self, question: str) -> bool:
+        """Return True: a script continues."""
         return True
 
     def choose(self, result: PickOne) -> str | None:
-        """There is nobody to choose."""
+        """Raise UsageError: nobody can choose."""
         names = ", ".join(escape_name(choice.name) for choice in result.choices[:20]) or "there are none"
         raise UsageError(f"which session? {names}", result.usage)

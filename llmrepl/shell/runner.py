@@ -1,4 +1,4 @@
-"""Runs one input after another, whoever gives them: a person at the prompt, a script, or the command line."""
+"""Runs inputs from the prompt, a script or the command line."""
 
 from __future__ import annotations
 
@@ -31,19 +31,18 @@ from llmrepl.shell.interaction import Interaction, NonInteractive
 from llmrepl.system.environment import OutputError
 from llmrepl.system.files import failure
 
-MOST_SCRIPTS = 20
-"""How deep scripts may run one another."""
+MAX_SCRIPT_DEPTH = 20
+"""Maximum nesting of scripts that run scripts."""
 
-LOOKED_AT = 1 << 18
-"""Characters of a prompt in which a secret is looked for before it is sent: what takes a tenth of a second."""
+MAX_SCANNED = 1 << 18
+"""Characters of a prompt that are searched for secrets before sending; about 0.1 s."""
 
 
 class Shell:
-    """The commands, the workspace that they work on, and where to draw.
+    """Runs inputs with the commands in `table`, rendering to `output`.
 
-    `left` is set once the user wants to leave, `greet` when a conversation was loaded, `asked` when a model was asked;
-    `interaction` is who can be asked,
-    `draft` a text to offer at the next prompt.
+    `left` is set when the user leaves, `greet` when a conversation was loaded, `sent_prompt` when a prompt was sent.
+    `interaction` is used to ask the user; `draft` is offered at the next prompt.
     """
 
     def __init__(self, workspace: Workspace, table: CommandTable, output: Output) -> None:
@@ -52,14 +51,14 @@ class Shell:
         self.output = output
         self.left = False
         self.greet = False
-        self.asked = False
+        self.sent_prompt = False
         self._scripts = 0
         self.draft = ""
         self.interaction: Interaction = NonInteractive()
 
     def run(self, text: str) -> int:
-        """Run one input as typed; its exit code. A failure is drawn, not raised."""
-        return self.guarded(lambda: self._run(text))
+        """Run one input as typed; return its exit code. Errors are reported, not raised."""
+        return self.run_guarded(lambda: self._run(text))
 
     def _run(self, text: str) -> int:
         parsed = line.parse(text)
@@ -71,8 +70,8 @@ class Shell:
             return self.call(self.table.parse_line(parsed.text))
         return OK
 
-    def guarded(self, work: Callable[[], int]) -> int:
-        """Do some work; its exit code. A failure is drawn, not raised, and so is a mistake of this program."""
+    def run_guarded(self, work: Callable[[], int]) -> int:
+        """Run `work`; return its exit code. Errors, including bugs, are reported, not raised."""
         try:
             return work()
         except LLMError as error:
@@ -89,16 +88,16 @@ class Shell:
         except Exception as bug:  # noqa: BLE001 - a mistake in one command must not take the conversation along
             return self._unexpected(bug)
         finally:
-            self.tell()
+            self.show_notes()
 
     def _fail(self, error: LLMError) -> int:
-        """Draw a failure of the system, with what became of the conversation; the exit code."""
+        """Report a system error and the state of the conversation; return the exit code."""
         error.hint = self.workspace.chat.where_saved()
         self.output.failure(error)
         return error.code
 
     def _unexpected(self, bug: Exception) -> int:
-        """Say that this program has a mistake, without losing the conversation to it; the exit code."""
+        """Report a bug in this program; return the exit code."""
         if self.workspace.environment.debug:
             self.output.say(_traceback(bug))
         saved = self.workspace.chat.where_saved()
@@ -111,55 +110,55 @@ class Shell:
         return FAILED
 
     def call(self, call: Call) -> int:
-        """Run a command and follow what its reply wishes. Raises LLMError."""
-        return self.answer(call, call.run(self.workspace))
+        """Run a command and handle its result. Raises LLMError."""
+        return self.handle_result(call, call.run(self.workspace))
 
-    def answer(self, call: Call, reply: Result) -> int:
-        """Draw a command's reply and do what it wishes; the exit code. Raises LLMError."""
-        self.tell()
-        if not isinstance(reply, SendPrompt):  # which is drawn as it goes
-            self.output.result(call, reply)
-        return self._follow(call, reply)
+    def handle_result(self, call: Call, result: Result) -> int:
+        """Render a result and perform its action; return the exit code. Raises LLMError."""
+        self.show_notes()
+        if not isinstance(result, SendPrompt):  # rendered while it streams
+            self.output.result(call, result)
+        return self._follow(call, result)
 
-    def _follow(self, call: Call, reply: Result) -> int:
-        """Do what a reply wishes, beyond being drawn."""
-        if isinstance(reply, Group):
-            return most_severe(self._follow(call, part) for part in reply.parts)
-        if isinstance(reply, Failed):
-            self.output.failure(reply.failure)
-            return reply.failure.code
-        if isinstance(reply, Exit):
+    def _follow(self, call: Call, result: Result) -> int:
+        """Perform the action of a result."""
+        if isinstance(result, Group):
+            return most_severe(self._follow(call, part) for part in result.parts)
+        if isinstance(result, Failed):
+            self.output.failure(result.failure)
+            return result.failure.code
+        if isinstance(result, Exit):
             self.left = True
-        elif isinstance(reply, SendPrompt):
-            return self.ask(reply)
-        elif isinstance(reply, RunScript):
-            return self.script(reply)
-        elif isinstance(reply, StartChat):
+        elif isinstance(result, SendPrompt):
+            return self.ask(result)
+        elif isinstance(result, RunScript):
+            return self.script(result)
+        elif isinstance(result, StartChat):
             self.greet = True
-        elif isinstance(reply, CopyText):
-            self.interaction.copy(reply.text)
-            self.output.note(f"{reply.what} copied, {pluralize(len(reply.text), 'character')}")
-        elif isinstance(reply, EditText):
-            return self.answer(call, reply.then(self.interaction.edit(reply.text)))
-        elif isinstance(reply, Confirm):
-            return self.answer(call, reply.then()) if self.interaction.agrees(reply.question) else OK
-        elif isinstance(reply, ReadSecret):
-            return self.answer(call, reply.then(self.interaction.secret(reply.prompt)))
-        elif isinstance(reply, PickOne):
-            chosen = self.interaction.choose(reply)
-            return self.answer(call, reply.then(chosen)) if chosen is not None else OK
+        elif isinstance(result, CopyText):
+            self.interaction.copy(result.text)
+            self.output.note(f"{result.what} copied, {pluralize(len(result.text), 'character')}")
+        elif isinstance(result, EditText):
+            return self.handle_result(call, result.then(self.interaction.edit(result.text)))
+        elif isinstance(result, Confirm):
+            return self.handle_result(call, result.then()) if self.interaction.confirm(result.question) else OK
+        elif isinstance(result, ReadSecret):
+            return self.handle_result(call, result.then(self.interaction.secret(result.prompt)))
+        elif isinstance(result, PickOne):
+            chosen = self.interaction.choose(result)
+            return self.handle_result(call, result.then(chosen)) if chosen is not None else OK
         return OK
 
     def ask(self, result: SendPrompt) -> int:
-        """Ask the model and draw the reply; its exit code. Raises LLMError if nothing could be sent."""
+        """Send a prompt and render the reply; return the exit code. Raises LLMError if nothing could be sent."""
         from llmrepl.chat import turn
         from llmrepl.chat.attachments import append_texts
 
         attached = self.workspace.chat.attachments if result.attachments is None else list(result.attachments)
-        if not self._may_be_sent(append_texts(result.text, attached) if attached else result.text):
+        if not self._confirm_secrets(append_texts(result.text, attached) if attached else result.text):
             self.output.note("nothing was sent")
             return OK
-        self.asked = True
+        self.sent_prompt = True
         if result.model is None and (model := self.workspace.chat.confirm_default_model()):
             self.output.note(f"🤖 Model: {model}")
         chat_turn = turn.ask(
@@ -177,7 +176,7 @@ class Shell:
         try:
             with chat_turn:
                 output.begin_reply(result.text)
-                self.tell()
+                self.show_notes()
                 for event in chat_turn:
                     output.event(event)
         except (BrokenPipeError, OutputError):
@@ -192,28 +191,30 @@ class Shell:
         failures = [f.code for f in (turn_result.failure, turn_result.unsaved) if f] if turn_result else [FAILED]
         return most_severe(failures)
 
-    def _may_be_sent(self, text: str) -> bool:
-        """Whether a text goes out as it is: one with a key or a password in it only if the user is sure."""
+    def _confirm_secrets(self, text: str) -> bool:
+        """Return whether to send a text; the user must confirm one that contains a secret."""
         from llmrepl.sessions import secrets
 
-        if self.workspace.settings.flag("mask_secrets") or not (found := secrets.find(text[:LOOKED_AT])):
+        if self.workspace.settings.flag("mask_secrets") or not (found := secrets.find(text[:MAX_SCANNED])):
             return True
         what = " and ".join(dict.fromkeys(f"{secret.kind} ({secret.shown})" for secret in found[:3]))
         self.output.note(f"this holds what looks like a secret: {what}; 'llm config set mask_secrets true' masks them")
-        return self.interaction.agrees("Send and keep it all the same? [y/N] ")
+        return self.interaction.confirm("Send and keep it all the same? [y/N] ")
 
     def script(self, result: RunScript) -> int:
-        """Run the inputs of a file."""
-        if self._scripts == MOST_SCRIPTS:
-            raise UsageError(f"scripts run one another more than {MOST_SCRIPTS} deep", "see which of them runs itself")
+        """Run the lines of a script; return the exit code."""
+        if self._scripts == MAX_SCRIPT_DEPTH:
+            raise UsageError(
+                f"scripts run one another more than {MAX_SCRIPT_DEPTH} deep", "see which of them runs itself"
+            )
         self._scripts += 1
         try:
-            return self.inputs(line.inputs(_filled(result.lines, result.arguments)), keep_going=False)
+            return self.inputs(line.inputs(_substitute(result.lines, result.arguments)), keep_going=False)
         finally:
             self._scripts -= 1
 
     def inputs(self, texts: Iterable[str], *, keep_going: bool) -> int:
-        """Run inputs until one fails, or to the end with `keep_going`; the gravest exit code."""
+        """Run inputs until one fails, or all with `keep_going`; return the most severe exit code."""
         codes: list[int] = []
         remaining = iter(texts)
         while (text := self._next(remaining, codes)) is not None:
@@ -223,29 +224,29 @@ class Shell:
         return most_severe(codes)
 
     def _next(self, texts: Iterator[str], codes: list[int]) -> str | None:
-        """The next input, None at the end; an error in the script itself ends it and is in `codes`."""
+        """Return the next input, or None at the end. An error in the script itself ends it and is added to `codes`."""
         found: list[str] = []
 
         def read() -> int:
             found.extend(islice(texts, 1))
             return OK
 
-        codes.append(self.guarded(read))
+        codes.append(self.run_guarded(read))
         return found[0] if found else None
 
     def close(self) -> int:
-        """Save everything and say what could not be saved; the exit code."""
+        """Save everything and report errors; return the exit code."""
         try:
             self.workspace.close()
         except LLMError as failure:
             self.output.failure(failure)
             return failure.code
         finally:
-            self.tell()
+            self.show_notes()
         return OK
 
-    def tell(self) -> None:
-        """Draw the notes that the workspace has collected."""
+    def show_notes(self) -> None:
+        """Render the notes collected by the workspace."""
         for text in self.workspace.take_notes():
             self.output.note(text)
 
@@ -256,8 +257,8 @@ def _traceback(error: BaseException) -> str:
     return "".join(traceback.format_exception(error))
 
 
-def _filled(lines: Iterable[str], arguments: Sequence[str]) -> Iterator[str]:
-    """The lines of a script with its arguments in the place of $1, $2 …"""
+def _substitute(lines: Iterable[str], arguments: Sequence[str]) -> Iterator[str]:
+    """Replace $1, $2 … in the lines of a script by its arguments."""
 
     def value(found: re.Match[str]) -> str:
         number = int(found[1])

@@ -1,4 +1,4 @@
-"""The face for programs: each line of standard input is an input, answered as it comes."""
+"""The script interface: each line of standard input is an input."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from llmrepl.shell.runner import Shell
 from llmrepl.system.limits import MAX_INPUT_CHARACTERS
 
 PIPED = "each line that is piped in is one input; 'llm ask' takes the whole text as one question"
-"""Said once when a person pipes a text in, since other programs take it as one prompt."""
+"""Shown when a user pipes text in, which other programs treat as one prompt."""
 
 
 def run(shell: Shell, *, keep_going: bool, allow_shell: bool) -> int:
-    """Run the inputs on stdin as they come; the exit code."""
+    """Run the inputs on stdin as they arrive; return the exit code."""
     environment = shell.workspace.environment
     shell.workspace.stdin_is_input = True
     shell.workspace.allow_shell = allow_shell

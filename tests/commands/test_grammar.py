@@ -14,7 +14,7 @@ import llmrepl
 from llmrepl.commands.registry import BOTH, PROMPT, TERMINAL, Command
 from llmrepl.commands.table import GROUPS, all_commands
 from llmrepl.commands.value_sources import SOURCES
-from llmrepl.completion.generated_files import generated
+from llmrepl.completion.generated_files import generate
 from llmrepl.errors import UsageError
 from tests.cli_runner import CHAT, CliRunner
 
@@ -190,9 +190,9 @@ def test_names_with_blanks_are_quoted_as_in_a_shell(sessions: CliRunner) -> None
 ROOT = Path(llmrepl.__file__).resolve().parent.parent
 
 
-@pytest.mark.parametrize("name", sorted(generated()))
+@pytest.mark.parametrize("name", sorted(generate()))
 def test_what_is_made_from_the_table_is_current(name: str) -> None:
-    assert (ROOT / name).read_text("utf-8") == generated()[name], "run: python -m llmrepl.completion"
+    assert (ROOT / name).read_text("utf-8") == generate()[name], "run: python -m llmrepl.completion"
 
 
 def test_two_dashes_are_no_name(sessions: CliRunner) -> None:

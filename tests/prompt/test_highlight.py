@@ -24,7 +24,7 @@ def coloured(text: str) -> list[tuple[str, str]]:
 def styled(text: str, *, learned: bool = True) -> list[list[tuple[str, str]]]:
     lexer = InputLexer()
     if learned:
-        lexer.learn(TABLE, PROMPT)
+        lexer.set_commands(TABLE, PROMPT)
     document = Document(text)
     line_of = lexer.lex_document(document)
     return [[(part[0], part[1]) for part in line_of(number)] for number in range(len(document.lines))]
@@ -80,13 +80,13 @@ def test_nothing_is_coloured_before_the_commands_are_known() -> None:
     assert styled(":help", learned=False) == [[("", ":help")]]
     lexer = InputLexer()
     before = lexer.invalidation_hash()
-    lexer.learn(TABLE, PROMPT)
+    lexer.set_commands(TABLE, PROMPT)
     assert lexer.invalidation_hash() != before
 
 
 def test_a_long_paste_is_left_alone_and_costs_nothing() -> None:
     lexer = InputLexer()
-    lexer.learn(TABLE, PROMPT)
+    lexer.set_commands(TABLE, PROMPT)
     document = Document("```\n" * (10_000_000 // 4))
     assert len(document.text) > MOST
     assert document.lines

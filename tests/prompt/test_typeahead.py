@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmrepl.prompt.typeahead import decode_keys, first
+from llmrepl.prompt.typeahead import decode_keys, take_first
 from tests.cli_runner import LLM, CliRunner
 from tests.terminal import Terminal
 from tests.test_journeys import shell
@@ -66,14 +66,14 @@ def test_any_bytes_become_harmless_text(data: bytes) -> None:
 def test_commands_are_entered_one_by_one_and_what_may_be_pasted_is_a_draft(
     data: bytes, draft: str, entered: bool, rest: bytes
 ) -> None:
-    assert first(data) == (draft, entered, rest)
+    assert take_first(data) == (draft, entered, rest)
 
 
 @given(st.text(":ab \r\n", max_size=20))
 def test_nothing_that_was_typed_is_lost(keys: str) -> None:
     rest, shown = keys.encode(), ""
     while rest:
-        draft, _, rest = first(rest)
+        draft, _, rest = take_first(rest)
         shown += draft
     assert "".join(shown.split()) == "".join(keys.split())
 

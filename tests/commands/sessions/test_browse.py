@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from prompt_toolkit.completion import CompleteEvent, Completion
 from prompt_toolkit.document import Document
 
-from llmrepl.cli import _workspace
+from llmrepl.cli import _create_workspace
 from llmrepl.commands.table import all_commands
 from llmrepl.prompt.completer import RegistryCompleter
 from llmrepl.sessions.index.name_index import MOST, NameList
@@ -214,7 +214,7 @@ def test_a_list_off_a_terminal_loads_neither_pydantic_nor_rich(reader: CliRunner
 def tab(interaction: CliRunner, line: str) -> list[Completion]:
     """What Tab offers after `line`."""
     environment = Environment(interaction.environ, interaction.cwd, io.StringIO(), io.StringIO(), io.StringIO())
-    completer = RegistryCompleter(all_commands(), _workspace(environment, Signals()))
+    completer = RegistryCompleter(all_commands(), _create_workspace(environment, Signals()))
     return list(completer.get_completions(Document(line), CompleteEvent(completion_requested=True)))
 
 
