@@ -16,7 +16,7 @@ def cost_of(usage: Usage, price: Price | None) -> float | None:
     """
     if usage.cost is not None and _sound(usage.cost):
         return usage.cost
-    if price is None:
+    if price is None or (usage.media_tokens and not price.free):  # audio and pictures have prices of their own
         return None
     prompt, completion = max(0, usage.prompt_tokens), max(0, usage.completion_tokens)
     cached = min(max(0, usage.cached_tokens), prompt)

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from llmrepl.errors import LLMError
 from llmrepl.formatting import escape_controls
+from llmrepl.providers.error_words import TOO_LONG, status_in_words, too_long
 
 LONGEST_WAIT = 60.0
 """Seconds: a server that asks for a longer wait before a retry is not waited for."""
@@ -86,15 +87,18 @@ RULES = {
     404: ErrorRule(False, "{vendor} has no model '{model}' at {base_url} (404)", "check the name, and base_url"),
     408: ErrorRule(True, "{vendor} gave up waiting for the request (408)", _LATER),
     409: ErrorRule(True, "{vendor} reports a conflict (409)", _LATER),
-    413: ErrorRule(False, "the request is too large for {vendor} (413)", "shorten the context with :compact or :new"),
+    413: ErrorRule(False, "the request is too large for {vendor} (413)", "':compact', ':undo' or ':new' makes room"),
     422: ErrorRule(False, "the server refused the request (422)", _CHECK),
+    425: ErrorRule(True, "{vendor} is not ready for the request (425)", _LATER),
     429: ErrorRule(True, "{vendor} says that there were too many requests (429)", _LATER),
     500: ErrorRule(True, "{vendor} has an error of its own (500)", _LATER),
     502: ErrorRule(True, "{vendor} cannot be reached behind its gateway (502)", _LATER),
     503: ErrorRule(True, "{vendor} is not available (503)", _LATER),
     504: ErrorRule(True, "{vendor} did not answer its gateway in time (504)", _LATER),
+    498: ErrorRule(True, "{vendor} has no capacity left for now (498)", _LATER),
     529: ErrorRule(True, "{vendor} is overloaded (529)", _LATER),
 }
+_OWN = ErrorRule(True, "{vendor} has an error of its own ({status})", _LATER)
 _OTHER = ErrorRule(False, "{vendor} answered with status {status}", "check base_url, or try again later")
 _QUOTA = ErrorRule(False, "{vendor} says that the quota of {key} is used up (429)", "check plan and billing there")
 
@@ -140,6 +144,8 @@ def error_from_response(
     payload = _json(body)
     error = _failure(endpoint, model, status, payload, _wait(headers, payload, now))
     error.status, error.payload = status, payload or body.decode("utf-8", "replace")
+    if headers.get("x-should-retry") == "false":
+        error.retry = False
     return error
 
 
@@ -148,7 +154,7 @@ def error_from_event(endpoint: Endpoint, model: str, payload: object, *, begun: 
     message = endpoint.said(payload) or "it gave no reason"
     if begun:
         return ProviderError(f"{endpoint.vendor} broke the reply off: {message}", KEPT)
-    status = _status(payload)
+    status = status_in_words(_status(payload), _names(payload), message)
     if status is None:
         return ProviderError(f"{endpoint.vendor} reports an error: {message}", _LATER)
     return _failure(endpoint, model, status, payload, _wait({}, payload, datetime.now(UTC)))
@@ -177,10 +183,9 @@ def error_in(data: Mapping[str, Any], name: str = "") -> object:
 
 
 def _failure(endpoint: Endpoint, model: str, status: int, payload: object, after: float | None) -> ProviderError:
-    names = set(_names(payload))
-    if status == 400 and "API_KEY_INVALID" in names:
-        status = 401
-    rule = RULES.get(status, _OTHER)
+    names, message = set(_names(payload)), endpoint.said(payload)
+    status = status_in_words(status, names, message) or status
+    rule = RULES.get(status) or (_OWN if 500 <= status < 600 else _OTHER)
     if status == 429 and "insufficient_quota" in names:
         rule = _QUOTA
     words = {
@@ -193,8 +198,10 @@ def _failure(endpoint: Endpoint, model: str, status: int, payload: object, after
         else "a request without a key",
     }
     what, then = rule.message.format(**words), rule.hint.format(**words)
-    message = endpoint.said(payload)
-    what = f"{what}: {message}" if message else what
+    if status == TOO_LONG and message:
+        what = too_long(message)
+    elif message:
+        what = f"{what}: {message}"
     if rule.retry and after is not None and after > LONGEST_WAIT:
         return ProviderError(what, f"it asks to wait {_span(after)}")
     return ProviderError(what, then, retry=rule.retry, after=after)

@@ -56,7 +56,7 @@ def read_reply(
                 said = True
             yield event
     except ProviderError:
-        if reply.reason is None and not reply.ended:
+        if reply.error is not None or (reply.reason is None and not reply.ended):
             if reply.size:
                 yield usage_of_part(reply.counts, request, reply.size)
             raise

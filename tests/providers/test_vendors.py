@@ -10,7 +10,7 @@ import pytest
 
 from llmrepl.errors import UsageError
 from llmrepl.providers.http_provider import PROTOCOLS
-from llmrepl.providers.proxy import proxy_for
+from llmrepl.providers.transport.proxy import proxy_for
 from llmrepl.providers.urls import check_url, is_loopback
 from llmrepl.providers.vendors import VENDORS, base_url_of, configured_vendor, ollama_url
 
@@ -139,12 +139,30 @@ def test_this_machine_is_told_from_others(host: str, is_it: bool) -> None:
     ],
 )
 def test_the_proxy_is_the_one_that_the_environment_names(environ: dict[str, str], url: str, proxy: str | None) -> None:
-    assert proxy_for(url, environ) == proxy
+    found = proxy_for(url, environ)
+    assert (found.url if found else None) == proxy
 
 
 def test_a_proxy_of_another_kind_is_refused_in_words() -> None:
     with pytest.raises(UsageError, match="socks5"):
         proxy_for("https://a.example", {"ALL_PROXY": "socks5://user:pw@p"})
+
+
+@pytest.mark.parametrize(
+    "proxy",
+    [
+        "http://proxy:port",
+        "http://user:s3cret#x@127.0.0.1:1",
+        "http://[::1:1",
+        "http://",
+        "http://a b",
+        "http://p:99999",
+    ],
+)
+def test_a_misspelt_proxy_is_named_by_its_variable_without_its_password(proxy: str) -> None:
+    with pytest.raises(UsageError, match="HTTPS_PROXY is not the URL of a proxy") as caught:
+        proxy_for("https://a.example", {"HTTPS_PROXY": proxy})
+    assert "s3cret" not in str(caught.value)
 
 
 @pytest.mark.parametrize("module", ["vendors", "base", "tokens"])

@@ -11,7 +11,6 @@ from typing import Any
 from urllib.parse import quote
 
 from llmrepl.providers.base import Event, ReasoningDelta, Request, TextDelta
-from llmrepl.providers.citations import of_claude
 from llmrepl.providers.protocols.base import (
     TOOLS,
     ModelInfo,
@@ -25,6 +24,7 @@ from llmrepl.providers.protocols.base import (
     texts,
     whole_number,
 )
+from llmrepl.providers.protocols.citations import of_claude
 from llmrepl.providers.transport import frames as wire
 from llmrepl.providers.vendors import Vendor
 from llmrepl.types import Attachment, Message
@@ -150,7 +150,8 @@ def _stop(said: object, reply: StreamState) -> None:
     if isinstance(details, dict):
         reply.explanation = texts(details.get("explanation"))
         if model := texts(details.get("recommended_model")):
-            reply.explanation = f"{reply.explanation} It recommends the model {model}.".strip()
+            said = f"{reply.explanation.rstrip('.')}. " if reply.explanation else ""
+            reply.explanation = f"{said}It recommends the model {model}."
 
 
 def _usage(usage: object, reply: StreamState) -> None:

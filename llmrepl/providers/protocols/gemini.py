@@ -8,7 +8,6 @@ from typing import Any
 from urllib.parse import quote
 
 from llmrepl.providers.base import Event, ReasoningDelta, Request, TextDelta
-from llmrepl.providers.citations import of_grounding
 from llmrepl.providers.protocols.base import (
     TOOLS,
     ModelInfo,
@@ -23,6 +22,7 @@ from llmrepl.providers.protocols.base import (
     texts,
     whole_number,
 )
+from llmrepl.providers.protocols.citations import of_grounding
 from llmrepl.providers.transport import frames as wire
 from llmrepl.providers.vendors import Vendor
 from llmrepl.types import Attachment, Message

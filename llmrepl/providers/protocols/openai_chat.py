@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from llmrepl.providers.base import Event, ReasoningDelta, Request, TextDelta
-from llmrepl.providers.citations import of_annotations, of_search
 from llmrepl.providers.protocols.base import (
     TOOLS,
     ModelInfo,
@@ -27,6 +26,7 @@ from llmrepl.providers.protocols.base import (
     texts,
     whole_number,
 )
+from llmrepl.providers.protocols.citations import of_annotations, of_search
 from llmrepl.providers.transport import frames as wire
 from llmrepl.providers.usage_counts import reported_cost
 from llmrepl.providers.vendors import Vendor

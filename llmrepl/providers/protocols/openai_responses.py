@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from typing import Any
 
 from llmrepl.providers.base import Event, ReasoningDelta, Request, TextDelta
-from llmrepl.providers.citations import of_annotations
 from llmrepl.providers.hints import only_text
 from llmrepl.providers.protocols import openai_chat
 from llmrepl.providers.protocols.base import (
@@ -26,6 +25,7 @@ from llmrepl.providers.protocols.base import (
     texts,
     whole_number,
 )
+from llmrepl.providers.protocols.citations import of_annotations
 from llmrepl.providers.transport import frames as wire
 from llmrepl.providers.usage_counts import reported_cost
 from llmrepl.providers.vendors import Vendor

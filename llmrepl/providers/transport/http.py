@@ -17,8 +17,8 @@ import httpx
 
 from llmrepl.errors import UsageError
 from llmrepl.providers.errors import KEPT, Endpoint, ProviderError, error_from_response
-from llmrepl.providers.proxy import proxy_for
 from llmrepl.providers.transport import frames as wire
+from llmrepl.providers.transport.proxy import proxy_for
 
 _ERROR_LIMIT = 64 * 1024
 _ERROR_SECONDS = 10.0
@@ -181,7 +181,7 @@ class HTTPClient:
             )
             response = self._send(client, request, deadline)
             try:
-                if response.status_code not in (200, 204):
+                if not 200 <= response.status_code < 300:
                     raise self._refusal(response, deadline, model)
                 yield ResponseStream(response, deadline, self._network.idle_timeout, self._endpoint)
             finally:
@@ -227,7 +227,7 @@ def _httpx_client(network: Network, endpoint: Endpoint) -> httpx.Client:
     no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
     return httpx.Client(
         verify=verify,
-        proxy=proxy,
+        proxy=proxy.url if proxy else None,
         limits=limits,
         transport=network.transport,
         trust_env=False,
@@ -278,7 +278,7 @@ _CAUSES: tuple[tuple[type[BaseException], bool, str, str], ...] = (
     (socket.gaierror, True, "the name {host} is not known", "check base_url and the network"),
     (ConnectionRefusedError, True, "nothing answers at {host}", "start that server, or check base_url"),
     (httpx.ConnectTimeout, True, "{host} did not take the connection within {seconds:g} s", "check the network"),
-    (httpx.ProxyError, False, "the proxy on the way to {host} refused", "check HTTPS_PROXY"),
+    (httpx.ProxyError, False, "the proxy on the way to {host} refused", "check HTTPS_PROXY and its password"),
     (httpx.ConnectError, True, "{host} cannot be reached", "check base_url and the network"),
     (httpx.LocalProtocolError, False, "the request to {host} could not be written", "check the key for odd characters"),
 )
@@ -287,8 +287,15 @@ _CAUSES: tuple[tuple[type[BaseException], bool, str, str], ...] = (
 
 def _unreached(error: httpx.HTTPError, endpoint: Endpoint, network: Network) -> ProviderError:
     causes = list(_causes(error))
+    proxy = proxy_for(endpoint.base_url, network.environ)
     for kind, retry, what, then in _CAUSES:
         if any(isinstance(cause, kind) for cause in causes):
-            words = {"host": urlsplit(endpoint.base_url).netloc, "seconds": network.connect_timeout}
-            return ProviderError(what.format(**words), then, retry=retry)
+            host = urlsplit(endpoint.base_url).netloc
+            if proxy and issubclass(kind, _NEAREST):
+                host, then = f"the proxy {proxy.place}", f"check {proxy.variable}, which names it"
+            return ProviderError(what.format(host=host, seconds=network.connect_timeout), then, retry=retry)
     return _dropped(error, endpoint, begun=False)
+
+
+_NEAREST = (socket.gaierror, ConnectionRefusedError, httpx.ConnectTimeout, httpx.ConnectError)
+"""Failures that happen on the way to the nearest server, which is the proxy if there is one."""

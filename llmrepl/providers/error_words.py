@@ -1,0 +1,61 @@
+"""What an error is about where only its words say so: vendors use 400 for a wrong key, and for a prompt too long."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+TOO_LONG, BAD_KEY, NO_CREDIT = 413, 401, 402
+
+_SILENT = frozenset({None, 400, 403, 413, 422, 500, 502, 503})
+"""Statuses (None inside a stream) that may stand for another error."""
+
+_TOO_LONG = re.compile(
+    r"""prompt\ is\ too\ long | prompt\ too\ long | input\ (?:is|was)\ too\ long | too\ many\ (?:input\ )?tokens
+    | max(?:imum)?\ (?:context|prompt|sequence|input|model)\ length | max_model_len
+    | maximum\ model\ length | maximum\ number\ of\ (?:input\ )?tokens | maximum\ input\ token
+    | (?:exceed(?:s|ed|ing)?|over(?:flows?|flowed)|larger\ than|longer\ than|above|beyond)\b.{0,60}
+      \b(?:context|token\ limit|max(?:imum)?\ length|maximum\ tokens)
+    | context[\ _-](?:length|window|size|limit|overflow)s?\b.{0,60}\b(?:exceed|overflow|too\ (?:small|short)|only|limit)
+    | context_length_exceeded | exceed_context_size | context[\ _-]?window[\ _-]?exceeded | tokens_limit_reached
+    | reduce\ the\ length\ of\ the | request\ body\ too\ large\ for\ .{0,60}\ model
+    | inputs?`?\ tokens\ \+\ `?max_new_tokens | range\ of\ input\ length | prompt\ contains\ \d+\ tokens
+    | model\ token\ limit | when\ context\ the\ overflows | context\ the\ overflows""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_BAD_KEY = re.compile(
+    r"""(?:incorrect|invalid|wrong|bad|missing|expired|unknown|revoked|no)\ (?:x-)?
+      (?:api|authentication|authorization|auth|access|bearer|subscription)[\ _-]?(?:key|token|credentials?|header)
+    | api[\ _-]?key\ (?:is\ |was\ )?(?:not\ valid|not\ found|invalid|incorrect|expired|missing|required|revoked)
+    | api[\ _-]?key[_\ -]?invalid | invalid[_\ -]?api[_\ -]?key | not\ authenticated | unauthenticated | unauthorized
+    | authentication_?error | login\ fail""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_NO_CREDIT = re.compile(
+    r"""credit\ balance\ is\ too\ low | insufficient[\ _](?:account\ )?(?:credits?|balance|funds)
+    | (?:used|spent)\ (?:up\ )?all\ (?:of\ )?(?:your\ |the\ )?(?:available\ )?credits | out\ of\ credits
+    | balance\ (?:is\ )?(?:not\ enough|insufficient) | arrearage""",
+    re.IGNORECASE | re.VERBOSE,
+)
+
+
+def status_in_words(status: int | None, names: Iterable[str], message: str) -> int | None:
+    """The status that an error deserves: `status`, or TOO_LONG, BAD_KEY or NO_CREDIT if its words say so.
+
+    `names` are the codes and types in the error object.
+    """
+    if status not in _SILENT:
+        return status
+    words = " ".join([*names, message])
+    for pattern, meant in ((_TOO_LONG, TOO_LONG), (_NO_CREDIT, NO_CREDIT), (_BAD_KEY, BAD_KEY)):
+        if pattern.search(words):
+            return meant
+    return status
+
+
+def too_long(message: str) -> str:
+    """The sentence for a prompt that is too long: its tokens and the most that fit, if `message` names just these."""
+    found = {int(number.replace(",", "")) for number in re.findall(r"\d[\d,]{1,11}", message)}
+    numbers = sorted(number for number in found if number >= 16)
+    counted = f": {numbers[1]:,} of {numbers[0]:,} tokens" if len(numbers) == 2 else ""
+    return f"Too long for this model{counted}. {message}".rstrip()

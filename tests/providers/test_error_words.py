@@ -1,0 +1,213 @@
+"""What an error is about, where its status does not say so, and errors in shapes of their own."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from llmrepl.providers.base import Finish, Notice, TextDelta
+from llmrepl.providers.error_words import BAD_KEY, NO_CREDIT, status_in_words
+from llmrepl.providers.errors import ProviderError
+from tests.providers.loopback import provider, question, serving, sse, status, stream
+from tests.providers.recorded import REPLIES, TEXT
+from tests.providers.test_reading import chunk, read, text_of
+
+LONG = (
+    "prompt is too long: 210000 tokens > 200000 maximum",
+    "input length and `max_tokens` exceed context limit: 190000 + 21333 > 200000",
+    "This model's maximum context length is 8192 tokens. However, your messages resulted in 9000 tokens.",
+    "Your input exceeds the context window of this model. Please adjust your input and try again.",
+    "The input token count (1200000) exceeds the maximum number of tokens allowed (1048576).",
+    "too many tokens: size limit exceeded by 25836 tokens. Try using shorter or fewer inputs.",
+    "the request exceeds the available context size, try increasing it",
+    "request (2637 tokens) exceeds the available context size (2048 tokens)",
+    "Prompt contains 40000 tokens and 0 draft tokens, too large for model with 32768 maximum context length",
+    "Please reduce the length of the messages or completion.",
+    "This model's maximum prompt length is 131072 but the request contains 200000 tokens.",
+    "Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4096. Given: 5000 and 20",
+    "The decoder prompt (length 9000) is longer than the maximum model length of 4096.",
+    "Trying to keep the first 5000 tokens when context the overflows. However, the model is loaded with 4096 only",
+    "the input length exceeds the context length",
+    "Input is too long for requested model.",
+    "Range of input length should be [1, 30720]",
+    "Invalid request: Your request exceeded model token limit: 8192",
+    "Prompt exceeds max length",
+    "Request body too large for gpt-4o model. Max size: 8000 tokens.",
+    "litellm.ContextWindowExceededError: the prompt does not fit",
+)
+
+
+@pytest.mark.parametrize("message", LONG)
+@pytest.mark.parametrize("code", [400, 413, 500])
+def test_a_prompt_that_is_too_long_leads_to_compact(message: str, code: int) -> None:
+    with serving(status(code, {"error": {"message": message}})) as server, pytest.raises(ProviderError) as caught:
+        list(provider(server.url).stream(question()))
+    assert "Too long for this model" in caught.value.message
+    assert message.split("`")[0][:40] in caught.value.message
+    assert all(word in caught.value.hint for word in (":compact", ":undo", ":new"))
+    assert not caught.value.retry
+
+
+def test_the_tokens_are_named_where_the_server_names_just_two_numbers() -> None:
+    with serving(status(400, {"error": {"message": LONG[0]}})) as server, pytest.raises(ProviderError) as caught:
+        list(provider(server.url).stream(question()))
+    assert caught.value.message.startswith("Too long for this model: 210,000 of 200,000 tokens.")
+
+
+@pytest.mark.parametrize(
+    ("message", "meant"),
+    [
+        ("Incorrect API key provided. You can obtain an API key from https://console.x.ai.", BAD_KEY),
+        ("API key not valid. Please pass a valid API key.", BAD_KEY),
+        ("Not authenticated", BAD_KEY),
+        ("Your credit balance is too low to access the Anthropic API.", NO_CREDIT),
+        ("Insufficient Balance", NO_CREDIT),
+        ("`temperature` is deprecated for this model", 400),
+        ("max_tokens: must be greater than 0", 400),
+        ("This model does not support effort level 'xhigh'", 400),
+        ("max_tokens is too large: 9000. This model supports at most 4096 completion tokens", 400),
+        ("messages.0: the key 'name' is required", 400),
+        ("", 400),
+    ],
+)
+def test_the_words_of_a_400_say_what_it_is(message: str, meant: int) -> None:
+    assert status_in_words(400, [], message) == meant
+
+
+@pytest.mark.parametrize("code", [401, 404, 429, 529])
+def test_a_status_that_says_enough_is_kept(code: int) -> None:
+    assert status_in_words(code, [], LONG[0]) == code
+
+
+@pytest.mark.parametrize("code", [425, 498, 501, 508, 520, 522, 524, 530, 599])
+def test_every_5xx_is_tried_again_before_the_first_byte(code: int) -> None:
+    with serving(status(code, "<html>"), stream(REPLIES["openai"][1])) as server:
+        text = text_of(list(provider(server.url, most=2).stream(question())))
+    assert (text, len(server.seen)) == (TEXT, 2)
+
+
+def test_a_server_that_says_not_to_is_not_asked_again() -> None:
+    with serving(status(500, "no", x_should_retry="false")) as server, pytest.raises(ProviderError):
+        list(provider(server.url, most=2).stream(question()))
+    assert len(server.seen) == 1
+
+
+@pytest.mark.parametrize("code", [200, 201, 202, 206])
+def test_any_2xx_with_a_body_is_an_answer(code: int) -> None:
+    whole = {"choices": [{"index": 0, "message": {"content": "Hi"}, "finish_reason": "stop"}]}
+    with serving(status(code, whole)) as server:
+        assert text_of(list(provider(server.url).stream(question()))) == "Hi"
+
+
+ERRORS: list[dict[str, Any]] = [
+    {"object": "error", "message": "no luck", "type": "InternalServerError", "param": None, "code": 500},
+    {"detail": "no luck"},
+    {"message": "no luck"},
+    {"success": False, "msg": "no luck", "code": 1002},
+    {"id": "1", "choices": None, "base_resp": {"status_code": 1004, "status_msg": "no luck"}},
+    {"type": "error", "message": "no luck"},
+    {"error": "no luck"},
+    {"error": {"message": "no luck"}},
+    {"choices": [{"index": 0, "delta": {}, "finish_reason": "error", "error": {"code": 502, "message": "no luck"}}]},
+]
+
+
+@pytest.mark.parametrize("error", ERRORS)
+@pytest.mark.parametrize("begun", [True, False])
+def test_an_error_of_any_shape_is_one_before_and_in_a_stream(error: dict[str, Any], begun: bool) -> None:
+    half = [chunk({"content": "Half"})] if begun else []
+    events, failure = read("openai", sse(*half, error, "[DONE]"))
+    assert isinstance(failure, ProviderError)
+    assert "no luck" in str(failure)
+    assert text_of(events) == ("Half" if begun else "")
+    assert ("broke the reply off" in str(failure)) is begun
+    assert not any(isinstance(event, Finish) for event in events)
+
+
+@pytest.mark.parametrize("error", ERRORS)
+def test_an_error_of_any_shape_is_one_in_a_json_answer(error: dict[str, Any]) -> None:
+    _, failure = read("openai", json.dumps(error).encode())
+    assert failure and "no luck" in str(failure)
+
+
+@pytest.mark.parametrize(
+    "beat", [b"data: \n\n", b"data:\n\n", b"data: : PROCESSING\n\n", b"event: ping\ndata: ping\n\n"]
+)
+def test_heartbeats_are_no_events_however_many(beat: bytes) -> None:
+    body = beat * 9 + sse(chunk({"content": "Hel"})) + beat * 9 + sse(chunk({"content": "lo"}), "[DONE]")
+    events, failure = read("openai", body)
+    assert (failure, text_of(events)) == (None, "Hello")
+    assert not any(isinstance(event, Notice) for event in events)
+
+
+@pytest.mark.parametrize("reason", ["error", "network_error", "insufficient_system_resource", "interrupted", "ABORT"])
+@pytest.mark.parametrize("begun", [True, False])
+def test_a_finish_that_says_it_failed_is_a_failure(reason: str, begun: bool) -> None:
+    events, failure = read("openai", sse(chunk({"content": "Half" if begun else ""}), chunk({}, reason), "[DONE]"))
+    assert isinstance(failure, ProviderError)
+    assert reason in str(failure)
+    assert failure.retry is not begun
+    assert not any(isinstance(event, Finish) for event in events)
+
+
+@pytest.mark.parametrize(
+    ("dialect", "body", "sentence"),
+    [
+        (
+            "gemini",
+            sse({"promptFeedback": {"blockReason": "OTHER", "blockReasonMessage": "because of that"}}),
+            "filter stopped the reply before any text: because of that",
+        ),
+        (
+            "gemini",
+            sse({"candidates": [{"finishReason": "MODEL_ARMOR", "finishMessage": "because of that"}]}),
+            "filter stopped the reply before any text: because of that",
+        ),
+        (
+            "anthropic",
+            sse(
+                {
+                    "type": "message_delta",
+                    "delta": {
+                        "stop_reason": "refusal",
+                        "stop_details": {"explanation": "because of that", "recommended_model": "claude-x"},
+                    },
+                }
+            ),
+            "refused to answer: because of that. It recommends the model claude-x.",
+        ),
+    ],
+)
+def test_the_vendors_own_explanation_is_said(dialect: str, body: bytes, sentence: str) -> None:
+    _, failure = read(dialect, body)
+    assert failure and sentence in failure.message
+
+
+def test_an_explanation_after_text_is_a_notice() -> None:
+    delta = {"stop_reason": "refusal", "stop_details": {"explanation": "because of that"}}
+    said = {"type": "content_block_delta", "delta": {"type": "text_delta", "text": "I start"}}
+    events, failure = read("anthropic", sse(said, {"type": "message_delta", "delta": delta}, {"type": "message_stop"}))
+    assert failure is None
+    assert next(event.text for event in events if isinstance(event, Notice)).endswith("because of that")
+    assert (text_of(events), events[-1]) == ("I start", Finish("refusal"))
+
+
+def test_perplexity_sends_the_message_so_far_beside_each_piece() -> None:
+    def both(so_far: str, piece: str | None, finish: str | None = None) -> dict[str, Any]:
+        delta = None if piece is None else {"role": "assistant", "content": piece}
+        return {"choices": [{"index": 0, "delta": delta, "message": {"content": so_far}, "finish_reason": finish}]}
+
+    for last in ("", None):
+        events, _ = read("openai", sse(both("Hel", "Hel"), both("Hello", "lo"), both("Hello", last, "stop")))
+        assert "".join(event.text for event in events if isinstance(event, TextDelta)) == "Hello"
+    whole, _ = read("openai", json.dumps(both("Hello", "", "stop")).encode())
+    assert text_of(whole) == "Hello"
+
+
+def test_documents_in_a_row_are_a_stream() -> None:
+    documents = (chunk({"content": "Hel"}), chunk({"content": "lo"}), chunk({}, "stop"))
+    for end in ("\n", ""):
+        events, failure = read("openai", "".join(json.dumps(one) + end for one in documents).encode())
+        assert (failure, text_of(events)) == (None, "Hello")
