@@ -170,6 +170,19 @@ def test_what_is_not_found_is_answered_with_three_headings(guide: Guide) -> None
     assert len(re.findall(r"(?m)^- .+ \(docs/\w[\w-]*\.md\)$", text)) == 3
 
 
+def test_an_option_is_answered_from_the_list_of_commands(guide: Guide) -> None:
+    text = guide.reply(["what does --min-turns do?"]).text
+    assert text.startswith("- `sessions list`: `--min-turns N`: ")
+    assert text.endswith("More: docs/commands.md")
+    assert "`models list`" in guide.reply(["and --refresh"]).text
+
+
+def test_a_command_that_does_not_exist_is_said_not_to(guide: Guide) -> None:
+    assert guide.reply(["what is :frobnicate for"]).text.startswith("There is no command `:frobnicate`.")
+    for name in (":wq", ":quit", ":switch", ":sessions", ":help"):
+        assert "no command" not in guide.reply([f"what does {name} do"]).text
+
+
 def test_a_follow_up_is_understood_with_the_question_before_it(guide: Guide) -> None:
     def topics(*asked: str) -> str:
         return guide.reply(list(reversed(asked))).topics[0]

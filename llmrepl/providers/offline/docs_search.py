@@ -19,6 +19,9 @@ LEAST_COVERAGE = 0.5
 FOR_BUILDERS = frozenset({"architecture.md", "changelog.md", "contributing.md"})
 """Pages about the inside, which count for less than those for users."""
 
+COMMANDS = "commands.md"
+"""The page with every command and its options, generated from the table of commands."""
+
 _STOP = frozenset(
     """
     a about actually after again all also am an and any are as at be because been but by can cannot could did do does
@@ -126,6 +129,18 @@ class DocsSearch:
         fitting = [s for s in ranked if (s.page == page if page else s.page not in FOR_BUILDERS)]
         return fitting[:limit]
 
+    def option(self, flag: str) -> list[tuple[str, str]]:
+        """The commands that have an option such as `--limit`, each with the line about it in the list of commands."""
+        line = re.compile(rf"^- `(?:-\w, )?(?:--[\w-]+, )*{re.escape(flag)}\b[^`]*`: .*$", re.MULTILINE)
+        found = ((s.path[-1], line.search(s.text)) for s in self._sections if s.page == COMMANDS)
+        return [(name, hit[0].removeprefix("- ")) for name, hit in found if hit]
+
+    def has_command(self, word: str) -> bool:
+        """Whether a command, or another name of one, begins with `word`."""
+        sections = [s for s in self._sections if s.page == COMMANDS]
+        names = [s.path[-1] for s in sections] + re.findall(r"(?<=`)\w+(?=`)", " ".join(_aliases(s) for s in sections))
+        return any(name.split()[0] == word for name in names)
+
     def _rows(self, query: str) -> Iterator[int]:
         for (row,) in self._db.execute("SELECT rowid FROM section WHERE section MATCH ?", (query,)):
             yield row
@@ -163,6 +178,10 @@ def sections(page: Path) -> list[Section]:
         else:
             lines.append(line)
     return [*found, Section(page.name, tuple(path), "\n".join(lines).strip())]
+
+
+def _aliases(section: Section) -> str:
+    return next((line for line in section.text.splitlines() if line.startswith("Also: ")), "")
 
 
 def _prose_and_code(text: str) -> tuple[str, str]:

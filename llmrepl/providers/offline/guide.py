@@ -139,7 +139,21 @@ class Guide:
             return self._more(questions[more:], more - 1)
         if len(questions[0]) > LONGEST_QUESTION:
             return Reply(ONLY_THIS_SHELL, ("outside",))
-        return self._answer(self._understand(questions))
+        meaning = self._understand(questions)
+        return self._syntax(questions[0], meaning) or self._answer(meaning)
+
+    def _syntax(self, question: str, meaning: _Meaning) -> Reply | None:
+        """The answer to a question about an option, or a command that does not exist; None if it has neither."""
+        if meaning.score >= SURE:
+            return None
+        flag = re.search(r"(?<!\S)--[a-z][a-z-]+", question)
+        if flag and (commands := self._search.option(flag[0])):
+            lines = [f"- `{name}`: {line}" for name, line in commands[:4]]
+            return Reply("\n".join([*lines, "", "More: docs/commands.md"]), ("docs/commands.md",))
+        name = re.search(r"(?<!\S):([a-z]{3,})(?![\w:/.-])", question)
+        if name and not self._search.has_command(name[1]) and not self._vocabulary.knows(f":{name[1]}"):
+            return Reply(f"There is no command `:{name[1]}`. `:help all` lists the commands.", ("nothing",))
+        return None
 
     def _understand(self, questions: Sequence[str]) -> _Meaning:
         """The newest question, together with those before it if it plainly refers to them."""
@@ -213,8 +227,8 @@ class Guide:
 
     def _offered(self, matches: Sequence[Match]) -> Reply:
         intents = [match.intent for match in matches]
-        first = [intent.answer.partition("\n\n")[0].removesuffix(":") for intent in intents]
-        lines = [f"- {text} More: docs/{intent.page}" for text, intent in zip(first, intents, strict=True)]
+        first = [intent.answer.partition("\n\n")[0].rstrip(":.") for intent in intents]
+        lines = [f"- {text}. More: docs/{intent.page}" for text, intent in zip(first, intents, strict=True)]
         text = "\n".join(["I am not sure what you mean. The closest answers are:", "", *lines])
         return Reply(text, tuple(intent.name for intent in intents), sure=False)
 
@@ -233,8 +247,11 @@ class Guide:
         if not questions:
             return Reply(ONLY_THIS_SHELL, ("outside",))
         meaning = self._understand(questions)
-        page = meaning.matches[0].intent.page if meaning.score >= POSSIBLE else ""
-        hits = self._search.nearest(meaning.text, 5, page)[nth:]
+        page, text = "", meaning.text
+        if meaning.score >= POSSIBLE:
+            intent = meaning.matches[0].intent
+            page, text = intent.page, f"{' '.join(re.findall(r'`([^`]+)`', intent.answer))} {meaning.text}"
+        hits = self._search.nearest(text, 5, page)[nth:]
         if not hits:
             return Reply("The documentation has no more on that.", ("nothing",))
         return Reply(_quoted(hits[:1]), (f"docs/{hits[0].page}",))

@@ -111,6 +111,7 @@ class Vocabulary:
         self._phrases: dict[tuple[str, ...], tuple[str, ...]] = {}
         self._longest: dict[str, int] = {}
         """How many words the longest phrase has that begins with a stem."""
+        self._learned: set[str] = set(STOP_WORDS)
         self._words: dict[str, tuple[str, ...]] = {}
         self._stems: dict[str, tuple[str, ...]] = {}
         lines = (directory / "not_slips.txt").read_text(encoding="utf-8").splitlines()
@@ -123,12 +124,17 @@ class Vocabulary:
     def learn(self, text: str) -> tuple[Term, ...]:
         """The terms of a phrase that is known to be right; its new words become concepts of their own."""
         for word in split_words(text):
-            for part in [word] if self._lookup(word) else _parts(word):
-                known = self._lookup(part)
-                here = known and not all(self.sections.get(concept) in _ELSEWHERE for concept in known)
-                if not here and part not in STOP_WORDS and len(part) > 1 and not part.isdigit():
-                    self._add([part], stem(part))
+            if word not in self._learned:
+                self._learned.add(word)
+                self._learn(word)
         return tuple(self._here(term) for term in self.terms(text, correct=False) if term.known)
+
+    def _learn(self, word: str) -> None:
+        for part in [word] if self._lookup(word) else _parts(word):
+            known = self._lookup(part)
+            here = known and not all(self.sections.get(concept) in _ELSEWHERE for concept in known)
+            if not here and part not in STOP_WORDS and len(part) > 1 and not part.isdigit():
+                self._add([part], stem(part))
 
     def _here(self, term: Term) -> Term:
         """An term without the meanings that are not about the shell, if it has others."""
@@ -155,6 +161,10 @@ class Vocabulary:
                 near = self._lookup(self._near(written)) if correct else ()
                 found.append(self._item(near, written) if near else Term((UNKNOWN,), written))
         return found
+
+    def knows(self, word: str) -> bool:
+        """Whether the table lists a word just as it is, such as `:wq`."""
+        return word in self._words
 
     def section(self, term: Term) -> str:
         """The section of the table that an term's first meaning stands in."""
