@@ -170,9 +170,11 @@ class Guide:
         terms = [*alone.terms, *kept]
         both = self._meaning(" ".join(term.text for term in terms), terms)
         if follows:
-            least = alone.score - 0.25
+            least = alone.score - (0.25 if alone.short or alone.score < SURE else 0.0)
+        elif alone.short and _OBJECT.search(plain):
+            least = max(SURE, alone.score - 0.1)
         else:
-            least = max(SURE, alone.score + (-0.1 if alone.short and _OBJECT.search(plain) else 0.1))
+            least = SURE if alone.score < SURE - 0.1 else 1.0
         return both if both.score >= least and both.explains(len(alone.terms) + 1) else alone
 
     def _terms_of(self, question: str) -> list[Term]:

@@ -86,9 +86,12 @@ class IntentTable:
             return self._by_words(likeness)
         weights = [self._heard(term) for term in terms]
         total = sum(weights)
+        said = {concept for term in terms for concept in term.concepts}
         best: dict[int, float] = {}
-        for number in {n for term in terms for c in term.concepts for n in self._by_concept.get(c, ())}:
+        for number in {n for concept in said for n in self._by_concept.get(concept, ())}:
             wording = self._wordings[number]
+            if 2 * sum([not said.isdisjoint(part) for part in wording.parts]) < len(wording.parts):
+                continue  # not half of it is in the question
             meant = self._score(wording, terms, weights, total)
             score = meant + LITERAL * (likeness.get(number, 0.0) - meant)
             if score > best.get(wording.intent, 0):
