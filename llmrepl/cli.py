@@ -46,7 +46,7 @@ def run() -> None:
 def main(words: list[str], environment: Environment) -> int:
     """Run the command in `words`; return its exit code. SIGINT, SIGTERM and SIGHUP end the process by that signal."""
     from llmrepl.errors import LLMError, SignalExit
-    from llmrepl.system.signals import Signals, die_of
+    from llmrepl.system.signals import Signals, exit_by_signal
 
     if words[:1] == ["--debug"]:  # after the command, the command's parser takes it
         environment.debug, words = True, words[1:]
@@ -59,7 +59,7 @@ def main(words: list[str], environment: Environment) -> int:
             return _complete(words[1:], workspace)
         code = _run(words, workspace) if words or not environment.stdin.isatty() else _run_prompt(workspace)
         environment.stdout.flush()
-        return die_of(signals.stopped) if signals.stopped else code
+        return exit_by_signal(signals.stopped) if signals.stopped else code
     except LLMError as failure:
         from llmrepl.rendering.base import PlainOutput
 
@@ -72,12 +72,12 @@ def main(words: list[str], environment: Environment) -> int:
         return failure.code
     except (OSError, MemoryError) as error:
         if signals.stopped:
-            return die_of(signals.stopped)
+            return exit_by_signal(signals.stopped)
         return _system_failed(environment, error, workspace.chat.where_saved() if workspace else "")
     except KeyboardInterrupt:
-        return die_of(2)
+        return exit_by_signal(2)
     except SignalExit as stopped:
-        return die_of(stopped.signum)
+        return exit_by_signal(stopped.signum)
 
 
 def _system_failed(environment: Environment, error: OSError | MemoryError, saved: str) -> int:

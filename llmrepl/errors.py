@@ -1,4 +1,4 @@
-"""What can go wrong, said so that a person knows what to do next."""
+"""Errors, each with a message and a hint for the user."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Iterable
 OK, FAILED, WRONG, DAMAGED, UNSAVED, OVER_BUDGET, IN_USE = 0, 1, 2, 3, 4, 5, 6
 
 GRAVITY = (UNSAVED, DAMAGED, IN_USE, OVER_BUDGET, FAILED, WRONG)
-"""Exit codes, the gravest first: of several failures in one run the gravest is the exit code."""
+"""Exit codes, most severe first; the most severe of several failures wins."""
 
 
 class LLMError(Exception):
-    """A failure that is shown to the user and ends in an exit code, never in a traceback.
+    """A failure that is reported to the user and sets the exit code, without a traceback.
 
-    `message` is one sentence that says what failed, `hint` one that says what to do about it. `may_be_billed`: the
-    server accepted the request and may charge for it although no text came.
+    `message` is one sentence about what failed, `hint` one about what to do. `may_be_billed`: the server accepted the
+    request and may charge for it although no text arrived.
     """
 
     code = FAILED
@@ -40,33 +40,33 @@ class UsageError(LLMError):
 
 
 class DamagedError(LLMError):
-    """A session file that cannot be read whole, or is refused."""
+    """A session file that is damaged or refused."""
 
     code = DAMAGED
 
 
 class SaveError(LLMError):
-    """Something that is in memory and could not be put on disk."""
+    """Something in memory could not be saved."""
 
     code = UNSAVED
 
 
 class BudgetError(LLMError):
-    """The next request would pass a limit that the user set."""
+    """The request would exceed a limit set by the user."""
 
     code = OVER_BUDGET
 
 
 class SessionInUseError(LLMError):
-    """A session that another shell has open."""
+    """Another shell has the session open."""
 
     code = IN_USE
 
 
 class SignalExit(SystemExit):
-    """SIGTERM or SIGHUP arrived: save, then die of that signal.
+    """SIGTERM or SIGHUP arrived: save, then end by that signal.
 
-    A SystemExit, because an event loop lets only that and KeyboardInterrupt through its callbacks.
+    A SystemExit, because event loops propagate only that and KeyboardInterrupt from callbacks.
     """
 
     def __init__(self, signum: int) -> None:
@@ -75,6 +75,6 @@ class SignalExit(SystemExit):
 
 
 def most_severe(codes: Iterable[int]) -> int:
-    """The exit code that counts when several failures happened; 0 if none did."""
+    """Return the most severe exit code; 0 if there is no failure."""
     seen = set(codes)
     return next((code for code in GRAVITY if code in seen), OK)

@@ -1,4 +1,4 @@
-"""Words and figures as they are shown to a person: harmless text, money, counts."""
+"""Format text, amounts and counts for display, with control characters escaped."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 _OBEYED = (
-    r"\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters but for tab and line end
+    r"\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters except tab and newline
     r"\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # marks that change the direction of text
-    r"\U000e0000-\U000e007f\ud800-\udfff"  # tags, halves of surrogate pairs
+    r"\U000e0000-\U000e007f\ud800-\udfff"  # tags, lone surrogates
 )
 _UNSEEN = r"\t\n\xad\u200b-\u200d\u2028\u2029\u2060-\u2064\ufeff"
 _IN_TEXT = re.compile(f"[{_OBEYED}]")
@@ -19,9 +19,9 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def valid_text(text: str) -> str:
-    """Return `text` as Unicode that can be encoded: surrogate pairs are joined, lone surrogates become U+FFFD.
+    """Return `text` as encodable Unicode: surrogate pairs are joined, lone surrogates become U+FFFD.
 
-    Bytes that are not UTF-8 come in as lone surrogates, from arguments, the environment and a terminal.
+    Bytes that are not UTF-8 arrive as lone surrogates, from arguments, the environment and a terminal.
     """
     if not _SURROGATE.search(text):
         return text
@@ -40,15 +40,15 @@ def valid_data(value: Any) -> Any:
 
 
 def escape_controls(text: str) -> str:
-    """`text` with every character that a terminal could obey (control, bidi, tag, lone surrogate) made visible.
+    """Escape every character that a terminal could interpret: control, bidi, tag, lone surrogate.
 
-    Line ends and tabs stay; the work is per character, so text cut anywhere comes out the same.
+    Newlines and tabs stay. The result is the same however the text is split.
     """
     return _IN_TEXT.sub(_visible, text)
 
 
 def escape_name(text: str) -> str:
-    """A name, title or other one-line text made harmless: line ends and invisible characters are made visible too."""
+    """Escape a name, title or other one-line text, including newlines and invisible characters."""
     return _IN_NAME.sub(_visible, text)
 
 
@@ -57,9 +57,9 @@ def _visible(found: re.Match[str]) -> str:
 
 
 def format_usd(usd: float | None, *, about: bool = False) -> str:
-    """A cost in USD as the guide shows it, `$0.0367`. `about` marks an estimate with `~`.
+    """Format a cost in USD, `$0.0367`; `about` marks an estimate with `~`.
 
-    An unknown cost is `unknown`, and one that is not 0 but would be rounded to it is `<$0.0001`.
+    An unknown cost is `unknown`; a nonzero cost that would round to zero is `<$0.0001`.
     """
     if usd is None:
         return "unknown"
@@ -69,25 +69,25 @@ def format_usd(usd: float | None, *, about: bool = False) -> str:
 
 
 def format_amount(usd: float) -> str:
-    """A round amount in USD, such as a budget: `$1.00`; one below 10 cents or with fractions of a cent, `$0.0030`."""
+    """Format a round amount in USD, such as a budget: `$1.00`, or `$0.0030` for fractions of a cent."""
     cents = round(usd, 2)
     return f"${cents:,.2f}" if cents >= 0.1 and abs(cents - usd) < 0.005 else format_usd(usd)
 
 
 def pluralize(number: int, noun: str) -> str:
-    """`1 turn`, `2 turns`, `2,456 tokens`."""
+    """Format a count: `1 turn`, `2 turns`, `2,456 tokens`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def closest_match(typed: str, names: Iterable[str], likeness: float = 0.6) -> str | None:
-    """The name that is most like a mistyped one, None if none is as like it as `likeness`, from 0 to 1."""
+    """Return the name most similar to a mistyped one, None if none has at least `likeness` (0 to 1)."""
     from difflib import get_close_matches  # rarely needed, and slow to load
 
     return next(iter(get_close_matches(typed, list(names), 1, likeness)), None)
 
 
 def quote_for_shell(text: str) -> str:
-    """Quote a word for the user's shell, on one line and without a character that a terminal would obey."""
+    """Quote a word for the user's shell, on one line and without control characters."""
     if escape_name(text) != text:
         return "$'" + "".join(_ansi_c(char) for char in text) + "'"
     import shlex  # rarely needed
@@ -96,7 +96,7 @@ def quote_for_shell(text: str) -> str:
 
 
 def _ansi_c(char: str) -> str:
-    """A character in bash's and zsh's $'...' quoting."""
+    """Quote a character in the $'...' syntax of bash and zsh."""
     if char in "\\'":
         return f"\\{char}"
     if escape_name(char) == char:
@@ -105,12 +105,12 @@ def _ansi_c(char: str) -> str:
 
 
 def display_path(path: Path, cwd: Path) -> str:
-    """A path as it is shown: `./runs/x.json` below the working directory, else absolute; harmless."""
+    """Format a path for display: `./runs/x.json` below the working directory, otherwise absolute; escaped."""
     return escape_name(short_path(path, cwd))
 
 
 def short_path(path: Path, cwd: Path) -> str:
-    """A path relative to the working directory, `./runs/x.json`, if it is below it; else the path itself."""
+    """Return a path relative to the working directory, `./runs/x.json`, if it is below it."""
     try:
         return f"./{path.relative_to(cwd)}"
     except ValueError:

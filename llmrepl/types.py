@@ -1,4 +1,4 @@
-"""The plain values that sessions and providers share: messages, their attachments, and token usage."""
+"""Values shared by sessions and providers: messages, attachments, citations and token usage."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(slots=True)
 class Attachment:
-    """A file that goes with a message: `media_type` such as `image/png` or `text/plain`, and its bytes."""
+    """A file sent with a message: `media_type` such as `image/png` or `text/plain`, and its bytes."""
 
     name: str
     media_type: str
@@ -18,7 +18,7 @@ class Attachment:
 
 @dataclass(frozen=True, slots=True)
 class Citation:
-    """A source that a reply cites: its address (for a file its name) and, if known, its title."""
+    """A source cited by a reply: its address (or file name) and, if known, its title."""
 
     url: str
     title: str = ""
@@ -26,9 +26,9 @@ class Citation:
 
 @dataclass(frozen=True, slots=True)
 class ProviderData:
-    """Opaque parts of a reply, such as encrypted reasoning, that only the `model` of the same `provider` can read.
+    """Opaque parts of a reply, such as encrypted reasoning, that only the same `provider` and `model` can read.
 
-    They are sent back with the reply as they came, and to nobody else.
+    They are sent back unchanged with the reply, and to nobody else.
     """
 
     provider: str
@@ -48,12 +48,12 @@ class Message:
 
 @dataclass(slots=True)
 class Usage:
-    """Tokens of one request. Of several in a stream the last one counts.
+    """Tokens of one request. The last of several in a stream counts.
 
-    `prompt_tokens` is everything that was read, `cached_tokens` and `cache_write_tokens` the parts of it that came
-    from or went into the provider's cache; `reasoning_tokens` is part of `completion_tokens`. `cost` is in USD and
-    only there when the provider itself reported it. `media_tokens` are audio tokens and tokens of generated pictures,
-    which are part of the other counts and do not cost what text costs.
+    `prompt_tokens` is the entire input; `cached_tokens` and `cache_write_tokens` are the parts read from and written to
+    the provider's cache. `reasoning_tokens` is part of `completion_tokens`. `cost` is in USD, only if the provider
+    reported it. `media_tokens` are tokens of audio and generated images; they are included in the other counts but
+    priced differently.
     """
 
     prompt_tokens: int
@@ -67,5 +67,5 @@ class Usage:
 
     @property
     def total_tokens(self) -> int:
-        """All tokens read and written."""
+        """All tokens, prompt and completion."""
         return self.prompt_tokens + self.completion_tokens

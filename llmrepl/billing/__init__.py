@@ -1,1 +1,1 @@
-"""Money: prices, costs, limits and the record of both. These rooms do not know one another."""
+"""Billing: prices, costs, limits and the usage ledger."""

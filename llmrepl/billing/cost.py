@@ -1,4 +1,4 @@
-"""What a request cost. Unknown stays unknown: None, never 0."""
+"""The cost of a request. An unknown cost is None, never 0."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from llmrepl.types import Usage
 
 
 def cost_of(usage: Usage, price: Price | None) -> float | None:
-    """The cost of a request in USD: what the provider reported, else price x tokens, else None.
+    """Return the cost of a request in USD: as reported by the provider, or tokens times price, or None.
 
-    Tokens read from and written to the cache are part of `prompt_tokens`, reasoning tokens of `completion_tokens`.
-    Never negative, infinite or NaN: an amount that makes no sense is no amount, a negative count is none.
+    Cached tokens are included in `prompt_tokens`, reasoning tokens in `completion_tokens`. Invalid amounts are ignored,
+    negative counts are 0; the result is never negative, infinite or NaN.
     """
-    if usage.cost is not None and _sound(usage.cost):
+    if usage.cost is not None and _is_amount(usage.cost):
         return usage.cost
     if price is None or (usage.media_tokens and not price.free):  # audio and pictures have prices of their own
         return None
@@ -22,8 +22,8 @@ def cost_of(usage: Usage, price: Price | None) -> float | None:
     cached = min(max(0, usage.cached_tokens), prompt)
     written = min(max(0, usage.cache_write_tokens), prompt - cached)
     cost = price.of(prompt - cached - written, cached, written, completion)
-    return cost if _sound(cost) else None
+    return cost if _is_amount(cost) else None
 
 
-def _sound(usd: float) -> bool:
+def _is_amount(usd: float) -> bool:
     return math.isfinite(usd) and usd >= 0

@@ -1,4 +1,4 @@
-"""The cost tracker of one shell: what a request may cost before it is sent, and what it did cost after it."""
+"""The cost tracker of one shell: admits requests within the limits and records their cost."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from llmrepl.billing.cost import cost_of
 from llmrepl.billing.ledger import BUSY_SECONDS, Ledger, LedgerError
 from llmrepl.billing.limits import Limit, admit
 from llmrepl.billing.price_catalog import PriceCatalog
-from llmrepl.billing.pricing import LedgerEntry, Price, flat
+from llmrepl.billing.pricing import LedgerEntry, Price, flat_rate
 from llmrepl.config.settings import Settings
 from llmrepl.errors import BudgetError
 from llmrepl.formatting import format_amount, format_usd
@@ -31,14 +31,14 @@ RAISE_SESSION = "':budget increase 0.50' or 'llm chat -b USD' raises it, ':budge
 RAISE_DAILY = "'llm config set daily_budget USD' or LLM_DAILY_BUDGET raises it, ':budget off' ignores it in this shell"
 
 _PATIENCE = 10.0
-"""Seconds to wait for other shells when no limit depends on the ledger."""
+"""Seconds to wait for other shells if no limit depends on the ledger."""
 
 
 @dataclass
 class Reservation:
-    """An admitted request: the longest reply that fits, in tokens, and the USD that it may cost; None for no limit.
+    """An admitted request: the maximum reply in tokens and its maximum cost in USD, None for no limit.
 
-    `row` is the number of the ledger's row that holds the amount, None if nothing was reserved there.
+    `row` is the ledger row of the reserved amount, None if nothing was reserved.
     """
 
     price: Price | None
@@ -48,7 +48,7 @@ class Reservation:
     prompt_tokens: int
 
     def capped(self, options: Options) -> Options:
-        """The user's options, with a reply no longer than what fits."""
+        """Return the options with `max_tokens` lowered to what the budget allows."""
         longest = [n for n in (options.max_tokens, self.max_tokens) if n is not None]
         return replace(options, max_tokens=min(longest)) if longest else options
 
@@ -60,11 +60,11 @@ class Reservation:
 
 
 class CostTracker:
-    """Reserves money for requests, records what they cost, and keeps the limits.
+    """Reserves money for requests, records costs and enforces the limits.
 
-    `left` is what the limits leave after the last request, in USD, None without a limit. `tell` takes messages for the
-    user, `listed` gives what a model's provider says about it in its own list. With a daily limit nothing is sent while
-    the ledger cannot be used.
+    `left` is the remaining budget in USD after the last request, None without a limit. `tell` receives messages for the
+    user; `listed` returns a model's entry in its provider's list. With a daily limit nothing is sent while the ledger
+    is unavailable.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class CostTracker:
         self._unrecorded: list[Callable[[], None]] = []
 
     def set_session(self, usd: float | None, warn_at: float | None = None) -> None:
-        """Set or (None) remove the session's limit; `warn_at` is one fraction to warn at instead of the usual ones."""
+        """Set or (None) remove the session's limit; `warn_at` replaces the default fractions to warn at."""
         self.session = Limit("session", usd, RAISE_SESSION) if usd is not None else None
         if self.session and warn_at is not None:
             self.session.warn_at = (warn_at,)
@@ -111,7 +111,7 @@ class CostTracker:
         self.session = self.daily = None
 
     def price(self, resolved: ResolvedModel) -> Price | None:
-        """The price of a model, None if unknown; the provider's own list fills in what is not known otherwise."""
+        """Return the price of a model, None if unknown; gaps are filled from the provider's list."""
         now, keep = self._environment.now(), not self.incognito
         price = self.prices.find(resolved.provider, resolved.model, now, keep=keep)
         if price is None and resolved.vendor and resolved.vendor.price_owner != resolved.provider:
@@ -120,9 +120,9 @@ class CostTracker:
         return _with_list(price, info) if info else price
 
     def reserve(self, resolved: ResolvedModel, most_tokens: Callable[[], int]) -> Reservation:
-        """Admit a request whose prompt has at most `most_tokens` (counted only if there is a limit).
+        """Admit a request whose prompt has at most `most_tokens()` tokens, called only if there is a limit.
 
-        Raises BudgetError if a limit is reached, or if a daily limit cannot be checked.
+        Raises BudgetError if a limit is reached or the daily limit cannot be checked.
         """
         limits = self._limits()
         if not limits:
@@ -141,7 +141,7 @@ class CostTracker:
     def record(
         self, reservation: Reservation, resolved: ResolvedModel, usage: Usage | None, *, kind: str, session: str
     ) -> float | None:
-        """Record a request; returns its cost in USD, None if unknown. In incognito only the amounts are recorded."""
+        """Record a request; return its cost in USD, None if unknown. In incognito mode only amounts are recorded."""
         cost = self._cost(resolved, usage)
         self.spent += cost or 0.0
         entry = self._entry(resolved, usage, cost, kind, session)
@@ -159,9 +159,9 @@ class CostTracker:
     def record_retry(
         self, reservation: Reservation, resolved: ResolvedModel, usage: Usage | None, *, session: str
     ) -> float | None:
-        """Record an attempt that failed and is made again; `usage` if it may be billed. Returns its cost in USD.
+        """Record a failed attempt before a retry, with `usage` if it may be billed; return its cost in USD.
 
-        Raises BudgetError if what is left does not pay for another attempt.
+        Raises BudgetError if the remaining budget does not cover another attempt.
         """
         cost = self._cost(resolved, usage)
         self.spent += cost or 0.0
@@ -174,33 +174,33 @@ class CostTracker:
         return cost
 
     def release(self, reservation: Reservation) -> None:
-        """Take back what was reserved for a request that is not sent after all."""
+        """Release the reservation of a request that is not sent."""
         row = reservation.row
         if row is not None:
             self._write(lambda: self._ledger.release(row))
 
     def spent_today(self) -> float:
-        """What all shells have spent today, in USD, as far as it is known; 0 if the ledger cannot be used."""
+        """Return the known cost of today's requests in all shells, in USD; 0 if the ledger is unavailable."""
         return self._read(lambda: self._ledger.spent_today(self._environment.now())) or 0.0
 
     def entries(self, since: datetime | None) -> list[LedgerEntry]:
-        """All requests from the local day of `since` on, or ever."""
+        """Return all requests since the local day of `since`, or ever."""
         return self._read(lambda: list(self._ledger.entries(since))) or []
 
     def status(self) -> str:
-        """The limits, and how much of each is spent."""
+        """Describe the limits and how much of each is spent."""
         lines = [f"Session: {format_usd(self.spent)} of {_amount_of(self.session)}"]
         if self.daily:
             lines.append(f"Today: {format_usd(self.spent_today())} of {_amount_of(self.daily)}")
         return "\n".join(lines)
 
     def close(self) -> None:
-        """Record what could not be recorded before."""
+        """Write entries that could not be written before."""
         self._read(self._record_pending)
         self._ledger.close()
 
     def _limits(self) -> list[tuple[Limit, float]]:
-        """The limits, each with what is spent of it. Raises BudgetError if the daily one cannot be checked."""
+        """Return the limits with the amounts spent. Raises BudgetError if the daily limit cannot be checked."""
         limits = [(self.session, self.spent)] if self.session else []
         if self.daily:
             try:
@@ -234,7 +234,7 @@ class CostTracker:
         return cost_of(usage, None if usage.cost is not None else self.price(resolved))
 
     def _reserve(self, reservation: Reservation, resolved: ResolvedModel, daily: Limit, wanted: float) -> None:
-        """Reserve `wanted` USD of the daily limit, or as much of it as other shells leave. Raises BudgetError."""
+        """Reserve `wanted` USD of the daily limit, or what other shells leave of it. Raises BudgetError."""
         price, now = reservation.price, self._environment.now()
         try:
             reservation.row, amount = self._ledger.reserve_within(now, wanted, daily.usd)
@@ -251,7 +251,7 @@ class CostTracker:
             if not fits:
                 self.release(reservation)
                 raise daily.reached(daily.usd - amount)
-        if reservation.max_tokens is not None and amount < typical:  # the reply would probably be cut
+        if reservation.max_tokens is not None and amount < typical:  # the reply would probably be truncated
             self.release(reservation)
             raise BudgetError(
                 f"The daily budget has {format_usd(amount)} left, and a reply of {resolved.shown} costs about "
@@ -260,18 +260,18 @@ class CostTracker:
             )
 
     def _record_pending(self) -> None:
-        """Write the requests that could not be recorded when they ended. Raises LedgerError."""
+        """Write entries that could not be written when their requests ended. Raises LedgerError."""
         while self._unrecorded:
             self._unrecorded[0]()
             self._unrecorded.pop(0)
 
     def _write(self, write: Callable[[], None]) -> None:
-        """Write to the ledger now, or before its next use if that fails; the first failure is reported."""
+        """Write to the ledger now or, if that fails, before its next use; the first failure is reported."""
         self._unrecorded.append(write)
         self._read(self._record_pending)
 
     def _read(self, read: Callable[[], T]) -> T | None:
-        """Use the ledger; if it cannot be used, report that once and return None."""
+        """Read from the ledger; if it is unavailable, report that once and return None."""
         try:
             return read()
         except LedgerError as error:
@@ -289,9 +289,9 @@ def _unchecked(error: LedgerError) -> BudgetError:
 
 
 def _with_list(price: Price | None, info: ModelInfo) -> Price | None:
-    """A price with the context window of the provider's own list, or its prices where no others are known."""
+    """Add the context window of the provider's list to a price, or use the list's prices if there are no others."""
     if price is None and info.input_price is not None and info.output_price is not None:
-        rates = flat(info.input_price * 1e6), flat(info.output_price * 1e6)
+        rates = flat_rate(info.input_price * 1e6), flat_rate(info.output_price * 1e6)
         return Price(*rates, source="provider", context_window=info.context_window)
     return replace(price, context_window=info.context_window or price.context_window) if price else None
 

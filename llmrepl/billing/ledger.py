@@ -1,9 +1,9 @@
-"""The ledger: every request and its cost, in one SQLite file for all shells. It outlives the sessions.
+"""The usage ledger: every request and its cost, in one SQLite file shared by all shells.
 
-Before a request the most that it can cost is reserved, and the reservation is settled after it. A reserved amount
-counts as spent, so several shells together respect one daily limit. A reservation belongs to a process: when that
-process has ended, the next reader settles it at the reserved amount. A process that was only invisible (in another
-container) still settles its own row, or adds it again.
+The maximum cost of a request is reserved before it is sent and settled afterwards. Reserved amounts count as spent, so
+that several shells together respect one daily limit. A reservation belongs to a process; when it has ended, the next
+reader settles the row at the reserved amount. A process that was merely invisible (in another container) still settles
+its own row, or adds it again.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ CREATE INDEX IF NOT EXISTS requests_by_day ON requests (day);
 """
 
 RESERVED = "reserved"
-"""The kind of a row whose request is still under way; `cost` is then the most that it can cost."""
+"""Kind of a row whose request is in progress; `cost` is its maximum."""
 
 BUSY_SECONDS = 60.0
-"""How long a shell with a limit waits for other shells before the ledger counts as unusable."""
+"""How long a shell with a limit waits for other shells before the ledger counts as unavailable."""
 
 _BUSY_SLICE = 0.25
-"""Seconds that SQLite waits by itself, during which Ctrl-C has no effect."""
+"""Seconds that SQLite itself waits, during which Ctrl-C has no effect."""
 
 _COLUMNS = tuple(field.name for field in fields(LedgerEntry))
 _DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
@@ -49,15 +49,15 @@ _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
 class LedgerError(Exception):
-    """The ledger cannot be read or written now."""
+    """The ledger cannot be read or written."""
 
 
 class Ledger:
-    """The file at `path`, created at the first write. Any method may raise LedgerError.
+    """The ledger file at `path`, created on the first write. Every method may raise LedgerError.
 
-    While other shells hold the file, a method waits up to `patience` seconds and calls `waiting` with the seconds so
-    far, a few times a second, and with 0.0 when the wait is over. A damaged file is renamed, which is reported to
-    `tell`, and a new one is created.
+    While other shells hold the file, a method waits up to `patience` seconds. It calls `waiting` with the elapsed
+    seconds a few times a second, and with 0.0 at the end. A damaged file is renamed, which is reported to `tell`, and
+    replaced.
     """
 
     def __init__(
@@ -77,15 +77,15 @@ class Ledger:
         self._inode = 0
 
     def add(self, entry: LedgerEntry) -> None:
-        """Record a request for which nothing was reserved."""
+        """Record a request without a reservation."""
         self._write(lambda db: _insert(db, entry))
 
     def release(self, number: int) -> None:
-        """Take a reservation back whose request was not sent."""
+        """Delete the reservation of a request that was not sent."""
         self._write(lambda db: db.execute("DELETE FROM requests WHERE id = ?", (number,)))
 
     def settle(self, number: int, entry: LedgerEntry) -> None:
-        """Replace a reservation by what the request really was."""
+        """Replace a reservation by the actual request."""
         sets = ", ".join(f"{column} = ?" for column in _COLUMNS)
 
         def settled(db: sqlite3.Connection) -> None:
@@ -96,29 +96,29 @@ class Ledger:
         self._write(settled)
 
     def reserve_within(self, now: datetime, usd: float, limit: float) -> tuple[int, float]:
-        """Reserve as much of `usd` as the day's `limit` leaves; the number to settle and the amount reserved."""
+        """Reserve up to `usd` within the day's `limit`; return the row to settle and the reserved amount in USD."""
 
         def reserved(db: sqlite3.Connection) -> tuple[int, float]:
             amount = max(0.0, min(usd, limit - _spent(db, _day(now))))
             done = db.execute(
                 "INSERT INTO requests (at, day, kind, cost, pid, begun) VALUES (?, ?, ?, ?, ?, ?)",
-                (now.timestamp(), _day(now), RESERVED, amount, os.getpid(), _begun(os.getpid())),
+                (now.timestamp(), _day(now), RESERVED, amount, os.getpid(), _process_start(os.getpid())),
             )
             return done.lastrowid or 0, amount
 
         return self._write(reserved)
 
     def spent_today(self, now: datetime) -> float:
-        """What is known to be spent on the local day of `now`, in USD, with what is reserved."""
+        """Return the known cost of the local day of `now` in USD, including reservations."""
         return self._read(lambda db: _spent(db, _day(now)), 0.0)
 
     def typical_cost(self, now: datetime, model: str) -> float:
-        """The average cost in USD of today's replies of `model`, `provider/model`; 0.0 if there were none."""
+        """Return the average cost in USD of today's replies of `model` (`provider/model`), 0.0 if there were none."""
         query = "SELECT avg(max(cost, 0)) FROM requests WHERE day = ? AND model = ? AND kind = 'reply'"
         return self._read(lambda db: float(db.execute(query, (_day(now), model)).fetchone()[0] or 0.0), 0.0)
 
     def entries(self, since: datetime | None = None) -> Iterator[LedgerEntry]:
-        """The settled requests from the local day of `since` on, the oldest first."""
+        """Return the settled requests since the local day of `since`, oldest first."""
 
         def found(db: sqlite3.Connection) -> list[Any]:
             _settle_dead(db)
@@ -131,13 +131,13 @@ class Ledger:
         return (LedgerEntry(*row) for row in rows)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         if self._db:
             self._db.close()
             self._db = None
 
     def _read(self, work: Callable[[sqlite3.Connection], T], nothing: T) -> T:
-        """Do `work`; where there is no file there is `nothing`, and none is made."""
+        """Run `work`, or return `nothing` if there is no file."""
         try:
             self._path.stat()
         except FileNotFoundError:
@@ -147,7 +147,7 @@ class Ledger:
         return self._write(work)
 
     def _write(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Do `work` in one transaction that no other shell is in; in a new file if this one turns out damaged."""
+        """Run `work` in an exclusive transaction, in a new file if this one is damaged."""
         try:
             try:
                 return self._when_free(work)
@@ -163,7 +163,7 @@ class Ledger:
             raise LedgerError(_why(error)) from error
 
     def _when_free(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Do `work` once no other shell holds the file. Raises sqlite3.Error, also when that takes too long."""
+        """Run `work` once no other shell holds the file. Raises sqlite3.Error, also on timeout."""
         start = self._monotonic()
         waited = 0.0
         while True:
@@ -185,7 +185,7 @@ class Ledger:
             create_private(self._path)
             fsync_dir(self._path.parent)
             self._inode = _inode(self._path)
-            self._db = _connected(self._path)
+            self._db = _connect(self._path)
         with self._db as db:  # BEGIN stands inside, so that an interruption right after it is rolled back too
             db.execute("BEGIN IMMEDIATE")
             return work(db)
@@ -196,7 +196,7 @@ def _day(now: datetime) -> str:
 
 
 def _code(error: sqlite3.Error) -> int:
-    """The primary result code (https://sqlite.org/rescode.html)."""
+    """Return the primary result code (https://sqlite.org/rescode.html)."""
     return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
 
 
@@ -210,14 +210,14 @@ def _insert(db: sqlite3.Connection, entry: LedgerEntry) -> None:
 
 
 def _spent(db: sqlite3.Connection, day: str) -> float:
-    """The sum of a day; a negative amount, which only another program can have written, takes nothing off."""
+    """Return the sum of a day, ignoring negative amounts written by other programs."""
     _settle_dead(db)
     return float(db.execute("SELECT total(max(cost, 0)) FROM requests WHERE day = ?", (day,)).fetchone()[0])
 
 
 def _settle_dead(db: sqlite3.Connection) -> None:
     waiting = db.execute("SELECT id, pid, begun FROM requests WHERE kind = ?", (RESERVED,)).fetchall()
-    dead = [(number,) for number, pid, begun in waiting if _begun(pid) != begun]
+    dead = [(number,) for number, pid, begun in waiting if _process_start(pid) != begun]
     db.executemany("UPDATE requests SET kind = 'interrupted', estimated = 1, pid = NULL WHERE id = ?", dead)
 
 
@@ -228,7 +228,7 @@ def _inode(path: Path) -> int:
         return 0
 
 
-def _connected(path: Path) -> sqlite3.Connection:
+def _connect(path: Path) -> sqlite3.Connection:
     db = sqlite3.connect(path, timeout=_BUSY_SLICE, isolation_level=None)
     try:
         # EXTRA also syncs the directory after the journal is deleted: a commit survives a power cut.
@@ -242,9 +242,9 @@ def _connected(path: Path) -> sqlite3.Connection:
 
 
 def _set_aside(path: Path, inode: int) -> Path | None:
-    """Move the damaged file away under a name that is free, with its journal, which must not meet the new file.
+    """Rename the damaged file, and its journal, which must not be applied to a new one.
 
-    None if another shell did so already: each locks the damaged file first and looks whether it still has the name.
+    Returns None if another shell did so already: each locks the damaged file and checks that it still has the name.
     """
     lock = LockedFile.open(path, lambda _fd, _seconds: True)
     try:
@@ -259,14 +259,14 @@ def _set_aside(path: Path, inode: int) -> Path | None:
         lock.release()
 
 
-def _begun(pid: int) -> float | None:
-    """When a process began, in clock ticks since the machine's start (proc_pid_stat(5)); None if it has ended.
+def _process_start(pid: int) -> float | None:
+    """Return when a process started, in clock ticks since boot (proc_pid_stat(5)); None if it has ended.
 
-    Where there is no /proc it is 0 for a process that is alive.
+    Without /proc it is 0 for a live process.
     """
     try:
         state, *rest = Path(f"/proc/{pid}/stat").read_text("ascii", "replace").rpartition(")")[2].split()
-        return None if state in "ZX" else float(rest[18])  # a zombie has ended, though nobody has asked how
+        return None if state in "ZX" else float(rest[18])  # a zombie has ended but was not waited for
     except OSError:
         if Path("/proc/self").exists():
             return None

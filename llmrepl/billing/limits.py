@@ -10,7 +10,7 @@ from llmrepl.errors import BudgetError
 from llmrepl.formatting import format_amount, format_usd
 
 WARN_AT = (0.5, 0.8, 0.9)
-"""The fractions of a limit at which the user is warned, once each; the limit itself is always announced."""
+"""Fractions of a limit at which the user is warned once each; reaching the limit is always reported."""
 
 _LEVELS = (
     (1.0, "🛑 Budget Exceeded"),
@@ -22,9 +22,9 @@ _LEVELS = (
 
 @dataclass
 class Limit:
-    """One limit: `name` is `session` or `daily`, `usd` the most that may be spent, `raise_it` says how to raise it.
+    """A limit: `name` is `session` or `daily`, `usd` the maximum, `raise_it` how to raise it.
 
-    `alerted` are the fractions that the user has been warned about.
+    `alerted` are the fractions already warned about.
     """
 
     name: str
@@ -34,11 +34,11 @@ class Limit:
     alerted: set[float] = field(default_factory=set)
 
     def left(self, spent: float) -> float:
-        """What may still be spent, in USD."""
+        """Return the amount that may still be spent, in USD."""
         return max(0.0, self.usd - spent)
 
     def alert(self, spent: float) -> str | None:
-        """The alert for the highest fraction that `spent` (in USD) has reached since the last call, None if none."""
+        """Return the alert for the highest fraction reached by `spent` USD since the last call, or None."""
         reached = [f for f in (*sorted(self.warn_at), 1.0) if spent >= f * self.usd and f not in self.alerted]
         self.alerted.update(reached)
         if not reached or self.usd <= 0:
@@ -49,16 +49,16 @@ class Limit:
         return f"{level}: {fraction:.0%}{daily} used ({format_amount(spent)} of {format_amount(self.usd)})"
 
     def reached(self, spent: float) -> BudgetError:
-        """The refusal of the next request, once `spent` USD have used the limit up."""
+        """Create the error for a request after `spent` USD used up the limit."""
         name = "Budget" if self.name == "session" else f"{self.name.capitalize()} budget"
         return BudgetError(f"{name} reached: {format_usd(spent)} of {format_usd(self.usd)} spent.", self.raise_it)
 
 
 @dataclass(frozen=True)
 class Admission:
-    """A request may be sent: `max_tokens` is the longest reply that fits, None for any; `left` the USD it may cost.
+    """An admitted request: `max_tokens` caps the reply, None for no cap; `left` is the remaining budget in USD.
 
-    `worst` is the most that the request can cost in USD, and what to reserve of a limit that others share.
+    `worst` is the maximum cost in USD, to be reserved from a shared limit.
     """
 
     max_tokens: int | None
@@ -75,12 +75,12 @@ def admit(
     stop: bool = True,
     longest: int | None = None,
 ) -> Admission:
-    """Decide before a request of at most `prompt_tokens`: `limits` are the limits, each with what is spent of it.
+    """Check a request of at most `prompt_tokens` tokens against `limits`, each with its amount spent.
 
-    `longest` is the longest reply that the user wants. A reply is capped only where the money ends before that or
-    before the model's context window, for servers refuse a cap that no reply of theirs can reach. Without a known price
-    nothing can be capped: the request is sent, and the note says so. With `stop` False a limit only warns. Raises
-    BudgetError if a limit is spent, or would be by the question alone.
+    `longest` is the user's limit on the reply in tokens. A reply is capped only if the budget ends before that or
+    before the context window, since servers reject larger caps. Without a known price nothing is capped, and a note
+    says so. With `stop` False a limit only warns. Raises BudgetError if a limit is reached, or would be by the prompt
+    alone.
     """
     if not limits or (price is not None and price.free):
         return Admission(None, None)
@@ -109,7 +109,7 @@ def admit(
 
 
 def _refusal(limit: Limit, spent: float, cost: float) -> BudgetError | None:
-    """Why a prompt that costs at least `cost` USD cannot be sent, None if it can."""
+    """Return the error for a prompt that costs at least `cost` USD, or None if the limit allows it."""
     left = limit.left(spent)
     if 0 < left >= cost:
         return None

@@ -1,4 +1,4 @@
-"""What a model costs: the user's own prices first, else those of the genai-prices data set, else unknown."""
+"""Model prices: the user's own first, then the genai-prices data set."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from llmrepl.billing.pricing import Price, Rate, flat
+from llmrepl.billing.pricing import Price, Rate, flat_rate
 from llmrepl.errors import UsageError
 from llmrepl.system.files import write_private
 from llmrepl.system.paths import read_own
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from genai_prices.types import ModelInfo
 
 LOCAL = ("offline", "ollama", "lmstudio", "llamacpp", "vllm")
-"""Providers that run on the user's own machine, where nobody sends a bill."""
+"""Providers that run on the user's machine at no cost."""
 
-FREE = Price(flat(0.0), flat(0.0), source="local")
+FREE = Price(flat_rate(0.0), flat_rate(0.0), source="local")
 
 _DATASET_NAMES = {
     "gemini": "google",
@@ -33,19 +33,19 @@ _DATASET_NAMES = {
     "bedrock": "aws",
     "vertex": "google",
 }
-"""What the data set calls a provider."""
+"""Names of providers in the data set that differ from ours."""
 
 _UNCOUNTED = ("requests_kcount", "output_reasoning_mtok", "output_citation_mtok")
-"""What a few models charge for beside the tokens that we count: with it price x tokens would be too little."""
+"""Charges other than for counted tokens; with these, price times tokens would be too low."""
 
 _LIMIT = 1 << 20
 _RATES = ("input", "output", "cache_read", "cache_write")
 
 
 class PriceCatalog:
-    """The prices of one shell. `configured` is `[prices."provider/model"]` of the configuration.
+    """The prices known to one shell. `configured` is `[prices."provider/model"]` of the configuration.
 
-    `cache` is a file for what was looked up in the data set, so that this need not be loaded to look it up again.
+    `cache` is a file for looked-up prices, so that the data set need not be loaded again.
     """
 
     def __init__(self, configured: Mapping[str, Mapping[str, float]], cache: Path | None = None) -> None:
@@ -54,10 +54,10 @@ class PriceCatalog:
         self._models: dict[tuple[str, str], ModelInfo | None] = {}
 
     def find(self, provider: str, model: str, now: datetime, *, keep: bool = True) -> Price | None:
-        """The price at `now` of `model` at `provider`, None if unknown. `model` is the provider's own name for it.
+        """Return the price of a model at the time `now`, None if unknown. `model` is the provider's name for it.
 
-        The user's own come first; one that says only a part is laid over the data set's. Loads the data set (some
-        100 ms) at the first call that needs it; with `keep` what it says is kept in the cache.
+        Configured prices take precedence and may override only a part. The first call that needs the data set loads it
+        (about 100 ms); `keep` caches the result.
         """
         own = self._configured.get(f"{provider}/{model}")
         if own is None and provider in LOCAL:
@@ -68,12 +68,15 @@ class PriceCatalog:
         return _with_own(self._listed(provider, model, now, keep), own)
 
     def known(self, provider: str) -> list[str]:
-        """The models of a provider that the data set knows. Loads it."""
+        """Return the models of a provider in the data set, which is loaded."""
         return _names(_DATASET_NAMES.get(provider, provider))
 
     def models_of(self, provider: str) -> list[tuple[str, float | None, bool]]:
-        """The models of a provider in the data set: id, USD per million tokens of a reply (None if unknown or priced in
-        another way) and whether it is deprecated. Loads the data set."""
+        """Return the models of a provider in the data set, which is loaded.
+
+        Each has its id, USD per million tokens of a reply (None if unknown or priced otherwise) and whether it is
+        deprecated.
+        """
         from genai_prices import data_snapshot
 
         now, name = datetime.now().astimezone(), _DATASET_NAMES.get(provider, provider)
@@ -84,8 +87,8 @@ class PriceCatalog:
             rows.append((model.id, price.output[0][1] if price else None, bool(model.deprecated)))
         return rows
 
-    def data_set(self) -> str:
-        """The name and version of the data set, and the day when it was installed."""
+    def dataset_name(self) -> str:
+        """Return name, version and installation date of the data set."""
         from importlib import metadata
 
         distribution = metadata.distribution("genai-prices")
@@ -95,8 +98,8 @@ class PriceCatalog:
     def _listed(self, provider: str, model: str, now: datetime, keep: bool) -> Price | None:
         if provider in LOCAL:
             return FREE
-        if provider == "openrouter" and model.endswith(":free"):  # which the data set lists without a price
-            return Price(flat(0.0), flat(0.0))
+        if provider == "openrouter" and model.endswith(":free"):  # listed without a price in the data set
+            return Price(flat_rate(0.0), flat_rate(0.0))
         asked, day = (provider, model), f"{now.astimezone():%Y-%m-%d}"
         if asked not in self._models:
             if kept := self._cache.find("/".join(asked), day):
@@ -108,7 +111,7 @@ class PriceCatalog:
 
 
 class _Cache:
-    """What was looked up today, in the file at `path`, None for no file. It may be deleted."""
+    """Prices looked up today, in the file at `path`, or None for no file. Safe to delete."""
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
@@ -116,34 +119,34 @@ class _Cache:
         self._prices: dict[str, Price | None] = {}
 
     def find(self, model: str, day: str) -> tuple[Price | None] | None:
-        """What was found for a model on this day: a price, or that there is none. None if it was not looked for yet."""
+        """Return the cached result for a model on this day, which may be no price; None if nothing is cached."""
         self._read(day)
         return (self._prices[model],) if model in self._prices else None
 
     def keep(self, model: str, day: str, price: Price | None) -> None:
-        """Keep what was found, for as long as the day lasts."""
+        """Cache a result for the rest of the day."""
         self._read(day)
         self._prices[model] = price
         if self._path:
             prices = {name: one and asdict(one) for name, one in self._prices.items()}
-            with suppress(OSError):  # the data set is there as well
+            with suppress(OSError):  # fall back to the data set
                 write_private(self._path, json.dumps({"of": self._of, "prices": prices}).encode())
 
     def _read(self, day: str) -> None:
         if self._of and self._of[0] == day:
             return
-        self._of, self._prices = [day, *_installed()], {}
+        self._of, self._prices = [day, *_installed_version()], {}
         if self._path is None:
             return
         with suppress(OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError, UsageError):
             kept = json.loads(read_own(self._path, _LIMIT) or "{}")
             if kept["of"] == self._of:
-                self._prices = {name: given and _kept(given) for name, given in kept["prices"].items()}
+                self._prices = {name: given and _decode_price(given) for name, given in kept["prices"].items()}
 
 
 def _with_own(listed: Price | None, own: Mapping[str, float]) -> Price | None:
-    """The listed price with the user's own rates in the place of its; None if one is missing that it takes."""
-    rates: dict[str, Any] = {key: flat(usd) for key, usd in own.items()}
+    """Override rates of the listed price; None if a required rate is missing."""
+    rates: dict[str, Any] = {key: flat_rate(usd) for key, usd in own.items()}
     if not rates:
         return listed
     if listed:
@@ -166,17 +169,19 @@ def _names(provider: str) -> list[str]:
 
     found = (owner for owner in data_snapshot.get_snapshot().providers if owner.id == provider)
     every = (model for owner in found for model in owner.models if not model.deprecated)
-    return [model.id for model in every if "ft" not in re.split("[^a-z]", model.id)]  # a fine-tuned one is a person's
+    return [
+        model.id for model in every if "ft" not in re.split("[^a-z]", model.id)
+    ]  # fine-tuned models belong to an account
 
 
 def _hourly(model: ModelInfo | None) -> bool:
-    """Whether the price changes in the course of a day."""
+    """Whether the price changes during a day."""
     conditions = model.prices if model and isinstance(model.prices, list) else []
     return any(hasattr(one.constraint, "start_time") for one in conditions)
 
 
 def _price(model: ModelInfo | None, now: datetime) -> Price | None:
-    """The price at `now`, for some change on a day, and some with the hour."""
+    """Return the price at `now`; some change by date, some by hour."""
     if model is None:
         return None
     given = model.get_prices(now.astimezone())
@@ -192,28 +197,28 @@ def _rate(prices: Any, key: str) -> Rate:
     if given is None:
         return ()
     if not hasattr(given, "tiers"):
-        return flat(float(given))
+        return flat_rate(float(given))
     return ((0, float(given.base)), *((tier.start, float(tier.price)) for tier in given.tiers))
 
 
-def _installed() -> tuple[str, int]:
-    """Which data set is installed, without loading it: where it is, and when it came there in ns."""
+def _installed_version() -> tuple[str, int]:
+    """Return the path and the installation time in ns of the data set, without loading it."""
     spec = find_spec("genai_prices")
     origin = (spec.origin if spec else None) or ""
     return origin, Path(origin).with_name("data.py").stat().st_mtime_ns if origin else 0
 
 
-def _kept(given: Any) -> Price:
-    """A price as it was kept. Raises some error if it is none."""
+def _decode_price(given: Any) -> Price:
+    """Decode a cached price. Raises an error if it is invalid."""
     window = given["context_window"]
-    rates = {name: _kept_rate(given[name]) for name in _RATES}
+    rates = {name: _decode_rate(given[name]) for name in _RATES}
     price = Price(**rates, source="dataset", context_window=None if window is None else int(window))
     if not price.input or not price.output:
         raise ValueError("no price")
     return price
 
 
-def _kept_rate(given: Any) -> Rate:
+def _decode_rate(given: Any) -> Rate:
     rate = tuple((int(start), float(usd)) for start, usd in given)
     if rate and (rate[0][0] != 0 or not all(math.isfinite(usd) and usd >= 0 for _, usd in rate)):
         raise ValueError("no rate")

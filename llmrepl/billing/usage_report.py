@@ -1,4 +1,4 @@
-"""What was used, out of the ledger: by model, day, session or provider, and as a chart. Pure."""
+"""Usage totals from the ledger, by model, day, session or provider, and as a chart. Pure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _EIGHTHS = " ▏▎▍▌▋▊▉█"
 
 @dataclass(slots=True)
 class UsageRow:
-    """The sum of some requests; `cost` is what is known of it in USD, `unpriced` how many have no known cost."""
+    """Totals of requests. `cost` is the known part in USD, `unpriced` the number of requests without a cost."""
 
     requests: int = 0
     prompt_tokens: int = 0
@@ -29,7 +29,7 @@ class UsageRow:
     unpriced: int = 0
 
     def add(self, entry: LedgerEntry) -> None:
-        """Count one more request."""
+        """Add a request."""
         self.requests += 1
         self.prompt_tokens += entry.prompt_tokens
         self.completion_tokens += entry.completion_tokens
@@ -38,14 +38,14 @@ class UsageRow:
 
     @property
     def total_tokens(self) -> int:
-        """All tokens read and written."""
+        """All tokens, prompt and completion."""
         return self.prompt_tokens + self.completion_tokens
 
 
 def totals(entries: Iterable[LedgerEntry], by: str) -> dict[str, UsageRow]:
-    """What was used by each model, day, session or provider; days in order, everything else the dearest first.
+    """Group usage by model, day, session or provider; days in order, all others by cost, descending.
 
-    Requests of which only the amounts were kept are under an empty name.
+    Requests recorded in incognito mode have an empty name.
     """
     found: defaultdict[str, UsageRow] = defaultdict(UsageRow)
     for entry in entries:
@@ -56,7 +56,7 @@ def totals(entries: Iterable[LedgerEntry], by: str) -> dict[str, UsageRow]:
 
 
 def total(entries: Iterable[LedgerEntry]) -> UsageRow:
-    """What was used in all."""
+    """Add up all requests."""
     used = UsageRow()
     for entry in entries:
         used.add(entry)
@@ -64,9 +64,9 @@ def total(entries: Iterable[LedgerEntry]) -> UsageRow:
 
 
 def chart(days: Mapping[str, UsageRow], width: int, *, ascii_only: bool = False) -> list[str]:
-    """A row for each day: the day, what is known of its cost, a bar; no row is wider than `width` (40 or more) columns.
+    """Draw a bar for each day with its date and known cost, at most `width` columns wide (40 or more).
 
-    The dearest day fills the row; a day without a known cost has no bar, and one whose cost is partly unknown a `+`.
+    The most expensive day fills the row. A day without a known cost has no bar, a partly known one a `+`.
     """
     most = max((used.cost for used in days.values()), default=0.0)
     amounts = {day: _amount(used) for day, used in days.items()}
@@ -86,7 +86,7 @@ def _amount(used: UsageRow) -> str:
 
 
 def bar(share: float, width: int, *, ascii_only: bool = False) -> str:
-    """A bar of `share` (0 to 1) of `width` columns, to an eighth of a column, or in `#`."""
+    """Draw a bar of `share` (0 to 1) of `width` columns, in eighths of a column or with `#`."""
     if ascii_only:
         return "#" * round(share * width)
     whole, eighths = divmod(round(share * width * 8), 8)
@@ -94,7 +94,7 @@ def bar(share: float, width: int, *, ascii_only: bool = False) -> str:
 
 
 def first_day(period: str, now: datetime) -> datetime | None:
-    """The first local day of `today`, `week` (from Monday), `month`; None for `all`."""
+    """Return the first local day of `today`, `week` (from Monday) or `month`; None for `all`."""
     if period == "week":
         return now - timedelta(days=now.weekday())
     return {"today": now, "month": now.replace(day=1)}.get(period)

@@ -10,7 +10,7 @@ from llmrepl.chat.workspace import Workspace
 from llmrepl.errors import LLMError, UsageError
 from llmrepl.formatting import escape_name
 from llmrepl.models.factory import local_models, network_provider
-from llmrepl.models.list_cache import nearest
+from llmrepl.models.list_cache import closest_name
 from llmrepl.models.resolver import OFFLINE, ResolvedModel
 from llmrepl.providers.protocols.base import ModelInfo
 from llmrepl.providers.vendors import OFFLINE_MODELS, VENDORS
@@ -44,7 +44,7 @@ def available_models(workspace: Workspace, provider: str | None, *, refresh: boo
     if provider is not None:
         return list(_list_provider(workspace, provider, refresh=refresh))
     local = local_models(workspace.resolver(), workspace.environment)
-    remote = [name for name in workspace.resolver().listing() if name not in local]
+    remote = [name for name in workspace.resolver().listable_providers() if name not in local]
     found = [model for name in remote for model in _list_provider(workspace, name, refresh=refresh)]
     here = [
         _make_available(workspace, ResolvedModel("", m.id, workspace.resolver().vendor(name)), m, "provider")
@@ -70,7 +70,7 @@ def find_model(workspace: Workspace, name: str) -> tuple[ResolvedModel, Availabl
 
 def unknown_model_error(resolved: ResolvedModel, listed: Iterable[str]) -> UsageError:
     """Create the error for a model that its provider does not list."""
-    near = nearest(resolved.model, listed)
+    near = closest_name(resolved.model, listed)
     advice = (
         f"did you mean {resolved.provider}/{escape_name(near)}?"
         if near
@@ -82,7 +82,7 @@ def unknown_model_error(resolved: ResolvedModel, listed: Iterable[str]) -> Usage
 def model_warning(workspace: Workspace) -> str:
     """Return a warning if the provider's cached list lacks the current model, otherwise an empty string."""
     resolved = workspace.resolver().resolve(workspace.chat.model)
-    cached = workspace.model_lists().kept(resolved)
+    cached = workspace.model_lists().cached(resolved)
     return (
         "" if cached is None or resolved.model in cached.models else str(unknown_model_error(resolved, cached.models))
     )
@@ -94,8 +94,8 @@ def cached_models(workspace: Workspace, provider: str = "") -> list[AvailableMod
     If there is no cached list of `provider`, its models in the price data are added.
     """
     resolver, models = workspace.resolver(), workspace.model_lists()
-    places = [resolver.place(name) for name in resolver.listing()]
-    cached = [(place, found) for place in places if (found := models.kept(place))]
+    places = [resolver.locate(name) for name in resolver.listable_providers()]
+    cached = [(place, found) for place in places if (found := models.cached(place))]
     listed = [
         AvailableModel(place.provider, info, None, "provider")
         for place, found in cached
@@ -118,12 +118,12 @@ def _list_provider(
             yield _make_available(workspace, ResolvedModel("", name, None), ModelInfo(name, description), "built in")
         return
     try:
-        site = workspace.resolver().site(provider)
-        cached = workspace.model_lists().fetched(site, lambda: _fetch_models(workspace, site), refresh=refresh)
+        site = workspace.resolver().locate_with_key(provider)
+        cached = workspace.model_lists().fetch(site, lambda: _fetch_models(workspace, site), refresh=refresh)
         for info in cached.models.values():
             yield _make_available(workspace, ResolvedModel("", info.id, site.vendor, site.base_url), info, "provider")
     except LLMError as failure:
-        place = workspace.resolver().place(provider)
+        place = workspace.resolver().locate(provider)
         names = workspace.cost_tracker().prices.known(provider)
         if not names:
             raise

@@ -56,7 +56,7 @@ class DefaultModels:
         row = self._read().get(provider)
         if row:
             return str(row["model"])
-        kept = self._lists().kept(self._resolver().place(provider))
+        kept = self._lists().cached(self._resolver().locate(provider))
         chosen = self._choose(provider, kept)
         if chosen:
             self._remember(provider, chosen, kept.at if kept else 0.0)
@@ -73,12 +73,12 @@ class DefaultModels:
             return str(row["model"])
         from llmrepl.models.factory import network_provider
 
-        site = self._resolver().site(provider)
+        site = self._resolver().locate_with_key(provider)
         if site.vendor is None:
             return self.of(provider)
         asked = network_provider(site, site.vendor, self._settings, self._environment, self._paths)
         try:
-            kept = self._lists().fetched(site, lambda: asked.list_models(seconds=LIST_SECONDS), refresh=False)
+            kept = self._lists().fetch(site, lambda: asked.list_models(seconds=LIST_SECONDS), refresh=False)
         except LLMError:
             return self.of(provider)
         finally:
@@ -92,7 +92,7 @@ class DefaultModels:
 
     def after_refusal(self, provider: str, refused: Sequence[str]) -> str | None:
         """Another default, once the server said that those chosen before do not exist; it is remembered."""
-        kept = self._lists().kept(self._resolver().place(provider))
+        kept = self._lists().cached(self._resolver().locate(provider))
         chosen = self._choose(provider, kept, refused)
         if chosen:
             self._remember(provider, chosen, kept.at if kept else 0.0)

@@ -12,7 +12,7 @@ from llmrepl.errors import UsageError
 from llmrepl.formatting import display_path
 from llmrepl.system.files import reason
 from llmrepl.system.paths import expand
-from llmrepl.system.resources import packaged
+from llmrepl.system.resources import packaged_directory
 
 GROUP = "program"
 
@@ -187,7 +187,7 @@ def run(workspace: Workspace, file: str, arguments: list[str]) -> Result:
 )
 def completions(workspace: Workspace, shell: str) -> Result:
     """Return the completion script of an operating system shell."""
-    return Document((packaged("completions") / SCRIPTS[shell]).read_text("utf-8"))
+    return Document((packaged_directory("completions") / SCRIPTS[shell]).read_text("utf-8"))
 
 
 @command(

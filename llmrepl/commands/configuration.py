@@ -24,12 +24,12 @@ def set_(workspace: Workspace, name: str | None, value: str | None) -> Result:
     """List all shell settings, show one, or change one until the shell ends."""
     settings = workspace.settings
     if name is None:
-        rows = [(row.key, settings.shown(row.key), row.help) for row in settings.of_shell()]
+        rows = [(row.key, settings.display(row.key), row.help) for row in settings.shell_settings()]
         return Table((Column("Setting"), Column("Value"), Column("What it does")), rows)
     if value is not None:
         settings.set(name, value)
-        return Note(f"{name} = {settings.shown(name)}")
-    return Document(settings.shown(name))
+        return Note(f"{name} = {settings.display(name)}")
+    return Document(settings.display(name))
 
 
 @command(
@@ -53,7 +53,7 @@ def config_path(workspace: Workspace) -> Result:
 def config_list(workspace: Workspace) -> Result:
     """List all settings."""
     settings = workspace.settings
-    rows = [(row.key, settings.shown(row.key), settings.source(row.key)) for row in settings.rows()]
+    rows = [(row.key, settings.display(row.key), settings.source(row.key)) for row in settings.rows()]
     return Table((Column("Setting"), Column("Value"), Column("From")), rows)
 
 
@@ -66,7 +66,7 @@ def config_list(workspace: Workspace) -> Result:
 )
 def config_get(workspace: Workspace, key: str) -> Result:
     """Return the effective value of a setting."""
-    return Document(workspace.settings.shown(key))
+    return Document(workspace.settings.display(key))
 
 
 @command(
@@ -84,7 +84,7 @@ def config_set(workspace: Workspace, key: str, value: str) -> Result:
     workspace.check_trusted("change the configuration")
 
     write_setting(workspace.paths.config_file, key, value)
-    if any(key in (row.key, row.name) for row in workspace.settings.of_shell()):
+    if any(key in (row.key, row.name) for row in workspace.settings.shell_settings()):
         workspace.settings.set(key, value)
     return Note(f"{key} = {value} in {workspace.paths.config_file}")
 

@@ -83,13 +83,13 @@ def models_list(
 def models_info(workspace: Workspace, model: str, json: bool) -> Result:
     """Show one model, or suggest the closest name."""
     from llmrepl.chat import available
-    from llmrepl.models.list_cache import nearest
+    from llmrepl.models.list_cache import closest_name
 
     try:
         resolved, found = available.find_model(workspace, model)
     except UsageError as unknown:
         names = (one.name for one in available.cached_models(workspace))
-        near = None if "/" in model else nearest(model, names)
+        near = None if "/" in model else closest_name(model, names)
         if near is None:
             raise
         raise UsageError(unknown.message, f"did you mean {escape_name(near)}?") from None
@@ -143,7 +143,7 @@ def _source(workspace: Workspace, price: Price | None) -> str:
     if price is None:
         return ""
     sources = {"config": "your configuration", "provider": "the provider's list", "local": "runs on your machine"}
-    return sources.get(price.source) or workspace.cost_tracker().prices.data_set()
+    return sources.get(price.source) or workspace.cost_tracker().prices.dataset_name()
 
 
 def _facts(model: AvailableModel) -> dict[str, str | int | float | None]:

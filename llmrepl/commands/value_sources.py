@@ -59,13 +59,13 @@ def models(workspace: Workspace, before: str, word: str) -> Iterable[Candidate]:
 
 def settings(workspace: Workspace, before: str, word: str) -> Iterable[Candidate]:
     """Return the shell settings."""
-    return (Candidate(row.name, row.help) for row in workspace.settings.of_shell())
+    return (Candidate(row.name, row.help) for row in workspace.settings.shell_settings())
 
 
 def values(workspace: Workspace, before: str, word: str) -> Iterable[Candidate]:
     """Return the values of the setting named by the word before."""
     name = before.split()[-1] if before.split() else ""
-    row = next((row for row in workspace.settings.of_shell() if name in (row.key, row.name)), None)
+    row = next((row for row in workspace.settings.shell_settings() if name in (row.key, row.name)), None)
     if row is None:
         return ()
     known = {"flag": ("on", "off"), "effort": ("default", *EFFORTS)}

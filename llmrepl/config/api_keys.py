@@ -1,4 +1,4 @@
-"""API keys: where they may come from, and what never shows them."""
+"""API keys: where they come from, and how they are kept out of output."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from llmrepl.errors import SaveError, UsageError
 from llmrepl.system.paths import read_own
 
 COMMAND_SECONDS = 30.0
-"""How long an `api_key_cmd` may take: somebody may have to unlock a password manager."""
+"""Timeout of `api_key_cmd`, which may wait for a password manager to be unlocked."""
 
 _LIMIT = 1 << 16
 _ASSIGNMENT = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*?)\s*")
@@ -22,24 +22,24 @@ _QUOTED = re.compile(r"""(["'])(.*?)\1\s*(?:#.*)?""")
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A provider's key; `origin` names the variable, file or command that it came from."""
+    """A provider's key; `origin` names its variable, file or command."""
 
     value: str = field(repr=False)
     origin: str
 
 
 def redact(text: str, keys: Iterable[Key]) -> str:
-    """`text` with `[key]` where one of the keys stood."""
+    """Replace the keys in a text by `[key]`."""
     for value in sorted({key.value for key in keys if key.value}, key=len, reverse=True):
         text = text.replace(value, "[key]")
     return text
 
 
 def read_env_file(path: Path) -> dict[str, str]:
-    """The variables of a `.env` file: NAME=value lines, with `export`, quotes and comments; nothing is expanded.
+    """Read the variables of a `.env` file: NAME=value lines with `export`, quotes and comments, without expansion.
 
-    Empty if there is no file. Raises UsageError if the file is not the user's own (paths.read_own). What may be used of
-    it is for the caller to say: a working directory is not trusted.
+    Returns an empty dict if there is no file. Raises UsageError if the file is not the user's own (see paths.read_own).
+    The caller decides what to use of it, since a working directory is not trusted.
     """
     found = {}
     for line in (read_own(path, _LIMIT) or "").split("\n"):
@@ -53,9 +53,9 @@ def read_env_file(path: Path) -> dict[str, str]:
 def run_key_command(
     command: str, provider: str, environ: Mapping[str, str], home: Path, seconds: float = COMMAND_SECONDS
 ) -> Key:
-    """The key that the user's `api_key_cmd` prints: an argument list, no shell, in the home directory.
+    """Run the user's `api_key_cmd` in the home directory, without a shell, and return the key it prints.
 
-    Raises UsageError if it fails, takes longer than `seconds`, or prints nothing; what it printed is never shown.
+    Raises UsageError if it fails, takes longer than `seconds`, or prints nothing. Its output is never shown.
     """
     import shlex
     import subprocess
@@ -85,22 +85,22 @@ def run_key_command(
 
 
 class Keyring:
-    """The keys that `llm keys set` keeps, by provider, in one 0600 file."""
+    """The keys saved by `llm keys set`, by provider, in a file with mode 0600."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
 
     def get(self, provider: str) -> Key | None:
-        """The key of a provider. Raises UsageError if the file cannot be trusted or read."""
+        """Return the key of a provider, or None. Raises UsageError if the file is untrusted or unreadable."""
         value = self._read().get(provider)
         return Key(value, str(self._file)) if value else None
 
     def list(self) -> tuple[str, ...]:
-        """The providers that have a key here."""
+        """Return the providers with a saved key."""
         return tuple(sorted(self._read()))
 
     def set(self, provider: str, key: str) -> None:
-        """Keep a key, in the place of an older one. Raises UsageError for what cannot be a key, SaveError."""
+        """Save or replace a key. Raises UsageError for an invalid key, SaveError."""
         key = key.strip()
         if not key or not key.isascii() or not key.isprintable() or " " in key:
             raise UsageError(
@@ -110,7 +110,7 @@ class Keyring:
             write(self._read() | {provider: key})
 
     def remove(self, provider: str) -> None:
-        """Forget a provider's key. Raises UsageError if there is none, SaveError."""
+        """Delete a provider's key. Raises UsageError if there is none, SaveError."""
         if provider not in self._read():
             raise UsageError(f"there is no key for '{provider}' in {self._file}", "llm keys list shows what there is")
         with self._changing() as write:
@@ -130,7 +130,7 @@ class Keyring:
 
     @contextmanager
     def _changing(self) -> Iterator[Callable[[dict[str, str]], None]]:
-        """Let no other process change the keys during the block, which calls what it is given with the new ones."""
+        """Lock the file for the block, which passes the new keys to the yielded function."""
         from llmrepl.system.locked_file import change_private
 
         try:

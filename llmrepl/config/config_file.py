@@ -1,4 +1,4 @@
-"""Changes the user's configuration file and keeps its comments: the only door to tomlkit."""
+"""Edit the user's configuration file with tomlkit, preserving comments."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from llmrepl.system.locked_file import change_private
 
 
 def write_setting(file: Path, key: str, text: str) -> Value:
-    """Set `key` in a TOML file to `text`, checked, and return the value; `off` takes a number out of the file.
+    """Validate `text`, write it as `key` to a TOML file, and return the value; `off` removes a number.
 
-    `key` is dotted, as in `providers.groq.base_url`; the name in `prices.NAME.input` may have dots itself. The file
-    is made if missing, replaced whole, 0600; a link to it stays a link. Raises UsageError for an unknown key, a bad
-    value or a file that is not TOML, and SaveError.
+    `key` is dotted, as in `providers.groq.base_url`; NAME in `prices.NAME.input` may contain dots. The file is created
+    if missing and replaced atomically with mode 0600; a symbolic link is preserved. Raises UsageError for an unknown
+    key, an invalid value or invalid TOML, and SaveError.
     """
     path, row = _row(key)
     try:
@@ -32,17 +32,17 @@ def write_setting(file: Path, key: str, text: str) -> Value:
     real = Path(os.path.realpath(file))
     try:
         with change_private(real) as write:
-            write(_changed(file, path, value).encode())
+            write(_edit(file, path, value).encode())
     except OSError as error:
         raise SaveError(f"{file} cannot be written: {files.reason(error)}", "nothing was changed") from error
     return value
 
 
-def _changed(file: Path, path: list[str], value: Value) -> str:
-    """The text of a TOML file with `value` at the dotted `path`, without it if the value is None."""
+def _edit(file: Path, path: list[str], value: Value) -> str:
+    """Return the text of a TOML file with `value` at the dotted `path`, or without it if the value is None."""
     try:
         text = file.read_bytes().decode() if file.exists() else ""
-        tomllib.loads(text)  # what reads the settings is stricter than tomlkit
+        tomllib.loads(text)  # tomllib, which reads the settings, is stricter than tomlkit
         document = tomlkit.parse(text if text.endswith("\n") or not text else text + "\n")  # as it may add to that line
     except (TOMLKitError, ValueError, RecursionError) as error:
         raise UsageError(f"{file} is not TOML: {str(error)[:200]}", "correct it; nothing was changed") from None
@@ -67,7 +67,7 @@ def _changed(file: Path, path: list[str], value: Value) -> str:
 
 
 def _row(key: str) -> tuple[list[str], Setting]:
-    """The path of a dotted key in the file, and what may stand there."""
+    """Return the path of a dotted key in the file, and its setting."""
     for row in SETTINGS:
         if row.key == key:
             return [key], row

@@ -1,4 +1,4 @@
-"""The settings of one shell, each with where its value comes from."""
+"""The settings of one shell, each with its origin."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from llmrepl.system.paths import Paths, decode, read_own
 
 PROJECT_FILE = ".llm.toml"
 _LIMIT, _PROJECT_LIMIT = 1 << 18, 1 << 14
-"""Bytes. Parsing a hostile file of dotted keys takes the square of its size: here at most a second."""
+"""Sizes in bytes. Parsing a file of dotted keys takes quadratic time: at most a second here."""
 _ROWS = {row.key: row for row in SETTINGS}
 _SHORT = {row.name: row for row in SETTINGS}
 
 
 class Settings:
-    """Command line before environment, project file, the user's configuration and default.
+    """Values from the command line, environment, project file, user configuration and defaults, in this order.
 
-    `problems` says what was ignored and why, a sentence each. `refused` are the dotted keys in the project's file that
-    it may not set. The tables of the user's configuration: `providers` by name, `models`
-    and `prices` (USD per million tokens) by model, and the texts of `aliases` and `prompts`.
+    `problems` lists what was ignored and why, one sentence each. `refused` are dotted keys that the project file may
+    not set. The tables of the user configuration are `providers` by name, `models` and `prices` (USD per million
+    tokens) by model, and the texts of `aliases` and `prompts`.
     """
 
     def __init__(self) -> None:
@@ -42,9 +42,9 @@ class Settings:
     def load(
         cls, environ: Mapping[str, str], cwd: Path, paths: Paths, overrides: Mapping[str, Value] | None = None
     ) -> Settings:
-        """The settings for a shell in `cwd`. `overrides` are the command line's, None where it says nothing.
+        """Load the settings for a shell in `cwd`. `overrides` come from the command line, None if not given.
 
-        What cannot be used is a problem, never an error; but a bad override raises UsageError.
+        Invalid values are problems, not errors; but an invalid override raises UsageError.
         """
         settings = cls()
         settings._configuration(paths.config_file)
@@ -58,52 +58,52 @@ class Settings:
         return settings
 
     def get(self, key: str) -> Value:
-        """The value of a setting by its key or its `:set` name. Raises UsageError for one that does not exist."""
+        """Return a value by key or `:set` name. Raises UsageError for an unknown setting."""
         return self._values[self.row(key).key][0]
 
     def text(self, key: str) -> str:
-        """The value of a text, path or choice; empty if not set."""
+        """Return the value of a text, path or choice; empty if not set."""
         value = self.get(key)
         return "" if value is None else str(value)
 
     def flag(self, key: str) -> bool:
-        """The value of a flag."""
+        """Return the value of a flag."""
         return bool(self.get(key))
 
     def number(self, key: str) -> float | None:
-        """The value of a number (USD, seconds), None if not set."""
+        """Return the value of a number (USD, seconds), None if not set."""
         value = self.get(key)
         return None if value is None else float(value)
 
     def count(self, key: str) -> int | None:
-        """The value of a whole number, None if not set."""
+        """Return the value of an integer, None if not set."""
         value = self.get(key)
         return None if value is None else int(value)
 
     def names(self, key: str) -> list[str]:
-        """The names in a list."""
+        """Return the names in a list."""
         return [name for name in self.text(key).split(", ") if name]
 
     def source(self, key: str) -> str:
-        """Where a value comes from: `command line`, a variable, a file, `default` or `this shell`."""
+        """Return the origin of a value: `command line`, a variable, a file, `default` or `this shell`."""
         return self._values[self.row(key).key][1]
 
-    def shown(self, key: str) -> str:
-        """A value as it is written in the configuration, or a word for one that is not set."""
+    def display(self, key: str) -> str:
+        """Format a value as in the configuration file, or say that it is not set."""
         value = self.get(key)
         if value is None:
             return "off" if self.row(key).numeric else "not set"
         return str(value).lower() if isinstance(value, bool) else str(value)
 
     def set(self, key: str, value: Value) -> None:
-        """Change a setting for this shell. Raises UsageError for a bad value, or one that `:set` cannot change."""
+        """Change a setting of this shell. Raises UsageError for an invalid value, or one that `:set` cannot change."""
         row = self.row(key)
         if not row.shell:
             raise UsageError(f"{row.key} cannot change while the shell runs", f"llm config set {row.key} VALUE")
         self._change(row, value, "this shell")
 
     def row(self, key: str) -> Setting:
-        """The row of a setting by its key or its `:set` name. Raises UsageError for one that does not exist."""
+        """Return a setting by key or `:set` name. Raises UsageError for an unknown setting."""
         row = self._rows.get(key) or _SHORT.get(key)
         if row is None:
             raise UsageError(
@@ -112,11 +112,11 @@ class Settings:
         return row
 
     def rows(self) -> list[Setting]:
-        """All settings; those with names of their own, such as `aliases.fast`, come last."""
+        """Return all settings; named ones such as `aliases.fast` come last."""
         return list(self._rows.values())
 
-    def of_shell(self) -> list[Setting]:
-        """The settings that `:set` changes."""
+    def shell_settings(self) -> list[Setting]:
+        """Return the settings that `:set` changes."""
         return [row for row in SETTINGS if row.shell]
 
     def _change(self, row: Setting, value: Value, source: str) -> None:
@@ -164,7 +164,7 @@ class Settings:
                         self._unknown(file, dotted, [f"{table}.{name}.{known}" for known in inner])
 
     def _inner_table(self, held: dict[str, Any], dotted: str, named: object, file: Path) -> None:
-        """A table of texts, such as `providers.NAME.headers`."""
+        """Read a table of texts, such as `providers.NAME.headers`."""
         if not isinstance(named, dict):
             self._problem(f"{file}: {dotted} must be a table, and is ignored")
             return
@@ -194,7 +194,7 @@ class Settings:
                 self._unknown(file, key, [row.key for row in SETTINGS if row.project])
 
     def _project_value(self, row: Setting, value: object, file: Path) -> None:
-        """Take a value from the project's file; a budget only if it is lower than the user's own."""
+        """Use a value of the project file; a budget only if it is lower than the user's."""
         before = self._values[row.key]
         self._take(row, value, PROJECT_FILE, f"{file}: {row.key}")
         limit, wanted = before[0], self.get(row.key)
@@ -203,7 +203,7 @@ class Settings:
             self._problem(f"{file}: a project may only lower {row.key}, and this value is ignored")
 
     def _document(self, file: Path, read: Callable[[Path, int], str | None], limit: int) -> dict[str, Any]:
-        """A TOML file; empty, and a problem, if it cannot be used."""
+        """Read a TOML file; if it is invalid, record a problem and return an empty dict."""
         try:
             text = read(file, limit)
         except LLMError as failure:
@@ -211,7 +211,7 @@ class Settings:
             return {}
         if text is None:
             return {}
-        import tomllib  # most shells start without a file
+        import tomllib  # usually there is no file
 
         try:
             return tomllib.loads(text)
@@ -233,7 +233,7 @@ def _read_file(file: Path, limit: int) -> str | None:
 
 
 def _dotted(key: str, value: object) -> list[str]:
-    """The dotted keys of what a TOML value holds, as deep as `providers.NAME.base_url`."""
+    """Return the dotted keys in a TOML value, as deep as `providers.NAME.base_url`."""
     if not isinstance(value, dict) or key.count(".") == 2:
         return [key]
     return [dotted for inner, part in value.items() for dotted in _dotted(f"{key}.{inner}", part)]

@@ -1,4 +1,4 @@
-"""Every setting as a row of one table: its key, what it may be, its default, and who may set it."""
+"""The table of all settings: key, type, default, and who may set it."""
 
 from __future__ import annotations
 
@@ -10,21 +10,22 @@ Value = str | float | int | bool | None
 """A setting's value; None is `not set`. USD, seconds and tokens are plain numbers."""
 
 EFFORTS = ("off", "minimal", "low", "medium", "high", "max")
-"""How much a model may think before it answers; a number is the most tokens that it may think."""
+"""How much a model may reason before it answers; a number is the maximum tokens of reasoning."""
 
 PROTOCOLS = ("openai", "responses", "anthropic", "gemini", "ollama")
-"""What `protocol` may be."""
+"""Values of `protocol`."""
 
 _FLAGS = {"true": True, "on": True, "yes": True, "1": True, "false": False, "off": False, "no": False, "0": False}
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """A row: `kind` is text, path, flag, choice, number or count (a whole number), from `least` to `most`; effort, list
-    (of names, kept as text with commas), table (of texts by name) or any (a TOML value as it is).
+    """A row of the table.
 
-    `env` is its environment variable where that is not LLM_ and the key, `short` its name in `:set`, if it has one.
-    `project`: a .llm.toml may set it; `lower`: but only lower it. `shell`: `:set` may change it.
+    `kind` is text, path, flag, choice, number or count (an integer) from `least` to `most`, effort, list (names, stored
+    with commas), table (texts by name) or any (a TOML value). `env` is its environment variable if that is not LLM_ and
+    the key; `short` its name in `:set`, if it has one. `project`: a .llm.toml may set it; `lower`: but only lower it.
+    `shell`: `:set` may change it.
     """
 
     key: str
@@ -47,7 +48,7 @@ class Setting:
 
     @property
     def name(self) -> str:
-        """What `:set` calls it."""
+        """Its name in `:set`."""
         return self.short or self.key
 
     @property
@@ -56,7 +57,7 @@ class Setting:
         return self.kind in ("number", "count")
 
     def read(self, value: object) -> Value:
-        """`value`, as it stands in TOML or as text, checked. Raises ValueError that says what it must be."""
+        """Validate a value from TOML or text. Raises ValueError with what it must be."""
         if self.numeric:
             off = self.default is None and isinstance(value, str) and value.lower() in ("off", "none")
             return None if off else self._number(value)
@@ -145,7 +146,7 @@ SETTINGS = (
     ),
     Setting("keys", "choice", "emacs", "the keys that edit a line", choices=("emacs", "vi"), shell=True),
 )
-"""Every single setting; TABLES are the settings that have names of their own."""
+"""All settings other than those in TABLES."""
 
 TABLES: Mapping[str, tuple[Setting, ...]] = {
     "providers": (
@@ -177,5 +178,7 @@ TABLES: Mapping[str, tuple[Setting, ...]] = {
     "aliases": (),
     "prompts": (),
 }
-"""What may stand in `[providers.NAME]`, `[models."MODEL"]` and `[prices."MODEL"]`; `[aliases]` and `[prompts]` hold
-NAME = text."""
+"""Settings in `[providers.NAME]`, `[models."MODEL"]` and `[prices."MODEL"]`.
+
+`[aliases]` and `[prompts]` contain NAME = text.
+"""

@@ -1,0 +1,1 @@
+"""Models: what a name refers to, default models, model lists and local servers."""

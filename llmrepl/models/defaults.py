@@ -1,4 +1,4 @@
-"""The default model of a provider, chosen from its own list and from the price data. Pure: no model is named here."""
+"""Choose a provider's default model from its list and the price data. Pure; no model is named here."""
 
 from __future__ import annotations
 
@@ -13,28 +13,29 @@ NOT_CHAT = re.compile(
     | research | codex | code\w* | coder | instruct-(?:0\d+) | davinci | babbage | curie | ada | ft | translate\w*
     | parse\w* | nano-banana | aqa | reward | classif\w* | decisions ) (?![a-z])"""
 )
-"""Words in the names of models that are not for a general chat."""
+"""Words in model names that indicate a purpose other than chat."""
 
 UNSTABLE = re.compile(
     r"(?i)(?<![a-z])(preview|beta|alpha|exp|experimental|nightly|rc\d*|free|legacy|latest-exp)(?![a-z])"
 )
-"""Words in the names of models that are about to change or to end."""
+"""Words in model names that indicate a preview or retirement."""
 
 QUICK = re.compile(r"(?i)(?<![a-z])(mini|flash|haiku|small|fast|turbo|instant|lite|versatile|medium|air)(?![a-z])")
 TINY = re.compile(r"(?i)(?<![a-z])(nano|micro|tiny|lite|[123]b|8b|7b)(?![a-z])")
-"""Words that makers use for their quick and cheap models, and for the smallest, where nothing tells a price."""
+"""Words that vendors use for their cheapest and smallest models, for models without a known price."""
 
 CHEAP_USD = (0.2, 6.0)
-"""USD per million tokens of a reply: between these a model is cheap and not the smallest."""
+"""Range of USD per million reply tokens in which a model is cheap but not among the smallest."""
 
 CURRENT_SECONDS = 400 * 86_400.0
-"""A model is current if it came at most this long before the newest one."""
+"""Maximum age of a current model relative to the newest one."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelCandidate:
-    """A model that could be the default: `output` is USD per million tokens of a reply, `created` and `ends` are
-    seconds since 1970; None is what nobody tells. `chat` is False for a model that is made for something else.
+    """A possible default model: `output` is USD per million reply tokens, `created` and `ends` seconds since 1970.
+
+    None is unknown. `chat` is False for a model with another purpose.
     """
 
     id: str
@@ -46,19 +47,19 @@ class ModelCandidate:
 
 
 def is_chat(candidate: ModelCandidate) -> bool:
-    """Whether one can chat with a model: what its list says, else its name."""
+    """Whether a model is for chat, by its list entry or its name."""
     return candidate.chat is not False and not NOT_CHAT.search(candidate.id)
 
 
 def is_alive(candidate: ModelCandidate, now: float) -> bool:
-    """Whether a model can still be asked at `now`, in seconds since 1970."""
+    """Whether a model is still available at `now`, in seconds since 1970."""
     return candidate.ends is None or candidate.ends > now
 
 
 def choose(candidates: Iterable[ModelCandidate], now: float, preferred: Sequence[str] = ()) -> str | None:
-    """The id of a cheap, current model for general chat; None if there is none.
+    """Return the id of a cheap, current chat model, or None.
 
-    `preferred` are ids that win if they are in the list, alive and not deprecated.
+    `preferred` ids win if they are listed, available and not deprecated.
     """
     chat = [one for one in candidates if is_chat(one) and is_alive(one, now)]
     living = [one for one in chat if not one.deprecated] or chat
@@ -83,12 +84,12 @@ def _current(candidates: list[ModelCandidate]) -> list[ModelCandidate]:
 
 
 def _age_rank(one: ModelCandidate) -> tuple[float, tuple[float, ...]]:
-    """Newer models rank higher: by date, to the month, and by the version in the name."""
+    """Rank newer models higher: by month of creation, then by the version in the name."""
     return round((one.created or 0.0) / (30 * 86_400.0)), version(one.id)
 
 
 def version(name: str) -> tuple[float, ...]:
-    """The version in a model's name: `gpt-5.4-mini` is (5, 4), `claude-haiku-5-5` (5, 5); dates do not count."""
+    """Extract the version from a model name: `gpt-5.4-mini` is (5, 4), `claude-haiku-5-5` (5, 5); dates are ignored."""
     parts = re.findall(r"(?<![\d.])v?(\d{1,2})(?:[.\-](\d{1,2})(?![\d]))?(?![\d]*b\b)", name.rpartition("/")[2])
     if not parts:
         return ()

@@ -1,4 +1,4 @@
-"""Model servers on this machine: who answers, found out in a moment and without loading the protocols."""
+"""Find model servers on this machine quickly, without loading any protocol."""
 
 from __future__ import annotations
 
@@ -10,62 +10,62 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 SECONDS = 0.05
-"""How long all servers together are waited for."""
+"""Timeout for all servers together."""
 
 _MOST = 4 * 1024 * 1024
 
 
 @dataclass(slots=True)
 class _Connection:
-    """A conversation with one server: what is still to be sent, and what came."""
+    """An HTTP exchange with one server: what remains to be sent, and what was received."""
 
     socket: socket.socket
     request: bytes
     answer: bytearray = field(default_factory=bytearray)
 
-    def go_on(self, events: int) -> bool:
-        """Do what can be done without waiting; whether that was the end."""
+    def advance(self, events: int) -> bool:
+        """Do all I/O that does not block; return whether the exchange is complete."""
         try:
             if events & selectors.EVENT_WRITE:
                 self.request = self.request[self.socket.send(self.request) :]
                 return False
             piece = self.socket.recv(1 << 16)
-        except OSError:  # nobody listens there
+        except OSError:  # connection refused
             return True
         self.answer += piece
-        return not piece or len(self.answer) > _MOST or _whole(self.answer)
+        return not piece or len(self.answer) > _MOST or _is_complete(self.answer)
 
 
 def probe(urls: Mapping[str, str], monotonic: Callable[[], float], seconds: float = SECONDS) -> dict[str, object]:
-    """The JSON that came from each of `urls` (by vendor) within `seconds` in all; who did not answer is left out.
+    """Return the JSON received from `urls` (by vendor) within `seconds` in total, without servers that do not respond.
 
-    Only addresses of this machine are asked: `http://127.0.0.1:PORT/PATH`, with HTTP/1.0, so that the answer ends
-    with the connection.
+    Only local addresses are supported: `http://127.0.0.1:PORT/PATH`, with HTTP/1.0, so that the response ends with the
+    connection.
     """
     until = monotonic() + seconds
     talks: dict[str, _Connection] = {}
     with selectors.DefaultSelector() as selector:
         try:
             for vendor, url in urls.items():
-                if talk := _begun(url):
+                if talk := _connect(url):
                     talks[vendor] = talk
                     selector.register(talk.socket, selectors.EVENT_WRITE, talk)
             while selector.get_map() and (left := until - monotonic()) > 0:
                 for key, events in selector.select(left):
                     talk = key.data
-                    if talk.go_on(events):
+                    if talk.advance(events):
                         selector.unregister(talk.socket)
                     elif not talk.request:
                         selector.modify(talk.socket, selectors.EVENT_READ, talk)
         finally:
             for talk in talks.values():
                 talk.socket.close()
-    pages = {vendor: _page(bytes(talk.answer)) for vendor, talk in talks.items()}
+    pages = {vendor: _parse_response(bytes(talk.answer)) for vendor, talk in talks.items()}
     return {vendor: page for vendor, page in pages.items() if page is not None}
 
 
-def _begun(url: str) -> _Connection | None:
-    """A connection on its way to a server on this machine."""
+def _connect(url: str) -> _Connection | None:
+    """Start a non-blocking connection to a local server."""
     parts = urlsplit(url)
     host = "127.0.0.1" if parts.hostname == "localhost" else parts.hostname or ""
     request = f"GET {parts.path} HTTP/1.0\r\nHost: {parts.netloc}\r\nAccept: application/json\r\n\r\n"
@@ -79,16 +79,16 @@ def _begun(url: str) -> _Connection | None:
     return _Connection(connection, request.encode("ascii", "replace"))
 
 
-def _whole(answer: bytearray) -> bool:
-    """Whether as much came as the server said it would send."""
+def _is_complete(answer: bytearray) -> bool:
+    """Whether as many bytes arrived as the server announced."""
     head, end, body = answer.partition(b"\r\n\r\n")
     _, said, rest = bytes(head).lower().partition(b"\r\ncontent-length:")
     length = rest.partition(b"\r\n")[0].strip()
     return bool(end and said) and length.isdigit() and len(body) >= int(length)
 
 
-def _page(answer: bytes) -> object:
-    """The JSON of an answer with status 200; None for anything else."""
+def _parse_response(answer: bytes) -> object:
+    """Return the JSON of a response with status 200, otherwise None."""
     head, _, body = answer.partition(b"\r\n\r\n")
     if head[:12] not in (b"HTTP/1.0 200", b"HTTP/1.1 200"):
         return None

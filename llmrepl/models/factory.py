@@ -1,4 +1,4 @@
-"""What the settings say of providers: the one that a name means, opened, and the options of a request."""
+"""Create resolvers, providers and request options from the settings."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from llmrepl.config.settings import Settings
 from llmrepl.models.resolver import ModelResolver, ResolvedModel
 from llmrepl.system.environment import Environment
 from llmrepl.system.paths import Paths
-from llmrepl.system.resources import packaged
+from llmrepl.system.resources import packaged_directory
 
 if TYPE_CHECKING:
     from llmrepl.providers.base import Options, Provider
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from llmrepl.providers.vendors import Vendor
 
 LISTS = {"ollama": "/api/tags", "openai": "/models"}
-"""Where a server on this machine has its list of models, by its dialect."""
+"""Path of the model list on local servers, by protocol."""
 
 
 def create_resolver(
     settings: Settings, environment: Environment, paths: Paths, default: Callable[[str], str | None]
 ) -> ModelResolver:
-    """How models' names are understood, with the servers on this machine in view."""
+    """Create the resolver of model names, including local servers."""
     resolver = ModelResolver(
         settings,
         environment.environ,
@@ -37,8 +37,8 @@ def create_resolver(
 
 
 def local_models(resolver: ModelResolver, environment: Environment) -> dict[str, list[ModelInfo]]:
-    """The models of the servers on this machine that answer at once, by provider."""
-    sites = resolver.local_sites()
+    """Return the models of responsive local servers, by provider."""
+    sites = resolver.local_servers()
     if not sites:
         return {}
     from llmrepl.models.discovery import probe
@@ -55,23 +55,23 @@ def local_models(resolver: ModelResolver, environment: Environment) -> dict[str,
 
 
 def _first(local: dict[str, list[ModelInfo]]) -> str | None:
-    """The first model that can talk."""
+    """Return the first chat model."""
     return next((f"{name}/{m.id}" for name, models in local.items() for m in models if "embed" not in m.id), None)
 
 
 def create_provider(resolved: ResolvedModel, settings: Settings, environment: Environment, paths: Paths) -> Provider:
-    """The provider of `chosen`, ready to be asked. Raises WrongUse if its address or key cannot be used."""
+    """Create the provider of a resolved model. Raises UsageError if its address or key is invalid."""
     if resolved.vendor is None:
         from llmrepl.providers.offline.provider import OfflineProvider
 
-        return OfflineProvider(packaged("docs"))
+        return OfflineProvider(packaged_directory("docs"))
     return network_provider(resolved, resolved.vendor, settings, environment, paths)
 
 
 def network_provider(
     resolved: ResolvedModel, vendor: Vendor, settings: Settings, environment: Environment, paths: Paths
 ) -> HTTPProvider:
-    """The provider of `chosen` on the network. Raises WrongUse if its address or key cannot be used."""
+    """Create the network provider of a resolved model. Raises UsageError if its address or key is invalid."""
     from random import random
 
     from llmrepl.models.parameter_memory import ParameterCache
@@ -100,10 +100,10 @@ def network_provider(
 
 
 def options_of(settings: Settings, resolved: ResolvedModel) -> Options:
-    """What the user set for requests to a model.
+    """Return the request options that the user set for a model.
 
-    What `[models."provider/model"]` says comes before the general configuration, and after what was set for this shell,
-    by a variable or on the command line.
+    `[models."provider/model"]` overrides the general configuration, but not the command line, environment variables or
+    settings of this shell.
     """
     from llmrepl.providers.base import Options
 

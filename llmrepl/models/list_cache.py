@@ -1,4 +1,4 @@
-"""Which models exist: each provider's own list, asked for once a day and kept in the cache directory."""
+"""Cache of the providers' model lists, each fetched once a day."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MOST = 16 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class CachedList:
-    """A provider's list as it was at `at`, in seconds since 1970, when it was fetched from `base_url`."""
+    """A provider's list, fetched from `base_url` at the time `at` in seconds since 1970."""
 
     base_url: str
     at: float
@@ -28,9 +28,9 @@ class CachedList:
 
 
 class ModelListCache:
-    """The lists of all providers; `clock` tells seconds since 1970.
+    """The model lists of all providers, in a cache directory. `clock` returns seconds since 1970.
 
-    What is in the cache directory may be deleted, damaged or of another version: then it is fetched anew.
+    Missing, damaged and outdated files are fetched again.
     """
 
     def __init__(self, directory: Path, clock: Callable[[], float]) -> None:
@@ -38,29 +38,29 @@ class ModelListCache:
         self._clock = clock
         self._read: dict[tuple[str, str], CachedList | None] = {}
 
-    def kept(self, resolved: ResolvedModel) -> CachedList | None:
-        """The list of the provider of `chosen` at its address, as it was last fetched; nobody is asked."""
+    def cached(self, resolved: ResolvedModel) -> CachedList | None:
+        """Return the cached list of the provider of `resolved` at its address, or None. No network access."""
         place = _place(resolved)
         if place not in self._read:
             self._read[place] = _read(self._file(resolved), place[1])
         return self._read[place]
 
     def info(self, resolved: ResolvedModel) -> ModelInfo | None:
-        """What the provider's list, as it was last fetched, says of a model."""
-        kept = self.kept(resolved)
+        """Return the entry of a model in the cached list, or None."""
+        kept = self.cached(resolved)
         return kept.models.get(resolved.model) if kept else None
 
-    def fetched(self, resolved: ResolvedModel, ask: Callable[[], Iterable[ModelInfo]], *, refresh: bool) -> CachedList:
-        """The list, asked for with `refresh` or when it is older than a day. Raises what `ask` raises."""
-        kept = self.kept(resolved)
+    def fetch(self, resolved: ResolvedModel, ask: Callable[[], Iterable[ModelInfo]], *, refresh: bool) -> CachedList:
+        """Return the list, calling `ask` with `refresh` or if it is older than a day. Raises what `ask` raises."""
+        kept = self.cached(resolved)
         if kept and not refresh and 0 <= self._clock() - kept.at < DAY:
             return kept
         models = ask()
         kept = CachedList(_place(resolved)[1], self._clock(), {info.id: info for info in models})
         self._read[_place(resolved)] = kept
         try:
-            write_private(self._file(resolved), _written(kept))
-        except OSError:  # a cache that cannot be written costs a request the next time, no more
+            write_private(self._file(resolved), _encode(kept))
+        except OSError:  # without a cache file, the list is fetched again next time
             pass
         return kept
 
@@ -68,8 +68,8 @@ class ModelListCache:
         return self._directory / f"{re.sub(r'[^a-z0-9_-]', '_', resolved.provider.lower())}.json"
 
 
-def nearest(name: str, names: Iterable[str]) -> str | None:
-    """The name that is most like a mistyped one, or the shortest that begins with it, be it without its maker."""
+def closest_name(name: str, names: Iterable[str]) -> str | None:
+    """Return the name most similar to a mistyped one, or the shortest with that prefix, with or without its vendor."""
     spelled = {spelling: other for other in names for spelling in (other.rpartition("/")[2], other)}
     begun = sorted((spelling for spelling in spelled if name and spelling.startswith(name)), key=len)
     found = closest_match(name, spelled, 0.7) or next(iter(begun), None)
@@ -80,7 +80,7 @@ def _place(resolved: ResolvedModel) -> tuple[str, str]:
     return resolved.provider, resolved.base_url.rstrip("/")
 
 
-def _written(kept: CachedList) -> bytes:
+def _encode(kept: CachedList) -> bytes:
     data = {"base_url": kept.base_url, "at": kept.at, "models": [asdict(info) for info in kept.models.values()]}
     return json.dumps(data, ensure_ascii=False).encode("utf-8", "replace")
 
@@ -99,7 +99,7 @@ def _read(file: Path, base_url: str) -> CachedList | None:
 
 
 def _model(row: dict[str, Any]) -> ModelInfo:
-    """A row of the file; one with a value of the wrong kind raises TypeError."""
+    """Parse a row of the file. Raises TypeError for a value of the wrong type."""
     info = ModelInfo(**row)
     numbers = (info.context_window, info.input_price, info.output_price, info.created)
     if not isinstance(info.id, str) or not isinstance(info.name, str):

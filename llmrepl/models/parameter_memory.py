@@ -1,4 +1,4 @@
-"""What models refuse, kept in the cache directory: a refusal costs one request, not one for each prompt."""
+"""Cache of request parameters that models reject, so that each rejection costs only one request."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from llmrepl.providers.parameters import Change
 from llmrepl.system.files import write_private
 
 LIFETIME = 30 * 86_400.0
-"""Seconds after which a refusal is forgotten, for a model may have learned the parameter since."""
+"""Seconds until a rejection expires, since models gain parameters."""
 
 _MAX_BYTES = 1 << 20
 
 
 class ParameterCache:
-    """The refusals of one provider at one address, in the file at `path`; `clock` gives seconds since 1970.
+    """Rejections of one provider at one address, in the file at `path`. `clock` returns seconds since 1970.
 
-    `hints` gives adjustments that are likely, for a model of which nothing is known yet. The file may be deleted.
+    `hints` returns likely adjustments for a model without an entry. The file is safe to delete.
     """
 
     def __init__(
@@ -35,13 +35,13 @@ class ParameterCache:
         self._hints = hints
 
     def changes(self, model: str) -> Mapping[str, str | int | None]:
-        """The adjustments that are known for a model, or likely."""
+        """Return the known or likely adjustments for a model."""
         row = self._read().get(f"{self._endpoint} {model}")
         known = row["changes"] if row and 0 <= self._clock() - row["at"] < LIFETIME else {}
         return {**self._hints(model), **known}
 
     def remember(self, model: str, change: Change) -> None:
-        """Keep an adjustment; a cache that cannot be written costs a request the next time, no more."""
+        """Store an adjustment. Write errors are ignored."""
         rows = self._read()
         row = rows.setdefault(f"{self._endpoint} {model}", {"at": self._clock(), "changes": {}})
         row["at"] = self._clock()

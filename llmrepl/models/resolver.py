@@ -1,4 +1,4 @@
-"""Which provider, model, address and key a model's name means."""
+"""Resolve a model name to provider, model, address and key."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ FAMILIES = {
     "claude-": "anthropic",
     "gemini-": "gemini",
 }
-"""Whose a model is that is named without its provider, by how its name begins: `gpt-4` is `openai/gpt-4`."""
+"""Provider of a model named without one, by prefix: `gpt-4` is `openai/gpt-4`."""
 
 _AT_OPENROUTER = {
     "openai": "openai",
@@ -43,9 +43,9 @@ _SAME = {theirs: ours for ours, theirs in _AT_OPENROUTER.items() if theirs != ou
 
 @dataclass(frozen=True, slots=True)
 class ResolvedModel:
-    """What a name means: `shown` is how sessions and people call it, `model` the provider's own name for it.
+    """What a name refers to: `shown` is its name in sessions, `model` the provider's name for it.
 
-    `vendor` is None for the built-in models. `url_from` says where `base_url` comes from, empty for the vendor's own.
+    `vendor` is None for built-in models. `url_from` is the origin of `base_url`, empty for the vendor's own.
     """
 
     shown: str
@@ -57,20 +57,20 @@ class ResolvedModel:
 
     @property
     def address(self) -> str:
-        """`base_url` as it may be shown: without a query or a password."""
+        """`base_url` without query and password, for display."""
         return display_url(self.base_url)
 
     @property
     def provider(self) -> str:
-        """The name of the provider that answers."""
+        """The name of the provider."""
         return self.vendor.name if self.vendor else OFFLINE
 
 
 class ModelResolver:
-    """Reads names by the user's settings and keys, which are looked up anew each time.
+    """Resolves names with the user's settings and keys, which are read each time.
 
-    Of the files in the working directory only keys are taken, and only for a vendor's own address. `local` names a
-    model of a server on this machine, if one answers, `default` the default model of a provider.
+    Files in the working directory only supply keys, and only for a vendor's own address. `local` returns a model of a
+    running local server, `default` the default model of a provider.
     """
 
     def __init__(
@@ -105,24 +105,24 @@ class ModelResolver:
             return f"{provider}/{self._default(provider)}"
         return self._local() or GUIDE
 
-    def nothing_set(self) -> bool:
-        """Whether there is neither a configured model nor a key, so that only this machine can answer."""
+    def is_unconfigured(self) -> bool:
+        """Whether there is neither a configured model nor a key."""
         return not self._settings.text("default_model") and self.default_provider() is None
 
     def default_provider(self) -> str | None:
-        """The first provider with a key and a default model, if no model is configured; None if there is none."""
+        """Return the first provider with a key and a default model, unless a model is configured."""
         if self._settings.text("default_model"):
             return None
         with_key = (name for name, vendor in self._vendors.items() if vendor.key_env and self._has_key(vendor))
         return next((name for name in with_key if self._default(name)), None)
 
     def providers(self) -> list[str]:
-        """The names of all providers, those that only the configuration knows last."""
+        """Return the names of all providers, configured ones last."""
         configured = [name for name, said in self._settings.providers.items() if "base_url" in said]
         return [OFFLINE, *dict.fromkeys([*self._vendors, *configured])]
 
     def resolve(self, name: str) -> ResolvedModel:
-        """What `provider/model`, or an alias, means; the key is left out. Raises UsageError for an unknown provider."""
+        """Resolve `provider/model` or an alias, without the key. Raises UsageError for an unknown provider."""
         shown = self._settings.aliases.get(name, name)
         if "/" not in shown and shown.startswith(tuple(FAMILIES)):
             shown = f"{next(maker for family, maker in FAMILIES.items() if shown.startswith(family))}/{shown}"
@@ -146,30 +146,33 @@ class ModelResolver:
         return resolved
 
     def resolve_with_key(self, name: str) -> ResolvedModel:
-        """What a name means, with the key, for a request that is about to be sent.
+        """Resolve a name including the key, for a request.
 
-        Raises UsageError also for a missing key, an address that is not safe, and if a file in the working directory
-        names another address for the provider: nothing may be sent then, neither there nor past the wish.
+        Raises UsageError also for a missing key, an unsafe address, or if a file in the working directory redirects the
+        provider to another address: nothing is sent then, to either address.
         """
         return self._with_key(self.resolve(name))
 
     def vendor(self, name: str) -> Vendor | None:
-        """The row of a provider: a known one, or what the configuration says of another."""
+        """Return the row of a known or configured provider, or None."""
         return configured_vendor(name, self._vendors.get(name), self._settings.providers.get(name, {}))
 
-    def place(self, provider: str) -> ResolvedModel:
-        """Where a provider is; the key is left out. Raises UsageError for one that is not known."""
+    def locate(self, provider: str) -> ResolvedModel:
+        """Return the address of a provider, without the key. Raises UsageError if it is unknown."""
         vendor = self.vendor(provider)
         if vendor is None:
             raise self._unknown(f"{provider}/MODEL")
         return self._at(vendor, provider, "")
 
-    def site(self, provider: str) -> ResolvedModel:
-        """Where a provider is, with the key, to ask for its models. Raises UsageError as `demand` does."""
-        return self._with_key(self.place(provider))
+    def locate_with_key(self, provider: str) -> ResolvedModel:
+        """Return the address of a provider with the key, for listing models.
 
-    def listing(self) -> list[str]:
-        """The providers that can be asked for their models: those with a key, or an address that the user gave."""
+        Raises UsageError as `resolve_with_key` does.
+        """
+        return self._with_key(self.locate(provider))
+
+    def listable_providers(self) -> list[str]:
+        """Return the providers whose models can be listed: those with a key or a configured address."""
         rows = {name: self.vendor(name) for name in self.providers() if name != OFFLINE}
         return [
             name
@@ -177,8 +180,8 @@ class ModelResolver:
             if vendor and (self._has_key(vendor) or self._at(vendor, name, "").url_from)
         ]
 
-    def local_sites(self) -> dict[Vendor, str]:
-        """The vendors whose servers run on this machine, and where they would be; none elsewhere."""
+    def local_servers(self) -> dict[Vendor, str]:
+        """Return the vendors whose servers run locally, with their addresses."""
         if not self._settings.flag("local_servers"):
             return {}
         sites = {vendor: self._at(vendor, "", "").base_url for name in SERVERS if (vendor := self._vendors.get(name))}
@@ -209,12 +212,12 @@ class ModelResolver:
         return replace(resolved, base_url=f"{url}?{urlencode(query)}" if query else url, key=key)
 
     def key_origin(self, provider: str) -> str:
-        """Where the key of a provider would come from; empty if there is none. No command is run."""
+        """Return the origin of a provider's key, empty if there is none. Runs no command."""
         vendor = self.vendor(provider)
         return self._origin(vendor) if vendor else ""
 
     def _at(self, vendor: Vendor, shown: str, model: str) -> ResolvedModel:
-        """The vendor's address: the real environment before the user's configuration before the built-in one."""
+        """Return the vendor's address: from the environment, the configuration, or the built-in one."""
         url, source = base_url_of(vendor, self._environ)
         configured = self._settings.providers.get(vendor.name, {}).get("base_url")
         if configured and not source:
@@ -222,7 +225,7 @@ class ModelResolver:
         return ResolvedModel(shown, model, vendor, url, source)
 
     def _variables(self, vendor: Vendor) -> tuple[str, ...]:
-        """The environment variables that hold the key; the configuration's own comes in their place."""
+        """Return the environment variables for the key; configured ones replace the built-in ones."""
         configured = self._settings.providers.get(vendor.name, {}).get("api_key_env")
         return (configured,) if configured else vendor.key_env
 
@@ -232,7 +235,7 @@ class ModelResolver:
     def _origin(self, vendor: Vendor) -> str:
         try:
             key = self._stored_key(vendor, own_address=not self._at(vendor, "", "").url_from)
-        except UsageError:  # a keyring that cannot be read: said when the key is demanded
+        except UsageError:  # an unreadable keyring is reported when the key is needed
             key = None
         if key:
             return key.origin
@@ -249,7 +252,10 @@ class ModelResolver:
         return key
 
     def _stored_key(self, vendor: Vendor, *, own_address: bool) -> Key | None:
-        """The key out of the environment, the working directory's .env (for the vendor's own address), the keyring."""
+        """Return the key from the environment, the working directory's .env, or the keyring.
+
+        The .env file counts only for the vendor's own address.
+        """
         variables = self._variables(vendor)
         for variable in variables:
             if value := self._environ.get(variable, "").strip():
@@ -263,12 +269,12 @@ class ModelResolver:
     def _in_env_file(self) -> dict[str, str]:
         try:
             return read_env_file(self._env_file)
-        except UsageError:  # a file that cannot be trusted is as good as none, until a key is missing
+        except UsageError:  # an untrusted file is ignored unless a key is missing
             return {}
 
     def _missing(self, vendor: Vendor, *, own_address: bool) -> UsageError:
         if own_address:
-            read_env_file(self._env_file)  # says why it was not read, if that is so
+            read_env_file(self._env_file)  # raises the reason if it was not read
         page = f" (keys are made at {vendor.keys_page})" if vendor.keys_page else ""
         return UsageError(
             f"there is no key for {vendor.name}",

@@ -28,7 +28,7 @@ def banner(workspace: Workspace) -> str:
 
 def first_run_notes(workspace: Workspace) -> list[str]:
     """Return a note if only the built-in guide can answer because no key is set."""
-    if workspace.chat.model != GUIDE or not workspace.resolver().nothing_set():
+    if workspace.chat.model != GUIDE or not workspace.resolver().is_unconfigured():
         return []
     return ["there is no key yet, so the guide answers; ':keys set openrouter' keeps one"]
 

@@ -1,0 +1,1 @@
+"""The operating system: environment, files, signals and paths."""

@@ -17,11 +17,11 @@ from llmrepl.formatting import escape_controls
 
 
 class OutputError(OSError):
-    """Standard output cannot be written, as on a full disk; a reader that went away is a BrokenPipeError."""
+    """Standard output cannot be written, as on a full disk. A closed pipe is a BrokenPipeError instead."""
 
 
 class _StandardOutput(TextIOWrapper):
-    """Standard output, whose failures are told from those of files."""
+    """Standard output whose errors differ from those of files."""
 
     def write(self, text: str, /) -> int:
         with _output_errors():
@@ -33,7 +33,7 @@ class _StandardOutput(TextIOWrapper):
 
 
 class _StandardError(TextIOWrapper):
-    """Standard error: where nobody can be told anything, the work goes on."""
+    """Standard error whose errors are ignored."""
 
     def write(self, text: str, /) -> int:
         try:
@@ -58,10 +58,10 @@ def _output_errors() -> Iterator[None]:
 
 @dataclass
 class Environment:
-    """Everything that comes from outside; a test passes its own.
+    """Everything from outside the program; tests pass their own.
 
-    `now` is local time without offset, `monotonic` seconds on a clock that never goes back, `sleep` takes seconds.
-    `debug` turns the log on, whose times count from `started`.
+    `now` is local time without offset, `monotonic` seconds on a monotonic clock, `sleep` takes seconds. `debug` enables
+    the log, with times relative to `started`.
     """
 
     environ: Mapping[str, str]
@@ -77,10 +77,10 @@ class Environment:
 
     @classmethod
     def real(cls) -> Environment:
-        """The process's own environment. Input is UTF-8; output that the locale cannot show is written as escapes.
+        """Create the environment of this process.
 
-        A stream that the process was started without is empty, and takes everything. If the working directory was
-        removed, `cwd` is the path that it had.
+        Input is UTF-8; characters that the locale cannot encode are escaped in output. A stream missing at startup is
+        empty and discards output. If the working directory was removed, `cwd` is its former path.
         """
         stdin = sys.stdin if isinstance(sys.stdin, TextIOWrapper) else _nothing("r")
         stdin.reconfigure(encoding="utf-8", errors="replace")
@@ -94,13 +94,13 @@ class Environment:
         return cls(dict(os.environ), cwd, stdin, sys.stdout, sys.stderr, debug=debug)
 
     def log(self, text: str) -> None:
-        """With `debug`, a line on stderr with the ms since the start. Keys have no business here."""
+        """With `debug`, write a line with the ms since start to stderr. Never pass keys."""
         if self.debug:
             self.stderr.write(f"debug: {(self.monotonic() - self.started) * 1000:8.1f} ms  {escape_controls(text)}\n")
             self.stderr.flush()
 
     def talk_on_terminal(self) -> None:
-        """Once standard input was read, let what follows come from the terminal, if there is one."""
+        """Read further input from the terminal, if any, after standard input was consumed."""
         try:
             terminal = os.open("/dev/tty", os.O_RDWR | os.O_CLOEXEC)
         except OSError:
@@ -109,12 +109,12 @@ class Environment:
         os.close(terminal)
 
     def interactive(self) -> bool:
-        """Whether a person types at a terminal and sees one."""
+        """Whether input and output are a terminal."""
         return self.stdin.isatty() and self.stdout.isatty()
 
 
 def _wrapped(stream: object, kind: type[TextIOWrapper]) -> TextIOWrapper:
-    """Return a standard stream as the given kind of one."""
+    """Convert a standard stream to the given class."""
     old = stream if isinstance(stream, TextIOWrapper) else _nothing("w")
     encoding, line_buffering = old.encoding, old.line_buffering
     return kind(old.detach(), encoding, "backslashreplace", line_buffering=line_buffering)

@@ -225,9 +225,9 @@ def check_place(directory: Path) -> None:
 
 
 def rename_new(old: Path, new: Path) -> None:
-    """Rename `old` to `new`, which must not exist: FileExistsError if it does. Not yet durable: fsync the directory.
+    """Rename `old` to `new`; raises FileExistsError if that exists. Not durable until the directory is synced.
 
-    At every moment, also after a power cut, one of the two names is there.
+    At every moment, even after a power cut, one of the two names exists.
     """
     try:
         os.link(old, new, follow_symlinks=False)
@@ -237,7 +237,7 @@ def rename_new(old: Path, new: Path) -> None:
     except OSError as error:
         if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK):
             raise
-        if os.path.lexists(new):  # a file system without hard links
+        if os.path.lexists(new):  # a filesystem without hard links
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(new)) from error
         os.rename(old, new)
         return
@@ -245,7 +245,7 @@ def rename_new(old: Path, new: Path) -> None:
 
 
 def read_regular(path: Path, limit: int) -> bytes:
-    """The bytes of a regular file, at most `limit`. Raises OSError for a link, a fifo, a directory or a larger file."""
+    """Read a regular file of at most `limit` bytes. Raises OSError for a link, FIFO, directory or larger file."""
     fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
     with open(fd, "rb") as file:
         status = os.fstat(fd)
@@ -257,7 +257,7 @@ def read_regular(path: Path, limit: int) -> bytes:
 
 
 def private_mkdir(path: Path) -> None:
-    """Make a directory and its missing parents, each 0700 and durable. One that is there stays as it is."""
+    """Create a directory and missing parents durably with mode 0700. An existing one is unchanged."""
     missing = [path, *path.parents]
     missing = missing[: next((i for i, p in enumerate(missing) if p.is_dir()), len(missing))]
     for place in reversed(missing):
@@ -271,7 +271,7 @@ def private_mkdir(path: Path) -> None:
 
 
 def sync(fd: int) -> None:
-    """Make an open file or directory durable. File systems that cannot do that are tolerated. Raises OSError."""
+    """Make an open file or directory durable; filesystems without fsync are ignored. Raises OSError."""
     try:
         if _FULL_SYNC is not None:
             try:
@@ -301,7 +301,7 @@ def sweep_temporary(directory: Path, names: Iterable[str]) -> None:
 
 
 def fsync_dir(path: Path) -> None:
-    """Make the names in a directory durable. File systems that cannot do that are let be."""
+    """Make the names in a directory durable. Filesystems without directory fsync are ignored."""
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         sync(fd)
@@ -310,7 +310,7 @@ def fsync_dir(path: Path) -> None:
 
 
 def file_stamp(path: Path) -> FileStamp | None:
-    """The state of a file as it is now, None if there is none."""
+    """Return the state of a file, None if there is none."""
     try:
         status = os.stat(path, follow_symlinks=False)
     except FileNotFoundError:
@@ -319,7 +319,7 @@ def file_stamp(path: Path) -> FileStamp | None:
 
 
 def unlink_quietly(path: Path) -> None:
-    """Remove a file if that is possible."""
+    """Delete a file, ignoring errors."""
     try:
         os.unlink(path)
     except OSError:
@@ -342,7 +342,7 @@ def failure(error: OSError) -> LLMError:
 
 
 def reason(error: OSError) -> str:
-    """Why a call failed, in words without number or class."""
+    """Describe the cause of an OSError without number and class."""
     if isinstance(error, BlockingIOError):
         return "another process is using it"
     if error.errno == errno.EDQUOT:

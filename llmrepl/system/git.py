@@ -1,4 +1,4 @@
-"""Run git. Only what `llm sessions merge --install` needs."""
+"""Run git, for `llm sessions merge --install` only."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from llmrepl.errors import UsageError
 from llmrepl.formatting import escape_name
 
 SECONDS = 30.0
-"""How long a call of git may take."""
+"""Timeout of a git command."""
 
 
 def is_in_repository(directory: Path, environ: Mapping[str, str]) -> bool:
@@ -21,7 +21,7 @@ def is_in_repository(directory: Path, environ: Mapping[str, str]) -> bool:
 
 
 def set_config(directory: Path, environ: Mapping[str, str], key: str, value: str) -> None:
-    """Set a key of the repository's own configuration, which other clones do not have. Raises UsageError."""
+    """Set a key in the repository's local configuration. Raises UsageError."""
     done = _run(directory, environ, "config", "--local", key, value)
     if done.returncode:
         why = escape_name(done.stderr.strip().splitlines()[-1] if done.stderr.strip() else "no reason given")

@@ -1,4 +1,4 @@
-"""Where the program keeps what is not a session, and the careful way to read and write there."""
+"""Locations of everything but sessions, and careful reading of untrusted files."""
 
 from __future__ import annotations
 
@@ -15,10 +15,9 @@ from llmrepl.errors import UsageError
 
 @dataclass(frozen=True, slots=True)
 class Paths:
-    """The program's own directories by the XDG base directory specification, none of them made yet.
+    """The program's directories by the XDG base directory specification; none is created here.
 
-    Without platformdirs: it reads the process's environment instead of one that is passed in, uses ~/Library on macOS
-    where the documentation of this program says ~/.config, and takes 6 to 10 ms to import for these three lines.
+    platformdirs is not used: it reads the process environment, uses ~/Library on macOS, and takes 6 to 10 ms to import.
     """
 
     home: Path
@@ -28,7 +27,7 @@ class Paths:
 
     @classmethod
     def find(cls, environ: Mapping[str, str]) -> Paths:
-        """The directories that `environ` says: LLM_CONFIG_DIR, XDG_*_HOME (if absolute), HOME."""
+        """Determine the directories from LLM_CONFIG_DIR, XDG_*_HOME (if absolute) and HOME."""
         home = Path(environ.get("HOME") or _home_of_user())
 
         def place(variable: str, usual: str) -> Path:
@@ -45,22 +44,22 @@ class Paths:
 
     @property
     def config_file(self) -> Path:
-        """The user's configuration."""
+        """The user's configuration file."""
         return self.config_dir / "config.toml"
 
     @property
     def index_file(self) -> Path:
-        """The index of the sessions, which may be deleted."""
+        """The session index, which is safe to delete."""
         return self.cache_dir / "index.db"
 
     @property
     def directories_file(self) -> Path:
-        """The sessions directories that were ever used."""
+        """The list of sessions directories used so far."""
         return self.state_dir / "directories"
 
     @property
     def keys_file(self) -> Path:
-        """The keys that `llm keys set` keeps."""
+        """The keys saved by `llm keys set`."""
         return self.config_dir / "keys.json"
 
 
@@ -73,14 +72,14 @@ def _home_of_user() -> str:
 
 
 def expand(path: str, home: Path) -> Path:
-    """`path` with a leading `~/` as `home`."""
+    """Replace a leading `~/` by `home`."""
     if path == "~" or path.startswith("~/"):
         return home / path[2:]
     return Path(path)
 
 
 def why_unwritable(directory: Path) -> str | None:
-    """Why no file could be made in `directory`, which need not exist yet; None if one could."""
+    """Return why no file can be created in `directory`, which need not exist yet; None if one can."""
     place = next((p for p in (directory, *directory.parents) if os.path.exists(p)), Path("/"))
     if not os.path.isdir(place):
         return f"{place.name} is not a directory"
@@ -90,10 +89,10 @@ def why_unwritable(directory: Path) -> str | None:
 
 
 def read_own(path: Path, limit: int) -> str | None:
-    """The text of a file that must be the user's own, as those that are found in a working directory; None if absent.
+    """Read a file that must belong to the user, such as one found in the working directory; None if absent.
 
-    Raises UsageError if it is a link, a fifo or the like, belongs to somebody else, can be written by others, is larger
-    than `limit` bytes, or is not UTF-8.
+    Raises UsageError if it is not a regular file, belongs to another user, is writable by others, is larger than
+    `limit` bytes, or is not UTF-8.
     """
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -117,7 +116,7 @@ def read_own(path: Path, limit: int) -> str | None:
 
 
 def decode(path: Path, data: bytes, limit: int) -> str:
-    """The bytes of `path` as text. Raises UsageError if they are more than `limit` or not UTF-8."""
+    """Decode the bytes of `path`. Raises UsageError if there are more than `limit` or they are not UTF-8."""
     if len(data) > limit:
         raise _untrusted(path, f"it is larger than {limit >> 10} KiB", "make it smaller")
     try:

@@ -1,4 +1,4 @@
-"""How far long work is, said on stderr once it has lasted a second."""
+"""Progress on stderr for work that lasts longer than a second."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from llmrepl.system.environment import Environment
 SILENT_SECONDS = 1.0
 TERMINAL_SECONDS = 0.1
 LINE_SECONDS = 10.0
-"""How long to wait with the first word, between changes of the line on a terminal, and between lines elsewhere."""
+"""Delay of the first message, interval of changes on a terminal, and interval of lines elsewhere, in seconds."""
 
 
 class Progress:
-    """Called with what is being done, how much of it is done and how much there is. On a terminal one line changes."""
+    """Called with a description, the amount done and the total. On a terminal one line is updated."""
 
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
@@ -20,7 +20,7 @@ class Progress:
         self._drawn = False
 
     def __call__(self, what: str, done: int, total: int) -> None:
-        """Say it, if it is time to."""
+        """Report progress if it is due."""
         now, screen = self._environment.monotonic(), self._environment.stderr.isatty()
         if what != self._what or done == total:
             self._what, self._next = what if done < total else "", now + SILENT_SECONDS
@@ -33,7 +33,7 @@ class Progress:
             self._drawn = screen
 
     def wait(self, reason: str, seconds: float) -> None:
-        """Report what is waited for and how long it has taken, in seconds; 0 ends the wait."""
+        """Report a wait and its duration in seconds; 0 ends it."""
         screen = self._environment.stderr.isatty()
         if not seconds:
             self._what = ""

@@ -1,4 +1,4 @@
-"""SIGTERM, SIGHUP and Ctrl-C: they stop the work, but never in the middle of a save."""
+"""SIGINT, SIGTERM and SIGHUP end the work, but never in the middle of a save."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from llmrepl.errors import SignalExit
 
 
 class Signals:
-    """The process's signals. Until `install` is called it only shields in name.
+    """The signal handlers of the process. Before `install`, shields have no effect.
 
-    `stopped` is the SIGTERM or SIGHUP that came, for when its exception was lost on the way out. Signals are raised in
-    the main thread, so only its shields count: work in another thread must survive the end of the process at any point.
+    `stopped` is the SIGTERM or SIGHUP received, in case its exception was lost. Signals are raised in the main thread,
+    so only its shields count: work in another thread must survive the end of the process at any point.
     """
 
     def __init__(self) -> None:
@@ -25,14 +25,14 @@ class Signals:
         self._waiting: int | None = None
 
     def install(self) -> None:
-        """Let SIGINT raise KeyboardInterrupt, SIGTERM and SIGHUP raise Stopped: outside a shield at once."""
+        """Make SIGINT raise KeyboardInterrupt, SIGTERM and SIGHUP raise SignalExit; outside a shield at once."""
         for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(signum) != signal.SIG_IGN:  # nohup stays nohup
-                signal.signal(signum, self._arrived)
+            if signal.getsignal(signum) != signal.SIG_IGN:  # ignored under nohup
+                signal.signal(signum, self._on_signal)
 
     @contextmanager
     def shield(self) -> Iterator[None]:
-        """Hold signals back for the length of the block; one that came is raised at its end."""
+        """Defer signals to the end of the block."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -45,7 +45,7 @@ class Signals:
                 signum, self._waiting = self._waiting, None
                 _raise(signum)
 
-    def _arrived(self, signum: int, _frame: FrameType | None) -> None:
+    def _on_signal(self, signum: int, _frame: FrameType | None) -> None:
         if signum != signal.SIGINT:
             self.stopped = signum
         if self._shields:
@@ -56,10 +56,10 @@ class Signals:
             _raise(signum)
 
 
-def die_of(signum: int) -> int:
-    """End the process by `signum`'s default action, so that whoever waits for it sees why it ended.
+def exit_by_signal(signum: int) -> int:
+    """End the process by the default action of `signum`, so that its parent sees the cause.
 
-    Returns the exit code to end with where the signal does not end a process.
+    Returns the exit code to use where that does not end the process.
     """
     signal.signal(signum, signal.SIG_DFL)
     os.kill(os.getpid(), signum)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from llmrepl.billing.limits import Admission, Limit, admit
-from llmrepl.billing.pricing import Price, flat
+from llmrepl.billing.pricing import Price, flat_rate
 from llmrepl.errors import OVER_BUDGET, BudgetError
 
-PRICE = Price(flat(2.0), flat(10.0))
-WINDOW = Price(flat(2.0), flat(10.0), context_window=8000)
+PRICE = Price(flat_rate(2.0), flat_rate(10.0))
+WINDOW = Price(flat_rate(2.0), flat_rate(10.0), context_window=8000)
 
 
 def session(usd: float = 1.0) -> Limit:
@@ -18,7 +18,7 @@ def session(usd: float = 1.0) -> Limit:
 
 def test_without_a_limit_or_without_a_cost_everything_goes() -> None:
     assert admit([], 10**9, PRICE) == Admission(None, None)
-    assert admit([(session(), 5.0)], 10**9, Price(flat(0.0), flat(0.0))) == Admission(None, None)
+    assert admit([(session(), 5.0)], 10**9, Price(flat_rate(0.0), flat_rate(0.0))) == Admission(None, None)
 
 
 def test_the_cap_is_what_is_left_after_the_question() -> None:
@@ -29,7 +29,7 @@ def test_the_cap_is_what_is_left_after_the_question() -> None:
 
 
 def test_a_question_may_be_written_to_the_cache_at_a_higher_price() -> None:
-    dearer = Price(flat(2.0), flat(10.0), flat(0.2), flat(2.5))
+    dearer = Price(flat_rate(2.0), flat_rate(10.0), flat_rate(0.2), flat_rate(2.5))
     assert admit([(session(0.01), 0.0)], 1000, dearer).max_tokens == 750  # 0.0025 for the question
 
 

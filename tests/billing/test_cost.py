@@ -16,14 +16,14 @@ from llmrepl.billing.cost import cost_of
 from llmrepl.billing.ledger import Ledger, LedgerError
 from llmrepl.billing.limits import Limit, admit
 from llmrepl.billing.price_catalog import PriceCatalog
-from llmrepl.billing.pricing import LedgerEntry, Price, flat
+from llmrepl.billing.pricing import LedgerEntry, Price, flat_rate
 from llmrepl.billing.usage_report import bar, total, totals
 from llmrepl.errors import BudgetError
 from llmrepl.types import Usage
 
 NOW = datetime(2026, 3, 4, 12)
-PLAIN = Price(flat(2.0), flat(10.0))
-CACHED = Price(flat(2.0), flat(10.0), flat(0.5), flat(2.5))
+PLAIN = Price(flat_rate(2.0), flat_rate(10.0))
+CACHED = Price(flat_rate(2.0), flat_rate(10.0), flat_rate(0.5), flat_rate(2.5))
 TIERS = Price(((0, 1.0), (200_000, 2.0)), ((0, 5.0), (200_000, 8.0)))
 
 
@@ -53,7 +53,7 @@ def test_a_cost_is_what_a_hand_computes(usage: Usage, price: Price | None, cost:
 def test_prices_are_the_users_own_before_those_of_the_data_set() -> None:
     prices = PriceCatalog({"openai/gpt-4o-mini": {"input": 7.0, "output": 9.0}})
     own = prices.find("openai", "gpt-4o-mini", NOW)
-    assert own is not None and (own.input, own.output, own.source) == (flat(7.0), flat(9.0), "config")
+    assert own is not None and (own.input, own.output, own.source) == (flat_rate(7.0), flat_rate(9.0), "config")
     routed = prices.find("openrouter", "openai/gpt-4o-mini", NOW)  # the user's name for it
     assert routed is not None and routed.source == "config"
     listed = prices.find("openrouter", "openai/gpt-4o", NOW)

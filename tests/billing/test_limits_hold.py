@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from llmrepl.billing.cost_tracker import CostTracker, Reservation
 from llmrepl.billing.ledger import Ledger
 from llmrepl.billing.limits import Limit, admit
-from llmrepl.billing.pricing import LedgerEntry, Price, flat
+from llmrepl.billing.pricing import LedgerEntry, Price, flat_rate
 from llmrepl.config.settings import Settings
 from llmrepl.errors import BudgetError
 from llmrepl.models.resolver import ResolvedModel
@@ -168,7 +168,7 @@ class Request:
 @pytest.mark.timeout(600)
 def test_three_ledgers_hold_the_day_however_their_requests_overlap(state: Path) -> None:
     rng, limit = random.Random(15), 0.5
-    read, output, cached, written = (flat(float(usd)) for usd in (INPUT, OUTPUT, CACHED, WRITTEN))
+    read, output, cached, written = (flat_rate(float(usd)) for usd in (INPUT, OUTPUT, CACHED, WRITTEN))
     price = Price(read, output, cached, written, context_window=4000)
     ledgers = [Ledger(state / "ledger.db") for _ in range(3)]
     most_at_once = 0
@@ -237,8 +237,8 @@ def test_what_is_admitted_fits_into_the_smaller_limit(
     rates: tuple[float, float, float, float],
 ) -> None:
     read, write, hit, kept = rates
-    tiers = (flat(read)[0], (200_000, read * 2)), (flat(write)[0], (200_000, write * 1.5))
-    price = Price(*tiers, flat(hit), flat(kept), context_window=window)
+    tiers = (flat_rate(read)[0], (200_000, read * 2)), (flat_rate(write)[0], (200_000, write * 1.5))
+    price = Price(*tiers, flat_rate(hit), flat_rate(kept), context_window=window)
     limits = [(Limit("session", usd, "raise"), spent), (Limit("daily", daily, "raise"), today)]
     left = min(usd - spent, daily - today)
     try:

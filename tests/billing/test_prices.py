@@ -8,7 +8,7 @@ import pytest
 
 from llmrepl.billing.cost import cost_of
 from llmrepl.billing.price_catalog import PriceCatalog
-from llmrepl.billing.pricing import Price, flat
+from llmrepl.billing.pricing import Price, flat_rate
 from llmrepl.types import Usage
 
 NOW = datetime(2026, 11, 23, 12)
@@ -54,7 +54,7 @@ def test_your_own_machine_sends_no_bill_unless_you_say_so(provider: str) -> None
     free = PriceCatalog({"m": OWN}).find(provider, "m", NOW)
     assert free and free.free and cost_of(Usage(10**6, 10**6), free) == 0.0
     said = PriceCatalog({f"{provider}/m": OWN}).find(provider, "m", NOW)
-    assert said and (said.input, said.source) == (flat(7.0), "config")
+    assert said and (said.input, said.source) == (flat_rate(7.0), "config")
 
 
 def test_free_models_of_openrouter_are_free() -> None:
@@ -67,13 +67,15 @@ def test_a_price_of_which_you_say_a_part_keeps_the_rest() -> None:
     mixed = PriceCatalog({"openai/gpt-4o-mini": {"input": 7.0}}).find("openai", "gpt-4o-mini", NOW)
     assert listed and mixed
     assert (mixed.input, mixed.output, mixed.cache_read, mixed.source) == (
-        flat(7.0),
+        flat_rate(7.0),
         listed.output,
         listed.cache_read,
         "config",
     )
     assert PriceCatalog({"mine/m": {"input": 7.0}}).find("mine", "m", NOW) is None, "half a price is no price"
-    assert PriceCatalog({"mine/m": OWN}).find("mine", "m", NOW) == Price(flat(7.0), flat(9.0), source="config")
+    assert PriceCatalog({"mine/m": OWN}).find("mine", "m", NOW) == Price(
+        flat_rate(7.0), flat_rate(9.0), source="config"
+    )
 
 
 def test_long_contexts_have_their_tier() -> None:
@@ -115,9 +117,9 @@ def test_a_price_that_changes_while_the_shell_runs_changes_in_it(
     ],
 )
 def test_no_count_makes_a_cost_that_cannot_be(usage: Usage, cost: float) -> None:
-    price = Price(flat(2.0), flat(10.0), flat(0.5), flat(2.5))
+    price = Price(flat_rate(2.0), flat_rate(10.0), flat_rate(0.5), flat_rate(2.5))
     assert cost_of(usage, price) == pytest.approx(cost, abs=1e-15)
 
 
 def test_a_price_beyond_all_numbers_gives_no_cost() -> None:
-    assert cost_of(Usage(10**6, 1), Price(flat(1e308), flat(1e308))) is None
+    assert cost_of(Usage(10**6, 1), Price(flat_rate(1e308), flat_rate(1e308))) is None

@@ -199,7 +199,7 @@ def test_a_file_that_is_not_toml_is_said_and_nothing_else_happens(
         write_private(file, data)
         found = load(paths, project)
         assert len(found.problems) == 1 and str(file) in found.problems[0]
-        assert found.shown("default_model") == "not set"
+        assert found.display("default_model") == "not set"
         file.unlink()
 
 
@@ -290,9 +290,9 @@ def test_set_changes_what_a_shell_may_change(paths: Paths, project: Path) -> Non
     found.set("temperature", "0.2")
     found.set("stream", "off")
     assert (found.number("temperature"), found.source("temperature")) == (0.2, "this shell")
-    assert (found.flag("stream_responses"), found.shown("stream")) == (False, "false")
+    assert (found.flag("stream_responses"), found.display("stream")) == (False, "false")
     found.set("temperature", "off")
-    assert (found.number("temperature"), found.shown("temperature")) == (None, "off")
+    assert (found.number("temperature"), found.display("temperature")) == (None, "off")
     for name, value, said in (
         ("temperature", "3", "from 0 to 2"),
         ("keys", "nano", "emacs or vi"),

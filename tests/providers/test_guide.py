@@ -16,10 +16,10 @@ from llmrepl.commands.table import all_commands
 from llmrepl.errors import UsageError
 from llmrepl.providers.offline.guide import ONLY_THIS_SHELL, Guide, Reply
 from llmrepl.providers.offline.intents import Intent, read_intents
-from llmrepl.system.resources import packaged
+from llmrepl.system.resources import packaged_directory
 
 SETS = sorted(Path(__file__).with_name("questions").glob("*.txt"))
-ANSWERS = packaged("docs").parent / "llmrepl" / "providers" / "offline" / "answers"
+ANSWERS = packaged_directory("docs").parent / "llmrepl" / "providers" / "offline" / "answers"
 INTENTS = [intent for file in sorted(ANSWERS.glob("*.md")) for intent in read_intents(file)]
 
 NOT_YET = frozenset(
@@ -46,7 +46,7 @@ NOT_YET = frozenset(
 
 @pytest.fixture(scope="module")
 def guide() -> Guide:
-    return Guide(packaged("docs"))
+    return Guide(packaged_directory("docs"))
 
 
 def conversations(file: Path) -> Iterator[list[tuple[list[str], str]]]:
@@ -104,7 +104,7 @@ def test_the_sets_are_large_and_ask_for_answers_that_exist() -> None:
 
 @pytest.mark.parametrize("intent", INTENTS, ids=lambda intent: intent.name)
 def test_an_answer_is_short_names_its_page_and_is_found_by_its_own_wordings(guide: Guide, intent: Intent) -> None:
-    assert (packaged("docs") / intent.page).is_file()
+    assert (packaged_directory("docs") / intent.page).is_file()
     assert len(intent.answer.splitlines()) <= 12
     assert len(intent.answer) <= 620
     some = intent.asked[::5]
@@ -206,6 +206,6 @@ def test_more_shows_the_sections_about_it_until_there_is_none(guide: Guide) -> N
 
 
 def test_equal_questions_get_equal_answers(guide: Guide) -> None:
-    again = Guide(packaged("docs"))
+    again = Guide(packaged_directory("docs"))
     for intent in INTENTS:
         assert guide.reply(intent.asked[:1]) == again.reply(intent.asked[:1])

@@ -17,7 +17,7 @@ from llmrepl.errors import UsageError
 from llmrepl.providers.base import Event, Finish, Options, Request, TextDelta
 from llmrepl.providers.offline.docs_search import DocsSearch, sections
 from llmrepl.providers.offline.provider import OfflineProvider, count_tokens
-from llmrepl.system.resources import packaged
+from llmrepl.system.resources import packaged_directory
 from llmrepl.types import Message, Usage
 
 PAGES = {
@@ -142,7 +142,7 @@ def test_a_turn_costs_the_same_however_long_the_conversation() -> None:
 
     for model in ("echo", "guide"):
         conversation = Long()
-        list(OfflineProvider(packaged("docs")).stream(Request(model, conversation)))
+        list(OfflineProvider(packaged_directory("docs")).stream(Request(model, conversation)))
         assert 1 <= conversation.reads <= 20
 
 
@@ -176,11 +176,11 @@ def test_headings_inside_fences_are_text(tmp_path: Path) -> None:
 
 
 def test_the_documentation_is_found_and_opens_quickly() -> None:
-    assert (packaged("docs") / "architecture.md").is_file()
+    assert (packaged_directory("docs") / "architecture.md").is_file()
     took = []
     for _ in range(3):
         began = time.perf_counter()
-        DocsSearch(packaged("docs")).search("how do I export a session to markdown?")
+        DocsSearch(packaged_directory("docs")).search("how do I export a session to markdown?")
         took.append(time.perf_counter() - began)
     assert min(took) < 0.05
 
