@@ -71,7 +71,7 @@ class LedgerEntry:
     mode.
     """
 
-    rate_at: float
+    at: float
     day: str
     provider: str
     model: str

@@ -95,9 +95,9 @@ class ModelResolver:
         self._default = default
 
     def default_model(self) -> str:
-        """The model of a new session: the configured one, else the first vendor's with a key, a local one, the guide.
+        """Return the model of a new session: configured, of a vendor with a key, local, or the guide.
 
-        A configured name that means nothing is returned as it is: resolving it says what is wrong.
+        An invalid configured name is returned unchanged; resolving it reports the error.
         """
         if name := self._settings.text("default_model"):
             return self._settings.aliases.get(name, name)
