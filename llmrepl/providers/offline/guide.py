@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import dropwhile
 from pathlib import Path
 
 from llmrepl.providers.offline.docs_search import DocsSearch, Section
@@ -13,10 +14,10 @@ from llmrepl.providers.offline.intents import IntentTable, Match
 from llmrepl.providers.offline.unwrap import unwrap
 from llmrepl.providers.offline.vocabulary import OUTSIDE, TOPIC, Term, Vocabulary
 
-SURE, POSSIBLE = 0.65, 0.5
+SURE, POSSIBLE = 0.68, 0.5
 """From this score on an intent is the answer, or one of the nearest answers."""
 
-LIKELY, LEAD = 0.55, 0.12
+LIKELY, LEAD = 0.55, 0.08
 """One that leads by so much is the answer from this score on."""
 
 STRANGE = 0.78
@@ -39,7 +40,7 @@ LONGEST_QUESTION = 400
 _ANSWERS = Path(__file__).with_name("answers")
 _ONLY_A_MARK = ("?", "??", "???")
 _CIVIL = frozenset({"hello", "thanks", "great"})
-"""Concepts that say nothing beside others."""
+"""Concepts that say nothing before others."""
 
 _PASSING = frozenset({"hello", "thanks"})
 _REPLACED = frozenset({"action", "format", "vendor", "period", "scope", "thing"})
@@ -180,7 +181,8 @@ class Guide:
     def _terms_of(self, question: str) -> list[Term]:
         """What a question says, without the greetings and thanks around it."""
         terms = self._vocabulary.terms("help" if question.strip() in _ONLY_A_MARK else question)
-        return [term for term in terms if term.concepts[0] not in _CIVIL] or terms
+        rest = list(dropwhile(lambda term: term.concepts[0] in _CIVIL, terms))
+        return [term for term in rest if term.concepts[0] not in _PASSING] or terms
 
     def _before(self, questions: Sequence[str]) -> Sequence[Term]:
         """What the conversation is about before the newest question."""

@@ -59,7 +59,10 @@ _KEYS = (
     (re.compile(r"\bshift ?[-+ ] ?(?:enter|return)\b"), "shift-enter"),
     (re.compile(r"https?://\S+|\bwww\.\S+"), " url "),
     (re.compile(r"\$ ?\d[\d.,]*"), " dollars "),
-    (re.compile(r"(?<=\d) ?(?:[-+*/x×^]|times|plus|minus|divided by) ?(?=\d)|\b\w ?\^ ?\d"), " arithmetic "),
+    (
+        re.compile(r"(?<![\w.-])\d+(?: ?[-+*/x×^] ?| (?:times|plus|minus|divided by|percent of) )(?=\d)|\b\w ?\^ ?\d"),
+        " arithmetic ",
+    ),
     (_QUOTED, " "),
     (re.compile(r"['’`´]s\b|['’`´]"), ""),
     (re.compile(r"(?<!\S)[:;]-?[)(dp](?!\S)"), " "),
