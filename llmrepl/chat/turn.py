@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from llmrepl.billing.cost_tracker import RAISE_SESSION
 from llmrepl.chat.attachments import append_texts
+from llmrepl.chat.reply_extras import ReplyExtras
 from llmrepl.chat.workspace import Workspace
 from llmrepl.errors import BudgetError, LLMError, SaveError
 from llmrepl.formatting import escape_name, valid_text
@@ -19,7 +20,7 @@ from llmrepl.providers.errors import ProviderError
 from llmrepl.providers.tokens import estimated, prompt_tokens, tokens, utf8_size
 from llmrepl.sessions.secrets import StreamMasker
 from llmrepl.sessions.storage.completion import Completion
-from llmrepl.types import Attachment, Message, Usage
+from llmrepl.types import Attachment, Citation, Message, Usage
 
 if TYPE_CHECKING:
     from llmrepl.sessions.model import Turn
@@ -35,7 +36,7 @@ class TurnResult:
     """How a turn ended. `cost` is USD or None if unknown; `failure` the error; `unsaved` why the turn is not on disk.
 
     `left` is the remaining budget in USD, None without one. `session` and `number` tell where the turn is saved, None
-    if it is not.
+    if it is not. `pictures` are the paths of the files that the reply brought.
     """
 
     text: str
@@ -49,6 +50,8 @@ class TurnResult:
     number: int | None
     failure: LLMError | None
     unsaved: SaveError | None
+    citations: Sequence[Citation] = ()
+    pictures: Sequence[str] = ()
 
 
 class ChatTurn:
@@ -82,6 +85,7 @@ class ChatTurn:
         self._model = model or workspace.chat.model
         self._system = system
         self._text_parts: list[str] = []
+        self._extras = ReplyExtras()
         self._reply_bytes = 0
         self._usage: Usage | None = None
         self._finish_reason: str | None = None
@@ -137,7 +141,7 @@ class ChatTurn:
                 return
             except LLMError as failed:
                 self._failure = failed
-            if self._text_parts or not isinstance(self._failure, ProviderError):
+            if self._text_parts or self._extras.pictures or not isinstance(self._failure, ProviderError):
                 return
             failure = self._failure
             for name in chain(self._other_defaults(failure), others):
@@ -209,7 +213,10 @@ class ChatTurn:
         )
         if self._open_session and self._number:
             saved = self._masker.mask_text(text) if self._masker else text
-            self._close(self._open_session, self._number, Completion(saved, reason, latency, usage, cost))
+            extras = self._extras
+            names = [path.name for path in extras.pictures]
+            completion = Completion(saved, reason, latency, usage, cost, extras.citations, names, extras.provider_data)
+            self._close(self._open_session, self._number, completion)
         return TurnResult(
             text=text,
             finish_reason=reason,
@@ -222,6 +229,8 @@ class ChatTurn:
             number=self._number,
             failure=self._failure,
             unsaved=self._unsaved,
+            citations=self._extras.citations,
+            pictures=[str(path) for path in self._extras.pictures],
         )
 
     @property
@@ -269,6 +278,8 @@ class ChatTurn:
                 self._usage = event
             elif isinstance(event, Finish):
                 self._finish_reason = event.reason
+            elif notice := self._extras.take(event, open_session.path if open_session else None):
+                yield notice
             elif isinstance(event, Retrying) and not event.seconds:
                 usage = estimated(self._request, 0) if event.may_be_billed else None
                 cost = self._workspace.cost_tracker().record_retry(

@@ -72,6 +72,8 @@ class PlainOutput:
     def turn_result(self, turn_result: TurnResult) -> None:
         """End the reply's line and report failures and the footer."""
         self.finish()
+        if sources := format_sources(turn_result):
+            self._write(f"\n{sources}\n")
         if turn_result.failure:
             self.failure(turn_result.failure)
         if turn_result.unsaved:
@@ -156,6 +158,15 @@ def format_footer(turn_result: TurnResult) -> str:
     return " · ".join(parts)
 
 
+def format_sources(turn_result: TurnResult) -> str:
+    """Format the sources that a reply cites, a numbered line each; empty without any."""
+    lines = []
+    for number, one in enumerate(turn_result.citations, 1):
+        title = f"{_one_line(one.title)} " if one.title else ""
+        lines.append(f"[{number}] {title}{_one_line(one.url)}")
+    return "\n".join(lines)
+
+
 def outcome_notes(turn_result: TurnResult) -> list[str]:
     """Return notes about a reply that did not end normally."""
     if turn_result.finish_reason == "interrupted":
@@ -164,6 +175,12 @@ def outcome_notes(turn_result: TurnResult) -> list[str]:
         return ["the reply ended at the token limit; :set max_tokens N allows more"]
     if turn_result.finish_reason == "content_filter":
         return ["the provider's content filter ended the reply"]
+    if turn_result.finish_reason == "pause_turn":
+        return ["The model paused. Another prompt, such as 'go on', continues."]
+    if turn_result.finish_reason == "refusal":
+        return ["The model refused to answer, or to go on."]
+    if turn_result.finish_reason not in ("stop", "tool_calls", "error"):
+        return [f"The provider ended the reply with the reason '{_one_line(turn_result.finish_reason)}'."]
     return []
 
 

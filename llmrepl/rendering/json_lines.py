@@ -97,4 +97,8 @@ def _reply(turn_result: TurnResult) -> dict[str, Any]:
             "reasoning_tokens": usage.reasoning_tokens,
             "estimated": usage.estimated,
         }
+    if turn_result.citations:
+        data["citations"] = [{"url": one.url, "title": one.title} for one in turn_result.citations]
+    if turn_result.pictures:
+        data["pictures"] = list(turn_result.pictures)
     return data

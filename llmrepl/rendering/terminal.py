@@ -13,7 +13,7 @@ from llmrepl.errors import LLMError
 from llmrepl.formatting import escape_controls
 from llmrepl.providers.base import Event, Notice, ReasoningDelta, Retrying, TextDelta
 from llmrepl.rendering import pager
-from llmrepl.rendering.base import PlainOutput, format_footer, outcome_notes
+from llmrepl.rendering.base import PlainOutput, format_footer, format_sources, outcome_notes
 from llmrepl.system.environment import Environment
 
 if TYPE_CHECKING:
@@ -66,6 +66,9 @@ class TerminalOutput:
         if self._view:
             self._view.finish()
             self._view = None
+        if sources := format_sources(turn_result):
+            self._environment.stdout.write(f"\n{escape_controls(sources)}\n")
+            self._environment.stdout.flush()
         for failure in (turn_result.failure, turn_result.unsaved):
             if failure:
                 self.failure(failure)

@@ -16,7 +16,7 @@ from llmrepl.sessions import edits, other_requests
 from llmrepl.sessions.other_requests import OtherRequests
 from llmrepl.sessions.storage.completion import Completion
 from llmrepl.sessions.turn_ids import identify
-from llmrepl.types import Attachment, Message, Usage
+from llmrepl.types import Attachment, Message, ProviderData, Usage
 
 SUMMARIZED = "A summary of our conversation so far:"
 """Heads the summary that replaces older turns in the context."""
@@ -92,6 +92,8 @@ class Turn(_Record):
     absent if unknown. `answered_by` names the model if it is not the session's. `finish_reason` is the provider's,
     `interrupted` or `error`. `undone` removes the turn from the context, and so does `branch`: a merge found that the
     conversation went on elsewhere after the turn `parent_id` (see merge.py). `undo_count` is absent if it is 0 or 1.
+    `citations` are the sources of the reply, `pictures` the names of the files that it brought, beside this one, and
+    `provider_data` (provider, model, items) is sent back with the reply to the same model only.
     """
 
     messages: list[MessageRecord]
@@ -105,6 +107,9 @@ class Turn(_Record):
     copied: bool | None = None
     branch: Any = None
     undo_count: int | None = None
+    citations: Any = None
+    pictures: Any = None
+    provider_data: Any = None
     parent_id: Any = None
     id: Any = None
 
@@ -138,6 +143,12 @@ class Turn(_Record):
             update["usage"] = UsageRecord.of(reply.usage)
         if reply.cost is not None:
             update["cost_estimate"] = reply.cost
+        if reply.citations:
+            update["citations"] = [{"url": one.url, "title": one.title} for one in reply.citations]
+        if reply.pictures:
+            update["pictures"] = list(reply.pictures)
+        if data := reply.provider_data:
+            update["provider_data"] = {"provider": data.provider, "model": data.model, "items": list(data.items)}
         return self.model_copy(update={**update, "finish_reason": reply.finish_reason})
 
     def changed(self, **values: Any) -> Turn:
@@ -380,10 +391,23 @@ def title_from_prompt(prompt: str, limit: int = 60) -> str:
 
 def _for_context(turn: Turn) -> list[Message]:
     return [
-        Message(m.role, m.text, tuple(_attachment(record) for record in m.attachments or ()))
+        Message(
+            m.role,
+            m.text,
+            tuple(_attachment(record) for record in m.attachments or ()),
+            _provider_data(turn.provider_data) if m.role == "assistant" else None,
+        )
         for m in turn.messages
         if (m.text or m.attachments) and m.role in ("user", "assistant")
     ]
+
+
+def _provider_data(record: Any) -> ProviderData | None:
+    """Read opaque data out of a file; None if it is not of the right form."""
+    match record:
+        case {"provider": str(provider), "model": str(model), "items": list(items)}:
+            return ProviderData(provider, model, tuple(item for item in items if isinstance(item, dict)))
+    return None
 
 
 def _attachment(record: AttachmentRecord) -> Attachment:

@@ -87,6 +87,9 @@ def marks(turn: Turn, model: str) -> list[str]:
         found.append(f"{left_out} part{'' if left_out == 1 else 's'} that are not text left out")
     if names := attached(turn):
         found.append("attached " + ", ".join(f'"{name}"' for name in names))
+    if isinstance(turn.pictures, list) and turn.pictures:
+        names = [escape_name(str(name)).replace('"', "'") for name in turn.pictures]
+        found.append("picture " + ", ".join(f'"{name}"' for name in names))
     if turn.answered_by and turn.answered_by != model:
         found.append(f"answered by {escape_name(turn.answered_by)}")
     return found
