@@ -14,7 +14,7 @@ MOST_WORDS = 24
 """Of a longer question only so many different words are looked up."""
 
 LEAST_COVERAGE = 0.5
-"""A section answers a question when it has at least this share of what the question's words say."""
+"""A section answers a question if it has at least this share of what the words of the question say."""
 
 FOR_BUILDERS = frozenset({"architecture.md", "changelog.md", "contributing.md"})
 """Pages about the inside, which count for less than those for users."""
@@ -105,8 +105,11 @@ class DocsSearch:
         )
         self._db.executemany("INSERT INTO section (rowid, heading, above, text, code) VALUES (?, ?, ?, ?, ?)", rows)
 
-    def search(self, question: str, limit: int = 5) -> list[Section]:
-        """The sections that answer `question`, the best first; none if the documentation has no answer."""
+    def search(self, question: str, limit: int = 5, least: float = LEAST_COVERAGE) -> list[Section]:
+        """The sections that answer `question`, the best first; none if the documentation has no answer.
+
+        `least` is the share, up to 1, of what the question's words say that a section must have.
+        """
         asked = words(question)
         if not any(map(str.isalpha, asked)):
             return []
@@ -115,8 +118,8 @@ class DocsSearch:
         weights = [math.log(1 + len(self._sections) / (len(rows) or 0.5)) for rows in matches]
         scored = []
         for row, rank in self._ranked(asked):
-            coverage = sum(told for rows, told in zip(matches, weights, strict=True) if row in rows) / sum(weights)
-            if coverage >= LEAST_COVERAGE:
+            coverage = sum(weight for rows, weight in zip(matches, weights, strict=True) if row in rows) / sum(weights)
+            if coverage >= least:
                 named = sum(row in rows for rows in headed) / len(headed)
                 weight = 0.3 if self._sections[row].page in FOR_BUILDERS else 1 + named
                 scored.append((coverage * rank * weight, row))

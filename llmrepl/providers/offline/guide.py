@@ -31,6 +31,9 @@ NEAR = 0.04
 
 ONLY_THIS_SHELL = "I only know this shell. To chat with a model: `:keys set openrouter`, or start Ollama."
 
+QUOTED = 0.75
+"""The share of a question that a section of the documentation must cover to be quoted."""
+
 LONGEST_QUOTE = 20
 """Lines of a longer section of the documentation that are quoted."""
 
@@ -57,9 +60,15 @@ _FOLLOWS = re.compile(
 )
 _REFERS = re.compile(
     r"\b(it|them|one|ones|the same)\b|\b(that|these|those|too|as well|instead)$|\b(does|is|was|can|will|with|of) that\b"
+    r"|^(is|are|does|was) this \w+$"
 )
-_OBJECT = re.compile(r"\b(it|that|them|those)( again| back| too| later| now| then)?$")
+_OBJECT = re.compile(
+    r"\b(it|that|them|those)( again| back| too| later| now| then)?$|^(is|are|does|was) (it|that|this|they) \w+$"
+)
 
+
+_OTHERS_COMMAND = re.compile(r"^/([a-z]+)$|(?<=\S )/([a-z]+)(?!\S)")
+"""A command of another program, alone or in a question about it."""
 
 _ORDERS = re.compile(
     r"(please |can you |could you |pls )*((explain|describe|define|solve|calculate|compute|write|compose|draft|invent"
@@ -158,6 +167,11 @@ class Guide:
 
     def _understand(self, questions: Sequence[str]) -> _Meaning:
         """The newest question, together with those before it if it plainly refers to them."""
+        for found in _OTHERS_COMMAND.finditer(questions[0].lower()):
+            name = found[1] or found[2]
+            command = self._meaning(name, self._terms_of(name))
+            if command.score >= COMPLETE:
+                return command
         alone = self._meaning(questions[0], self._terms_of(questions[0]))
         plain = _plain(questions[0])
         follows = bool(_FOLLOWS.match(plain)) or (plain[:1].isalnum() and self._fragment(alone.terms))
@@ -165,7 +179,7 @@ class Guide:
             return alone
         before = self._before(questions[1:])
         replaced = {self._vocabulary.section(term) for term in alone.terms} & _REPLACED
-        kept = [term for term in before if self._vocabulary.section(term) not in replaced]
+        kept = [term for term in before if not term.weak and self._vocabulary.section(term) not in replaced]
         if not kept:
             return alone
         terms = [*alone.terms, *kept]
@@ -239,7 +253,7 @@ class Guide:
     def _searched(self, meaning: _Meaning) -> Reply:
         if meaning.strange:
             return Reply(ONLY_THIS_SHELL, ("outside",))
-        if hits := self._search.search(meaning.text):
+        if hits := self._search.search(meaning.text, least=QUOTED):
             return Reply(_quoted(hits), (f"docs/{hits[0].page}",))
         if meaning.terms and (near := self._search.nearest(meaning.text, 3)):
             lines = [f"- {section.path[-1]} (docs/{section.page})" for section in near]

@@ -51,7 +51,7 @@ class TextIndex:
 
 def _features(text: str) -> Iterator[tuple[str, float]]:
     """The features of a text; those of pairs begin with a space."""
-    words = split_words(text)
+    words = [word.lstrip(":/.!-@") or word for word in split_words(text)]
     stems = [stem(word) for word in words]
     for word, root in zip(words, stems, strict=True):
         if word in STOP_WORDS:

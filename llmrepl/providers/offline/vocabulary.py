@@ -24,7 +24,7 @@ STOP_WORDS = frozenset(
     most much must my myself need needs neither nor now of on only onto or our out over own please pls plz possible
     possibly quite r rather re really s see seem seems shall she should so some somebody somehow someone something
     somewhere still stuff such t tell than that thats the their them then there these they thing things this
-    those though through to too try trying u under until up upon ur us use used using ve very via want wanted wants
+    those though through till to too try trying u under until up upon ur us use used using ve very via want wanted wants
     was way ways we well were what whats when whenever which while whole whose why will wish with within wont work
     would wouldnt yeah yes yet you your youre etc eg ie maybe hmm um uh oh ah well sir mate guys man dude kindly
     one ones during since sure already quickly hm five four normal normally usually
@@ -67,6 +67,9 @@ _KEYS = (
     (re.compile(r"['’`´]s\b|['’`´]"), ""),
     (re.compile(r"(?<!\S)[:;]-?[)(dp](?!\S)"), " "),
 )
+_HUMPS = re.compile(r"(?<=[a-z]{2})(?=[A-Z][a-z])")
+"""Where the words of a name such as RateLimitError meet."""
+
 _SIMPLE = re.compile(r"[a-z ]*")
 _KEY_NAMES = re.compile(r"\b(?:ctrl|control|ctl|strg|alt|option|opt|meta|esc|shift)\b")
 _SHORT_FORMS = dict(
@@ -246,7 +249,7 @@ class Vocabulary:
 @lru_cache(maxsize=8)
 def split_words(text: str) -> list[str]:
     """The words of a text, in small letters and without the punctuation around them."""
-    text = text.lower()
+    text = _HUMPS.sub(" ", text).lower()
     if not _SIMPLE.fullmatch(text) or _KEY_NAMES.search(text):
         for pattern, instead in _KEYS:
             text = pattern.sub(instead, text)
