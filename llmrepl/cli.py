@@ -27,8 +27,9 @@ def run() -> None:
     """Run the `llm` command."""
     if sys.argv[1:] in (["--version"], ["-V"]):  # before anything else is imported
         try:
-            sys.stdout.write(f"llmrepl {__version__}\n")
-            sys.stdout.flush()
+            if sys.stdout:  # which the program may be started without
+                sys.stdout.write(f"llmrepl {__version__}\n")
+                sys.stdout.flush()
         except OSError as error:
             os._exit(CLOSED_PIPE if isinstance(error, BrokenPipeError) else _say_full(error))
         return

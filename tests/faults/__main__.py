@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 
 from tests.faults.report import PROMISES, Outcome
 
-PARTS = ("storage", "network", "files", "merge")
+PARTS = ("storage", "network", "files", "merge", "damage", "system", "shells")
 
 
 def main() -> int:
@@ -24,24 +24,29 @@ def main() -> int:
     chosen = parser.parse_args()
     if unknown := set(chosen.parts) - set(PARTS):
         parser.error(f"no part named {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
-    rows = [_tried(part, chosen.stride) for part in chosen.parts or PARTS]
-    _say("\n" + "".join(f"{title:>10}" for title in ("part", "injected", *PROMISES, "seconds")))
+    rows = [row for part in chosen.parts or PARTS for row in _tried(part, chosen.stride)]
+    _say("\n" + "".join(f"{title:>10}" for title in ("part", "kind", "injected", *PROMISES, "seconds")))
     for row in rows:
         _say("".join(f"{cell:>10}" for cell in row))
-    return 1 if any(count for row in rows for count in row[2:-1]) else 0
+    return 1 if any(int(count) for row in rows for count in row[3:-1]) else 0
 
 
-def _tried(part: str, stride: int) -> tuple[str | int, ...]:
-    """The row of a part: its name, how many faults, how often each promise broke, seconds."""
+def _tried(part: str, stride: int) -> list[tuple[str | int, ...]]:
+    """The rows of a part, one for each kind: its name, how many faults, how often each promise broke, seconds."""
     run: Callable[[int], Iterator[Outcome]] = importlib.import_module(f"tests.faults.{part}").run
-    began, injected, broken = time.monotonic(), 0, dict.fromkeys(PROMISES, 0)
+    began = time.monotonic()
+    counts: dict[str, dict[str, int]] = {}
+    seconds: dict[str, float] = {}
     for turn_result in run(stride):
-        injected += 1
+        count = counts.setdefault(turn_result.part, dict.fromkeys(("injected", *PROMISES), 0))
+        count["injected"] += 1
         for promise in turn_result.broken:
-            broken[promise] += 1
+            count[promise] += 1
         if turn_result.broken:
-            _say(f"{part}: {turn_result.case}: {', '.join(turn_result.broken)}: {turn_result.said}")
-    return part, injected, *broken.values(), round(time.monotonic() - began)
+            _say(f"{turn_result.part}: {turn_result.case}: {', '.join(turn_result.broken)}: {turn_result.said}")
+        began, spent = time.monotonic(), time.monotonic() - began
+        seconds[turn_result.part] = seconds.get(turn_result.part, 0.0) + spent
+    return [(part, kind, *count.values(), round(seconds[kind])) for kind, count in counts.items()]
 
 
 def _say(text: str) -> None:

@@ -87,7 +87,8 @@ def test_a_reader_that_went_away_is_no_failure(cli: CliRunner) -> None:
 
 @pytest.mark.parametrize("streams", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
 def test_a_missing_stream_is_empty_and_takes_everything(cli: CliRunner, streams: str) -> None:
-    assert started(cli, f"llm ask -m offline/echo hi {streams}").code == 0
+    for words in ("ask -m offline/echo hi", "--version", "--help"):
+        assert started(cli, f"llm {words} {streams}").code == 0
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may look everywhere")
