@@ -7,6 +7,7 @@ from typing import Any
 
 from markdown_it import MarkdownIt
 from markdown_it.common.normalize_url import normalizeLinkText
+from markdown_it.rules_inline import StateInline
 from rich.text import Text
 
 from llmrepl.formatting import escape_controls
@@ -20,7 +21,29 @@ _LONGEST = 2000
 _STYLES = {"strong": "bold", "em": "italic", "s": "strike"}
 _LONE_STAR = re.compile(r"(?<![\w*])\*(?=[^\s*])[^*]*$")
 
+_MATH = re.compile(
+    r"""\\\((?!\s*\\\)).+?\\\) | \\\[.+?\\\] | \$\$.+?\$\$ | \\begin\{(?P<env>[A-Za-z]+\*?)\}.+?\\end\{(?P=env)\}
+    | \$(?=[^\s$])(?:\\.|[^$\n\\])*(?<=[^\s\\])\$(?![\d$])""",
+    re.VERBOSE | re.DOTALL,
+)
+"""A formula of TeX: `\\(…\\)`, `\\[…\\]`, `$$…$$`, an environment, or `$…$` on one line (as pandoc's tex_math_dollars)."""
+
+
+def _math(state: StateInline, silent: bool) -> bool:
+    """An inline rule of markdown-it: a formula is one token, and nothing in it is markup."""
+    if state.src[state.pos] not in "\\$":
+        return False
+    found = _MATH.match(state.src, state.pos, state.posMax)
+    if found is None:
+        return False
+    if not silent:
+        state.push("math", "", 0).content = found[0]
+    state.pos = found.end()
+    return True
+
+
 _INLINE = MarkdownIt("commonmark").enable("strikethrough")
+_INLINE.inline.ruler.before("escape", "math", _math)
 _DEFINITIONS = MarkdownIt("zero").enable("reference").disable("inline")
 
 
@@ -47,10 +70,10 @@ def render_inline(text: str, env: Env, style: str = "") -> Text:
                 styles.remove(_STYLES[kind])
         elif token.type == "link_open":
             link = len(out), str(token.attrs.get("href", ""))
-        elif token.type == "softbreak":
-            out.append(" ")
-        elif token.type == "hardbreak":
+        elif token.type in ("softbreak", "hardbreak"):  # a reply's line breaks are kept: poems, addresses, lyrics
             out.append("\n")
+        elif token.type == "math":
+            out.append("\n".join(map(_escape, token.content.split("\n"))), " ".join(styles) or None)
         elif token.type == "code_inline":
             out.append(_escape(token.content), " ".join(("cyan", *styles)))
         elif token.type == "image":
