@@ -12,13 +12,14 @@ _ITEM = re.compile(r"([-+*]|(\d{1,9})([.)]))( +|$)")
 _HEADING = re.compile(r"#{1,6}(?= |$)")
 _FENCE = re.compile(r"`{3,}(?=[^`]*$)|~{3,}")
 _ALIGNMENT = re.compile(r":?-+:?")
+_FORMULA = re.compile(r"(?P<open>\\\[(?=\s*$)|\$\$(?=\s*$)|\\begin\{(?P<env>[A-Za-z]+\*?)\})(?P<rest>.*)")
 _DELIMITERS = re.compile(r"[|:-][|:-][|: -]*|[|:] [|: -]*")
 
 
 class Opening(NamedTuple):
-    """A block start: its kind, the match, and for HTML the pattern of the last line."""
+    """A block start: its kind, the match, and for HTML and formulas the pattern of the last line."""
 
-    kind: Literal["quote", "heading", "fence", "html", "rule", "item"]
+    kind: Literal["quote", "heading", "fence", "html", "formula", "rule", "item"]
     found: re.Match[str] | None = None
     over: re.Pattern[str] | None = None
 
@@ -40,12 +41,20 @@ def match_opening(body: str, *, interrupts: bool = False, lazy: bool = False) ->
         for begins, over, anywhere in HTML_SEQUENCES:
             if begins.search(body):
                 return Opening("html", over=over) if anywhere or not lazy else None
+    if first in "\\$" and (found := _FORMULA.match(body)):
+        return _formula(found)
     if first in "*-_" and _is_rule(body):
         return Opening("rule")
     found = _ITEM.match(body)
     if found and not (interrupts and (found.end() == len(body) or int(found[2] or 1) != 1)):
         return Opening("item", found)
     return None
+
+
+def _formula(found: re.Match[str]) -> Opening | None:
+    """A formula of several lines, which ends with its mark or at a blank line; None if it ends on this line."""
+    end = {"\\[": r"\\\]", "$$": r"\$\$"}.get(found["open"]) or rf"\\end\{{{re.escape(found['env'])}\}}"
+    return None if re.search(end, found["rest"]) else Opening("formula", found, re.compile(rf"{end}|^\s*$"))
 
 
 def indentation(text: str) -> int:

@@ -229,6 +229,10 @@ class Scanner:
         elif found.kind == "fence" and found.found:
             leaf = self._open("fence")
             leaf.fence, leaf.indent, leaf.detail = found.found[0], indent, body[found.found.end() :].strip()
+        elif found.kind == "formula":  # shown line by line as it is, like HTML
+            leaf = self._open("html")
+            self._put_line(leaf, "html", body)
+            leaf.over = found.over
         else:
             leaf = self._open("html")
             leaf.over = found.over

@@ -26,7 +26,7 @@ _MATH = re.compile(
     | \$(?=[^\s$])(?:\\.|[^$\n\\])*(?<=[^\s\\])\$(?![\d$])""",
     re.VERBOSE | re.DOTALL,
 )
-"""A formula of TeX: `\\(…\\)`, `\\[…\\]`, `$$…$$`, an environment, or `$…$` on one line (as pandoc's tex_math_dollars)."""
+"""A formula of TeX: `\\(…\\)`, `\\[…\\]`, `$$…$$`, an environment, or `$…$` on a line (pandoc: tex_math_dollars)."""
 
 
 def _math(state: StateInline, silent: bool) -> bool:
