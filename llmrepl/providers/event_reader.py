@@ -107,7 +107,10 @@ def _ending(reply: StreamState, request: Request, endpoint: Endpoint, said: bool
         raise ProviderError(what, KEPT if begun else "try again", retry=not begun, may_be_billed=True)
     if not said:
         reason = "tool_calls" if TOOLS in reply.noted else reply.reason or ""
-        what, then = _NOTHING.get(reason, ("the model answered nothing", "ask again or in other words"))
+        nothing = (
+            f"the model answered nothing ({reason})" if reason not in ("", "stop") else "the model answered nothing"
+        )
+        what, then = _NOTHING.get(reason, (nothing, "ask again or in other words"))
         raise ProviderError(f"{what}: {explanation}" if explanation else what, then)
     yield Finish(reply.reason or "stop")
 
@@ -148,20 +151,31 @@ def _events(
         if not text.startswith(("{", "[")):  # a heartbeat: `ping`, `: PROCESSING`, or nothing
             junk = junk or bool(text)
             continue
-        try:
-            data = json.loads(text)
-        except (ValueError, RecursionError):
+        documents = _documents(text)
+        if not documents:
             bad, skipped = bad + 1, True
             if bad > _BAD_EVENTS:
-                raise ProviderError(f"{endpoint.vendor} sends what is not JSON", "check base_url") from None
-            continue
-        if isinstance(data, dict):
-            junk = False
-            yield from _read(data, frame.event, protocol, reply, model, endpoint)
-            if reply.ended:
-                return
+                raise ProviderError(f"{endpoint.vendor} sends what is not JSON", "check base_url")
+        for data in documents:
+            if isinstance(data, dict):
+                junk = False
+                yield from _read(data, frame.event, protocol, reply, model, endpoint)
+                if reply.ended:
+                    return
+        if len(documents) > 1 and text.endswith("[DONE]"):
+            reply.ended = True
+            return
     if junk and not reply.size and reply.reason is None:
         raise ProviderError(f"{endpoint.vendor} sends what is not JSON", "check base_url")
+
+
+def _documents(text: str) -> list[Any]:
+    """The JSON in an event: one document, or several where a server forgets what separates events."""
+    try:
+        return [json.loads(text)]
+    except (ValueError, RecursionError):
+        found = wire.json_documents(text.encode())
+        return found if len(found) > 1 else []
 
 
 def _read(

@@ -53,6 +53,7 @@ class PlainOutput:
         self._footer = footer
         self._held = ""
         self._open_line = False
+        self._reasons = False
 
     def begin_reply(self, text: str) -> None:
         """Do nothing; the user has just typed the prompt."""
@@ -61,16 +62,20 @@ class PlainOutput:
         """Write text as it arrives; reasoning and notices go to stderr."""
         from llmrepl.providers.base import ReasoningDelta, TextDelta
 
-        if isinstance(event, TextDelta):
-            self._write(event.text)
-        elif isinstance(event, ReasoningDelta):
+        if isinstance(event, ReasoningDelta):
             self._err.write(escape_controls(event.text))
             self._err.flush()
+            self._reasons = not event.text.endswith("\n")
+            return
+        self._end_reasoning()
+        if isinstance(event, TextDelta):
+            self._write(event.text)
         elif text := describe_event(event):
             self.note(text)
 
     def turn_result(self, turn_result: TurnResult) -> None:
         """End the reply's line and report failures and the footer."""
+        self._end_reasoning()
         self.finish()
         if sources := format_sources(turn_result):
             self._write(f"\n{sources}\n")
@@ -108,6 +113,12 @@ class PlainOutput:
 
     def preload(self) -> None:
         """Do nothing; everything is loaded."""
+
+    def _end_reasoning(self) -> None:
+        if self._reasons:
+            self._err.write("\n")
+            self._err.flush()
+            self._reasons = False
 
     def _write(self, text: str) -> None:
         text = self._held + text

@@ -211,3 +211,15 @@ def test_documents_in_a_row_are_a_stream() -> None:
     for end in ("\n", ""):
         events, failure = read("openai", "".join(json.dumps(one) + end for one in documents).encode())
         assert (failure, text_of(events)) == (None, "Hello")
+
+
+def test_events_without_a_blank_line_between_them_are_read() -> None:
+    lines = [chunk({"content": "Hel"}), chunk({"content": "lo"}), chunk({}, "stop")]
+    body = b"".join(b"data: %s\n" % json.dumps(line).encode() for line in lines) + b"data: [DONE]\n"
+    events, failure = read("openai", body)
+    assert (failure, text_of(events)) == (None, "Hello")
+
+
+def test_an_unknown_finish_without_text_is_named() -> None:
+    _, failure = read("gemini", sse({"candidates": [{"finishReason": "MALFORMED_RESPONSE"}]}))
+    assert failure and "answered nothing (malformed_response)" in failure.message

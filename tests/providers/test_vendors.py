@@ -9,10 +9,13 @@ import sys
 import pytest
 
 from llmrepl.errors import UsageError
-from llmrepl.providers.http_provider import PROTOCOLS
+from llmrepl.providers.errors import ProviderError
+from llmrepl.providers.http_provider import PROTOCOLS, create_http_provider
+from llmrepl.providers.transport.http import Network
 from llmrepl.providers.transport.proxy import proxy_for
 from llmrepl.providers.urls import check_url, is_loopback
 from llmrepl.providers.vendors import VENDORS, base_url_of, configured_vendor, ollama_url
+from tests.providers.loopback import question, retries
 
 
 @pytest.mark.parametrize("name", VENDORS)
@@ -169,3 +172,14 @@ def test_a_misspelt_proxy_is_named_by_its_variable_without_its_password(proxy: s
 def test_the_table_costs_no_library(module: str) -> None:
     code = f"import sys, llmrepl.providers.{module}; sys.exit('httpx' in sys.modules or 'json' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("variable", ["HTTPS_PROXY", "ALL_PROXY"])
+def test_a_dead_proxy_is_named_and_not_the_vendor(variable: str) -> None:
+    network = Network(environ={variable: "http://user:s3cret@127.0.0.1:1"})
+    asked = create_http_provider(VENDORS["groq"], "https://api.groq.example/v1", "key", "$KEY", network, retries(0)[0])
+    with pytest.raises(ProviderError) as caught:
+        list(asked.stream(question()))
+    assert "127.0.0.1:1" in caught.value.message
+    assert variable in caught.value.hint
+    assert "groq" not in str(caught.value) and "s3cret" not in str(caught.value)

@@ -292,7 +292,7 @@ def _unreached(error: httpx.HTTPError, endpoint: Endpoint, network: Network) -> 
         if any(isinstance(cause, kind) for cause in causes):
             host = urlsplit(endpoint.base_url).netloc
             if proxy and issubclass(kind, _NEAREST):
-                host, then = f"the proxy {proxy.place}", f"check {proxy.variable}, which names it"
+                host, then = proxy.place, f"check {proxy.variable}, which names this proxy"
             return ProviderError(what.format(host=host, seconds=network.connect_timeout), then, retry=retry)
     return _dropped(error, endpoint, begun=False)
 
