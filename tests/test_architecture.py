@@ -378,3 +378,46 @@ def dotted(node: ast.AST) -> str:
     if isinstance(node, ast.Attribute) and (base := dotted(node.value)):
         return f"{base}.{node.attr}"
     return ""
+
+
+BANNED_WORDS = """
+anew doubt face faces floor folded fold house keeper laws mend mends mended newcomer room rooms sound told wish wishes
+""".split()
+"""Words of no field: nobody who knows prompt_toolkit, httpx or git would search for them."""
+
+WORDS_OF_OTHERS = (
+    'overflow="fold"',  # a value of rich
+    "math.floor",
+    "Hugging Face",  # the company
+    " will wish with ",  # stop words of the users' own questions
+    "makes room",  # in a message, for tokens in a context window
+)
+"""Banned words that somebody else chose, or that have their everyday meaning."""
+
+
+def banned_pattern() -> re.Pattern[str]:
+    """Match banned words, also as a part of a snake_case or CamelCase identifier."""
+    words = "|".join(BANNED_WORDS)
+    capitalized = "|".join(word.capitalize() for word in BANNED_WORDS)
+    camel_case = rf"(?<![A-Za-z])(?:{capitalized})(?=[A-Z])|(?<=[a-z])(?:{capitalized})(?![a-z])"
+    return re.compile(rf"(?i:(?<![a-z])(?:{words})(?![a-z]))|{camel_case}")
+
+
+def test_words_of_the_field() -> None:
+    pattern = banned_pattern()
+    allowed = re.compile("|".join(map(re.escape, WORDS_OF_OTHERS)))
+    files = [*ROOT.rglob("*.py"), *(TOP / "docs").glob("*.md"), TOP / "README.md"]
+    violations = [
+        f"{file.relative_to(TOP)}:{number}: {found[0]}"
+        for file in files
+        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1)
+        for found in pattern.finditer(allowed.sub("", line))
+    ]
+    check(violations, "code, messages and docs use the words of the field")
+
+
+def test_banned_words_are_found_inside_identifiers() -> None:
+    """The check sees snake_case and CamelCase, but not longer words such as `ground`."""
+    pattern = banned_pattern()
+    assert all(pattern.search(text) for text in ("make_room", "SessionKeeper", "RoomKey", "TOLD", "a sound file"))
+    assert not any(pattern.search(text) for text in ("ground", "interface", "background", "surround", "unfolded"))

@@ -71,10 +71,10 @@ def chart(days: Mapping[str, UsageRow], width: int, *, ascii_only: bool = False)
     most = max((used.cost for used in days.values()), default=0.0)
     amounts = {day: _amount(used) for day, used in days.items()}
     wide = max(map(len, amounts.values()), default=0)
-    room = max(1, width - wide - max(map(len, days), default=0) - 4)
+    bar_width = max(1, width - wide - max(map(len, days), default=0) - 4)
     rows = []
     for day, used in days.items():
-        drawn = bar(used.cost / most, room, ascii_only=ascii_only) if most else ""
+        drawn = bar(used.cost / most, bar_width, ascii_only=ascii_only) if most else ""
         rows.append(f"{day}  {amounts[day]:>{wide}}  {drawn}".rstrip())
     return rows
 

@@ -283,9 +283,9 @@ class ModelResolver:
 
     def _refuse_redirection(self, vendor: Vendor) -> None:
         forbidden = {"base_url", f"providers.{vendor.name}.base_url", *vendor.base_url_env}
-        wishes = [(self._env_file, name) for name in self._in_env_file() if name in vendor.base_url_env]
-        wishes += [(self._project_file, name) for name in self._settings.refused if name in forbidden]
-        for file, name in wishes:
+        redirections = [(self._env_file, name) for name in self._in_env_file() if name in vendor.base_url_env]
+        redirections += [(self._project_file, name) for name in self._settings.refused if name in forbidden]
+        for file, name in redirections:
             raise UsageError(
                 f"{file} sets {name}, but a file in the working directory may not say where your key goes; "
                 "nothing was sent",

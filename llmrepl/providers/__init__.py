@@ -1,1 +1,1 @@
-"""Providers: each turns a request into the same few events, by its own protocol."""
+"""Providers: each turns a request into the same events with its own protocol."""

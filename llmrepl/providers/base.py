@@ -1,4 +1,4 @@
-"""What every provider shares: the request it gets and the few events that it turns the reply into."""
+"""The request that providers receive and the events that they turn the reply into."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from llmrepl.types import Attachment, Citation, Message, ProviderData, Usage
 
 @dataclass(slots=True)
 class Options:
-    """What the user set for the request; None leaves the choice to the provider. `max_tokens` caps the reply.
+    """Request options set by the user; None leaves the choice to the provider. `max_tokens` caps the reply.
 
-    `effort` is how much the model may think: off, minimal, low, medium, high, max or a number of tokens. `extra` are
-    fields that go into the request as they are.
+    `effort` is the amount of reasoning: off, minimal, low, medium, high, max or a number of tokens. `extra` fields are
+    sent unchanged.
     """
 
     temperature: float | None = None
@@ -27,7 +27,7 @@ class Options:
 
 @dataclass(slots=True)
 class Request:
-    """One question to one model: `model` is the provider's own name for it, `messages` the context, oldest first."""
+    """A prompt for a model: `model` is the provider's name for it, `messages` the context, oldest first."""
 
     model: str
     messages: Sequence[Message]
@@ -37,38 +37,38 @@ class Request:
 
 @dataclass(slots=True)
 class TextDelta:
-    """A piece of the reply."""
+    """A chunk of the reply."""
 
     text: str
 
 
 @dataclass(slots=True)
 class ReasoningDelta:
-    """A piece of the model's thinking, which is not part of the reply."""
+    """A chunk of the model's reasoning, which is not part of the reply."""
 
     text: str
 
 
 @dataclass(slots=True)
 class Finish:
-    """The reply is whole; `reason` is `stop`, `length`, `content_filter`, `refusal` or the provider's own word."""
+    """The reply is complete; `reason` is `stop`, `length`, `content_filter`, `refusal` or the provider's own word."""
 
     reason: str
 
 
 @dataclass(slots=True)
 class Notice:
-    """Something worth telling beside the reply, such as a malformed event that was skipped."""
+    """A message besides the reply, such as a skipped malformed event."""
 
     text: str
 
 
 @dataclass(slots=True)
 class Retrying:
-    """The request failed before any text and is tried again: about `seconds` are left of the wait, `why` says why.
+    """The request failed before any text and is retried: `seconds` remain of the wait, `why` is the reason.
 
-    Sent about once a second while waiting, so that an interface can show a countdown; a new attempt begins at 0.
-    `may_be_billed`: the server may charge for the attempt that failed.
+    Sent about once a second while waiting, for a countdown; a new attempt starts at 0. `may_be_billed`: the server may
+    charge for the failed attempt.
     """
 
     seconds: float
@@ -77,14 +77,14 @@ class Retrying:
 
 
 Event = TextDelta | ReasoningDelta | Attachment | Citation | ProviderData | Usage | Finish | Notice | Retrying
-"""An Attachment is a picture in the reply; Citation and ProviderData come after the text."""
+"""An Attachment is an image in the reply; Citation and ProviderData follow the text."""
 
 
 class Provider(Protocol):
-    """Streams a reply. A stream that ends without `Finish` was cut; a `Failure` says what went wrong.
+    """Streams a reply. A stream that ends without `Finish` was cut off; errors are ProviderErrors.
 
-    `Failure` raised after the first `Text` leaves what came as a kept part. Closing the iterator (or an exception
-    such as KeyboardInterrupt thrown inside it) closes the connection, which stops the generation at the server.
+    A ProviderError after the first TextDelta leaves the partial reply valid. Closing the iterator (or an exception such
+    as KeyboardInterrupt inside it) closes the connection, which stops the generation at the server.
     """
 
     @property
@@ -93,5 +93,5 @@ class Provider(Protocol):
         ...
 
     def stream(self, request: Request) -> Iterator[Event]:
-        """Send the request and yield its events as they come."""
+        """Send the request and yield its events as they arrive."""
         ...

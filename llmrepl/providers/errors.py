@@ -1,4 +1,4 @@
-"""What a server or the way to it can do wrong: which of it is tried again, and the sentence for a person."""
+"""Maps HTTP and network errors to user messages and retry decisions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from llmrepl.formatting import escape_controls
 from llmrepl.providers.error_words import TOO_LONG, status_in_words, too_long
 
 LONGEST_WAIT = 60.0
-"""Seconds: a server that asks for a longer wait before a retry is not waited for."""
+"""Maximum wait in seconds that a server may request before a retry."""
 
 KEPT = "what came is kept; :retry asks again"
 _MESSAGE_LIMIT = 600
@@ -23,9 +23,9 @@ _DEPTH = 8
 
 
 class ProviderError(LLMError):
-    """A request that failed at the server or on the way; `retry`: it may be sent again if no text came.
+    """A request that failed. `retry`: it may be sent again if no text arrived.
 
-    `after` is the wait in seconds that the server asked for, `status` and `payload` are its answer, if there was one.
+    `after` is the wait in seconds requested by the server; `status` and `payload` are its response, if any.
     """
 
     def __init__(
@@ -47,9 +47,9 @@ class ProviderError(LLMError):
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where requests go, and with whose key: what the sentences about failures need to know.
+    """Where requests are sent and with which key, as needed for error messages.
 
-    `key_origin` names the variable or file that the key came from.
+    `key_origin` names the variable or file of the key.
     """
 
     vendor: str
@@ -58,17 +58,19 @@ class Endpoint:
     key_origin: str = ""
 
     def said(self, payload: object) -> str:
-        """The message in an error object of any shape, on one line, short, harmless, without the key; empty if there
-        is none."""
+        """Return the message in an error object of any shape; empty if there is none.
+
+        It is one short line, with control characters escaped and without the key.
+        """
         return escape_controls(self.hide(" ".join(_message(payload).split()))[:_MESSAGE_LIMIT])
 
     def hide(self, text: str) -> str:
-        """`text` without the key."""
+        """Remove the key from a text."""
         return text.replace(self.key, "[key]") if self.key else text
 
 
 class ErrorRule(NamedTuple):
-    """One row of the table of statuses; `message` may use {vendor}, {key}, {model}, {base_url} and {status}."""
+    """A row of the status table; `message` may use {vendor}, {key}, {model}, {base_url} and {status}."""
 
     retry: bool
     message: str
@@ -128,13 +130,13 @@ STATUS_OF = {
     "DEADLINE_EXCEEDED": 504,
     "timeout_error": 504,
 }
-"""The names that providers give to errors, and the status each stands for."""
+"""Providers' error names and the status each corresponds to."""
 
 
 def error_from_response(
     endpoint: Endpoint, model: str, status: int, headers: Mapping[str, str], body: bytes, now: datetime
 ) -> ProviderError:
-    """The failure for an answer that is not 200; `now` (with offset) is what a Retry-After date is compared with."""
+    """Create the error for a response other than 200; a Retry-After date is relative to `now` (with offset)."""
     if 300 <= status < 400:
         where = endpoint.hide(headers.get("location", ""))[:200]
         return ProviderError(
@@ -150,7 +152,7 @@ def error_from_response(
 
 
 def error_from_event(endpoint: Endpoint, model: str, payload: object, *, begun: bool) -> ProviderError:
-    """The failure for an error object inside a stream that began with 200; `begun`: text came before it."""
+    """Create the error for an error object inside a stream; `begun`: text came before it."""
     message = endpoint.said(payload) or "it gave no reason"
     if begun:
         return ProviderError(f"{endpoint.vendor} broke the reply off: {message}", KEPT)
@@ -165,9 +167,9 @@ _SENTENCES = ("message", "detail", "msg", "error_msg", "errorMessage")
 
 
 def error_in(data: Mapping[str, Any], name: str = "") -> object:
-    """The error object in one decoded event of the type `name`, or in an answer; None if it is none.
+    """Return the error object in an event of the type `name` or in a response, None if it is none.
 
-    Most servers use a key `error`. Older vLLM says `object: error`, FastAPI `detail`, MiniMax `base_resp`, others just
+    Most servers use a key `error`. Older vLLM sends `object: error`, FastAPI `detail`, MiniMax `base_resp`, others just
     `message` or `success: false`.
     """
     if data.get("error") or name == "error" or "error" in (data.get("object"), data.get("type")):
@@ -216,7 +218,7 @@ def _json(body: bytes) -> object:
 
 
 def _message(payload: object, depth: int = _DEPTH) -> str:
-    """The text in `{"error": {"message"}}`, `{"error": "text"}`, `{"detail"}`, a list of such, or a bare string."""
+    """Extract the text of `{"error": {"message"}}`, `{"error": "text"}`, `{"detail"}`, a list of these, or a string."""
     if isinstance(payload, str):
         return payload
     if depth == 0:
@@ -234,7 +236,7 @@ def _message(payload: object, depth: int = _DEPTH) -> str:
 
 
 def _names(payload: object, depth: int = _DEPTH) -> list[str]:
-    """The words and numbers by which an error object, or the one inside it, says what kind it is."""
+    """Return the words and numbers by which an error object, or the one inside it, identifies itself."""
     if not isinstance(payload, dict) or depth == 0:
         return []
     found = [
@@ -247,7 +249,7 @@ def _names(payload: object, depth: int = _DEPTH) -> list[str]:
 
 
 def lacks_path(error: ProviderError) -> bool:
-    """Whether a server answered that it does not have the path of a request, rather than the model in it."""
+    """Whether the server does not support the path of a request, rather than the model."""
     names = " ".join(_names(error.payload)).lower()
     return error.status in _NO_PATH and not any(word in names for word in ("model", "deployment"))
 
@@ -265,7 +267,7 @@ def _status(payload: object) -> int | None:
 
 
 def _wait(headers: Mapping[str, str], payload: object, now: datetime) -> float | None:
-    """Seconds that the server asks to wait, in a header (milliseconds, seconds, a date) or in Google's RetryInfo."""
+    """Return the wait in seconds from a header (milliseconds, seconds, a date) or Google's RetryInfo."""
     asked = _number(headers.get("retry-after-ms", ""), 0.001)
     text = headers.get("retry-after", "")
     if asked is None:
@@ -298,7 +300,7 @@ def _retry_delay(payload: object) -> str:
 
 
 def _span(seconds: float) -> str:
-    """A wait as a person says it: `90 seconds`, `15 minutes`, `3 hours`, `11 days`."""
+    """Format a duration: `90 seconds`, `15 minutes`, `3 hours`, `11 days`."""
     for unit, size in (("days", 86400), ("hours", 3600), ("minutes", 60)):
         if seconds >= 2 * size:
             return f"{seconds / size:,.0f} {unit}"

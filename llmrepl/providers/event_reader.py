@@ -1,4 +1,4 @@
-"""From the body of an answer to events: what is the same for every protocol."""
+"""Reads events from a response body: the part that all protocols share."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from llmrepl.providers.usage_counts import read_usage, usage_of_part
 from llmrepl.types import Attachment, ProviderData
 
 REPLY_LIMIT = 16 * 1024 * 1024
-"""Bytes of text and reasoning that a reply may have."""
+"""Maximum bytes of text and reasoning in a reply."""
 
 _BYTES_A_TOKEN = 16
 _SMALLEST_LIMIT = 64 * 1024
@@ -27,16 +27,16 @@ FAILED = frozenset(
     """error failed failure server_error internal_error internal_server_error network_error timeout
     insufficient_system_resource abort aborted interrupted cancelled canceled disconnected""".split()
 )
-"""Finish reasons of servers, in lower case, that say the reply is not complete because something failed there."""
+"""Finish reasons, in lower case, that mean an incomplete reply because the server failed."""
 
 
 def read_reply(
     chunks: Iterable[bytes], protocol: Protocol, request: Request, endpoint: Endpoint, alive: Callable[[], None]
 ) -> Iterator[Event]:
-    """The events of one answer: text, reasoning, pictures and notices as they come, then sources, Usage and Finish.
+    """Yield the events of a response: text, reasoning, images and notices, then citations, Usage and Finish.
 
-    `alive` is called whenever text or reasoning came. Usage comes exactly once for an answer that began, estimated if
-    the server's is missing or makes no sense, also before a ProviderError is raised in the middle of a reply.
+    `alive` is called for each chunk of text or reasoning. Usage is yielded exactly once for a reply that started,
+    estimated if the server's is missing or invalid, also before a ProviderError in the middle of a reply.
     """
     reply = StreamState()
     said = False
@@ -135,7 +135,7 @@ def _events(
         raise ProviderError(f"{endpoint.base_url} answered with a web page instead of a reply", _HTML)
     json_first = first in b"{["
     if json_first and protocol.frames is wire.sse:
-        yield from _whole(wire.read_all(body), protocol, reply, model, endpoint)
+        yield from _read_document(wire.read_all(body), protocol, reply, model, endpoint)
         return
     bad, skipped, junk = 0, False, False
     for frame in protocol.frames(body) if json_first else wire.sse(body):
@@ -181,7 +181,7 @@ def _documents(text: str) -> list[Any]:
 def _read(
     data: dict[str, Any], name: str, protocol: Protocol, reply: StreamState, model: str, endpoint: Endpoint
 ) -> Iterator[Event]:
-    """The events of one decoded object. Raises ProviderError for an error object, also inside an event."""
+    """Yield the events of one decoded object. Raises ProviderError for an error object, also inside an event."""
     error = error_in(data, name)
     if error is None:
         yield from protocol.read(data, reply)
@@ -190,8 +190,10 @@ def _read(
         raise error_from_event(endpoint, model, error, begun=reply.size > 0)
 
 
-def _whole(body: bytes, protocol: Protocol, reply: StreamState, model: str, endpoint: Endpoint) -> Iterator[Event]:
-    """An answer that came as JSON (one document, an array of events, or documents in a row) instead of a stream."""
+def _read_document(
+    body: bytes, protocol: Protocol, reply: StreamState, model: str, endpoint: Endpoint
+) -> Iterator[Event]:
+    """Read a response that is JSON (a document, an array of events, or several documents) instead of a stream."""
     documents = wire.json_documents(body)
     if not documents:
         raise ProviderError(f"{endpoint.vendor} sent a JSON answer that is damaged", "try again", retry=True)
@@ -204,14 +206,14 @@ def _whole(body: bytes, protocol: Protocol, reply: StreamState, model: str, endp
 
 
 class SurrogateJoiner:
-    """Joins surrogate pairs that a server cut in two, and replaces lone halves by U+FFFD."""
+    """Joins surrogate pairs that a server split, and replaces lone surrogates by U+FFFD."""
 
     def __init__(self) -> None:
         self._held = ""
         self._kind: type[TextDelta] | type[ReasoningDelta] = TextDelta
 
     def join(self, event: TextDelta | ReasoningDelta) -> TextDelta | ReasoningDelta:
-        """`event` with its text made whole; a half pair at its end is kept for the next event of its kind."""
+        """Return `event` with complete text; a high surrogate at its end is held for the next event of its kind."""
         text = event.text
         if text.isascii() and not self._held:
             return event
@@ -224,6 +226,6 @@ class SurrogateJoiner:
         return kind(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
 
     def rest(self) -> TextDelta | ReasoningDelta | None:
-        """What was kept when the reply ended."""
+        """Return what was held when the reply ended."""
         held, self._held = self._held, ""
         return self._kind("\ufffd") if held else None

@@ -1,4 +1,4 @@
-"""A provider on the network: a vendor, its protocol and a connection, as one base.Provider."""
+"""A network provider: a vendor, its protocol and a connection."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _MOST_PAGES = 20
 
 
 def retries(most: int = 2, sleep: Callable[[float], None] = time.sleep) -> RetryPolicy:
-    """Up to `most` further attempts, by the real clock; `sleep` takes seconds."""
+    """Create a policy of up to `most` retries with the real clock; `sleep` takes seconds."""
     return RetryPolicy(most, sleep, time.monotonic, random.random)
 
 
@@ -68,9 +68,9 @@ class HTTPProvider:
         return self.vendor.name
 
     def stream(self, request: Request) -> Iterator[Event]:
-        """Send the request and yield its events as they come; see base.Provider.
+        """Send the request and yield its events as they arrive; see base.Provider.
 
-        Usage comes once, before Finish, and also before the ProviderError that ends a reply in its middle.
+        Usage is yielded once, before Finish or before the ProviderError that ends a partial reply.
         """
         if self.fallback is None:
             yield from self._stream(request)
@@ -120,7 +120,7 @@ class HTTPProvider:
             raise
 
     def list_models(self, *, seconds: float = LIST_SECONDS) -> list[ModelInfo]:
-        """The provider's own list of models, in its order. Raises Failure; each page may take `seconds`."""
+        """Return the provider's list of models in its order; each page may take `seconds`. Raises ProviderError."""
         found: list[ModelInfo] = []
         path: str | None = self.protocol.models_path
         for _ in range(_MOST_PAGES):
@@ -141,7 +141,7 @@ class HTTPProvider:
             ) from None
 
     def _headers(self) -> dict[str, str]:
-        """The protocol's headers with the vendor's own; the user's come last."""
+        """Merge the protocol's headers, the vendor's, and the user's, which take precedence."""
         headers = dict(self.protocol.headers(self.endpoint.key))
         if self.vendor.key_header and self.endpoint.key:
             headers.pop("authorization", None)
@@ -149,12 +149,12 @@ class HTTPProvider:
         return headers | dict(self.vendor.headers)
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Close the connection."""
         self.client.close()
 
 
 def _notices(model: str, sent: dict[str, Any], changes: Changes) -> Iterator[Event]:
-    """What the user should know of changes to a request: what was set and is not sent."""
+    """Yield notices about settings that were not sent."""
     changed = parameters.apply(sent, changes)
     for dotted, change in changes.items():
         if parameters.value_at(changed, dotted) != parameters.value_at(sent, dotted) and (
@@ -172,10 +172,10 @@ def create_http_provider(
     again: RetryPolicy | None = None,
     memory: ParameterMemory | None = None,
 ) -> HTTPProvider:
-    """The provider for a vendor at a base URL; `key_origin` names the variable or file that the key came from, `again`
-    is how often a failure before any text is tried again (twice by default), `memory` what models refuse.
+    """Create the provider for a vendor at a base URL. No connection is made.
 
-    Raises UsageError if the URL or the key cannot be used; no connection is made.
+    `key_origin` names the variable or file of the key, `again` is the retry policy for failures before any text (two
+    retries by default), `memory` stores what models reject. Raises UsageError if the URL or the key is invalid.
     """
     protocol = PROTOCOLS[vendor.dialect]
     base_url, query = split_query(base_url)

@@ -1,4 +1,4 @@
-"""Trying again, as long as nothing of the reply was seen."""
+"""Retries a request until the first output arrives."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _FIRST, _LONGEST, _JITTER = 0.5, 8.0, 0.25
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How often to try again, and the clock: `sleep` and `monotonic` in seconds, `random` in [0, 1)."""
+    """Maximum retries, and the clock: `sleep` and `monotonic` in seconds, `random` in [0, 1)."""
 
     most: int
     sleep: Callable[[float], None]
@@ -23,9 +23,9 @@ class RetryPolicy:
 
 
 def retry(attempt: Callable[[], Generator[Event, None, None]], retries: RetryPolicy) -> Iterator[Event]:
-    """The events of the first attempt that succeeds; between attempts Waiting about once a second.
+    """Yield the events of the first successful attempt, and Retrying about once a second between attempts.
 
-    Once a Text or Reasoning came, a failure is final. Raises the last attempt's Failure.
+    After a TextDelta or ReasoningDelta an error is final. Raises the last attempt's ProviderError.
     """
     tried = 0
     while True:
@@ -48,7 +48,7 @@ def retry(attempt: Callable[[], Generator[Event, None, None]], retries: RetryPol
 
 
 def back_off(tried: int, random: float) -> float:
-    """Seconds to wait after `tried` failures: 0.5, 1, 2 … 8, less up to a quarter so that clients spread."""
+    """Return the wait in seconds after `tried` failures: 0.5, 1, 2 … 8, minus up to a quarter of jitter."""
     return min(_LONGEST, _FIRST * 2.0 ** (tried - 1)) * (1 - _JITTER * random)
 
 

@@ -1,4 +1,4 @@
-"""Tokens of a request whose server does not count them: guessed upward, so that money is never underestimated."""
+"""Estimates tokens for servers that do not count them, rounded up so that costs are never underestimated."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ _AN_IMAGE = 2000
 
 
 def tokens(size: int) -> int:
-    """The tokens of `size` bytes of UTF-8, rounded up."""
+    """Estimate the tokens of `size` bytes of UTF-8, rounded up."""
     return -(-size // BYTES_A_TOKEN)
 
 
 def utf8_size(text: str) -> int:
-    """Bytes of `text` in UTF-8; a lone surrogate counts as three."""
+    """Return the size of `text` in UTF-8; a lone surrogate counts as three bytes."""
     return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
 
 
 def prompt_tokens(request: Request) -> int:
-    """An upper guess of the tokens that a request sends: text by its bytes, other attachments by a flat number."""
+    """Estimate an upper bound on the tokens of a request: text by size, other attachments by a constant."""
     size = utf8_size(request.system or "")
     total = _A_MESSAGE if request.system else 0
     for message in request.messages:
@@ -36,5 +36,5 @@ def prompt_tokens(request: Request) -> int:
 
 
 def estimated(request: Request, replied: int) -> Usage:
-    """The usage of a request and a reply of `replied` bytes (text and reasoning)."""
+    """Estimate the usage of a request whose reply has `replied` bytes (text and reasoning)."""
     return Usage(prompt_tokens(request), tokens(replied), estimated=True)

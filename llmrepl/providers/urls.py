@@ -1,4 +1,4 @@
-"""Where a key may go: base URLs that are safe to use."""
+"""Base URLs that keys may be sent to."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ from llmrepl.errors import UsageError
 
 
 def check_url(base_url: str, *, allow_http: bool) -> str:
-    """`base_url` without a slash at its end. Raises UsageError if it is no URL, holds a password, or would send a key
-    unencrypted to another machine without `allow_http`."""
+    """Return `base_url` without a trailing slash.
+
+    Raises UsageError if it is invalid, contains a password, or would send a key unencrypted to another machine without
+    `allow_http`.
+    """
     try:
         parts = urlsplit(base_url)
         host, _ = parts.hostname or "", parts.port
@@ -45,11 +48,11 @@ def is_loopback(host: str) -> bool:
 
 
 def split_query(url: str) -> tuple[str, dict[str, str]]:
-    """A base URL without its query, and the query, which goes with every request and is never shown."""
+    """Split a base URL from its query, which is sent with every request but never shown."""
     base, _, query = url.partition("?")
     return base, dict(parse_qsl(query.partition("#")[0], keep_blank_values=True))
 
 
 def display_url(url: str) -> str:
-    """A URL as it may be shown: without a user name, a password, a query or a fragment."""
+    """Return a URL for display: without user name, password, query and fragment."""
     return re.sub(r"(?<=//)[^/?#@]*@", "", re.split(r"[?#]", url, maxsplit=1)[0])

@@ -54,10 +54,10 @@ def usage_of_part(counts: Mapping[str, Any], request: Request, size: int) -> Usa
 
 
 def reported_cost(usage: Mapping[str, Any]) -> object:
-    """The cost in USD in an OpenAI-style usage object, as sent; None where it is not told.
+    """Return the cost in USD in an OpenAI-style usage object, as sent; None if there is none.
 
-    OpenRouter's `cost` is a number, to which what the provider is paid upstream is added for an own key. Perplexity's
-    `cost` is an object. xAI counts in ticks of 1e-10 USD, DeepInfra says `estimated_cost`.
+    OpenRouter's `cost` is a number, to which the upstream cost is added for an own key. Perplexity's `cost` is an
+    object. xAI counts in ticks of 1e-10 USD, DeepInfra sends `estimated_cost`.
     """
     cost = usage.get("cost")
     if isinstance(cost, dict):

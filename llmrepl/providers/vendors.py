@@ -1,4 +1,4 @@
-"""The providers that this program knows: one row each."""
+"""The table of known providers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 PROTOCOL_NAMES = ("openai", "responses", "anthropic", "gemini", "ollama")
-"""The protocols: OpenAI's chat completions and Responses, Anthropic's Messages, Gemini's generateContent, Ollama's."""
+"""The protocols: OpenAI chat completions and Responses, Anthropic Messages, Gemini generateContent, Ollama chat."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,17 +41,17 @@ class Vendor:
 
     @property
     def needs_key(self) -> bool:
-        """Whether a request without a key makes no sense."""
+        """Whether requests require a key."""
         return bool(self.key_env) and self.base_url.startswith(("https:", "{"))
 
     @property
     def price_owner(self) -> str:
-        """The provider whose prices hold."""
+        """The provider whose prices apply."""
         return self.prices or self.name
 
 
 def _openai(name: str, base_url: str, key_env: str, keys_page: str, *base_url_env: str) -> Vendor:
-    """A row for a vendor that speaks OpenAI's chat completions."""
+    """Create the row of a vendor with the OpenAI chat protocol."""
     return Vendor(name, base_url, "openai", (key_env,), base_url_env, keys_page)
 
 
@@ -190,17 +190,17 @@ _ROWS = (
 )
 
 VENDORS: Mapping[str, Vendor] = {row.name: row for row in _ROWS}
-"""The providers by name, in the order in which the first one with a key is chosen."""
+"""The providers by name; the first one with a key supplies the default model."""
 
 SERVERS = ("ollama", "lmstudio", "llamacpp")
-"""The vendors whose servers are looked for on this machine, in this order."""
+"""Vendors whose local servers are detected, in this order."""
 
 
 def configured_vendor(name: str, known: Vendor | None, said: Mapping[str, object]) -> Vendor | None:
-    """The row of a provider with what `[providers.NAME]` says of it.
+    """Merge `[providers.NAME]` into the row of a provider.
 
-    A provider that only the configuration knows needs a `base_url`, speaks OpenAI's protocol unless it says otherwise,
-    and has its key in NAME_API_KEY. None for one that neither knows.
+    A provider that only the configuration knows needs a `base_url`; by default it uses OpenAI's protocol and the key in
+    NAME_API_KEY. Returns None if neither knows it.
     """
     if known is None and "base_url" not in said:
         return None
@@ -221,15 +221,15 @@ def configured_vendor(name: str, known: Vendor | None, said: Mapping[str, object
 
 
 def _owner_of(name: str, said: Mapping[str, object]) -> str:
-    """Whose prices hold for a provider of another name at the address of one that is known."""
+    """Return whose prices apply to a provider that shares the address of a known one."""
     url = str(said.get("base_url", "")).rstrip("/")
     return next((row.name for row in _ROWS if "{" not in row.base_url and row.base_url == url), name)
 
 
 def base_url_of(vendor: Vendor, environ: Mapping[str, str]) -> tuple[str, str]:
-    """A vendor's base URL and the environment variable it came from (empty for the built-in one).
+    """Return a vendor's base URL and the environment variable it came from (empty for the built-in one).
 
-    A variable in braces that is not set leaves the braces: such a URL is not usable.
+    An unset variable leaves its braces in the URL, which is then invalid.
     """
     for variable in vendor.base_url_env:
         if value := environ.get(variable, "").strip():
@@ -239,7 +239,7 @@ def base_url_of(vendor: Vendor, environ: Mapping[str, str]) -> tuple[str, str]:
 
 
 def ollama_url(host: str) -> str:
-    """OLLAMA_HOST as a URL: scheme, port and host may be missing, and an address to listen on means this machine."""
+    """Convert OLLAMA_HOST to a URL: scheme, port and host are optional, and a listening address means this machine."""
     scheme, found, rest = host.partition("://")
     if not found:
         scheme, rest = "http", host
@@ -256,4 +256,4 @@ OFFLINE_MODELS = {
     "guide": "answers questions about this shell out of its own documentation: a search, not a language model",
     "echo": "repeats the prompt, for scripts and tests",
 }
-"""The built-in models and what each of them is."""
+"""The built-in models with their descriptions."""

@@ -19,7 +19,8 @@ PROMISED = 10_000
 HEAD = """# Performance
 
 Every figure is a ratio to something that a reader can judge, measured in the same run: a bare prompt, a bare script,
-`find`, grep, one rendering by rich. `python -m tests.bench` measures them anew, with `--peers` it writes this page.
+`find`, grep, one rendering by rich. `python -m tests.bench` repeats the measurement, and with `--peers` it writes
+this page.
 """
 
 

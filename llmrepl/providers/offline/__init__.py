@@ -1,0 +1,1 @@
+"""The offline provider: a guide to this program and an echo model, without network."""

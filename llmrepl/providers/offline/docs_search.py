@@ -96,7 +96,7 @@ class DocsSearch:
 
     def __init__(self, docs: Path) -> None:
         self._sections = [s for page in sorted(docs.glob("*.md")) for s in sections(page) if s.text]
-        # A face may stream each reply in a thread of its own; they come one after the other.
+        # An interface may stream each reply in a thread of its own; they run one after another.
         self._db = sqlite3.connect(":memory:", check_same_thread=False)
         self._db.execute("CREATE VIRTUAL TABLE section USING fts5 (heading, above, text, code, tokenize = porter)")
         rows = (

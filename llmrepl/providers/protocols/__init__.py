@@ -1,0 +1,1 @@
+"""Protocols as pure functions: build a request body, read an event."""

@@ -1,0 +1,1 @@
+"""Transport: HTTP connections, and the framing of streams."""

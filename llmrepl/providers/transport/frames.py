@@ -1,4 +1,4 @@
-"""Bytes to frames: server-sent events, newline-delimited JSON, gzip; bounded, and indifferent to chunk borders."""
+"""Splits bytes into frames: server-sent events, newline-delimited JSON, gzip. Bounded, for any chunking."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from llmrepl.providers.errors import ProviderError
 
 FRAME_LIMIT = 16 * 1024 * 1024
-"""Bytes that one line, one event or one whole answer may have."""
+"""Maximum bytes of a line, event or response."""
 
 _PIECE = 256 * 1024
 _BOM = b"\xef\xbb\xbf"
@@ -19,7 +19,7 @@ _BLANK = b" \t\r\n"
 
 
 class ServerEvent(NamedTuple):
-    """One event of a stream: its type (`message` unless the server named it) and its data."""
+    """An event of a stream: its type (`message` by default) and its data."""
 
     event: str
     data: str
@@ -33,7 +33,7 @@ def _too_long() -> ProviderError:
 
 
 def lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """The lines of a body without their ends, which are LF, CR or CRLF and nothing else; the last may lack its end.
+    """Yield the lines of a body without line ends (LF, CR or CRLF); the last may lack one.
 
     Raises ProviderError for a line of more than FRAME_LIMIT bytes.
     """
@@ -67,10 +67,10 @@ def lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def sse(chunks: Iterable[bytes]) -> Iterator[ServerEvent]:
-    """The events of a server-sent event stream (WHATWG HTML, section 9.2.6), undecodable bytes as U+FFFD.
+    """Yield the events of a server-sent event stream (WHATWG HTML, section 9.2.6); invalid UTF-8 becomes U+FFFD.
 
-    Two leniencies: data that the end of the stream cuts off from its blank line counts, since some servers forget it,
-    and a field `error` (llama.cpp) is an event of that type. Raises ProviderError for an event beyond FRAME_LIMIT.
+    Lenient in two ways: data without a final blank line counts, since some servers omit it, and a field `error`
+    (llama.cpp) is an event of that type. Raises ProviderError for an event beyond FRAME_LIMIT.
     """
     event, size = "", 0
     data: list[bytes] = []
@@ -99,16 +99,16 @@ def _event(event: str, data: list[bytes]) -> ServerEvent:
 
 
 def ndjson(chunks: Iterable[bytes]) -> Iterator[ServerEvent]:
-    """The lines of newline-delimited JSON that are not blank, undecodable bytes as U+FFFD."""
+    """Yield the non-blank lines of newline-delimited JSON; invalid UTF-8 becomes U+FFFD."""
     for line in lines(chunks):
         if line and not line.isspace():
             yield ServerEvent("message", line.decode("utf-8", "replace"))
 
 
 def peek_start(chunks: Iterable[bytes]) -> tuple[bytes, Iterator[bytes]]:
-    """The first byte of a body that is neither blank nor byte order mark (empty: there is none), and the whole body.
+    """Return the first byte of a body after whitespace and byte order mark (empty if there is none), and the body.
 
-    It tells a JSON document (`{`, `[`) and a web page (`<`) from an event stream.
+    It distinguishes a JSON document (`{`, `[`) and a web page (`<`) from an event stream.
     """
     source = iter(chunks)
     head = b""
@@ -125,7 +125,7 @@ def peek_start(chunks: Iterable[bytes]) -> tuple[bytes, Iterator[bytes]]:
 
 
 def read_all(chunks: Iterable[bytes], limit: int = FRAME_LIMIT) -> bytes:
-    """The whole body. Raises ProviderError when it has more than `limit` bytes."""
+    """Read the entire body. Raises ProviderError for more than `limit` bytes."""
     parts, size = [], 0
     for chunk in chunks:
         parts.append(chunk)
@@ -136,7 +136,7 @@ def read_all(chunks: Iterable[bytes], limit: int = FRAME_LIMIT) -> bytes:
 
 
 def json_documents(body: bytes) -> list[Any]:
-    """The JSON documents that stand in a body one after the other, up to the first that is damaged."""
+    """Parse concatenated JSON documents up to the first invalid one."""
     text = body.decode("utf-8", "replace").strip()
     decoder, found, place = json.JSONDecoder(), [], 0
     while place < len(text):
@@ -152,9 +152,9 @@ def json_documents(body: bytes) -> list[Any]:
 
 
 def gunzip(chunks: Iterable[bytes], limit: int) -> Iterator[bytes]:
-    """A gzip body unpacked in small pieces; a cut-off body ends where it was cut.
+    """Decompress a gzip body in small chunks; a truncated body ends where it was cut.
 
-    Raises ProviderError when it is not gzip or has more than `limit` bytes unpacked.
+    Raises ProviderError if it is not gzip or has more than `limit` bytes uncompressed.
     """
     unpacker = zlib.decompressobj(wbits=31)
     total = 0

@@ -1,4 +1,4 @@
-"""The only door to httpx: one request, its body in chunks, with a deadline that only text moves."""
+"""HTTP with httpx: one request at a time, the body in chunks, with a deadline extended only by text."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ _SUSPENDED = 2.0
 class Network:
     """How to reach servers; times in seconds.
 
-    `environ` is the real environment, of which HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY and SSL_CERT_FILE are
-    obeyed. `transport` replaces the network in tests.
+    `environ` supplies HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY and SSL_CERT_FILE. `transport` replaces the network
+    in tests.
     """
 
     connect_timeout: float = 10.0
@@ -44,10 +44,10 @@ class Network:
 
 
 class Deadline:
-    """Shuts a connection down when its time is over, from a thread of its own, so that a blocked read ends.
+    """Shuts a connection down when its time is over, from its own thread, so that a blocked read ends.
 
-    httpx's read timeout counts bytes, and a server can send bytes for ever without a word of text. A time in which
-    the whole process was suspended does not count.
+    httpx's read timeout counts bytes, and a server can send bytes forever without a word of text. Time in which the
+    process was suspended does not count.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -59,16 +59,16 @@ class Deadline:
         threading.Thread(target=self._watch, name="deadline", daemon=True).start()
 
     def guard(self, connection: socket.socket) -> None:
-        """From now on this is the connection to shut down."""
+        """Set the connection to shut down."""
         self._socket = connection
 
     def extend(self, seconds: float) -> None:
-        """Begin to count anew."""
+        """Restart the countdown."""
         self.seconds = seconds
         self._at = time.monotonic() + seconds
 
     def end(self) -> None:
-        """Stop counting."""
+        """Stop the countdown."""
         self._over.set()
 
     def _watch(self) -> None:
@@ -86,7 +86,7 @@ class Deadline:
 
 
 class ResponseStream:
-    """A request that was answered with 200: the body, and the deadline to extend when text came."""
+    """A response with status 200: its body, and the deadline to extend when text arrives."""
 
     def __init__(self, response: httpx.Response, deadline: Deadline, idle: float, endpoint: Endpoint) -> None:
         self._response = response
@@ -96,12 +96,12 @@ class ResponseStream:
         self._alive = False
 
     def alive(self) -> None:
-        """Text came: the idle time begins anew."""
+        """Restart the idle time because text arrived."""
         self._alive = True
         self._deadline.extend(self._idle)
 
     def chunks(self) -> Iterator[bytes]:
-        """The body, unpacked if the server packed it. Raises ProviderError when the connection or the time ends."""
+        """Yield the decompressed body. Raises ProviderError on a connection error or timeout."""
         packing = self._response.headers.get("content-encoding", "identity").strip().lower()
         if packing in ("gzip", "x-gzip"):
             return wire.gunzip(self._raw(), _UNPACKED_LIMIT)
@@ -122,10 +122,9 @@ class ResponseStream:
 
 
 class HTTPClient:
-    """Sends requests, one at a time: no redirects, no cookies, no .netrc, each on a connection of its own.
+    """Sends requests one at a time: no redirects, cookies or .netrc, and a new connection for each.
 
-    Every request has its own connection because one that is closed at once when the reader stops is what makes a
-    server stop generating.
+    Closing a connection when the reader stops is what makes a server stop generating, so connections are not shared.
     """
 
     def __init__(self, network: Network, endpoint: Endpoint, query: Mapping[str, str] | None = None) -> None:
@@ -135,23 +134,23 @@ class HTTPClient:
         self._client: httpx.Client | None = None
 
     def close(self) -> None:
-        """Let go of what the client holds."""
+        """Close the client."""
         if self._client is not None:
             self._client.close()
             self._client = None
 
     @contextlib.contextmanager
     def post(self, path: str, headers: Mapping[str, str], body: bytes, model: str) -> Iterator[ResponseStream]:
-        """Send JSON to base URL + `path`; the connection is closed when the block ends, however it ends.
+        """Send JSON to base URL + `path`; the connection is closed at the end of the block.
 
-        Raises ProviderError for anything but 200 and for a connection that cannot be made.
+        Raises ProviderError for any status but 200 and for connection errors.
         """
         sent = {**headers, "content-type": "application/json"}
         with self._open("POST", path, sent, body, model, self._network.first_token_timeout) as response:
             yield response
 
     def get(self, path: str, headers: Mapping[str, str], *, seconds: float, limit: int) -> bytes:
-        """The body at base URL + `path`, of at most `limit` bytes and within `seconds`. Raises ProviderError."""
+        """Return the body at base URL + `path`, at most `limit` bytes within `seconds`. Raises ProviderError."""
         with self._open("GET", path, headers, None, "", seconds) as response:
             return wire.read_all(response.chunks(), limit)
 
@@ -217,7 +216,7 @@ def _httpx_client(network: Network, endpoint: Endpoint) -> httpx.Client:
     verify: ssl.SSLContext | bool = True
     proxy = proxy_for(endpoint.base_url, network.environ)
     if endpoint.base_url.startswith("http:") and proxy is None:
-        verify = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # trusts nobody, and is not needed: saves 30 ms of loading
+        verify = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # no certificates are needed: saves 30 ms of loading
     elif network.environ.get("SSL_CERT_FILE"):
         try:
             verify = ssl.create_default_context(cafile=network.environ["SSL_CERT_FILE"])
@@ -238,7 +237,7 @@ def _httpx_client(network: Network, endpoint: Endpoint) -> httpx.Client:
 
 
 def _timeouts(network: Network) -> dict[str, object]:
-    """Only the connection has httpx's own timeout; what follows is the Deadline's."""
+    """Use httpx's timeout for connecting only; the Deadline covers the rest."""
     return {"timeout": httpx.Timeout(None, connect=network.connect_timeout).as_dict()}
 
 
@@ -282,7 +281,7 @@ _CAUSES: tuple[tuple[type[BaseException], bool, str, str], ...] = (
     (httpx.ConnectError, True, "{host} cannot be reached", "check base_url and the network"),
     (httpx.LocalProtocolError, False, "the request to {host} could not be written", "check the key for odd characters"),
 )
-"""Why a request could not be sent: the cause, whether it is tried again, the sentence, what to do."""
+"""Causes of connection errors: exception, whether to retry, message, hint."""
 
 
 def _unreached(error: httpx.HTTPError, endpoint: Endpoint, network: Network) -> ProviderError:
