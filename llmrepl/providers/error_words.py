@@ -53,6 +53,11 @@ def status_in_words(status: int | None, names: Iterable[str], message: str) -> i
     return status
 
 
+def is_too_long(words: str) -> bool:
+    """Whether the words of an error say that the prompt does not fit."""
+    return _TOO_LONG.search(words) is not None
+
+
 def too_long(message: str) -> str:
     """The sentence for a prompt that is too long: its tokens and the most that fit, if `message` names just these."""
     found = {int(number.replace(",", "")) for number in re.findall(r"\d[\d,]{1,11}", message)}

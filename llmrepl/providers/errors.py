@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from llmrepl.errors import LLMError
 from llmrepl.formatting import escape_controls
-from llmrepl.providers.error_words import TOO_LONG, status_in_words, too_long
+from llmrepl.providers.error_words import TOO_LONG, is_too_long, status_in_words, too_long
 
 LONGEST_WAIT = 60.0
 """Maximum wait in seconds that a server may request before a retry."""
@@ -200,7 +200,7 @@ def _failure(endpoint: Endpoint, model: str, status: int, payload: object, after
         else "a request without a key",
     }
     what, then = rule.message.format(**words), rule.hint.format(**words)
-    if status == TOO_LONG and message:
+    if is_too_long(f"{' '.join(names)} {message}") and status == TOO_LONG:
         what = too_long(message)
     elif message:
         what = f"{what}: {message}"

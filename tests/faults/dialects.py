@@ -12,6 +12,7 @@ PROMPT, COMPLETION = 11, 9
 
 REASONS = {
     "openai": {"stop": "stop", "length": "length", "content_filter": "content_filter"},
+    "responses": {"length": "max_output_tokens", "content_filter": "content_filter"},
     "anthropic": {"stop": "end_turn", "length": "max_tokens", "content_filter": "refusal"},
     "gemini": {"stop": "STOP", "length": "MAX_TOKENS", "content_filter": "SAFETY"},
     "ollama": {"stop": "stop", "length": "length"},
@@ -19,18 +20,20 @@ REASONS = {
 """What each calls the ways in which a reply ends."""
 
 ENVIRON = {
-    "openai": ("OPENAI_BASE_URL", "/v1", "OPENAI_API_KEY"),
-    "anthropic": ("ANTHROPIC_BASE_URL", "", "ANTHROPIC_API_KEY"),
-    "gemini": ("GOOGLE_GEMINI_BASE_URL", "", "GEMINI_API_KEY"),
-    "ollama": ("OLLAMA_HOST", "", ""),
+    "openai": ("together", "TOGETHER_BASE_URL", "/v1", "TOGETHER_API_KEY"),
+    "responses": ("openai", "OPENAI_BASE_URL", "/v1", "OPENAI_API_KEY"),
+    "anthropic": ("anthropic", "ANTHROPIC_BASE_URL", "", "ANTHROPIC_API_KEY"),
+    "gemini": ("gemini", "GOOGLE_GEMINI_BASE_URL", "", "GEMINI_API_KEY"),
+    "ollama": ("ollama", "OLLAMA_HOST", "", ""),
 }
+"""A provider that speaks each, and how it is told where its server is, what ends the address, and its key."""
 
 NO_USAGE = object()
 
 
 @dataclass(frozen=True)
 class Dialect:
-    """One of the four protocols; every method gives the bytes of a frame."""
+    """One of the protocols; every method gives the bytes of a frame."""
 
     name: str
 
@@ -44,13 +47,22 @@ class Dialect:
         text = json.dumps(data, ensure_ascii=False).encode("utf-8", "surrogatepass")
         if not self.sse:
             return text + b"\n"
-        named = f"event: {event}\n".encode() if event and self.name == "anthropic" else b""
+        named = f"event: {event}\n".encode() if event and self.name in ("anthropic", "responses") else b""
         return named + b"data: " + text + b"\n\n"
 
     def start(self, prompt: Any = PROMPT) -> bytes:
         """What comes before the text."""
         if self.name == "openai":
             return self.frame({"choices": [{"index": 0, "delta": {"role": "assistant"}, "finish_reason": None}]})
+        if self.name == "responses":
+            begun: dict[str, Any] = {
+                "object": "response",
+                "status": "in_progress",
+                "output": [],
+                "usage": None,
+                "error": None,
+            }
+            return self.frame({"type": "response.created", "response": begun}, "response.created")
         if self.name == "anthropic":
             usage = {} if prompt is NO_USAGE else {"usage": {"input_tokens": prompt, "output_tokens": 1}}
             message = {"type": "message", "role": "assistant", "content": [], "model": "m", **usage}
@@ -64,6 +76,10 @@ class Dialect:
         if self.name == "openai":
             delta = {"reasoning_content" if thinking else "content": text}
             return self.frame({"choices": [{"index": index, "delta": delta, "finish_reason": None}]})
+        if self.name == "responses":
+            kind = f"response.{'reasoning_summary' if thinking else 'output'}_text.delta"
+            where = {"output_index": index, "content_index": 0, "summary_index": 0}
+            return self.frame({"type": kind, "delta": text, **where}, kind)
         if self.name == "anthropic":
             kind = "thinking" if thinking else "text"
             delta = {"type": f"{kind}_delta", kind: text}
@@ -82,6 +98,14 @@ class Dialect:
             usage = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": 20}
             end = self.frame({"choices": [{"index": 0, "delta": {}, "finish_reason": word}]}) if reason else b""
             return end + (self.frame({"choices": [], "usage": usage}) if counted else b"")
+        if self.name == "responses":
+            counts = {"input_tokens": prompt, "output_tokens": completion, "total_tokens": 20}
+            status = "completed" if reason == "stop" else "incomplete"
+            details = None if reason == "stop" else {"reason": word}
+            ended = {"object": "response", "status": status, "incomplete_details": details}
+            ended |= {"usage": counts if counted else None}
+            kind = f"response.{status}"
+            return self.frame({"type": kind, "response": ended}, kind) if reason else b""
         if self.name == "anthropic":
             more = {"usage": {"output_tokens": completion}} if counted else {}
             stop = self.frame({"type": "content_block_stop", "index": 0}, "content_block_stop")
@@ -123,6 +147,11 @@ class Dialect:
             choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
             usage = {"prompt_tokens": PROMPT, "completion_tokens": COMPLETION, "total_tokens": 20}
             return json.dumps({"choices": [choice], "usage": usage}).encode()
+        if self.name == "responses":
+            usage = {"input_tokens": PROMPT, "output_tokens": COMPLETION, "total_tokens": 20}
+            message = {"type": "message", "content": [{"type": "output_text", "text": text}]}
+            made = {"object": "response", "status": "completed", "output": [message], "usage": usage}
+            return json.dumps(made).encode()
         if self.name == "anthropic":
             usage = {"input_tokens": PROMPT, "output_tokens": COMPLETION}
             message = {"type": "message", "content": [{"type": "text", "text": text}], "stop_reason": "end_turn"}

@@ -126,7 +126,7 @@ class _Clock:
 
 def _chat(cli: CliRunner, dialect: Dialect, row: Row, server: Server) -> Ran:
     """Ask the prompts, one after the other, in a session called talk."""
-    place, ending, key = ENVIRON[dialect.name]
+    provider, place, ending, key = ENVIRON[dialect.name]
     base = row.base_url.format(port=server.port) or f"http://127.0.0.1:{server.port}"
     environ = cli.environ | {place: base + ending, "LLM_CONNECT_TIMEOUT": "3"}
     environ |= {"LLM_IDLE_TIMEOUT": "2", "LLM_FIRST_TOKEN_TIMEOUT": "2"} | row.environ | ({key: KEY} if key else {})
@@ -135,5 +135,5 @@ def _chat(cli: CliRunner, dialect: Dialect, row: Row, server: Server) -> Ran:
     environment = Environment(environ, cli.cwd, typed, out, err, sleep=clock.sleep, monotonic=clock.monotonic)
     code = -1
     with contextlib.suppress(SystemExit):
-        code = main(["chat", "-m", f"{dialect.name}/good", "--name", "talk"], environment)
+        code = main(["chat", "-m", f"{provider}/good", "--name", "talk"], environment)
     return Ran(code, out.getvalue(), err.getvalue())

@@ -66,7 +66,9 @@ def _refusal(message: str, code: str = "") -> bytes:
 
 def _statuses(d: Dialect) -> Iterator[Row]:
     for code in (400, 404, 413, 422):
-        yield failed(f"C1 {code}", status(code, _refusal("what a pity")), word=f"({code}): what a pity")
+        asked = (2,) if code == 404 and d.name == "responses" else (1,)  # then for chat completions
+        refusal = status(code, _refusal("what a pity"))
+        yield failed(f"C1 {code}", refusal, word=f"({code}): what a pity", requests=asked)
     for code in (401, 403):
         yield failed(f"C2 {code}", status(code, _refusal("no")), word=f"({code})")
         if d.name != "ollama":  # it has no key
@@ -297,6 +299,6 @@ def _ends(d: Dialect) -> Iterator[Row]:
         reason = "content_filter"
         yield Row("C24 filtered", (streamed(*body, d.end(reason) + d.done),), reason=None, codes=(0, 1), word="")
         yield failed("C24 filtered, no text", streamed(d.start() + d.end(reason) + d.done), reason=None)
-    if d.name in ("openai", "gemini"):
+    if d.name in ("openai", "gemini"):  # Responses has no choices
         second = d.delta("never", index=1)
         yield Row("C25 two choices", (streamed(d.start(), *(d.delta(p) + second for p in PIECES), d.end() + d.done),))

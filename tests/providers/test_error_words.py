@@ -223,3 +223,10 @@ def test_events_without_a_blank_line_between_them_are_read() -> None:
 def test_an_unknown_finish_without_text_is_named() -> None:
     _, failure = read("gemini", sse({"candidates": [{"finishReason": "MALFORMED_RESPONSE"}]}))
     assert failure and "answered nothing (malformed_response)" in failure.message
+
+
+def test_a_413_of_another_kind_is_said_as_it_is() -> None:
+    with serving(status(413, {"error": {"message": "what a pity"}})) as server, pytest.raises(ProviderError) as caught:
+        list(provider(server.url).stream(question()))
+    assert "(413): what a pity" in caught.value.message
+    assert ":compact" in caught.value.hint
