@@ -195,3 +195,13 @@ def test_a_number_without_end_is_left_out_and_its_turn_kept(key: str) -> None:
 def test_a_turn_that_is_too_deep_is_mended_into_one_that_can_be_loaded(depth: int) -> None:
     deep = written(2).replace(b'"answer 0"', b"[" * depth + b"]" * depth)
     assert asked(recover(deep)) == QUESTIONS
+
+
+@pytest.mark.parametrize("usage", [None, {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}])
+def test_totals_of_another_program_survive_a_recovery(usage: dict[str, int] | None) -> None:
+    turn = {"messages": [{"role": "user", "content": "q"}]} | ({"usage": usage} if usage else {})
+    data = {"model": "m", "usage_totals": {"total_tokens": 900, "cost_usd": 1.5}, "turns": [turn]}
+    found = recover(json.dumps(data).encode()[:-1])
+    assert found and found.session.usage_totals
+    totals = found.session.usage_totals.model_dump()
+    assert (totals["cost_usd"], totals["total_tokens"]) == (1.5, 3 if usage else 900)

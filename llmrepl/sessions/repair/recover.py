@@ -8,7 +8,7 @@ from typing import Any
 
 from llmrepl.errors import DamagedError
 from llmrepl.formatting import escape_name, pluralize, valid_data
-from llmrepl.sessions.model import ERROR, INTERRUPTED, Session, Turn
+from llmrepl.sessions.model import ERROR, INTERRUPTED, Session, Turn, UsageRecord
 from llmrepl.sessions.repair.salvage import Salvage, salvage
 from llmrepl.sessions.storage import session_file
 from llmrepl.sessions.storage.journal import Journal, journal_path
@@ -45,6 +45,7 @@ def recover(raw: bytes) -> Recovery | None:
     lost += [f"a part of turn {number}; what could be read of it is kept" for number in found.parts]
     session = _session(found, readable)
     session.recount()
+    _keep_foreign_totals(session, valid_data(found.head.get("usage_totals")))
     return Recovery(session, lost)
 
 
@@ -93,6 +94,16 @@ def _session(found: Salvage, turns: list[Turn]) -> Session:
     first = next((turn.created_at for turn in turns if turn.created_at), NO_DATE)
     data = {"model": "unknown", "system": None, "created_at": first, **head, "turns": turns}
     return Session.model_validate(data)
+
+
+def _keep_foreign_totals(session: Session, found: object) -> None:
+    """Keep totals that the turns do not explain: other keys, and all counts if no turn has its own."""
+    if not isinstance(found, dict) or session.usage_totals is None:
+        return
+    has_usage = any(turn.usage for turn in session.turns)
+    kept = {key: value for key, value in found.items() if key not in UsageRecord.model_fields or not has_usage}
+    valid = {key: value for key, value in kept.items() if _fits(key, value)}
+    session.usage_totals = session.usage_totals.model_copy(update=valid)
 
 
 def _turn(data: dict[str, Any], part: bool) -> Turn | None:
