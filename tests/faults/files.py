@@ -208,7 +208,7 @@ def _go_on(place: Place, case: str, name: str) -> None:
     exports = "".join(f":export {form} exports/y.{form} --force\n" for form in FORMATS)
     raw = (place.runs / name).read_bytes()
     codes = (0,) if _asked(raw) else (0, 2)  # there may be no turn to export
-    place.llm(case, codes, "chat", "-m", "offline/echo", typed=f":load {name}\n{exports}:history\n")
+    place.llm(case, codes, "chat", "-m", "offline/echo", "--allow-shell", typed=f":load {name}\n{exports}:history\n")
     renamed = place.llm(case, (0,), "sessions", "rename", name, f"moved-{name}")
     if renamed.code == 0 and _asked(raw) != _asked((place.runs / f"moved-{name}").read_bytes()):
         place.complain(case, "lost", "it was not the same any more under another name")
@@ -235,7 +235,8 @@ def _lying() -> list[Complaint]:
                 place.llm(case, (0, 1, 2, 3, 4), "sessions", *words, *given)
             if "\n" not in name and "\r" not in name and name.isprintable():
                 typed = f":load {name}\n:export txt exports/z.txt --force\n"
-                place.llm(case, (0, 1, 2, 3, 4), "chat", "-m", "offline/echo", "--keep-going", typed=typed)
+                chat = ("chat", "-m", "offline/echo", "--keep-going", "--allow-shell")
+                place.llm(case, (0, 1, 2, 3, 4), *chat, typed=typed)
             place.look(case)
 
     return _in_place(work)

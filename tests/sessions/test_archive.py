@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 from llmrepl.errors import DamagedError, SaveError, SessionInUseError, UsageError
 from llmrepl.sessions.archive.archive import Archive
 from llmrepl.sessions.storage.store import Store
+from tests.cli_runner import CliRunner
 
 NOON = datetime(2025, 1, 1, 12, 0, 0)
 OLD = 1_600_000_000_123_456_789
@@ -225,3 +227,41 @@ def test_a_move_that_was_cut_short_is_finished_by_the_next(archive: Archive, tmp
     assert len(files(tmp_path)) == 1
     archive.restore(archive.find("talk"))
     assert files(tmp_path) == {"talk.json": data}
+
+
+@pytest.mark.parametrize(
+    "words", ["archive", "archive --compress", "delete", "restore", "restore compressed", "recover"]
+)
+def test_whichever_sync_fails_the_words_stand_somewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str
+) -> None:
+    """The rename or the deletion before a failed fsync may have happened: the other copy must not go then."""
+    sync = os.fsync
+    for number in range(12):
+        place = tmp_path / str(number)
+        place.mkdir()
+        cli = CliRunner.at(place)
+        cli.runs.mkdir()
+        data = write(cli.runs, "talk")
+        if words == "recover":
+            data = data[:-20]
+            (cli.runs / "talk.json").write_bytes(data)
+        if words.startswith("restore"):
+            compress = ["--compress"] if "compressed" in words else []
+            assert cli.llm("sessions", "archive", "--older-than", "0d", *compress).code == 0
+        calls = iter(range(1000))
+
+        def fails(fd: int, calls: Iterator[int] = calls, number: int = number) -> None:
+            if next(calls) >= number:
+                raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
+            sync(fd)
+
+        command = {
+            "archive": ("archive", "--older-than", "0d"),
+            "archive --compress": ("archive", "--older-than", "0d", "--compress"),
+        }.get(words, (words.split()[0], "talk"))
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fsync", fails)
+            cli.llm("sessions", *command)
+        found = [path.read_bytes() for path in cli.runs.rglob("*") if path.is_file()]
+        assert data in [gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw for raw in found], number

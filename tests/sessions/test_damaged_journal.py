@@ -219,3 +219,10 @@ def test_what_another_shell_has_in_its_journal_is_in_the_copy(tmp_path: Path) ->
 
 def _fail(code: int) -> int:
     raise OSError(code, os.strerror(code))
+
+
+def test_the_part_of_a_reply_whose_end_was_lost_is_kept() -> None:
+    records = [{"head": {"model": "m"}}, turn(1, open=True), {"text": "the part"}, turn(2, open=True), turn(2, "b")]
+    after = replay(None, records)
+    assert after and after["turns"][0]["messages"][1]["content"] == "the part"
+    assert [t.get("finish_reason") for t in after["turns"]] == ["interrupted", None]

@@ -218,3 +218,16 @@ def test_only_old_temporary_files_are_swept(tmp_path: Path) -> None:
             os.utime(tmp_path / name, (1e9, 1e9))
     files.sweep_temporary(tmp_path, os.listdir(tmp_path))
     assert sorted(os.listdir(tmp_path)) == [".b.json.0123456789ab.tmp", ".mine.tmp", "a.0123456789ab.tmp"]
+
+
+def test_a_file_that_changes_while_it_is_compared_is_not_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "x.json"
+    path.write_bytes(b"old")
+
+    def changed(_old: bytes) -> bool:
+        path.write_bytes(b"theirs, just now")
+        return True
+
+    with pytest.raises(files.ChangedError):
+        files.put(path, b"new", names=files.numbered(path, ".old"), may_drop=changed)
+    assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == {"x.json": b"theirs, just now"}

@@ -148,7 +148,8 @@ def _remove_source(source: Path, before: FileStamp | None, target: Path, data: b
             raise OSError(errno.EIO, "what was written reads back otherwise")
         files.remove_copied(source, is_known=lambda path: files.file_stamp(path) == before)
     except OSError:
-        files.unlink_quietly(target)  # written just now, and `source` has it
+        if files.file_stamp(source):  # which has it; once it is removed, `target` is the only one
+            files.unlink_quietly(target)
         raise
 
 
