@@ -41,7 +41,7 @@ def run() -> None:
     for stream in (environment.stdout, environment.stderr):
         with contextlib.suppress(OSError, ValueError):
             stream.flush()
-    os._exit(code)  # all that is to be kept is on the disk; to take the modules down takes a sixth of a short command
+    os._exit(code)  # everything is saved; tearing down the modules takes a sixth of a short command
 
 
 def main(words: list[str], environment: Environment) -> int:

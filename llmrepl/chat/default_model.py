@@ -1,4 +1,4 @@
-"""The default model of a provider whose key is there: chosen from its list and the price data, remembered for a day."""
+"""The default model of a provider with a key: chosen from its list and the price data, cached for a day."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 
 DAY = 86_400.0
 LIST_SECONDS = 5.0
-"""How long the first prompt may wait for a provider's list."""
+"""Maximum wait of the first prompt for a provider's list."""
 
 OWN = {"gemini": ("gemini-",), "openrouter": ("openai/", "google/", "anthropic/")}
-"""How the models of a provider begin that also has those of many others, if it has any of these."""
+"""Prefixes of a provider's own models, if it also lists models of others."""
 
 
 class DefaultModels:
-    """Chooses and remembers default models, in a file that may be deleted.
+    """Chooses and caches default models, in a file that is safe to delete.
 
-    `resolver`, `lists` and `prices` open these when they are first needed.
+    `resolver`, `lists` and `prices` create these objects on first use.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class DefaultModels:
         self._path: Path = paths.cache_dir / "defaults.json"
 
     def of(self, provider: str) -> str | None:
-        """The default of a provider as far as it is known without asking anybody; None if there is none."""
+        """Return the default model of a provider without network access, or None."""
         row = self._read().get(provider)
         if row:
             return str(row["model"])
@@ -63,7 +63,7 @@ class DefaultModels:
         return chosen
 
     def confirm(self, provider: str) -> str | None:
-        """The default of a provider, whose list is asked for if it is older than a day; the known one if it is silent.
+        """Return the default model of a provider, updating its list if it is older than a day and available.
 
         Raises UsageError for a missing key.
         """
@@ -91,7 +91,7 @@ class DefaultModels:
         return chosen
 
     def after_refusal(self, provider: str, refused: Sequence[str]) -> str | None:
-        """Another default, once the server said that those chosen before do not exist; it is remembered."""
+        """Choose and cache another default after the server rejected the earlier ones."""
         kept = self._lists().cached(self._resolver().locate(provider))
         chosen = self._choose(provider, kept, refused)
         if chosen:
@@ -99,7 +99,7 @@ class DefaultModels:
         return chosen
 
     def remembered(self) -> list[str]:
-        """The defaults that were chosen before, as `provider/model`."""
+        """Return the cached defaults as `provider/model`."""
         return [f"{provider}/{row['model']}" for provider, row in self._read().items()]
 
     def _choose(self, provider: str, kept: CachedList | None, refused: Sequence[str] = ()) -> str | None:

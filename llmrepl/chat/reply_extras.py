@@ -1,4 +1,4 @@
-"""Sources, pictures and opaque data that come with a reply; pictures are saved beside the session."""
+"""Citations, images and opaque data of a reply; images are saved beside the session."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ENDINGS = {"image/png": "png", "image/jpeg": "jpg", "image/gif": "gif", "image/
 class ReplyExtras:
     """Collects the extras of one reply.
 
-    `session` is the path of the session's file, or None if nothing is saved. Pictures are saved in its directory.
+    `session` is the path of the session's file, or None if nothing is saved. Images are saved in its directory.
     """
 
     def __init__(self) -> None:
@@ -25,7 +25,7 @@ class ReplyExtras:
         self.pictures: list[Path] = []
 
     def take(self, event: Event, session: Path | None) -> Notice | None:
-        """Keep an event that is an extra; return what the user should know about it."""
+        """Store an event that is an extra; return notes for the user."""
         if isinstance(event, Citation):
             self.citations.append(event)
         elif isinstance(event, ProviderData):

@@ -1,4 +1,4 @@
-"""Types of arguments: text to value, with a message for what is not one."""
+"""Argument types: convert text to values, with error messages."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 
 
 def usd(text: str) -> float:
-    """An amount in USD, `1.50` or `$1.50`: finite and not negative. Raises argparse.ArgumentTypeError."""
+    """Parse an amount in USD, `1.50` or `$1.50`: finite and not negative. Raises argparse.ArgumentTypeError."""
     amount = _number(text.removeprefix("$"))
     if not 0 <= amount < 1e9:
         raise argparse.ArgumentTypeError(f"'{text[:20]}' is not an amount in USD, such as 1.50")
@@ -15,7 +15,7 @@ def usd(text: str) -> float:
 
 
 def fraction(text: str) -> float:
-    """A fraction of the budget, `0.8` or `80%`, above 0 and at most 1. Raises argparse.ArgumentTypeError."""
+    """Parse a fraction of the budget, `0.8` or `80%`, above 0 and at most 1. Raises argparse.ArgumentTypeError."""
     value = _number(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
     if not 0 < value <= 1:
         raise argparse.ArgumentTypeError(f"'{text[:20]}' is not a fraction of the budget, such as 0.8")

@@ -146,12 +146,12 @@ class Loop:
         shell.greet = shell.sent_prompt = False
         stopped = True
         with contextlib.suppress(KeyboardInterrupt):
-            shell.run(text)  # after Ctrl-C what had come is kept, and said to be cut off
+            shell.run(text)  # after Ctrl-C the partial reply is kept and marked
             stopped = False
         self._context_fraction = None
-        with contextlib.suppress(LLMError, KeyboardInterrupt):  # a session may name a model that is not there
+        with contextlib.suppress(LLMError, KeyboardInterrupt):  # a session may name an unavailable model
             self._context_fraction = context_fraction(self._workspace)
-        self._unsent = stopped or shell.sent_prompt  # what is typed while a reply streams is never sent unasked
+        self._unsent = stopped or shell.sent_prompt  # input typed during a reply is never sent without confirmation
         return shell.greet
 
     def _ctrl_c(self) -> None:

@@ -1,4 +1,4 @@
-"""How much a model thinks, as each protocol says it. Pure.
+"""Reasoning effort in the parameters of each protocol. Pure.
 
 Sources: platform.openai.com/docs/guides/reasoning, docs.anthropic.com/en/docs/build-with-claude/extended-thinking and
 /adaptive-thinking, ai.google.dev/gemini-api/docs/thinking, github.com/ollama/ollama docs/api.md (`think`),
@@ -14,7 +14,7 @@ from llmrepl.providers.hints import claude_version
 from llmrepl.providers.vendors import Vendor
 
 TOKENS = {"minimal": 1024, "low": 2048, "medium": 8192, "high": 16384, "max": 32768}
-"""Most tokens to think for models that take a number."""
+"""Maximum reasoning tokens for models that take a number."""
 
 _LEAST_CLAUDE = 1024
 _GEMINI_BUDGETS = ("2.5",)
@@ -22,9 +22,9 @@ _LEVELED_OLLAMA = re.compile(r"gpt-oss")
 
 
 def add_effort(body: dict[str, Any], effort: str, vendor: Vendor, model: str) -> list[str]:
-    """Put an effort (off, minimal, low, medium, high, max or a number of tokens) into a request's body.
+    """Add an effort (off, minimal, low, medium, high, max or a number of tokens) to a request body.
 
-    Returns what the user should know, such as settings that thinking excludes.
+    Returns notes for the user, such as settings that reasoning excludes.
     """
     match vendor.dialect:
         case "anthropic":
@@ -56,7 +56,7 @@ def _openrouter(effort: str) -> dict[str, Any]:
 
 
 def _level(effort: str) -> str:
-    """The nearest of low, medium and high."""
+    """Return the closest of low, medium and high."""
     if effort.isdigit():
         return "low" if int(effort) <= TOKENS["low"] else "medium" if int(effort) <= TOKENS["medium"] else "high"
     return {"minimal": "low", "max": "high"}.get(effort, effort)
@@ -64,7 +64,7 @@ def _level(effort: str) -> str:
 
 def _anthropic(body: dict[str, Any], effort: str, model: str) -> list[str]:
     if effort == "off":
-        return []  # a model does not think unless it is asked to
+        return []  # models do not reason by default
     if not effort.isdigit() and claude_version(model) >= (4, 6):
         body["thinking"] = {"type": "adaptive"}
         body["output_config"] = {"effort": "low" if effort == "minimal" else effort}

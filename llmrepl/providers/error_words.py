@@ -1,4 +1,4 @@
-"""What an error is about where only its words say so: vendors use 400 for a wrong key, and for a prompt too long."""
+"""Classify errors by their wording: vendors return 400 for an invalid key or a prompt that is too long."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _NO_CREDIT = re.compile(
 
 
 def status_in_words(status: int | None, names: Iterable[str], message: str) -> int | None:
-    """The status that an error deserves: `status`, or TOO_LONG, BAD_KEY or NO_CREDIT if its words say so.
+    """Return the status an error deserves: TOO_LONG, BAD_KEY or NO_CREDIT by its words, otherwise `status`.
 
     `names` are the codes and types in the error object.
     """

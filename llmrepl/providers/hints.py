@@ -1,7 +1,7 @@
-"""What families of models are likely to refuse, so that the first request need not be refused. Hints, never decisions:
-what a server says later replaces them, and an unknown model is asked with all that the user set. Pure.
+"""Parameters that model families probably reject, to avoid a rejected first request. Pure.
 
-Sources: platform.openai.com/docs/guides/reasoning (no sampling parameters, `max_completion_tokens`),
+Hints only: what a server reports takes precedence, and requests to unknown models include all user settings. Sources:
+platform.openai.com/docs/guides/reasoning (no sampling parameters, `max_completion_tokens`),
 docs.anthropic.com/en/docs/about-claude/models (no sampling parameters from Claude Opus 4.7 on).
 """
 
@@ -17,9 +17,9 @@ _NO_SAMPLING: Mapping[str, None] = {"temperature": None, "top_p": None}
 
 
 def likely_changes(model: str, protocol: str) -> Mapping[str, str | int | None]:
-    """Adjustments to a request for `model`, the provider's own name, in the form of `parameters.apply`.
+    """Return adjustments for `model`, the provider's name, as used by `parameters.apply`.
 
-    `protocol` is that of the server: OpenAI's models are asked with `max_completion_tokens` wherever they run.
+    `protocol` is that of the server: OpenAI's models take `max_completion_tokens` wherever they run.
     """
     if protocol in ("openai", "responses") and _OPENAI_REASONING.match(model):
         return {**_NO_SAMPLING, "max_tokens": "max_completion_tokens"}
@@ -27,11 +27,14 @@ def likely_changes(model: str, protocol: str) -> Mapping[str, str | int | None]:
 
 
 def only_text(model: str) -> bool:
-    """Whether an OpenAI model is one of the old ones that never reason, and refuse to be asked for reasoning."""
+    """Whether it is an old OpenAI model that does not support reasoning."""
     return _OPENAI_TEXT.match(model) is not None
 
 
 def claude_version(model: str) -> tuple[int, int]:
-    """The version in the name of a Claude model, `claude-opus-4-7` or with a maker in front; (0, 0) for any other."""
+    """Return the version of a Claude model such as `claude-opus-4-7`; (0, 0) for any other model.
+
+    A vendor prefix is ignored.
+    """
     claude = _CLAUDE.match(model)
     return (int(claude["major"]), int(claude["minor"] or 0)) if claude else (0, 0)

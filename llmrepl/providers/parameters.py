@@ -1,8 +1,8 @@
-"""Parameters that a model refuses: found in the error, left out or changed, and the request sent again. Pure.
+"""Find parameters that a model rejects, and adjust the request. Pure.
 
-Servers refuse a parameter with 400 or 422 and name it, in `error.param` (OpenAI), in the message (Anthropic:
-"`temperature` is deprecated for this model"), or in a list of locations (`detail[].loc` of FastAPI servers). Only the
-name counts, because the sentence around it may be in any language.
+Servers reject a parameter with 400 or 422 and name it in `error.param` (OpenAI), in the message (Anthropic:
+"`temperature` is deprecated for this model"), or in a list of locations (`detail[].loc` of FastAPI). Only the name is
+used, because the message may be in any language.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 Path = tuple[str, ...]
-"""Where a parameter is in the body: `("temperature",)`, `("options", "num_predict")`."""
+"""Location of a parameter in the body: `("temperature",)`, `("options", "num_predict")`."""
 
 OPTIONAL: tuple[Path, ...] = (
     ("temperature",),
@@ -40,39 +40,39 @@ OPTIONAL: tuple[Path, ...] = (
     ("options", "top_p"),
     ("options", "num_predict"),
 )
-"""Everything in a body that a request can do without."""
+"""Everything in a body that can be omitted."""
 
 _LIMITS = {"max_tokens", "max_completion_tokens", "max_output_tokens", "maxOutputTokens", "num_predict"}
 _OTHER_NAMES = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
 _PAIR = {"temperature": "top_p", "topP": "temperature"}
 
 Change = tuple[str, str | int | None]
-"""One adjustment: a dotted path, and its new name, its largest value, or None to leave it out."""
+"""An adjustment: a dotted path, and its new name, its maximum value, or None to omit it."""
 
 Changes = Mapping[str, str | int | None]
 
 
 class ParameterMemory(Protocol):
-    """Remembers what models refuse, by the provider's own name of the model."""
+    """Stores what models reject, by the provider's name of the model."""
 
     def changes(self, model: str) -> Changes:
-        """The adjustments that are known for a model."""
+        """Return the known adjustments for a model."""
         ...
 
     def remember(self, model: str, change: Change) -> None:
-        """Keep one adjustment for the next request."""
+        """Store an adjustment for later requests."""
         ...
 
 
 class NoMemory:
-    """Knows nothing and keeps nothing."""
+    """A ParameterMemory that stores nothing."""
 
     def changes(self, model: str) -> Changes:
-        """Nothing."""
+        """Return no adjustments."""
         return {}
 
     def remember(self, model: str, change: Change) -> None:
-        """Forget it."""
+        """Discard the adjustment."""
 
 
 def refused(sent: Mapping[str, Any], payload: object) -> Change | None:
@@ -102,7 +102,7 @@ _NOWHERE = 1 << 30
 
 
 def _position(path: Path, named: set[str], text: str) -> int:
-    """Where an error speaks of a parameter: first if a field of it names it, else at its place in the text."""
+    """Rank where an error mentions a parameter: first if a field names it, otherwise by position in the text."""
     name, dotted = path[-1], ".".join(path)
     if name in named or dotted in named or any(one.startswith(f"{name}.") for one in named):
         return -1
@@ -111,11 +111,11 @@ def _position(path: Path, named: set[str], text: str) -> int:
 
 
 _ORDINARY = ("stream", "usage", "include", "store", "think", "thinking", "reasoning")
-"""Names that are ordinary words too: in a text they count only in quotes or as the subject, `thinking: …`."""
+"""Names that are also ordinary words: in text they count only in quotes or as the subject, `thinking: …`."""
 
 
 def _word(name: str) -> str:
-    """A pattern for a name that is not a part of another, also as people write it: `top_p`, `topP`, `top-p`."""
+    """Build a pattern for a name as a separate word, in common spellings: `top_p`, `topP`, `top-p`."""
     if name in _ORDINARY:
         return rf"(?i)['\"`“‘«]{name}['\"`”’».]|(?<![A-Za-z0-9_]){name}(?:\.\w+)*:"
     parts = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).split("_")
@@ -127,7 +127,7 @@ def _mentions(name: str, text: str) -> bool:
 
 
 def _named(payload: object) -> set[str]:
-    """The values of `param` and `loc` in an error object of any shape."""
+    """Return the values of `param` and `loc` in an error object of any shape."""
     found: set[str] = set()
     for data in _objects(payload):
         for key in ("param", "parameter", "field"):
@@ -151,7 +151,7 @@ def _objects(value: object, depth: int = 0) -> Iterator[Mapping[str, Any]]:
 
 
 def _limit_change(name: str, sent: Mapping[str, Any], path: Path, text: str) -> str | int | None:
-    """What to do with a limit on the reply: rename it, lower it to a number in the error, or leave it out."""
+    """Decide about a limit on the reply: rename it, lower it to a number in the error, or omit it."""
     other = _OTHER_NAMES.get(name)
     if other and _mentions(other, text):
         return other
@@ -162,7 +162,7 @@ def _limit_change(name: str, sent: Mapping[str, Any], path: Path, text: str) -> 
 
 
 def apply(body: Mapping[str, Any], changes: Changes) -> dict[str, Any]:
-    """The body with the changes that are known for its model."""
+    """Apply the known adjustments to a body."""
     changed = json.loads(json.dumps(body)) if any("." in path for path in changes) else dict(body)
     for dotted, change in changes.items():
         path = tuple(dotted.split("."))
@@ -179,7 +179,7 @@ def apply(body: Mapping[str, Any], changes: Changes) -> dict[str, Any]:
 
 
 def describe(model: str, dotted: str, change: str | int | None) -> str:
-    """Say what was changed, for the user; empty for what nobody has set."""
+    """Describe an adjustment for the user; empty for parameters the user did not set."""
     name = dotted.rpartition(".")[2]
     if isinstance(change, int):
         return f"{model} writes at most {change:,} tokens."
@@ -188,7 +188,7 @@ def describe(model: str, dotted: str, change: str | int | None) -> str:
 
 
 def value_at(body: Mapping[str, Any], dotted: str) -> Any:
-    """The value at a dotted path; None if there is none."""
+    """Return the value at a dotted path, or None."""
     return _get(body, tuple(dotted.split(".")))
 
 

@@ -1,7 +1,6 @@
-"""Reasoning that a server leaves in the text, between tags at its beginning: `<think>` … `</think>`.
+"""Separate reasoning in tags such as `<think>` … `</think>` at the beginning of a reply.
 
-Models that reason write these tags; a server with a parser for them (vLLM's --reasoning-parser, for example) takes
-them out, many do not.
+Reasoning models write these tags. Servers with a parser (such as vLLM's --reasoning-parser) remove them; many do not.
 """
 
 from __future__ import annotations
@@ -15,15 +14,15 @@ TAGS = {
     "<seed:think>": "</seed:think>",
     "[THINK]": "[/THINK]",
 }
-"""The tags that open reasoning, and those that close it."""
+"""Opening and closing tags of reasoning."""
 
 _LONGEST_WAIT = 256
 
 
 class ThinkTags:
-    """Separates reasoning from text, however the text is cut into pieces.
+    """Separates reasoning from text, for any chunking.
 
-    Only tags at the very beginning count: later ones are words that the reply is about.
+    Only tags at the very beginning count; later ones belong to the text.
     """
 
     def __init__(self) -> None:
@@ -33,7 +32,7 @@ class ThinkTags:
         self._text = False
 
     def split(self, text: str) -> list[TextDelta | ReasoningDelta]:
-        """The events that `text` completes; what may be a part of a tag is held back for the next piece."""
+        """Return the events that `text` completes; a possible part of a tag is held for the next chunk."""
         if self._text:
             return [TextDelta(text)]
         self._held += text
@@ -50,7 +49,7 @@ class ThinkTags:
         return self._reasoning()
 
     def end(self) -> list[TextDelta | ReasoningDelta]:
-        """What was held back when the reply ended."""
+        """Return what was held when the reply ended."""
         held, self._held = self._held, ""
         if self._closing:
             return [ReasoningDelta(held)] if held.strip() else []
@@ -78,7 +77,7 @@ class ThinkTags:
 
 
 def _held_back(text: str, tag: str) -> int:
-    """How many characters at the end of `text` may belong to white space before `tag` or to its beginning."""
+    """Count the characters at the end of `text` that may be whitespace before `tag` or its beginning."""
     size = next((n for n in range(min(len(tag) - 1, len(text)), 0, -1) if tag.startswith(text[-n:])), 0)
     before = text[: len(text) - size]
     return size + min(len(before) - len(before.rstrip()), _LONGEST_WAIT)

@@ -1,7 +1,7 @@
-"""Token counts and costs as servers report them, to Usage: each vendor is read as it counts.
+"""Token counts and costs as servers report them, converted to Usage for each vendor.
 
-A detail that makes no sense is dropped alone. Counts that are missing, nonsense, or far below what was seen are
-estimated instead, upward.
+Invalid details are dropped individually. Counts that are missing, invalid or implausibly low are estimated instead,
+rounded up.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def reported_cost(usage: Mapping[str, Any]) -> object:
 
 
 def _usage(counts: Mapping[str, Any]) -> Usage | None:
-    """What the counts say; None if the prompt or the completion cannot be known."""
+    """Convert the counts; None if prompt or completion is unknown."""
     prompt, completion = _count(counts.get("prompt_tokens")), _count(counts.get("completion_tokens"))
     total = _count(counts.get("total_tokens"))
     if counts.get("completion_tokens") is None and prompt and total is not None and total > prompt:
@@ -84,7 +84,7 @@ def _usage(counts: Mapping[str, Any]) -> Usage | None:
     if prompt is None or completion is None:
         return None
     reasoning = _count(counts.get("reasoning_tokens")) or 0
-    if total is not None and total - prompt > completion:  # xAI and Gemini: reasoning stands beside the completion
+    if total is not None and total - prompt > completion:  # xAI and Gemini: reasoning is not part of the completion
         completion = total - prompt
     if reasoning > completion:
         completion += reasoning
@@ -96,12 +96,12 @@ def _usage(counts: Mapping[str, Any]) -> Usage | None:
 
 
 def _partial(counts: Mapping[str, Any]) -> bool:
-    """Whether one of the two counts is simply missing."""
+    """Whether one of the two counts is missing."""
     return any(counts.get(name) is None for name in ("prompt_tokens", "completion_tokens"))
 
 
 def _count(value: object, most: int = _MOST_TOKENS) -> int | None:
-    """A count out of JSON, which may be written as 7.0; None for anything else."""
+    """Parse a count, which may be written as 7.0; None for anything else."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= most else None

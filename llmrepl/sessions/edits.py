@@ -1,9 +1,9 @@
-"""How often a value was changed or taken back, so that a merge tells a newer value from an older one. Pure.
+"""Count how often values were changed, so that a merge prefers the newer value. Pure.
 
-`meta.edits` counts the changes of `model`, `system` and each key of `meta` after their first value. The higher count
-wins a merge. For tags it holds the number of times that a tag was added or removed: the tag is there if it is odd
-(a causal length set: Yu and Rostad, 2020). A tag that was only added, which counts 1, is not listed. A turn's
-`undo_count` does the same for `undone`.
+`meta.edits` counts the changes of `model`, `system` and each key of `meta` after their first value; the higher count
+wins a merge. For tags it counts additions and removals: the tag is present if the count is odd (a causal length set: Yu
+and Rostad, 2020). A tag that was only added, with count 1, is not listed. A turn's `undo_count` does the same for
+`undone`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The project's own documentation as something to ask: pages cut into sections, and a full-text search over them."""
+"""Full-text search over the documentation, split into sections."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from itertools import pairwise
 from pathlib import Path
 
 MOST_WORDS = 24
-"""Of a longer question only so many different words are looked up."""
+"""Maximum number of different words of a question that are looked up."""
 
 LEAST_COVERAGE = 0.5
-"""A section answers a question if it has at least this share of what the words of the question say."""
+"""Minimum fraction of a question's words, by weight, that a matching section covers."""
 
 FOR_BUILDERS = frozenset({"architecture.md", "changelog.md", "contributing.md"})
-"""Pages about the inside, which count for less than those for users."""
+"""Pages for developers, which rank below those for users."""
 
 COMMANDS = "commands.md"
 """The page with every command and its options, generated from the table of commands."""
@@ -84,7 +84,7 @@ _MEANINGS = _meanings()
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """What stands under one heading: `page` is a file name, `path` the headings from the page's title down to it."""
+    """The text under a heading: `page` is a file name, `path` the headings from the page's title down."""
 
     page: str
     path: tuple[str, ...]
@@ -92,7 +92,7 @@ class Section:
 
 
 class DocsSearch:
-    """Full-text search over the sections of `docs`/*.md, made in memory when it is opened (some 10 ms)."""
+    """Full-text search over the sections of `docs`/*.md, built in memory (about 10 ms)."""
 
     def __init__(self, docs: Path) -> None:
         self._sections = [s for page in sorted(docs.glob("*.md")) for s in sections(page) if s.text]
@@ -106,10 +106,7 @@ class DocsSearch:
         self._db.executemany("INSERT INTO section (rowid, heading, above, text, code) VALUES (?, ?, ?, ?, ?)", rows)
 
     def search(self, question: str, limit: int = 5, least: float = LEAST_COVERAGE) -> list[Section]:
-        """The sections that answer `question`, the best first; none if the documentation has no answer.
-
-        `least` is the share, up to 1, of what the question's words say that a section must have.
-        """
+        """Return the sections that answer `question`, best first; empty if there is no answer."""
         asked = words(question)
         if not any(map(str.isalpha, asked)):
             return []
@@ -127,7 +124,7 @@ class DocsSearch:
         return [self._sections[row] for _, row in scored[:limit]]
 
     def nearest(self, question: str, limit: int, page: str = "") -> list[Section]:
-        """The sections with the most of a question in them, however little that is; only those of `page`, if given."""
+        """Return the best sections even for a poor match, optionally of one `page`."""
         ranked = [self._sections[row] for row, _ in self._ranked(words(question))] if words(question) else []
         fitting = [s for s in ranked if (s.page == page if page else s.page not in FOR_BUILDERS)]
         return fitting[:limit]
@@ -149,7 +146,7 @@ class DocsSearch:
             yield row
 
     def _ranked(self, asked: list[str]) -> Iterator[tuple[int, float]]:
-        """Rows and how well they fit, more being better: a word in a heading counts ten times, a phrase on top."""
+        """Yield rows with scores, higher is better: heading words count ten times, phrases add to the score."""
         phrases = [f'"{first} {second}"' for first, second in pairwise(asked)]
         query = " OR ".join([*map(_either, asked), *phrases])
         sql = "SELECT rowid, -bm25(section, 10, 2, 1, 0.2) FROM section WHERE section MATCH ? ORDER BY 2 DESC LIMIT 50"
@@ -157,13 +154,13 @@ class DocsSearch:
 
 
 def words(question: str) -> list[str]:
-    """The words of `question` that say what it is about, in order, each once; `:set` and `--since` always do."""
+    """Return the significant words of `question` without repetition; `:set` and `--since` are always significant."""
     spoken = re.findall(r"(:|--)?([^\W_]+)", question.lower())
     return list(dict.fromkeys(word for sigil, word in spoken if sigil or word not in _STOP))[:MOST_WORDS]
 
 
 def sections(page: Path) -> list[Section]:
-    """A Markdown page cut at its ATX headings; a `#` inside a fenced block is not a heading."""
+    """Split a Markdown page at its ATX headings, ignoring `#` in code blocks."""
     found: list[Section] = []
     path: list[str] = [page.stem]
     lines: list[str] = []
@@ -188,12 +185,12 @@ def _aliases(section: Section) -> str:
 
 
 def _prose_and_code(text: str) -> tuple[str, str]:
-    """A section's prose, and each word in its fenced blocks once: a long block says no more than a short one."""
+    """Return a section's prose, and each word of its code blocks once, so that long blocks do not rank higher."""
     parts = re.split(r"(?m)^ {0,3}(?:`{3,}|~{3,}).*$", text)
     return "\n".join(parts[::2]), " ".join(dict.fromkeys(" ".join(parts[1::2]).split()))
 
 
 def _either(word: str) -> str:
-    """The full-text query for `word` or a word that means the same here."""
+    """Build the query for `word` or its synonyms."""
     alike = {word, *_MEANINGS.get(_stem(word), ())}
     return "(" + " OR ".join(f'"{other}"' for other in sorted(alike)) + ")"

@@ -1,4 +1,4 @@
-"""The guide: answers to questions about the shell, from a table of intents first and the documentation second."""
+"""The guide: answers questions about the shell from a table of intents and from the documentation."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ LIKELY, LEAD = 0.55, 0.08
 """One that leads by so much is the answer from this score on."""
 
 STRANGE = 0.78
-"""What it takes to be the answer when half of the question is not known."""
+"""Minimum score if half of the question is unknown."""
 
 COMPLETE = 0.85
-"""From this score on, a question of more than one term stands alone."""
+"""Minimum score for a question of several terms to stand alone."""
 
 NEAR = 0.04
-"""A second answer that fits this much less well is given too."""
+"""Maximum difference in score of a second answer that is given too."""
 
 ONLY_THIS_SHELL = "I only know this shell. To chat with a model: `:keys set openrouter`, or start Ollama."
 
@@ -35,15 +35,15 @@ QUOTED = 0.75
 """The share of a question that a section of the documentation must cover to be quoted."""
 
 LONGEST_QUOTE = 20
-"""Lines of a longer section of the documentation that are quoted."""
+"""Maximum lines quoted from a section."""
 
 LONGEST_QUESTION = 400
-"""Characters; more is a text for a language model, not a question about the shell."""
+"""Maximum characters of a question; longer text is meant for a language model."""
 
 _ANSWERS = Path(__file__).with_name("answers")
 _ONLY_A_MARK = ("?", "??", "???")
 _CIVIL = frozenset({"hello", "thanks", "great"})
-"""Concepts that say nothing before others."""
+"""Concepts that are insignificant beside others."""
 
 _PASSING = frozenset({"hello", "thanks"})
 _REPLACED = frozenset({"action", "format", "vendor", "period", "scope", "thing"})
@@ -80,7 +80,7 @@ _ORDERS = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What the guide says, and what it answered: names of intents, pages of docs/, `outside` or `nothing`."""
+    """An answer of the guide, with what it is based on: names of intents, pages of docs/, `outside` or `nothing`."""
 
     text: str
     topics: tuple[str, ...]
@@ -89,7 +89,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class _Meaning:
-    """A question as it is understood: its terms, maybe with some of the question before it, and what fits them."""
+    """An interpreted question: its terms, possibly with terms of earlier questions, and the matching intents."""
 
     text: str
     terms: Sequence[Term]
@@ -101,36 +101,33 @@ class _Meaning:
 
     @property
     def complete(self) -> bool:
-        """Whether it needs no question before it, whatever it begins with."""
+        """Whether it can be understood without earlier questions."""
         return self.score >= COMPLETE and not self.short
 
     @property
     def short(self) -> bool:
-        """Whether it says a single thing."""
+        """Whether it has a single term."""
         return sum(not term.weak for term in self.terms) < 2
 
     @property
     def lead(self) -> float:
-        """How much better the best intent fits than the next."""
+        """The difference in score between the best two intents."""
         return self.score - (self.matches[1].score if len(self.matches) > 1 else 0.0)
 
     def explains(self, first: int) -> bool:
-        """Whether the best intent has a word for each of the `first` terms that says something."""
+        """Whether the best intent covers each of the `first` significant terms."""
         said = (n for n, term in enumerate(self.terms[:first]) if not term.weak)
         return bool(self.matches) and self.matches[0].explained.issuperset(said)
 
     @property
     def strange(self) -> bool:
-        """Whether at least half of it is not known, or about other things."""
+        """Whether at least half of it is unknown or off topic."""
         unknown = sum(not term.known or term.concepts[0].startswith("@") for term in self.terms)
         return 2 * unknown >= max(1, len(self.terms))
 
 
 class Guide:
-    """Answers questions about the shell from those in `answers` and from the pages in `docs`.
-
-    A reply depends on the questions alone: the same ones give the same reply.
-    """
+    """Answers questions about the shell from `answers` and from the pages in `docs`. Deterministic."""
 
     def __init__(self, docs: Path, answers: Path = _ANSWERS) -> None:
         self._docs = docs
@@ -142,7 +139,7 @@ class Guide:
         return DocsSearch(self._docs)
 
     def reply(self, questions: Sequence[str]) -> Reply:
-        """The answer to the first of `questions`, the newest; the others, newest first, are what was asked before."""
+        """Answer the first of `questions`, the newest; the others are earlier ones, newest first."""
         plain = [_plain(question) for question in questions]
         more = next((n for n, text in enumerate(plain) if not _MORE.fullmatch(text)), len(plain))
         if more:
@@ -166,7 +163,7 @@ class Guide:
         return None
 
     def _understand(self, questions: Sequence[str]) -> _Meaning:
-        """The newest question, together with those before it if it plainly refers to them."""
+        """Interpret the newest question, together with earlier ones if it refers to them."""
         for found in _OTHERS_COMMAND.finditer(questions[0].lower()):
             name = found[1] or found[2]
             command = self._meaning(name, self._terms_of(name))
@@ -193,13 +190,13 @@ class Guide:
         return both if both.score >= least and both.explains(len(alone.terms) + 1) else alone
 
     def _terms_of(self, question: str) -> list[Term]:
-        """What a question says, without the greetings and thanks around it."""
+        """Return the terms of a question without greetings and thanks."""
         terms = self._vocabulary.terms("help" if question.strip() in _ONLY_A_MARK else question)
         rest = list(dropwhile(lambda term: term.concepts[0] in _CIVIL, terms))
         return [term for term in rest if term.concepts[0] not in _PASSING] or terms
 
     def _before(self, questions: Sequence[str]) -> Sequence[Term]:
-        """What the conversation is about before the newest question."""
+        """Return the topic of the conversation before the newest question."""
         for n, question in enumerate(questions):
             if not _MORE.fullmatch(_plain(question)):
                 meaning = self._understand(questions[n:])
@@ -226,7 +223,7 @@ class Guide:
         return self._searched(meaning)
 
     def _outside(self, meaning: _Meaning) -> bool:
-        """Whether a question is not about the shell. The topic of a conversation may be anything."""
+        """Whether a question is not about the shell."""
         sections = {self._vocabulary.elsewhere(term) for term in meaning.terms}
         if OUTSIDE in sections:
             return meaning.score < 0.85
@@ -261,7 +258,7 @@ class Guide:
         return Reply(ONLY_THIS_SHELL, ("outside",))
 
     def _more(self, questions: Sequence[str], nth: int) -> Reply:
-        """More about what was asked: the sections of the documentation about it, one after the other."""
+        """Return further sections of the documentation about a question, one per request."""
         if not questions:
             return Reply(ONLY_THIS_SHELL, ("outside",))
         meaning = self._understand(questions)
@@ -280,7 +277,7 @@ def _plain(text: str) -> str:
 
 
 def _quoted(hits: Sequence[Section]) -> str:
-    """The best section, with its heading and page, and where else to look."""
+    """Quote the best section with heading and page, and list others."""
     best, *others = hits
     lines = unwrap(best.text).splitlines()
     cut = len(lines) > LONGEST_QUOTE

@@ -1,4 +1,4 @@
-"""The questions that people ask, each with its answer, and which of them a question comes nearest to."""
+"""Table of common questions (intents) with answers, and matching of questions to them."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from llmrepl.providers.offline.unwrap import unwrap
 from llmrepl.providers.offline.vocabulary import Term, Vocabulary
 
 UNKNOWN_WEIGHT = 1.4
-"""What a word that is not known counts among those that are: 1 for one in every answer, 3 for one in a single one."""
+"""Weight of an unknown word; known ones weigh from 1 (in every answer) to 3 (in a single one)."""
 
 BESIDE = 0.6
-"""What a term of a question counts that stands in another wording of the same intent."""
+"""Weight factor of a term that only occurs in another wording of the same intent."""
 
 GENERIC = 2.2
 """A wording of a single term that weighs less (chat, reply, model) fits only questions that say little else."""
 
 LITERAL = 0.35
-"""The share of the same words, rather than of words that mean the same, in how well a wording fits."""
+"""Share of literal word matches, as opposed to synonyms, in a score."""
 
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """A question in many wordings: `asked`, its answer in Markdown, and the page of docs/ that says more."""
+    """A question in many wordings, its answer in Markdown, and the page of docs/ with more details."""
 
     name: str
     asked: tuple[str, ...]
@@ -36,16 +36,16 @@ class Intent:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """An intent, and how well it fits: 1 when one of its wordings says the same as the question and nothing else."""
+    """An intent and its score; 1 if one of its wordings has exactly the meaning of the question."""
 
     intent: Intent
     score: float
     explained: frozenset[int]
-    """Which terms of the question one of the intent's words stands for."""
+    """Indices of the question's terms that the intent covers."""
 
 
 _Parts = tuple[tuple[str, ...], ...]
-"""What a wording says: of each term the concepts that it can mean."""
+"""A wording: the possible concepts of each of its terms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ class IntentTable:
                     self._by_concept.setdefault(concept, set()).add(number)
 
     def rank(self, terms: Sequence[Term], text: str) -> list[Match]:
-        """The intents that have something in common with a question, the best first, each once."""
+        """Return the intents related to a question, best first."""
         likeness = self._texts.compare(text)
         if not terms:
             return self._by_words(likeness)
@@ -100,7 +100,7 @@ class IntentTable:
         return [Match(self.intents[n], score, self._explained(n, terms)) for n, score in ranked]
 
     def _by_words(self, likeness: Mapping[int, float]) -> list[Match]:
-        """What fits a question of nothing but everyday words: `what is this`."""
+        """Match a question made only of common words, such as `what is this`."""
         best: dict[int, float] = {}
         for number, score in likeness.items():
             wording = self._wordings[number]
@@ -110,7 +110,7 @@ class IntentTable:
         return [Match(self.intents[n], score, frozenset()) for n, score in ranked]
 
     def _heard(self, term: Term) -> float:
-        """What a term of a question counts."""
+        """Return the weight of a question's term."""
         if not term.known:
             return UNKNOWN_WEIGHT
         return 0.6 if term.weak else self._weigh(term.concepts)
@@ -145,12 +145,12 @@ class IntentTable:
 
 
 def part_of(part: Sequence[str], term: Term) -> bool:
-    """Whether a term of a question can mean what a part of a wording does."""
+    """Whether a term of a question can have the meaning of a part of a wording."""
     return any(concept in term.concepts for concept in part)
 
 
 def read_intents(file: Path) -> list[Intent]:
-    """The intents of a file: a heading each, wordings in lines that begin with `>`, the answer, and the page."""
+    """Read the intents of a file: each has a heading, wordings in `>` lines, an answer and a page."""
     found = []
     for block in file.read_text(encoding="utf-8").split("\n## "):
         name, _, rest = block.removeprefix("## ").partition("\n")
@@ -167,7 +167,7 @@ def _parts(terms: Sequence[Term]) -> _Parts:
 
 
 def _weights(vocabularies: Sequence[frozenset[str]]) -> dict[str, float]:
-    """How much a concept says: 3 if a single intent has it, near 1 if most have."""
+    """Weigh concepts: 3 if only one intent has it, near 1 if most have."""
     count: dict[str, int] = {}
     for vocabulary in vocabularies:
         for concept in vocabulary:

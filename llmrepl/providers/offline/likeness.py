@@ -1,4 +1,4 @@
-"""How much two texts are written in the same words: TF-IDF and cosine over words, stems and pairs of words."""
+"""Text similarity by TF-IDF and cosine over words, stems and word pairs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _STOP, _STEM, _WORD, _PAIR = 0.35, 0.6, 0.3, 0.3
 
 
 class TextIndex:
-    """Texts to compare others with: first `add` them, then `finish`."""
+    """Texts to compare others with: call `add` for each, then `finish`."""
 
     def __init__(self) -> None:
         self._rows: list[list[tuple[str, float]]] = []
@@ -22,11 +22,11 @@ class TextIndex:
         self._places: dict[str, list[tuple[int, float]]] = {}
 
     def add(self, text: str) -> None:
-        """Add a text; the first has the number 0."""
+        """Add a text; the first has index 0."""
         self._rows.append(list(dict(_features(text)).items()))
 
     def finish(self) -> None:
-        """Weigh the features of the texts, when all have been added: the rarer, the more."""
+        """Compute the weights after all texts were added."""
         count = Counter(feature for row in self._rows for feature, _ in row)
         total = len(self._rows)
         self._rarity = {feature: math.log(1 + total / n) for feature, n in count.items()}
@@ -39,7 +39,7 @@ class TextIndex:
         self._rows.clear()
 
     def compare(self, text: str) -> dict[int, float]:
-        """The numbers of the texts that have something in common with `text`, each with a likeness from 0 to 1."""
+        """Return the similarity (0 to 1) of the texts related to `text`, by index."""
         weights = {f: weight * self._rarity.get(f, self._unknown) for f, weight in _features(text)}
         length = math.sqrt(sum(w * w for f, w in weights.items() if f in self._rarity or f[0] != " ")) or 1.0
         likeness: dict[int, float] = {}
@@ -50,7 +50,7 @@ class TextIndex:
 
 
 def _features(text: str) -> Iterator[tuple[str, float]]:
-    """The features of a text; those of pairs begin with a space."""
+    """Yield the weighted features of a text; those of pairs begin with a space."""
     words = [word.lstrip(":/.!-@") or word for word in split_words(text)]
     stems = [stem(word) for word in words]
     for word, root in zip(words, stems, strict=True):

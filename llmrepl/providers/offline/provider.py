@@ -1,4 +1,4 @@
-"""The provider that is always there: no key, no network, no weights."""
+"""The built-in provider, which needs no key and no network."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _TOKEN = re.compile(r"\w+|[^\w\s]")
 
 
 class OfflineProvider:
-    """`guide` answers questions about the shell, `echo` repeats the last message; `docs` is the directory of the pages.
+    """The built-in models: `guide` answers questions about the shell, `echo` repeats the last message.
 
-    Tokens are those of a tokenizer of its own, in which each word and each punctuation mark is one. The cost is 0. A
-    request is read only as far as it is needed, so its price in time does not grow with the conversation.
+    `docs` is the documentation directory. Each word and punctuation mark is a token, at no cost. Only the needed part
+    of a request is read, so that the time does not grow with the conversation.
     """
 
     name = "offline"
@@ -39,7 +39,7 @@ class OfflineProvider:
         return Guide(self._docs)
 
     def stream(self, request: Request) -> Iterator[Event]:
-        """The reply in pieces of a word each, its usage and its end. Raises UsageError for an unknown model."""
+        """Stream the reply word by word, then usage and Finish. Raises UsageError for an unknown model."""
         if request.model not in MODELS:
             raise UsageError(f"offline has no model {request.model!r}", "choose offline/guide or offline/echo")
         prompt = request.messages[-1].content if request.messages else ""
@@ -48,12 +48,12 @@ class OfflineProvider:
 
 
 def count_tokens(text: str) -> int:
-    """The tokens of `text`: its words and punctuation marks."""
+    """Count words and punctuation marks."""
     return sum(1 for _ in _TOKEN.finditer(text))
 
 
 def _questions(messages: Sequence[Message], most: int = 6) -> list[str]:
-    """The last questions of the user, the newest first."""
+    """Return the last prompts of the user, newest first."""
     recent = messages[-2 * most :]
     return [message.content for message in reversed(recent) if message.role == "user"][:most] or [""]
 

@@ -1,4 +1,4 @@
-"""Paragraphs of Markdown in one line each, because a reply's line breaks are shown as they are."""
+"""Unwrap Markdown paragraphs, because line breaks in replies are shown as they are."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
 
 
 def unwrap(text: str) -> str:
-    """`text` with the lines of each paragraph and list item joined; code, tables and headings stay as they are."""
+    """Join the lines of each paragraph and list item; code, tables and headings are unchanged."""
     lines: list[str] = []
     fenced = joinable = False
     for line in text.splitlines():

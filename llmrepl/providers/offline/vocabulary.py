@@ -1,4 +1,4 @@
-"""What the words of a question mean: from a text to concepts, by a table of synonyms, stems and near misses."""
+"""Map the words of a question to concepts, with synonyms, stems and spelling correction."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 MOST_WORDS = 60
-"""Words of a question that are read; a longer text is not a question about the shell."""
+"""Maximum words of a question that are read."""
 
 UNKNOWN = "?"
 OUTSIDE, TOPIC = "outside", "topic"
@@ -32,7 +32,7 @@ STOP_WORDS = frozenset(
     every per again back first right next around across between before both few once two
     """.split()
 )
-"""Words that say nothing by themselves; one that the table of synonyms lists means what it says there."""
+"""Insignificant words, except those listed as synonyms."""
 
 _ARTICLES = frozenset({"a", "an", "the"})
 _ELSEWHERE = (OUTSIDE, TOPIC)
@@ -50,7 +50,7 @@ _QUOTED = re.compile(
     r"(?:\bas|\bnamed|\bcalled|\bname|\bword|\bphrase|\btag|\bfind|\bsearch|\bunder|\bfor)"
     r" ?(['\"‘“])[^'\"’”]+['\"’”]"
 )
-"""A name or a text that a question is about: it says nothing about what is asked."""
+"""A quoted name or text, which does not affect the meaning of a question."""
 
 _KEYS = (
     (re.compile(r"(?:\bctrl|\bcontrol|\bctl|\bstrg|\^)(?: ?[-+ ] ?)?([a-z_])(?![a-z])"), r"ctrl-\1"),
@@ -82,19 +82,19 @@ _SHORT_FORMS = dict(
     .replace("\n", ";")
     .split(";")
 )
-"""What is typed in haste, in full."""
+"""Abbreviations of casual typing."""
 
 _SUFFIXES = frozenset(
     (".md", ".json", ".jsonl", ".html", ".htm", ".csv", ".txt", ".pdf", ".docx", ".png", ".jpg", ".gguf")
 )
 _MARKS = frozenset("?:~$!|")
-"""Words of nothing but these say something."""
+"""Symbols that are significant on their own."""
 
 _SPELLABLE = re.compile(r"[a-z]{5,14}")
 
 
 class Term(NamedTuple):
-    """A word or a phrase of a question: what it can mean, how it was written, and whether it says little."""
+    """A word or phrase of a question: its possible concepts, its spelling, and whether it is insignificant."""
 
     concepts: tuple[str, ...]
     text: str
@@ -102,14 +102,14 @@ class Term(NamedTuple):
 
     @property
     def known(self) -> bool:
-        """Whether the vocabulary has it."""
+        """Whether it is in the vocabulary."""
         return self.concepts != (UNKNOWN,)
 
 
 class Vocabulary:
-    """The table of synonyms in a directory's `words.txt`, and the words that `learn` adds to it.
+    """The synonyms in `words.txt` of a directory, and words added by `learn`.
 
-    The words in `not_slips.txt` are not corrected.
+    Words in `not_slips.txt` are not corrected.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -128,7 +128,7 @@ class Vocabulary:
                 self._add(word.replace("_", " ").split(" "), concept)
 
     def learn(self, text: str) -> tuple[Term, ...]:
-        """The terms of a phrase that is known to be right; its new words become concepts of their own."""
+        """Return the terms of a correctly spelled phrase, adding its new words as concepts."""
         for word in split_words(text):
             if word not in self._learned:
                 self._learned.add(word)
@@ -150,7 +150,7 @@ class Vocabulary:
         return term._replace(concepts=here or term.concepts)
 
     def terms(self, text: str, correct: bool = True) -> list[Term]:
-        """What `text` says, in order, without the words that say nothing. Near misses are corrected if `correct`."""
+        """Return the significant terms of `text` in order, with spelling corrected if `correct`."""
         words = [word for word in self._words_of(text) if word not in _ARTICLES]
         stems = [stem(word) for word in words]
         found: list[Term] = []
@@ -173,11 +173,11 @@ class Vocabulary:
         return word in self._words
 
     def section(self, term: Term) -> str:
-        """The section of the table that an term's first meaning stands in."""
+        """Return the section of the table that contains a term's first concept."""
         return self.sections.get(term.concepts[0], "")
 
     def elsewhere(self, term: Term) -> str:
-        """OUTSIDE or TOPIC if an term can only mean something else than the shell."""
+        """Return OUTSIDE or TOPIC if a term cannot refer to the shell, otherwise an empty string."""
         for concept in term.concepts:
             if (section := self.sections.get(concept)) in (OUTSIDE, TOPIC):
                 return section
@@ -202,7 +202,7 @@ class Vocabulary:
         return self._words.get(word) or self._stems.get(stem(word), ())
 
     def _phrase_at(self, words: list[str], stems: list[str], at: int) -> tuple[int, tuple[str, ...]]:
-        """How many words at `at` belong together, and what they mean; a word alone may mean nothing."""
+        """Return the number of words in the phrase at `at`, and its concepts, which may be empty."""
         for size in range(min(self._longest.get(stems[at], 1), len(words) - at), 1, -1):
             if concepts := self._phrases.get(tuple(stems[at : at + size])):
                 return size, concepts
@@ -219,7 +219,7 @@ class Vocabulary:
                     yield from self._compound(part)
 
     def _compound(self, word: str) -> list[str]:
-        """An unknown word, as two known ones if it is made of them: `logfile`; or without doubled letters: `hii`."""
+        """Split an unknown word such as `logfile`, or remove doubled letters: `hii`."""
         if self._lookup(word) or word in self._not_slips or word in STOP_WORDS or not word.isalpha():
             return [word]
         once = re.sub(r"(.)\1+", r"\1", word)
@@ -229,7 +229,7 @@ class Vocabulary:
         return next(([one, other] for one, other in halves if one in self._words and other in self._words), [word])
 
     def _near(self, word: str) -> str:
-        """The known word that `word` is a slip of the finger from; empty if there is none."""
+        """Return the known word that `word` misspells, or an empty string."""
         if not _SPELLABLE.fullmatch(word) or word in self._not_slips:
             return ""
         most = 1 if len(word) < 8 else 2
@@ -248,7 +248,7 @@ class Vocabulary:
 
 @lru_cache(maxsize=8)
 def split_words(text: str) -> list[str]:
-    """The words of a text, in small letters and without the punctuation around them."""
+    """Split a text into lower-case words without surrounding punctuation."""
     text = _HUMPS.sub(" ", text).lower()
     if not _SIMPLE.fullmatch(text) or _KEY_NAMES.search(text):
         for pattern, instead in _KEYS:
@@ -264,7 +264,7 @@ def _bare(word: str) -> str:
 
 @cache
 def stem(word: str) -> str:
-    """A word without its ending: `saves`, `saved` and `saving` are one."""
+    """Return a word without its ending: `saves`, `saved` and `saving` have the same stem."""
     if not word.isalpha() or len(word) < 4:
         return word
     if word.endswith("ies") and len(word) > 4:
@@ -279,7 +279,7 @@ def stem(word: str) -> str:
 
 
 def slips(one: str, other: str, most: int) -> int:
-    """How many letters were added, left out, changed or swapped between two words; counting stops above `most`."""
+    """Count the edits between two words (Damerau-Levenshtein distance), up to `most`."""
     before: list[int] = []
     row = list(range(len(other) + 1))
     for i, letter in enumerate(one, 1):
@@ -295,7 +295,7 @@ def slips(one: str, other: str, most: int) -> int:
 
 
 def _rows(file: Path) -> Iterator[tuple[str, str, list[str]]]:
-    """The concepts of a table, each with its section and its words."""
+    """Yield the concepts of a table with section and words."""
     section = ""
     for line in file.read_text(encoding="utf-8").splitlines():
         if line.startswith("["):
@@ -306,7 +306,7 @@ def _rows(file: Path) -> Iterator[tuple[str, str, list[str]]]:
 
 
 def _parts(word: str) -> list[str]:
-    """A word that is not known as it stands, taken apart: `--no-save`, `notes.md`, `openai/gpt`."""
+    """Split an unknown word into parts: `--no-save`, `notes.md`, `openai/gpt`."""
     if suffix := re.fullmatch(r"[\w/~-]*\w(\.[a-z]{2,5})", word):
         return [suffix[1], "file"] if suffix[1] in _SUFFIXES else ["file"]
     return [part for part in re.split(r"[^\w$+#]+|_+|(?<=\d)(?=s$)", word.strip(":/!@-")) if part]

@@ -1,4 +1,4 @@
-"""Anthropic's Messages.
+"""Anthropic's Messages API.
 
 Source: docs.claude.com/en/api/messages, /en/docs/build-with-claude/streaming and /prompt-caching.
 """
@@ -43,24 +43,26 @@ _KEEP = {"type": "ephemeral"}
 
 
 def headers(key: str | None) -> Mapping[str, str]:
-    """The headers that carry the key and the version of the protocol."""
+    """Return the headers for key and API version."""
     return {"anthropic-version": _VERSION} | ({"x-api-key": key} if key else {})
 
 
 def path(model: str, stream: bool) -> str:
-    """Where the request goes."""
+    """Return the path of the endpoint."""
     return "/v1/messages"
 
 
 def max_tokens(model: str) -> int:
-    """The cap for a reply when none is set, which the protocol demands: the model's own, or 32,000 for later ones."""
+    """Return the required limit on the reply if the user set none: the model's maximum, or 32,000 for newer models."""
     name = model.removeprefix("anthropic/")
     return next((tokens for start, tokens in _MAX_TOKENS if name.startswith(start)), _MOST_TOKENS)
 
 
 def body(request: Request, vendor: Vendor) -> tuple[dict[str, Any], list[str]]:
-    """The JSON of a request. The system prompt and the last message are marked to be kept in the provider's cache, so
-    that the next turn reads all of this one at the price of cached tokens."""
+    """Build the request body. System prompt and last message are marked for caching.
+
+    The next turn then reads all of this one at the price of cached tokens.
+    """
     options = request.options
     sent: dict[str, Any] = {
         "model": request.model,
@@ -100,7 +102,7 @@ def _part(attachment: Attachment, vendor: Vendor) -> dict[str, Any]:
 
 
 def read(data: dict[str, Any], reply: StreamState) -> Iterable[Event]:
-    """One event of a stream, or a whole message. Kinds that are not known (pings and what may come) say nothing."""
+    """Read a stream event or a complete message; unknown kinds, such as pings, are ignored."""
     kind = data.get("type")
     if kind == "content_block_delta":
         return _delta(data.get("delta"), reply)
@@ -132,7 +134,7 @@ def _delta(delta: object, reply: StreamState) -> Iterable[Event]:
 
 
 def _block(block: object, reply: StreamState) -> Iterable[Event]:
-    """A content block at its start, in which text may already be, or a whole one."""
+    """Read the start of a content block, which may contain text, or a complete block."""
     if not isinstance(block, dict):
         return ()
     if block.get("type") == "tool_use":
@@ -155,12 +157,12 @@ def _stop(said: object, reply: StreamState) -> None:
 
 
 def _usage(usage: object, reply: StreamState) -> None:
-    """Merge usage, which comes in parts: `input_tokens` leaves out what was read from or written to the cache."""
+    """Merge usage, which arrives in parts; `input_tokens` excludes tokens read from or written to the cache."""
     if not isinstance(usage, dict):
         return
     known = reply.parts.get("input_tokens")
     reply.parts.update({name: value for name, value in usage.items() if value is not None})
-    if known and reply.parts["input_tokens"] == 0:  # some servers count the prompt only at the start
+    if known and reply.parts["input_tokens"] == 0:  # some servers report the prompt only at the start
         reply.parts["input_tokens"] = known
     fresh, cached, written = (
         reply.parts.get(name, 0) for name in ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
@@ -180,7 +182,7 @@ def _usage(usage: object, reply: StreamState) -> None:
 
 
 def models(page: Any) -> list[ModelInfo]:
-    """The models of one page of the list."""
+    """Parse a page of the model list."""
     rows = dicts(page.get("data")) if isinstance(page, dict) else []
     return [
         ModelInfo(
@@ -195,7 +197,7 @@ def models(page: Any) -> list[ModelInfo]:
 
 
 def next_page(page: Any) -> str | None:
-    """The path of the page after this one."""
+    """Return the path of the next page, or None."""
     last = texts(page.get("last_id")) if isinstance(page, dict) and page.get("has_more") else ""
     return f"/v1/models?limit=1000&after_id={quote(last, safe='')}" if last else None
 

@@ -1,4 +1,4 @@
-"""What each provider's protocol says about itself, and what all of them need to say it."""
+"""The interface of protocols, and helpers they share."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from llmrepl.types import Attachment, Citation
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """One model of a provider's own list; None is what the provider does not tell.
+    """A model in a provider's list; None means that the provider does not tell.
 
     `context_window` and `max_output` (the longest reply) are in tokens, prices in USD per token, `created` and `ends`
-    (when it is shut down) in seconds since 1970. `chat` is False for a model that is made for something else.
+    (retirement) in seconds since 1970. `chat` is False for a model with another purpose.
     """
 
     id: str
@@ -36,12 +36,12 @@ class ModelInfo:
 
 @dataclass(slots=True)
 class StreamState:
-    """What is known of a reply while it arrives; `size` is the bytes of text and reasoning so far.
+    """What is known of a reply while it streams. `size` counts bytes of text and reasoning.
 
-    `reason` is why it finished, in the words of base.Finish, `explanation` what the server says about that, `ended`
-    that the protocol's terminator came, `error` an error object that was found in an event. `counts` holds the
-    server's token counts under the names of types.Usage's fields and `total_tokens`, as sent: anything may be in them.
-    `parts` is for what a protocol has to remember between events, `items` for what goes into ProviderData.
+    `reason` is the finish reason as in base.Finish, `explanation` the server's message about it. `ended` is set by the
+    protocol's terminator, `error` is an error object found in an event. `counts` has the server's unvalidated token
+    counts under the names of types.Usage and `total_tokens`. `parts` is state of the protocol between events, `items`
+    the contents of ProviderData.
     """
 
     size: int = 0
@@ -57,20 +57,20 @@ class StreamState:
     noted: set[str] = field(default_factory=set)
 
     def note(self, text: str) -> list[Event]:
-        """A Notice with `text`, the first time only."""
+        """Return a Notice with `text`, but only the first time."""
         if text in self.noted:
             return []
         self.noted.add(text)
         return [Notice(text)]
 
     def count(self, counts: Mapping[str, Any]) -> None:
-        """Merge token counts; an absent one, or zeros after real ones, change nothing."""
+        """Merge token counts, ignoring missing ones and zeros after nonzero ones."""
         given = {name: value for name, value in counts.items() if value is not None}
         if any(given.get(name) for name in COUNTED) or not self.counts:
             self.counts.update(given)
 
     def cite(self, citations: Iterable[Citation]) -> None:
-        """Add sources that the reply cites, each address once; a title that comes later is added."""
+        """Add citations, one per address; a title that arrives later is added."""
         for citation in citations:
             known = self.citations.get(citation.url)
             if known is None or (citation.title and not known.title):
@@ -78,16 +78,16 @@ class StreamState:
 
 
 COUNTED = ("prompt_tokens", "completion_tokens", "total_tokens")
-"""The counts of which one must not be 0 in a usage that counts."""
+"""Counts of which at least one must be nonzero."""
 
 
 @dataclass(frozen=True, slots=True)
 class Protocol:
     """A provider's protocol as pure functions.
 
-    `path(model, stream)` is what follows the base URL; `body` makes the JSON to send and says in words what it had to
-    leave out; `frames` cuts a stream; `read` turns one decoded event, or one whole answer, into events. `models` reads
-    a page of the list of models at `models_path`; `next_page` gives the path of the next one, if there is one.
+    `path(model, stream)` follows the base URL; `body` returns the JSON to send and describes what had to be omitted;
+    `frames` splits a stream; `read` converts a decoded event or a complete response to events. `models` reads a page of
+    the list at `models_path`; `next_page` returns the path of the next page, if any.
     """
 
     path: Callable[[str, bool], str]
@@ -99,13 +99,13 @@ class Protocol:
     models: Callable[[Any], list[ModelInfo]]
     next_page: Callable[[Any], str | None] = lambda page: None
     think_tags: bool = False
-    """Whether servers may leave a model's reasoning in the text, between tags."""
+    """Whether servers may leave reasoning in the text, between tags."""
     suffix: str = ""
-    """What the base URL may end with although `path` brings it: `/v1` of https://host/v1."""
+    """Suffix that a base URL may have although `path` includes it: `/v1` of https://host/v1."""
 
 
 def picture(data: str, media_type: str) -> list[Event]:
-    """A picture in a reply, out of base64; nothing for what is no picture or damaged."""
+    """Decode a base64 image; no events if it is invalid or not an image."""
     kind = media_type.partition("/")[2].partition("+")[0]
     try:
         raw = base64.b64decode(data, validate=True)
@@ -115,7 +115,7 @@ def picture(data: str, media_type: str) -> list[Event]:
 
 
 def picture_of_url(url: str) -> list[Event]:
-    """A picture out of a `data:` URL."""
+    """Decode an image in a `data:` URL."""
     head, _, data = url.partition(",")
     if not head.startswith("data:") or not head.endswith(";base64"):
         return []
@@ -126,23 +126,23 @@ TOOLS = "the model asked for a tool, which this shell does not have; that part w
 
 
 def is_text(attachment: Attachment) -> bool:
-    """Whether an attachment goes into the prompt as text."""
+    """Whether an attachment is sent as text of the prompt."""
     kind = attachment.media_type
     return kind.startswith("text/") or kind in {"application/json", "application/xml", "application/toml"}
 
 
 def as_text(attachment: Attachment) -> str:
-    """A text attachment as a part of the prompt, headed by its name; undecodable bytes as U+FFFD."""
+    """Format a text attachment with its name as heading; invalid UTF-8 becomes U+FFFD."""
     return f"{attachment.name}:\n\n{attachment.data.decode('utf-8', 'replace')}"
 
 
 def as_base64(attachment: Attachment) -> str:
-    """The bytes of an attachment in base64."""
+    """Encode an attachment in base64."""
     return base64.b64encode(attachment.data).decode("ascii")
 
 
 def cannot_send(attachment: Attachment, vendor: Vendor) -> UsageError:
-    """The failure for an attachment that the protocol has no place for."""
+    """Create the error for an attachment that the protocol does not support."""
     return UsageError(
         f"{vendor.name} takes no {attachment.media_type} file: {attachment.name}",
         "attach text or an image, or use another provider",
@@ -150,22 +150,22 @@ def cannot_send(attachment: Attachment, vendor: Vendor) -> UsageError:
 
 
 def dicts(value: object) -> list[dict[str, Any]]:
-    """The objects in a JSON array; nothing for anything else."""
+    """Return the objects in a JSON array; empty for anything else."""
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def texts(value: object) -> str:
-    """`value` if it is a string, else nothing."""
+    """Return `value` if it is a string, otherwise an empty one."""
     return value if isinstance(value, str) else ""
 
 
 def whole_number(value: object) -> int | None:
-    """`value` as a whole number if it is one and not negative."""
+    """Return `value` if it is a non-negative integer, otherwise None."""
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
 def price(value: object) -> float | None:
-    """A price per token out of JSON, a number or a string; None for what is no price (OpenRouter's -1 is `varies`)."""
+    """Parse a price per token, a number or a string; None if it is not a price (OpenRouter's -1 is `varies`)."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
     try:

@@ -1,4 +1,4 @@
-"""The sources that a reply cites, in the shapes in which servers name them.
+"""Citations in replies, in the formats of different servers.
 
 Sources: OpenAI's `annotations` (platform.openai.com/docs/guides/tools-web-search), Perplexity's `citations` and
 `search_results` (docs.perplexity.ai), Anthropic's citations (docs.claude.com), Gemini's `groundingMetadata`
@@ -16,16 +16,16 @@ _MOST = 200
 
 
 def of_annotations(annotations: object) -> Iterator[Citation]:
-    """The sources in OpenAI's annotations: `url_citation` flat or nested, and files by their name."""
+    """Yield the sources in OpenAI annotations: `url_citation`, flat or nested, and files by name."""
     for annotation in _dicts(annotations):
         inner = annotation.get("url_citation")
         yield from _citation(inner if isinstance(inner, dict) else annotation)
 
 
 def of_search(reply: dict[str, Any]) -> Iterator[Citation]:
-    """The sources beside a chat completion: Perplexity's `search_results` and `citations`, xAI's `citations`.
+    """Yield the sources of a chat completion: Perplexity's `search_results` and `citations`, xAI's `citations`.
 
-    The text refers to them by their number in this order.
+    The text refers to them by number in this order.
     """
     titles = {row["url"]: row for row in _dicts(reply.get("search_results")) if isinstance(row.get("url"), str)}
     listed = reply.get("citations")
@@ -39,14 +39,14 @@ def of_search(reply: dict[str, Any]) -> Iterator[Citation]:
 
 
 def of_claude(citation: object) -> Iterator[Citation]:
-    """The source in one of Anthropic's citations: a page that was found, or an attached document."""
+    """Yield the source of an Anthropic citation: a web page or an attached document."""
     if isinstance(citation, dict):
         named = {"title": citation.get("title") or citation.get("document_title")}
         yield from _citation({**citation, **named})
 
 
 def of_grounding(metadata: object) -> Iterator[Citation]:
-    """The pages in Gemini's grounding metadata."""
+    """Yield the pages in Gemini's grounding metadata."""
     chunks = metadata.get("groundingChunks") if isinstance(metadata, dict) else None
     for chunk in _dicts(chunks):
         for kind in ("web", "retrievedContext", "maps"):
@@ -56,7 +56,7 @@ def of_grounding(metadata: object) -> Iterator[Citation]:
 
 
 def _citation(found: dict[str, Any]) -> Iterator[Citation]:
-    """The citation in an object that has an address, or at least a name."""
+    """Yield a citation from an object with an address or at least a name."""
     title = _line(found.get("title"))
     name = _line(found.get("url")) or _line(found.get("filename")) or title
     if name:

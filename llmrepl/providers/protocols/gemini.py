@@ -50,19 +50,19 @@ _KINDS = ("image/", "audio/", "video/", "application/pdf")
 
 
 def headers(key: str | None) -> Mapping[str, str]:
-    """The header that carries the key; never the URL, which ends up in logs."""
+    """Return the header for the key, which is never in the URL because URLs are logged."""
     return {"x-goog-api-key": key} if key else {}
 
 
 def path(model: str, stream: bool) -> str:
-    """Where the request for a model goes."""
+    """Return the path of the endpoint."""
     kind, _, name = model.rpartition("/")
     where = f"{kind if kind == 'tunedModels' else 'models'}/{quote(name, safe='')}"
     return f"/v1beta/{where}:streamGenerateContent?alt=sse" if stream else f"/v1beta/{where}:generateContent"
 
 
 def body(request: Request, vendor: Vendor) -> tuple[dict[str, Any], list[str]]:
-    """The JSON of a request; models that think are asked to send their thoughts."""
+    """Build the request body; reasoning models are asked to include thoughts."""
     options = request.options
     sent: dict[str, Any] = {"contents": [_content(message, vendor) for message in request.messages]}
     if request.system:
@@ -94,7 +94,7 @@ def _part(attachment: Attachment, vendor: Vendor) -> dict[str, Any]:
 
 
 def read(data: dict[str, Any], reply: StreamState) -> Iterable[Event]:
-    """One response of a stream, or a whole one: they have the same shape. Of several candidates the first counts."""
+    """Read a chunk of a stream or a complete response, which have the same shape. Only the first candidate counts."""
     _usage(data.get("usageMetadata"), reply)
     feedback = data.get("promptFeedback")
     if isinstance(feedback, dict) and texts(feedback.get("blockReason")):
@@ -130,7 +130,7 @@ def _said(part: dict[str, Any], reply: StreamState) -> list[Event]:
 
 
 def _usage(usage: object, reply: StreamState) -> None:
-    """The counts: thoughts stand beside the candidates, what tools brought beside the prompt."""
+    """Convert the counts: thoughts are separate from candidates, tool input from the prompt."""
     if not isinstance(usage, dict):
         return
     prompt, by_tools = usage.get("promptTokenCount"), whole_number(usage.get("toolUsePromptTokenCount"))
@@ -155,12 +155,12 @@ def _usage(usage: object, reply: StreamState) -> None:
 
 
 def _by_modality(details: object, kinds: tuple[str, ...]) -> int:
-    """The tokens of some modalities in a list of counts."""
+    """Add up the tokens of some modalities."""
     return sum(whole_number(row.get("tokenCount")) or 0 for row in dicts(details) if row.get("modality") in kinds)
 
 
 def models(page: Any) -> list[ModelInfo]:
-    """The models of one page of the list that can answer a prompt."""
+    """Parse a page of the model list, keeping models that generate content."""
     rows = dicts(page.get("models")) if isinstance(page, dict) else []
     return [
         ModelInfo(
@@ -176,7 +176,7 @@ def _answers(methods: object) -> bool:
 
 
 def next_page(page: Any) -> str | None:
-    """The path of the page after this one."""
+    """Return the path of the next page, or None."""
     token = texts(page.get("nextPageToken")) if isinstance(page, dict) else ""
     return f"/v1beta/models?pageSize=1000&pageToken={quote(token, safe='')}" if token else None
 

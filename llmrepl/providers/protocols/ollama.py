@@ -24,17 +24,17 @@ from llmrepl.types import Message
 
 
 def headers(key: str | None) -> Mapping[str, str]:
-    """The header that carries a key, for a server behind a gateway that wants one."""
+    """Return the header for a key, for servers behind a gateway."""
     return {"authorization": f"Bearer {key}"} if key else {}
 
 
 def path(model: str, stream: bool) -> str:
-    """Where the request goes."""
+    """Return the path of the endpoint."""
     return "/api/chat"
 
 
 def body(request: Request, vendor: Vendor) -> tuple[dict[str, Any], list[str]]:
-    """The JSON of a request."""
+    """Build the request body."""
     options = request.options
     messages = [{"role": "system", "content": request.system}] if request.system else []
     messages += [_message(message, vendor) for message in request.messages]
@@ -58,7 +58,7 @@ def _message(message: Message, vendor: Vendor) -> dict[str, Any]:
 
 
 def read(data: dict[str, Any], reply: StreamState) -> Iterable[Event]:
-    """One line of a stream, or a whole answer: they have the same shape."""
+    """Read a line of a stream or a complete response, which have the same shape."""
     if data.get("done"):
         reply.ended = True
         reply.reason = texts(data.get("done_reason")) or "stop"
@@ -77,7 +77,7 @@ def read(data: dict[str, Any], reply: StreamState) -> Iterable[Event]:
 
 
 def models(page: Any) -> list[ModelInfo]:
-    """The models that are installed."""
+    """Parse the list of installed models."""
     rows = dicts(page.get("models")) if isinstance(page, dict) else []
     return [ModelInfo(row["name"]) for row in rows if texts(row.get("name"))]
 

@@ -1,4 +1,4 @@
-"""OpenAI's chat completions, and the dialects of everyone who speaks them.
+"""OpenAI's chat completions API and its dialects.
 
 Source: platform.openai.com/docs/api-reference/chat, openrouter.ai/docs, and the documentation of vLLM, llama.cpp,
 DeepSeek (`reasoning_content`), Groq and OpenRouter (`reasoning`), Perplexity (`search_results`), xAI, Mistral.
@@ -47,17 +47,17 @@ _THOUGHTS = ("reasoning_content", "reasoning", "thinking")
 
 
 def headers(key: str | None) -> Mapping[str, str]:
-    """The header that carries the key."""
+    """Return the header for the key."""
     return {"authorization": f"Bearer {key}"} if key else {}
 
 
 def path(model: str, stream: bool) -> str:
-    """Where the request goes."""
+    """Return the path of the endpoint."""
     return "/chat/completions"
 
 
 def body(request: Request, vendor: Vendor) -> tuple[dict[str, Any], list[str]]:
-    """The JSON of a request; OpenAI's reasoning models take neither temperature nor top_p."""
+    """Build the request body; OpenAI's reasoning models take neither temperature nor top_p."""
     options, left_out = request.options, []
     sent: dict[str, Any] = {"model": request.model, "messages": _messages(request, vendor), "stream": options.stream}
     if options.stream and vendor.asks_usage:
@@ -108,14 +108,14 @@ def _part(attachment: Attachment, vendor: Vendor) -> dict[str, Any]:
 
 
 def _cache(message: dict[str, Any]) -> None:
-    """Mark what Claude is to keep up to here (OpenRouter hands the mark on)."""
+    """Mark what Claude caches up to here (OpenRouter forwards the mark)."""
     if isinstance(message["content"], str):
         message["content"] = [{"type": "text", "text": message["content"]}]
     message["content"][-1]["cache_control"] = {"type": "ephemeral"}
 
 
 def read(data: dict[str, Any], reply: StreamState) -> Iterable[Event]:
-    """One chunk of a stream (`delta`) or a whole answer (`message`), of the first choice only."""
+    """Read a chunk of a stream (`delta`) or a complete response (`message`); only the first choice counts."""
     groq = data.get("x_groq")
     for place in (groq if isinstance(groq, dict) else {}, data):
         if isinstance(usage := place.get("usage"), dict):
@@ -137,7 +137,7 @@ def read(data: dict[str, Any], reply: StreamState) -> Iterable[Event]:
 
 
 def _said(choice: dict[str, Any], reply: StreamState, events: list[Event]) -> None:
-    """What a choice says. Perplexity sends all of the message so far beside each delta: only what is new counts."""
+    """Read a choice. Perplexity repeats the message so far beside each delta, so only new text counts."""
     delta, message = choice.get("delta"), choice.get("message")
     if isinstance(delta, str):
         delta = {"content": delta}
@@ -162,7 +162,7 @@ def _said(choice: dict[str, Any], reply: StreamState, events: list[Event]) -> No
 
 
 def _text(content: object, events: list[Event]) -> str:
-    """The text of `content`; Mistral sends a list of parts when it thinks."""
+    """Return the text of `content`; Mistral's reasoning models send a list of parts."""
     if isinstance(content, str):
         return content
     for part in dicts(content):
@@ -172,7 +172,7 @@ def _text(content: object, events: list[Event]) -> str:
 
 
 def _rest(said: dict[str, Any], reply: StreamState, events: list[Event]) -> None:
-    """What a delta or a message has beside its content."""
+    """Read everything but the content of a delta or message."""
     if thought := _thought(said):
         events.insert(0, ReasoningDelta(thought))
     if refusal := texts(said.get("refusal")):
@@ -187,14 +187,14 @@ def _rest(said: dict[str, Any], reply: StreamState, events: list[Event]) -> None
 
 
 def _thought(said: dict[str, Any]) -> str:
-    """The reasoning, which has a name of its own at each vendor, or stands only in OpenRouter's details."""
+    """Return the reasoning, whose key differs by vendor, or which is only in OpenRouter's details."""
     plain = next((thought for name in _THOUGHTS if (thought := texts(said.get(name)))), "")
     details = dicts(said.get("reasoning_details"))
     return plain or "".join(texts(part.get("text")) or texts(part.get("summary")) for part in details)
 
 
 def _counts(usage: dict[str, Any]) -> dict[str, Any]:
-    """The counts in a usage object; what was cached and what was thought has several names."""
+    """Convert a usage object; cached and reasoning tokens have several names."""
     read = _details(usage, "prompt_tokens_details", "prompt_token_details")
     written = _details(usage, "completion_tokens_details")
     cached = (read.get("cached_tokens"), *(usage.get(name) for name in _CACHED))
@@ -219,7 +219,7 @@ def _details(usage: dict[str, Any], *names: str) -> dict[str, Any]:
 
 
 def models(page: Any) -> list[ModelInfo]:
-    """The models of a list; who tells context and prices tells them each in a field of their own."""
+    """Parse the model list; context and prices are in vendor-specific fields."""
     rows = page.get("data") if isinstance(page, dict) else page
     return [_model(row) for row in dicts(rows) if texts(row.get("id"))]
 

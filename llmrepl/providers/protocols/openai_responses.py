@@ -1,7 +1,7 @@
-"""OpenAI's Responses, streamed and stateless, and those who speak it too (xAI, DeepSeek, Azure, OpenRouter, Bedrock).
+"""OpenAI's Responses API, streamed and stateless, also of xAI, DeepSeek, Azure, OpenRouter and Bedrock.
 
-Nothing is stored at the server: the conversation is sent each time, and with it the encrypted reasoning of earlier
-replies of the same model. Source: platform.openai.com/docs/api-reference/responses and /responses-streaming.
+Nothing is stored at the server: each request includes the conversation and the encrypted reasoning of earlier replies
+by the same model. Source: platform.openai.com/docs/api-reference/responses and /responses-streaming.
 """
 
 from __future__ import annotations
@@ -39,13 +39,16 @@ _TOOL_CALLS = ("function_call", "custom_tool_call", "mcp_approval_request", "com
 
 
 def path(model: str, stream: bool) -> str:
-    """Where the request goes."""
+    """Return the path of the endpoint."""
     return "/responses"
 
 
 def body(request: Request, vendor: Vendor) -> tuple[dict[str, Any], list[str]]:
-    """The JSON of a request. A model that may reason is asked for a summary and for its encrypted reasoning, to be
-    sent back with the next prompt; models that only generate text refuse both."""
+    """Build the request body.
+
+    Models that may reason are asked for a summary and for encrypted reasoning, which is sent back with the next prompt;
+    text-only models reject both.
+    """
     options = request.options
     sent: dict[str, Any] = {
         "model": request.model,
@@ -67,7 +70,7 @@ def body(request: Request, vendor: Vendor) -> tuple[dict[str, Any], list[str]]:
 
 
 def _items(message: Message, model: str, vendor: Vendor) -> list[dict[str, Any]]:
-    """A message as input; a reply comes after the reasoning that led to it, if this model wrote it here."""
+    """Convert a message to input items; a reply follows the reasoning that led to it, if it is from the same model."""
     if message.role == "assistant":
         data = message.provider_data
         own = data and (data.provider, data.model) == (vendor.name, model)
@@ -89,9 +92,9 @@ def _part(attachment: Attachment, vendor: Vendor) -> dict[str, Any]:
 
 
 def read(data: dict[str, Any], reply: StreamState) -> Iterable[Event]:
-    """One event of a stream, or a complete response.
+    """Read a stream event or a complete response.
 
-    A server that answers every path with chat completions is understood too. Kinds that are not known say nothing.
+    Chat completions are accepted too, since some servers return them on every path. Unknown kinds are ignored.
     """
     if "choices" in data:
         return openai_chat.read(data, reply)
@@ -113,7 +116,7 @@ def read(data: dict[str, Any], reply: StreamState) -> Iterable[Event]:
 
 
 def _streamed(kind: str, last: str, data: dict[str, Any], reply: StreamState) -> list[Event]:
-    """A piece of a part; its end brings all of the part again, which counts only if no piece came."""
+    """Read part of an item; its end repeats the whole part, which counts only if nothing was streamed."""
     index, part = data.get("output_index"), data.get("summary_index", data.get("content_index"))
     came = reply.parts.setdefault("came", set())
     place = (kind, str(index), str(part))
@@ -126,7 +129,7 @@ def _streamed(kind: str, last: str, data: dict[str, Any], reply: StreamState) ->
 
 
 def _said(kind: str, text: str, reply: StreamState) -> list[Event]:
-    """The event for text of a kind."""
+    """Return the event for text of a kind."""
     if not text:
         return []
     reply.refused = reply.refused or kind == "refusal"
@@ -134,11 +137,13 @@ def _said(kind: str, text: str, reply: StreamState) -> list[Event]:
 
 
 def _item(item: dict[str, Any], reply: StreamState, came: set[str]) -> list[Event]:
-    """A finished output item; `came` are the kinds of its text that were streamed before."""
+    """Read a finished output item; `came` are the kinds of its text that were already streamed."""
     kind = texts(item.get("type"))
     if kind == "image_generation_call":
         return picture(texts(item.get("result")), f"image/{texts(item.get('output_format')) or 'png'}")
-    if kind == "reasoning" and (encrypted := texts(item.get("encrypted_content"))):  # the id names what is not stored
+    if kind == "reasoning" and (
+        encrypted := texts(item.get("encrypted_content"))
+    ):  # the id refers to state that is not stored
         kept = {"type": "reasoning", "summary": dicts(item.get("summary")), "encrypted_content": encrypted}
         reply.items.append(kept)
     if kind not in ("message", "reasoning"):
@@ -156,7 +161,7 @@ def _item(item: dict[str, Any], reply: StreamState, came: set[str]) -> list[Even
 
 
 def _close(response: dict[str, Any], reply: StreamState) -> list[Event]:
-    """The response at its end: how it ended, its usage, and its output if the items of it did not come before."""
+    """Read the final response: status, usage, and output items that were not streamed."""
     if isinstance(usage := response.get("usage"), dict):
         reply.count(_counts(usage))
     if isinstance(error := response.get("error"), dict) and error:
