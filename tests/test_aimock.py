@@ -130,7 +130,7 @@ def test_a_stream_that_breaks_is_kept_as_a_part(cli: CliRunner, dialect: str) ->
 @pytest.mark.parametrize(
     ("prompt", "said"), [("limit", "Rate limit reached"), ("overloaded", "Try again later"), ("wrong", "No such thing")]
 )
-def test_a_refusal_is_told_in_the_server_s_words_and_the_question_kept(
+def test_a_refusal_is_shown_in_the_server_s_words_and_the_prompt_kept(
     cli: CliRunner, dialect: str, prompt: str, said: str
 ) -> None:
     ran = talk(cli, dialect, prompt)

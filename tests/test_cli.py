@@ -63,7 +63,7 @@ def test_wrong_use_is_one_line_and_exit_2(cli: CliRunner, words: tuple[str, ...]
 
 
 @pytest.mark.parametrize("model", ["nonsense/x", "openai/gpt-4o-mini", "nonsense", "offline/nonsense"])
-def test_a_model_that_cannot_be_asked_is_wrong_use(cli: CliRunner, model: str) -> None:
+def test_an_unavailable_model_is_a_usage_error(cli: CliRunner, model: str) -> None:
     ran = cli.llm("chat", "-m", model, typed="hello\n")
     assert (ran.code, ran.out) == (2, "")
     assert ran.err.startswith("error: ")
@@ -99,7 +99,7 @@ def test_options_apply_to_a_session_that_is_resumed(cli: CliRunner) -> None:
     assert (session["model"], session["system"], len(session["turns"])) == ("offline/guide", "Be brief.", 2)
 
 
-def test_where_sessions_are_kept(cli: CliRunner) -> None:
+def test_where_sessions_are_saved(cli: CliRunner) -> None:
     config = cli.home / ".config" / "llm" / "config.toml"
     config.parent.mkdir(parents=True)
     config.write_text('session_dir = "~/from-config"\n')
@@ -196,7 +196,7 @@ def test_a_directory_that_cannot_be_written_stops_a_script_before_it_sends(
         )
 
 
-def test_output_that_nobody_reads_ends_quietly_and_keeps_what_was_said(cli: CliRunner) -> None:
+def test_a_closed_pipe_ends_quietly_and_keeps_the_conversation(cli: CliRunner) -> None:
     typed = "".join(f"question {n} {'x' * 2000}\n" for n in range(100))
     read = subprocess.run(
         f"{' '.join(LLM)} {' '.join(NAMED)} | head -1", input=typed.encode(), shell=True, cwd=cli.cwd,
@@ -279,7 +279,7 @@ def test_ask_answers_one_question_with_what_is_piped_as_context(cli: CliRunner) 
     assert cli.files() == []
 
 
-def test_ask_is_kept_as_a_session_if_asked(cli: CliRunner) -> None:
+def test_ask_is_saved_as_a_session_on_request(cli: CliRunner) -> None:
     ran = cli.llm("ask", "-m", "offline/echo", "--name", "once", "hello")
     assert ran.code == 0
     assert cli.said("once") == [("hello", "hello")]

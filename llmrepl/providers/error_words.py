@@ -59,7 +59,10 @@ def is_too_long(words: str) -> bool:
 
 
 def too_long(message: str) -> str:
-    """The sentence for a prompt that is too long: its tokens and the most that fit, if `message` names just these."""
+    """Return the message for a prompt that is too long.
+
+    It includes the prompt's tokens and the limit if `message` names exactly these.
+    """
     found = {int(number.replace(",", "")) for number in re.findall(r"\d[\d,]{1,11}", message)}
     numbers = sorted(number for number in found if number >= 16)
     counted = f": {numbers[1]:,} of {numbers[0]:,} tokens" if len(numbers) == 2 else ""

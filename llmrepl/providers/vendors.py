@@ -12,16 +12,16 @@ PROTOCOL_NAMES = ("openai", "responses", "anthropic", "gemini", "ollama")
 
 @dataclass(frozen=True, slots=True)
 class Vendor:
-    """A provider: where it is, which protocol it speaks, where its key comes from.
+    """A provider: its address, protocol and key.
 
-    `base_url` may have environment variables in braces. `dialect` is one of PROTOCOL_NAMES. `key_env` and
-    `base_url_env` are environment variables of which the first that is set counts; a vendor with no `key_env` runs
-    locally and needs no key. `keys_page` is where to get a key (or the program).
+    `base_url` may contain environment variables in braces. `dialect` is one of PROTOCOL_NAMES. `key_env` and
+    `base_url_env` are environment variables, the first one set is used; a vendor without `key_env` is local and needs
+    no key. `keys_page` is where to get a key (or the program).
 
-    `headers` and `query` go with every request, `key_header` carries the key if it is not `authorization`, with
-    `key_optional` requests without one are sent too, `prices` is the provider whose prices hold if not its own. Among
-    those who speak OpenAI's protocol `asks_usage` says that `stream_options.include_usage` is understood, `max_tokens`
-    is the name of that field, and with `own_cost` usage comes with a cost in USD.
+    `headers` and `query` are sent with every request. `key_header` is the header of the key if not `authorization`;
+    `key_optional` allows requests without a key. `prices` is the provider whose prices apply, if not its own. For
+    OpenAI's protocol, `asks_usage` means that `stream_options.include_usage` is supported, `max_tokens` is the name of
+    that field, and `own_cost` means that usage includes a cost in USD.
     """
 
     name: str

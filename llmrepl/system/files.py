@@ -292,7 +292,7 @@ def temporary_path(path: Path) -> Path:
 
 
 def sweep_temporary(directory: Path, names: Iterable[str]) -> None:
-    """Delete those of `names` that are temporary files of writes that were killed a day ago or earlier."""
+    """Delete those of `names` that are temporary files abandoned for at least a day."""
     for name in names:
         if _TEMPORARY.fullmatch(name):
             stamp = file_stamp(directory / name)

@@ -116,7 +116,7 @@ def test_what_a_killed_shell_had_reserved_counts_as_spent_and_blocks_nothing(tmp
     assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
 
 
-def test_a_ledger_that_is_damaged_is_moved_aside_and_one_that_cannot_be_opened_is_said(tmp_path: Path) -> None:
+def test_a_damaged_ledger_is_renamed_and_an_unreadable_one_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
     path.write_bytes(b"junk" * 4000)
     assert Ledger(path).spent_today(NOW) == 0

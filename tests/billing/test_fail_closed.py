@@ -70,7 +70,7 @@ def test_without_a_ledger_nothing_is_sent_until_the_limit_is_off(cli: CliRunner)
         assert "Cannot open the usage ledger" in ran.err
 
 
-def test_without_a_limit_a_ledger_that_cannot_be_used_stops_nobody(cli: CliRunner) -> None:
+def test_without_a_limit_an_unusable_ledger_blocks_no_request(cli: CliRunner) -> None:
     ledger(cli).mkdir(parents=True)
     with provider(cli) as (_, environ):
         environ.pop("LLM_DAILY_BUDGET")

@@ -106,7 +106,7 @@ def damaged(path: Path) -> None:
     path.write_bytes(data)
 
 
-def test_a_ledger_damaged_in_its_middle_is_set_aside_and_said_and_the_request_is_recorded(tmp_path: Path) -> None:
+def test_a_ledger_damaged_in_the_middle_is_renamed_reported_and_the_request_recorded(tmp_path: Path) -> None:
     path, told = tmp_path / "ledger.db", list[str]()
     damaged(path)
     before = path.read_bytes()
@@ -151,7 +151,7 @@ def test_a_hot_journal_of_a_damaged_file_does_not_meet_the_new_one(tmp_path: Pat
     assert not (tmp_path / "ledger.db-journal").exists()
 
 
-def test_a_file_deleted_under_an_open_ledger_is_made_anew_and_no_request_is_lost(tmp_path: Path) -> None:
+def test_a_deleted_ledger_file_is_recreated_without_losing_a_request(tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
     ledger = Ledger(path)
     number, _ = ledger.reserve_within(NOW, 0.4, 1.0)
@@ -198,7 +198,7 @@ input()
     assert [one.cost for one in Ledger(path).entries()] == [0.1]
 
 
-def test_where_nothing_can_be_written_it_is_said_in_words(tmp_path: Path) -> None:
+def test_an_unwritable_directory_is_reported_in_words(tmp_path: Path) -> None:
     target = tmp_path / "elsewhere.db"
     target.write_bytes(b"")
     (tmp_path / "link.db").symlink_to(target)

@@ -40,7 +40,7 @@ def test_the_second_look_loads_nothing_and_finds_the_same(tmp_path: Path) -> Non
     assert cache.stat().st_mode & 0o777 == 0o600
 
 
-def test_what_was_kept_is_not_believed_on_another_day_or_of_another_data_set(tmp_path: Path) -> None:
+def test_cached_prices_expire_with_the_day_and_the_data_set(tmp_path: Path) -> None:
     cache = tmp_path / "prices.json"
     right = PriceCatalog({}, cache).find("openai", "gpt-4o-mini", NOW)
     kept = json.loads(cache.read_text())

@@ -87,7 +87,7 @@ def desk(cli: CliRunner) -> Iterator[Desk]:
         signal.signal(number, handler)
 
 
-def test_a_whole_turn(desk: Desk) -> None:
+def test_a_complete_turn(desk: Desk) -> None:
     turn_result = desk.ask("hello there")
     assert (turn_result.text, turn_result.finish_reason, turn_result.cost) == ("hello there", "stop", 0.0)
     assert (turn_result.session, turn_result.number) == ("session_20250101_120000.json", 1)
@@ -96,21 +96,21 @@ def test_a_whole_turn(desk: Desk) -> None:
     assert desk.kept() == [("hello there", "hello there", "stop")]
 
 
-def test_a_question_on_its_own_is_not_kept(desk: Desk) -> None:
+def test_a_question_outside_the_session_is_not_saved(desk: Desk) -> None:
     turn_result = desk.ask("hello", keep=False)
     assert (turn_result.text, turn_result.session, turn_result.number) == ("hello", None, None)
     assert desk.cli.files() == []
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), SignalExit(signal.SIGTERM), BrokenPipeError()])
-def test_an_interruption_goes_through_and_the_part_is_kept(desk: Desk, error: BaseException) -> None:
+def test_an_interruption_propagates_and_the_partial_reply_is_kept(desk: Desk, error: BaseException) -> None:
     with pytest.raises(type(error)):
         desk.ask("one two three", after=2, error=error)
     assert desk.kept() == [("one two three", "one two", "interrupted")]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_while_the_part_is_being_kept_waits(desk: Desk, number: int) -> None:
+def test_a_signal_waits_while_the_partial_reply_is_saved(desk: Desk, number: int) -> None:
     exchange = turn.ask(desk.workspace, "one two three")
     with pytest.raises((KeyboardInterrupt, SignalExit)), exchange:
         assert isinstance(next(iter(exchange)), TextDelta)
@@ -172,6 +172,6 @@ def test_another_model_for_one_turn_is_noted_in_that_turn(desk: Desk) -> None:
     assert session["turns"][0]["answered_by"] == "offline/guide"
 
 
-def test_half_a_surrogate_pair_is_replaced_before_it_is_kept_or_sent(desk: Desk) -> None:
+def test_a_lone_surrogate_is_replaced_before_saving_and_sending(desk: Desk) -> None:
     assert desk.ask("a\udcffb").text == "a\ufffdb"
     assert desk.kept() == [("a\ufffdb", "a\ufffdb", "stop")]

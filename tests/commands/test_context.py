@@ -31,7 +31,7 @@ def test_an_image_is_kept_beside_the_text_and_still_there_after_a_load(cli: CliR
 
 
 @pytest.mark.parametrize("what", ["nowhere.txt", ".", "raw.bin", "!exit 3"])
-def test_what_cannot_be_attached_is_said(cli: CliRunner, what: str) -> None:
+def test_an_invalid_attachment_is_reported(cli: CliRunner, what: str) -> None:
     (cli.cwd / "raw.bin").write_bytes(b"\xff\xfe\x00")
     ran = cli.script(f":attach {what}")
     assert ran.code == 2 and ran.err.startswith("error: ")

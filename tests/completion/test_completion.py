@@ -118,7 +118,7 @@ def test_a_second_tab_lists_what_there_is(open_session: CliRunner, shell: str) -
         (":config get d", "config", "d"),
     ],
 )
-def test_what_the_scripts_are_told_is_what_tab_offers_at_our_prompt(
+def test_scripts_offer_the_same_candidates_as_the_prompt(
     open_session: CliRunner, line: str, source: str, word: str
 ) -> None:
     ran = open_session.llm("--complete", source, word)
@@ -159,7 +159,7 @@ def test_what_needs_a_conversation_is_offered_once_there_is_one(open_session: Cl
 
 
 @pytest.mark.parametrize("words", [(), ("nothing",), ("sessions",), ("sessions", "\x1b[2J"), ("models", "x" * 5000)])
-def test_whatever_is_asked_the_answer_is_quiet(open_session: CliRunner, words: tuple[str, ...]) -> None:
+def test_completion_is_silent_for_any_input(open_session: CliRunner, words: tuple[str, ...]) -> None:
     before = open_session.files()
     ran = open_session.llm("--complete", *words, LLM_SESSIONS_DIR="runs")
     assert (ran.code, ran.err) == (0, "")

@@ -138,7 +138,7 @@ def test_the_keyring_keeps_keys_in_a_private_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("value", ["", "   ", "two words", "k\x1b[31m", "schlüssel", "a\nb"])
-def test_what_cannot_be_a_key_is_not_kept(value: str, tmp_path: Path) -> None:
+def test_an_invalid_key_is_not_saved(value: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError) as refused:
         Keyring(tmp_path / "keys.json").set("openai", value)
     assert not (tmp_path / "keys.json").exists()
@@ -146,7 +146,7 @@ def test_what_cannot_be_a_key_is_not_kept(value: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"openai": 3}', "[" * 50_000])
-def test_a_damaged_keyring_is_said_and_not_overwritten(text: str, tmp_path: Path) -> None:
+def test_a_damaged_keyring_is_reported_and_not_overwritten(text: str, tmp_path: Path) -> None:
     file = tmp_path / "keys.json"
     file.write_text(text)
     file.chmod(0o600)
@@ -155,7 +155,7 @@ def test_a_damaged_keyring_is_said_and_not_overwritten(text: str, tmp_path: Path
     assert file.read_text() == text
 
 
-def test_a_keyring_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+def test_an_unwritable_keyring_is_reported(tmp_path: Path) -> None:
     (tmp_path / "config").write_text("a file where the directory should be")
     with pytest.raises(SaveError) as failed:
         Keyring(tmp_path / "config" / "keys.json").set("openai", SECRET)
@@ -189,7 +189,7 @@ def test_a_command_is_not_read_by_a_shell(tmp_path: Path) -> None:
         (program("pass"), "printed nothing"),
     ],
 )
-def test_a_command_that_fails_is_said_without_what_it_printed(command: str, said: str, tmp_path: Path) -> None:
+def test_a_failed_command_is_reported_without_its_output(command: str, said: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=said) as failed:
         run_key_command(command, "openai", {}, tmp_path)
     assert "sk-leak" not in str(failed.value) and "openai" in failed.value.message

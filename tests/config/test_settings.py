@@ -167,7 +167,7 @@ def test_what_cannot_be_used_is_named_with_its_file(line: str, said: str, paths:
     assert [found.get(row.key) for row in SETTINGS[2:]] == [row.default for row in SETTINGS[2:]]
 
 
-def test_what_is_wrong_is_said_without_the_codes_in_it(paths: Paths, project: Path) -> None:
+def test_problems_are_reported_without_escape_codes(paths: Paths, project: Path) -> None:
     user(paths, '[prices."\u202ea/b"]\ninp = 1')
     [problem] = load(paths, project).problems
     assert "\u202e" not in problem and r"\u202ea/b" in problem
@@ -191,9 +191,7 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=["syntax", "nested", "latin-1", "huge", "deep", "digits"])
-def test_a_file_that_is_not_toml_is_said_and_nothing_else_happens(
-    text: str | bytes, paths: Paths, project: Path
-) -> None:
+def test_an_invalid_toml_file_is_reported_and_ignored(text: str | bytes, paths: Paths, project: Path) -> None:
     data = text if isinstance(text, bytes) else text.encode()
     for file in (paths.config_file, project / ".llm.toml"):
         write_private(file, data)

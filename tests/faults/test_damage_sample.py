@@ -13,7 +13,7 @@ def test_a_sample_of_damage_costs_only_what_it_hit() -> None:
     assert set(Counter(one.part for one in outcomes)) == set(damage.KINDS)
 
 
-def test_a_sample_of_what_the_system_refuses_is_said() -> None:
+def test_a_sample_of_system_errors_is_reported() -> None:
     outcomes = list(system.run(17))
     assert not [one for one in outcomes if one.broken], [f"{one.case}: {one.said}" for one in outcomes if one.broken]
 

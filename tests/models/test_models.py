@@ -66,13 +66,13 @@ def openai(cli: CliRunner) -> Iterator[Server]:
         yield server
 
 
-def test_without_a_key_the_built_in_models_are_listed_and_it_is_said_how_to_go_on(cli: CliRunner) -> None:
+def test_without_a_key_the_built_in_models_are_listed_with_a_hint(cli: CliRunner) -> None:
     ran = cli.llm("models")
     assert [line.split()[0] for line in ran.out.splitlines()] == ["offline/guide", "offline/echo"]
     assert "llm keys set" in ran.err and ran.code == 0
 
 
-def test_the_list_is_the_provider_s_own_and_is_asked_for_once_a_day(cli: CliRunner, openai: Server) -> None:
+def test_the_provider_s_list_is_fetched_once_a_day(cli: CliRunner, openai: Server) -> None:
     first = cli.llm("models", "list")
     assert [line.split()[0] for line in first.out.splitlines()][2:] == [
         "openai/gpt-4o-mini",
@@ -92,7 +92,7 @@ def test_the_list_is_the_provider_s_own_and_is_asked_for_once_a_day(cli: CliRunn
 
 
 @pytest.mark.parametrize("junk", ["", "{", "[]", '{"base_url": 3}', "[" * 100_000, '{"models": [{"id": 3}]}'])
-def test_a_kept_list_that_is_damaged_is_asked_for_anew(cli: CliRunner, openai: Server, junk: str) -> None:
+def test_a_damaged_cached_list_is_fetched_again(cli: CliRunner, openai: Server, junk: str) -> None:
     first = cli.llm("models").out
     (cli.home / ".cache/llm/models/openai.json").write_text(junk)
     assert cli.llm("models").out == first
@@ -105,7 +105,7 @@ def test_a_list_from_another_address_does_not_count(cli: CliRunner, openai: Serv
         assert "openai/other" in cli.llm("models", OPENAI_BASE_URL=other.url).out
 
 
-def test_who_does_not_answer_is_said_and_the_price_data_is_listed(cli: CliRunner) -> None:
+def test_an_unresponsive_provider_is_reported_and_the_price_data_listed(cli: CliRunner) -> None:
     ran = cli.llm("models", OPENAI_BASE_URL="http://127.0.0.1:9", OPENAI_API_KEY=KEY, LLM_MAX_RETRIES="0")
     assert "openai/gpt-4o-mini" in ran.out and "openai/ft:" not in ran.out
     assert "nothing answers at 127.0.0.1:9" in ran.err and "price data" in ran.err and ran.code == 0

@@ -35,7 +35,7 @@ def test_what_the_editor_saves_comes_back(tmp_path: Path) -> None:
         ('printf "my words" > "$1.x"; rm "$1"; ln -s "$1.x" "$1"', "cannot be read"),
     ],
 )
-def test_what_cannot_be_used_is_kept(tmp_path: Path, script: str, said: str) -> None:
+def test_unusable_editor_output_is_kept(tmp_path: Path, script: str, said: str) -> None:
     with pytest.raises(UsageError, match=said) as raised:
         edit_text("old", {"EDITOR": program(tmp_path, f"#!/bin/sh\n{script}\n")})
     path = kept(raised.value.message)

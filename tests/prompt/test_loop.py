@@ -185,7 +185,7 @@ def test_history_is_kept_for_the_next_shell_and_private(typist: Typist) -> None:
     assert history.parent.stat().st_mode & 0o777 == 0o700
 
 
-def test_a_history_that_cannot_be_written_is_said_and_the_shell_works(typist: Typist) -> None:
+def test_an_unwritable_history_is_reported_and_the_shell_works(typist: Typist) -> None:
     (typist.cli.home / ".local").write_text("in the way")
     assert typist.types("one", ENTER, UP, ENTER, at_leisure=True) == 0
     assert typist.asked == ["one", "one"]

@@ -77,7 +77,7 @@ def test_the_words_of_a_400_say_what_it_is(message: str, meant: int) -> None:
 
 
 @pytest.mark.parametrize("code", [401, 404, 429, 529])
-def test_a_status_that_says_enough_is_kept(code: int) -> None:
+def test_a_specific_status_is_not_changed(code: int) -> None:
     assert status_in_words(code, [], LONG[0]) == code
 
 
@@ -88,7 +88,7 @@ def test_every_5xx_is_tried_again_before_the_first_byte(code: int) -> None:
     assert (text, len(server.seen)) == (TEXT, 2)
 
 
-def test_a_server_that_says_not_to_is_not_asked_again() -> None:
+def test_a_server_that_forbids_a_retry_is_not_retried() -> None:
     with serving(status(500, "no", x_should_retry="false")) as server, pytest.raises(ProviderError):
         list(provider(server.url, most=2).stream(question()))
     assert len(server.seen) == 1
@@ -180,7 +180,7 @@ def test_a_finish_that_says_it_failed_is_a_failure(reason: str, begun: bool) -> 
         ),
     ],
 )
-def test_the_vendors_own_explanation_is_said(dialect: str, body: bytes, sentence: str) -> None:
+def test_the_vendors_own_explanation_is_shown(dialect: str, body: bytes, sentence: str) -> None:
     _, failure = read(dialect, body)
     assert failure and sentence in failure.message
 
@@ -225,7 +225,7 @@ def test_an_unknown_finish_without_text_is_named() -> None:
     assert failure and "answered nothing (malformed_response)" in failure.message
 
 
-def test_a_413_of_another_kind_is_said_as_it_is() -> None:
+def test_a_413_of_another_kind_is_shown_unchanged() -> None:
     with serving(status(413, {"error": {"message": "what a pity"}})) as server, pytest.raises(ProviderError) as caught:
         list(provider(server.url).stream(question()))
     assert "(413): what a pity" in caught.value.message

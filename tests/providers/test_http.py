@@ -75,7 +75,7 @@ def text_of(events: list[Event]) -> str:
 
 
 @pytest.mark.parametrize("name", REPLIES)
-def test_a_reply_comes_whole_through_the_network(name: str) -> None:
+def test_a_reply_arrives_complete_over_the_network(name: str) -> None:
     dialect, body, expected = REPLIES[name]
     with serving(stream(*(body[place : place + 37] for place in range(0, len(body), 37)))) as server:
         assert ask(server, dialect) == (list(expected), None, [])
@@ -172,7 +172,7 @@ def test_what_may_pass_is_tried_again_and_then_answered(code: int) -> None:
         ),
     ],
 )
-def test_what_cannot_pass_is_said_at_once(code: int, body: object, sentence: str) -> None:
+def test_permanent_errors_are_reported_at_once(code: int, body: object, sentence: str) -> None:
     with serving(status(code, body)) as server:
         events, failure, slept = ask(server)
     assert isinstance(failure, ProviderError)
@@ -386,7 +386,7 @@ def test_a_connection_that_is_refused_is_tried_again_and_named() -> None:
     assert all(isinstance(event, Retrying) for event in events)
 
 
-def test_a_certificate_that_nobody_vouches_for_ends_it(certificate: Path) -> None:
+def test_an_untrusted_certificate_ends_the_request(certificate: Path) -> None:
     with tls_server(certificate) as (port, heard):
         server = Server([], url=f"https://localhost:{port}")
         _, failure, slept = ask(server)
@@ -544,7 +544,7 @@ def test_through_a_proxy_the_key_stays_in_the_tunnel_and_the_time_limit_holds(ce
     assert not any(KEY.encode() in data for data in heard)
 
 
-def test_a_whole_answer_comes_when_no_stream_is_wanted() -> None:
+def test_a_complete_response_arrives_without_streaming() -> None:
     answer = {
         "choices": [{"message": {"content": "Hello"}, "finish_reason": "stop"}],
         "usage": {"prompt_tokens": 3, "completion_tokens": 1},

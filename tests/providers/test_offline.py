@@ -107,7 +107,7 @@ def test_echo_counts_only_the_last_message() -> None:
     assert Usage(4, 4, cost=0.0) in events
 
 
-def test_echo_of_nothing_is_a_whole_reply() -> None:
+def test_echo_of_an_empty_prompt_is_a_complete_reply() -> None:
     assert run(Path(), "echo", "") == [Usage(0, 0, cost=0.0), Finish("stop")]
 
 

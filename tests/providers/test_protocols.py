@@ -65,7 +65,7 @@ def test_others_who_speak_openai_get_the_older_field_and_only_what_they_understa
 
 
 @pytest.mark.parametrize("model", ["o1", "o3-mini", "o4-mini-2025-04-16", "gpt-5", "gpt-5-nano"])
-def test_reasoning_models_get_no_temperature_and_the_person_is_told(model: str) -> None:
+def test_reasoning_models_get_no_temperature_and_the_user_a_note(model: str) -> None:
     request = question(model=model, options=Options(temperature=0.2))
     with serving(stream(REPLIES["openai"][1])) as server:
         events = list(provider(server.url).stream(request))
@@ -93,7 +93,7 @@ def test_anthropic_gets_marks_that_keep_the_conversation_in_its_cache() -> None:
     }
 
 
-def test_openrouter_hands_such_marks_on_to_claude_and_to_nobody_else() -> None:
+def test_openrouter_gets_cache_marks_for_claude_only() -> None:
     sent = body("openrouter", talk(model="anthropic/claude-sonnet-4"))
     assert ["cache_control" in str(message) for message in sent["messages"]] == [True, False, False, True]
     assert "cache_control" not in str(body("openrouter", talk(model="openai/gpt-4o")))
@@ -118,7 +118,7 @@ def test_an_empty_message_is_not_sent_to_anthropic_which_refuses_it() -> None:
     assert [message["role"] for message in body("anthropic", request)["messages"]] == ["user", "user"]
 
 
-def test_gemini_gets_roles_options_and_a_wish_for_thoughts() -> None:
+def test_gemini_gets_roles_options_and_a_request_for_thoughts() -> None:
     options = Options(temperature=0.5, top_p=0.9, max_tokens=9)
     assert body("gemini", talk(model="gemini-2.5-flash", options=options)) == {
         "contents": [

@@ -63,7 +63,7 @@ def test_a_reply_cut_at_any_byte_gives_the_same_events(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", REPLIES)
-def test_a_reply_that_ends_at_any_byte_is_whole_or_cut_but_never_made_up(name: str) -> None:
+def test_a_reply_cut_at_any_byte_is_complete_or_cut_off_but_never_invented(name: str) -> None:
     dialect, body, _ = REPLIES[name]
     for place in range(len(body)):
         came, failure = read(dialect, body[:place])
@@ -106,7 +106,7 @@ def test_a_reply_that_ends_at_any_byte_is_whole_or_cut_but_never_made_up(name: s
         ("ollama", b'{"message": {"content": "Hi"}, "done": true}'),
     ],
 )
-def test_a_finish_or_a_terminator_or_a_whole_document_is_enough(dialect: str, body: bytes) -> None:
+def test_a_finish_a_terminator_or_a_complete_document_ends_a_reply(dialect: str, body: bytes) -> None:
     events, failure = read(dialect, body)
     assert failure is None
     assert (text_of(events), events[-1]) == ("Hi", Finish("stop"))
@@ -266,7 +266,7 @@ def usage_chunk(**usage: object) -> bytes:
         {"prompt_tokens": True, "completion_tokens": [1]},
     ],
 )
-def test_usage_that_makes_no_sense_is_estimated_upward_and_said(usage: dict[str, object]) -> None:
+def test_implausible_usage_is_estimated_upward_and_reported(usage: dict[str, object]) -> None:
     events, failure = read("openai", usage_chunk(**usage))
     assert failure is None
     assert usage_of(events) == estimate.estimated(question(), 4)
@@ -302,7 +302,7 @@ def test_of_several_usages_the_last_one_counts() -> None:
 
 
 @pytest.mark.parametrize("cost", [-0.5, math.nan, 1e30, "0.1", True])
-def test_a_cost_that_makes_no_sense_is_left_out_and_the_counts_are_kept(cost: object) -> None:
+def test_an_invalid_cost_is_dropped_and_the_counts_are_kept(cost: object) -> None:
     events, _ = read("openai", usage_chunk(prompt_tokens=9, completion_tokens=3, cost=cost))
     assert usage_of(events) == Usage(9, 3)
     assert any(isinstance(event, Notice) and "cost" in event.text for event in events)

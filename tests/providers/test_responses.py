@@ -144,7 +144,7 @@ def test_a_picture_is_an_event_of_its_own() -> None:
     assert only(Attachment, events) == [Attachment("picture.png", "image/png", b"PNG")]
 
 
-def test_a_tool_is_said_not_to_be_there() -> None:
+def test_a_tool_call_is_reported_as_unsupported() -> None:
     item = {"type": "function_call", "name": "f", "arguments": "{}", "call_id": "c"}
     done = {"type": "response.output_item.done", "output_index": 1, "item": item}
     events, _ = read("responses", sse(piece("output_text", "Hi"), done, response("completed")))

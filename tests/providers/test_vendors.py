@@ -72,7 +72,7 @@ def test_any_compatible_server_can_be_a_vendor() -> None:
         ("http://127.3.2.1", "http://127.3.2.1"),
     ],
 )
-def test_a_sound_url_is_taken(url: str, clean: str) -> None:
+def test_a_valid_url_is_accepted(url: str, clean: str) -> None:
     assert check_url(url, allow_http=False) == clean
 
 
@@ -122,7 +122,7 @@ def test_plain_http_is_taken_where_the_user_allows_it() -> None:
         ("127.0.0.1.evil", False),
     ],
 )
-def test_this_machine_is_told_from_others(host: str, is_it: bool) -> None:
+def test_loopback_addresses_are_recognized(host: str, is_it: bool) -> None:
     assert is_loopback(host) is is_it
 
 

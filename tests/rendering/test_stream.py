@@ -37,7 +37,7 @@ PROSE = "The parser looks at every word once, and the screen shows each of them 
 
 
 @pytest.mark.parametrize(("name", "width"), CASES)
-def test_the_screen_is_that_of_the_whole_reply(name: str, width: int) -> None:
+def test_the_screen_equals_that_of_the_complete_reply(name: str, width: int) -> None:
     text = documents()[name]
     for height in (10, 50) if WHOLE else (12,):
         output = streamed(cut(text, Random(f"{name} {width}")), console(width, height))

@@ -69,7 +69,7 @@ def project(cli: CliRunner, tmp_path: Path) -> Iterator[Project]:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_nothing_that_lies_about_is_run_or_asked(project: Project, command: str) -> None:
+def test_no_code_or_address_in_the_directory_is_used(project: Project, command: str) -> None:
     project.put(".env", "\n".join([*(f"{name}={project.evil.url}" for name in REDIRECTS), *REACHES]))
     project.put(
         ".llm.toml",

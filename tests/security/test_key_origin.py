@@ -32,7 +32,7 @@ def test_a_redirect_leads_nowhere(dialect: str, code: int) -> None:
     assert KEY not in str(failed.value)
 
 
-def test_cookies_are_not_kept() -> None:
+def test_cookies_are_not_stored() -> None:
     with serving(ANSWER) as server:
         made = provider(server.url)
         for _ in range(2):
@@ -64,7 +64,7 @@ def test_a_key_stands_in_a_header_and_in_no_address(dialect: str) -> None:
 
 
 @pytest.mark.parametrize("allowed", ["", "project", ".env", "user"])
-def test_only_the_user_can_let_a_key_go_unencrypted(cli: CliRunner, allowed: str) -> None:
+def test_only_the_user_can_allow_an_unencrypted_key(cli: CliRunner, allowed: str) -> None:
     """0.0.0.0 is no address of this machine to whoever reads it, and yet leads to it."""
     for name, text in (("project", "allow_http = true"), (".env", "LLM_ALLOW_HTTP=1")):
         if allowed == name:

@@ -29,7 +29,7 @@ ECHOES: dict[str, Answer] = {
 
 
 @pytest.mark.parametrize("case", ECHOES)
-def test_a_key_that_the_server_repeats_is_shown_and_kept_nowhere(cli: CliRunner, case: str) -> None:
+def test_a_key_repeated_by_the_server_is_neither_shown_nor_saved(cli: CliRunner, case: str) -> None:
     with serving(ECHOES[case]) as server:
         environ = {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": server.url, "LLM_DEBUG": "1", "LLM_MAX_RETRIES": "0"}
         words = ("chat", "-m", "openai/x", "--keep-going")
@@ -58,7 +58,7 @@ def test_a_key_is_in_no_list_of_processes(cli: CliRunner) -> None:
         running.communicate(timeout=20)
 
 
-def test_a_key_of_a_command_is_kept_nowhere(cli: CliRunner) -> None:
+def test_a_key_from_a_command_is_not_saved(cli: CliRunner) -> None:
     config = cli.home / ".config" / "llm" / "config.toml"
     config.parent.mkdir(parents=True)
     with serving(status(401, {"error": {"message": KEY}})) as server:
@@ -70,7 +70,7 @@ def test_a_key_of_a_command_is_kept_nowhere(cli: CliRunner) -> None:
     assert_nowhere(cli, KEY)
 
 
-def test_a_key_is_typed_unseen_and_kept_privately(cli: CliRunner) -> None:
+def test_a_key_is_typed_hidden_and_saved_privately(cli: CliRunner) -> None:
     with shell(cli, LLM_MODEL="offline/echo") as terminal:
         terminal.send(":keys set openai" + ENTER)
         terminal.wait_for("Key for openai:")
@@ -85,7 +85,7 @@ def test_a_key_is_typed_unseen_and_kept_privately(cli: CliRunner) -> None:
     assert_nowhere(cli, KEY)
 
 
-def test_a_secret_in_a_prompt_is_asked_about(cli: CliRunner) -> None:
+def test_a_secret_in_a_prompt_must_be_confirmed(cli: CliRunner) -> None:
     with shell(cli, "chat", "-m", "offline/echo", "--name", "talk") as terminal:
         for number, answer in enumerate((f"n{ENTER}", ENTER, CTRL_C, CTRL_D), 1):
             terminal.send(f"my key is {KEY}" + ENTER)
@@ -104,7 +104,7 @@ def test_a_secret_in_a_prompt_is_asked_about(cli: CliRunner) -> None:
     assert KEY not in (cli.home / ".local" / "state" / "llm" / "history").read_text()
 
 
-def test_a_script_is_told_of_a_secret_and_goes_on(cli: CliRunner) -> None:
+def test_a_script_prints_a_note_about_a_secret_and_continues(cli: CliRunner) -> None:
     ran = cli.script(f"my key is {KEY}")
     assert (ran.code, ran.out) == (0, f"my key is {KEY}\n")
     assert "looks like a secret: OpenAI key (sk-p…efME)" in ran.err and KEY not in ran.err

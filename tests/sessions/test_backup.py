@@ -53,7 +53,7 @@ def kept(directory: Path) -> dict[str, tuple[bytes, int]]:
     return {str(p.relative_to(directory)): (p.read_bytes(), p.stat().st_mtime_ns) for p in files}
 
 
-def test_everything_that_is_kept_is_copied_with_its_date(home: Fixture) -> None:
+def test_every_file_is_copied_with_its_date(home: Fixture) -> None:
     for name in ("one", "two", "three", "ünï cöde", "-rf"):
         os.utime(home.write(name), (10**9, 10**9))
     Archive(home.store).archive(home.runs / "one.json", compress=True)
@@ -169,7 +169,7 @@ def test_a_link_in_the_backup_is_not_written_through(home: Fixture, tmp_path: Pa
 
 
 @pytest.mark.parametrize("call", ["write", "fsync", "rename"])
-def test_a_disk_that_fills_is_said_and_the_next_backup_goes_on(
+def test_a_full_disk_is_reported_and_the_next_backup_resumes(
     home: Fixture, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
     for number in range(5):

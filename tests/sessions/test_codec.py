@@ -133,7 +133,7 @@ def test_what_can_be_read_can_be_written_again_however_deep() -> None:
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_what_is_wrong_is_said_with_its_place(case: str) -> None:
+def test_errors_are_reported_with_their_position(case: str) -> None:
     data, reason, line = REFUSED[case]
     with pytest.raises(Unreadable) as refused:
         session_file.load(data)
@@ -160,7 +160,7 @@ def test_what_is_not_a_session_is_refused(data: bytes, reason: str) -> None:
     assert refused.value.reason == reason
 
 
-def test_an_escaped_surrogate_pair_is_one_character_and_a_byte_order_mark_is_let_be() -> None:
+def test_an_escaped_surrogate_pair_is_one_character_and_a_byte_order_mark_is_ignored() -> None:
     data = b'\xef\xbb\xbf{"model": "\\ud83d\\ude42", "turns": []}'
     assert session_file.load(data).model == "🙂"
 

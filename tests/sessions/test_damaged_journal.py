@@ -81,7 +81,7 @@ def test_a_changed_byte_costs_one_record(has_json: bool, count: int, draw: st.Da
         assert bool(kept) == any("could not be read" in note for note in notes)
 
 
-def test_a_damaged_last_line_is_said_and_a_torn_one_is_not(tmp_path: Path) -> None:
+def test_a_damaged_last_line_is_reported_but_not_a_torn_one(tmp_path: Path) -> None:
     lines = lines_of(None, 2)
     journal_path(tmp_path / "torn.json").write_bytes(b"".join(lines)[:-20])
     journal_path(tmp_path / "hit.json").write_bytes(b"".join(lines).replace(b'answer 2"}]', b'answer X"}]'))

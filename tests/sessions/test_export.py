@@ -360,7 +360,7 @@ def test_html_with_everything_hostile_at_once() -> None:
     assert "Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\"" in page
 
 
-def test_html_shows_what_was_said_with_colours_links_and_figures() -> None:
+def test_html_shows_messages_with_colors_links_and_figures() -> None:
     reply = 'See [it](https://docs.python.org/3/).\n\n```python\nprint("hi")\n```\n\n| a | b |\n|---|--:|\n| 1 | 2 |\n'
     whole = session(
         turn("Why <b>?", reply, usage=UsageRecord(prompt_tokens=1200, completion_tokens=30, total_tokens=1230))

@@ -298,7 +298,7 @@ def test_the_zip_is_read(tmp_path: Path, name: str) -> None:
     check_talk(item)
 
 
-def test_conversations_that_do_not_fit_are_told_and_hide_no_other(tmp_path: Path) -> None:
+def test_skipped_conversations_are_reported_and_hide_no_other(tmp_path: Path) -> None:
     loop = conversation(node("a", "b", "user", "x"), node("b", "a", "assistant", "y"), current="a", conversation_id="l")
     odd = conversation(node("a", "b", "user", "x"), current="gone", conversation_id=5, title=[], create_time="soon")
     odd["mapping"]["b"] = 7
@@ -436,7 +436,7 @@ def test_each_line_is_a_conversation(tmp_path: Path) -> None:
     assert (plain.session.model, other.session.model) == ("unknown", "gpt-4o")
 
 
-def test_bad_lines_are_told_and_hide_no_other(tmp_path: Path) -> None:
+def test_bad_lines_are_reported_and_hide_no_other(tmp_path: Path) -> None:
     path = tmp_path / "data.jsonl"
     lines = [b"{", b"[]", b'{"messages": 5}', b'{"messages": []}', b"\xff", b"[" * 100_000, json.dumps(LINE).encode()]
     path.write_bytes(b"\n".join(lines))
@@ -506,7 +506,7 @@ def test_what_is_no_file_is_refused_at_once(tmp_path: Path, source: str | None) 
             list(read(path, NOW, source))
 
 
-def test_a_source_that_is_not_there_or_cannot_be_told_is_wrong_use(tmp_path: Path) -> None:
+def test_an_unknown_or_undetected_source_is_a_usage_error(tmp_path: Path) -> None:
     path = tmp_path / "x"
     path.write_bytes(b"hello")
     with pytest.raises(UsageError, match="logseq"):

@@ -271,7 +271,7 @@ def spoil(index: Path, how: str) -> None:
 
 
 @pytest.mark.parametrize("how", ["deleted", "empty", "truncated", "cut", "random", "other version"])
-def test_an_index_that_was_spoilt_is_made_anew(runs: Path, how: str) -> None:
+def test_a_damaged_index_is_rebuilt(runs: Path, how: str) -> None:
     place = runs.parent / "cache"
     index = place / "index.db"
     spoil(index, how)

@@ -178,7 +178,7 @@ def turn(number: int, text: str = "", **more: Any) -> dict[str, Any]:
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(TEXTS, min_size=1, max_size=4), st.data())
-def test_of_a_journal_cut_at_any_byte_every_whole_record_counts(replies: list[str], draw: st.DataObject) -> None:
+def test_a_journal_cut_at_any_byte_keeps_every_complete_record(replies: list[str], draw: st.DataObject) -> None:
     """Each reply is begun, arrives in two pieces, and is finished; nothing of it is in the JSON yet."""
     base = session_file.dump(Session(model="m", turns=[], meta={"kept": True}))
     records: list[dict[str, Any]] = [{"opened": {"pid": 1, "base": fingerprint(base)}}]

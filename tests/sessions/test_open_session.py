@@ -67,7 +67,7 @@ def test_a_session_without_a_turn_leaves_no_file(tmp_path: Path) -> None:
     assert names(tmp_path) == []
 
 
-def test_after_a_turn_the_json_is_whole_and_the_journal_goes_with_the_shell(tmp_path: Path) -> None:
+def test_after_a_turn_the_json_is_complete_and_the_journal_ends_with_the_shell(tmp_path: Path) -> None:
     open_session = fresh(tmp_path / "runs", "idea")
     say(open_session, "hello", "hello yourself")
     assert names(tmp_path / "runs") == [".idea.journal", "idea.json"]
@@ -136,7 +136,7 @@ def test_a_directory_that_is_taken_away_is_made_again_with_everything(tmp_path: 
     assert open_session.notes == [f"{runs} was moved, removed or replaced. gone.json is saved in it again."]
 
 
-def test_a_directory_that_is_replaced_by_a_file_is_said_and_mended(tmp_path: Path) -> None:
+def test_a_directory_replaced_by_a_file_is_reported_and_recreated(tmp_path: Path) -> None:
     runs = tmp_path / "runs"
     open_session = fresh(runs, "gone")
     say(open_session, "one")
@@ -312,7 +312,7 @@ def test_two_shells_whose_directory_is_taken_away_lose_nothing(tmp_path: Path) -
     assert questions(runs / "plan-2.json") == ["mine", "more"]
 
 
-def test_a_session_that_is_not_kept_touches_nothing_until_it_is(tmp_path: Path) -> None:
+def test_an_unsaved_session_touches_nothing_until_it_is_saved(tmp_path: Path) -> None:
     open_session = OpenSession(Session.start("offline/echo", None, NOON), None, nullcontext)
     say(open_session, "one")
     assert (names(tmp_path), open_session.name) == ([], "(not kept)")

@@ -84,7 +84,7 @@ def test_what_is_no_date_is_refused_in_words(text: str) -> None:
 
 
 @pytest.mark.parametrize("created", [None, 7, "", "junk", "2024-99-01", "10000-01-01", ["x"]])
-def test_a_session_without_a_sound_date_has_that_of_its_file(created: object) -> None:
+def test_a_session_without_a_valid_date_has_that_of_its_file(created: object) -> None:
     assert parse_epoch(created, 5.0) == 5.0
     assert row_from_json("x", {"created_at": created, "turns": []}, 5.0).epoch == 5.0
 

@@ -49,7 +49,7 @@ def asked(recovery: Recovery | None) -> list[str]:
     return [turn.text_of("user").split(" é")[0] for turn in recovery.session.turns if not turn.undone]
 
 
-def test_a_file_cut_at_any_byte_keeps_every_whole_turn() -> None:
+def test_a_file_cut_at_any_byte_keeps_every_complete_turn() -> None:
     raw = written(20)
     text, at, ends = raw.decode(), raw.decode().index("[") + 1, []
     for _ in range(20):
@@ -121,14 +121,14 @@ def test_both_sides_of_a_conflict_are_there() -> None:
     assert found is not None and {turn.text_of("user") for turn in found.session.turns} == {"ours", "theirs"}
 
 
-def test_unknown_keys_survive_and_totals_are_counted_anew() -> None:
+def test_unknown_keys_survive_and_totals_are_recounted() -> None:
     found = recover(written(2)[:-3])
     assert found is not None and found.session.usage_totals is not None
     assert found.session.usage_totals.total_tokens == 6
     assert json.loads(session_file.dump(found.session))["other"] == {"kept": [1]}
 
 
-def test_the_original_is_kept_and_a_sound_file_is_left_alone(tmp_path: Path) -> None:
+def test_the_original_is_kept_and_a_valid_file_is_not_changed(tmp_path: Path) -> None:
     path = tmp_path / "talk.json"
     for number, name in enumerate(("talk.json.backup", "talk.json.backup-2")):
         path.write_bytes(written(2)[: -20 - number])
@@ -173,7 +173,7 @@ def test_random_damage_is_never_an_error(data: st.DataObject) -> None:
     "piece",
     ['{"messages":', '{"messages":[', '{"messages":[{"messages":"', "{},", '"a",', "<<<<<<< a\n", "[", '{"turns":['],
 )
-def test_whatever_is_said_again_and_again_is_read_in_time_linear_in_it(piece: str) -> None:
+def test_repetitive_damage_is_read_in_linear_time(piece: str) -> None:
     began = time.process_time()
     recover(b'{"model": "m", "turns": [' + piece.encode() * 50_000)
     assert time.process_time() - began < 4
@@ -192,7 +192,7 @@ def test_a_number_without_end_is_left_out_and_its_turn_kept(key: str) -> None:
 
 
 @pytest.mark.parametrize("depth", [100, 195, 196, 197, 200, 300, 900, 5000])
-def test_a_turn_that_is_too_deep_is_mended_into_one_that_can_be_loaded(depth: int) -> None:
+def test_a_turn_nested_too_deeply_is_repaired_so_that_it_loads(depth: int) -> None:
     deep = written(2).replace(b'"answer 0"', b"[" * depth + b"]" * depth)
     assert asked(recover(deep)) == QUESTIONS
 

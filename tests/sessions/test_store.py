@@ -95,7 +95,7 @@ def test_the_second_shell_at_a_terminal_goes_on_beside_the_first(store: Store, t
     assert store.read(tmp_path / "talk-2.json").meta == {"parent": {"session": "talk.json", "turn": 1}}
 
 
-def test_a_script_is_told_that_the_session_is_in_use(store: Store, tmp_path: Path) -> None:
+def test_a_script_gets_an_error_if_the_session_is_in_use(store: Store, tmp_path: Path) -> None:
     path = write(tmp_path, "talk", "one")
     first = store.open(path, beside=False)
     with pytest.raises(SessionInUseError, match=r"talk\.json is open in another shell") as busy:
@@ -126,7 +126,7 @@ def dies(open_session: OpenSession, directory: Path) -> None:
         (directory / name).write_bytes(raw)
 
 
-def test_what_a_dead_shell_left_is_folded_in_and_said(store: Store, tmp_path: Path) -> None:
+def test_the_journal_of_a_dead_shell_is_recovered_and_reported(store: Store, tmp_path: Path) -> None:
     path = write(tmp_path, "talk", "one")
     open_session = store.open(path, beside=False)
     open_session.begin_turn("was it heard?", "2025-01-01T12:00:00.000000")

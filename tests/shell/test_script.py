@@ -228,5 +228,5 @@ def test_a_script_that_cannot_be_run(cli: CliRunner, name: str, what: str) -> No
     assert len(ran.err.splitlines()) == 1
 
 
-def test_a_person_who_pipes_a_text_is_told_what_happens_to_it(cli: CliRunner) -> None:
+def test_a_user_who_pipes_text_gets_a_note(cli: CliRunner) -> None:
     assert "each line" not in cli.script("hello").err

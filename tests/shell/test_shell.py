@@ -318,7 +318,7 @@ def test_a_session_that_cannot_be_saved_is_not_left_and_the_other_is_not_taken(c
     assert [len(json.loads(p.read_bytes())["turns"]) for p in other.iterdir()] == [2]
 
 
-def test_a_directory_that_is_taken_away_is_made_again_and_said(cli: CliRunner) -> None:
+def test_a_removed_directory_is_recreated_and_reported(cli: CliRunner) -> None:
     def typed() -> Iterator[str]:
         yield "one\n"
         shutil.rmtree(cli.runs)
@@ -330,7 +330,7 @@ def test_a_directory_that_is_taken_away_is_made_again_and_said(cli: CliRunner) -
     assert cli.said("talk") == [("one", "one"), ("two", "two")]
 
 
-def test_a_file_that_is_changed_between_turns_is_left_alone_and_said(cli: CliRunner) -> None:
+def test_a_file_changed_between_turns_is_kept_and_reported(cli: CliRunner) -> None:
     def typed() -> Iterator[str]:
         yield "one\n"
         (cli.runs / "talk.json").write_text("theirs")

@@ -121,7 +121,7 @@ def test_a_file_system_without_hard_links_renames(tmp_path: Path, monkeypatch: p
 
 
 @pytest.mark.parametrize("code", [errno.EINVAL, errno.ENOTSUP])
-def test_a_directory_that_cannot_be_synced_is_let_be(
+def test_a_directory_that_cannot_be_synced_is_ignored(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
     sync = os.fsync

@@ -15,10 +15,10 @@ from llmrepl.providers.offline.unwrap import unwrap
 from llmrepl.providers.offline.vocabulary import OUTSIDE, TOPIC, Term, Vocabulary
 
 SURE, POSSIBLE = 0.68, 0.5
-"""From this score on an intent is the answer, or one of the nearest answers."""
+"""Minimum scores of an intent to be the answer, and to be offered as a possible answer."""
 
 LIKELY, LEAD = 0.55, 0.08
-"""One that leads by so much is the answer from this score on."""
+"""Minimum score of an intent to be the answer if it leads by LEAD."""
 
 STRANGE = 0.78
 """Minimum score if half of the question is unknown."""

@@ -76,7 +76,7 @@ class OpenSession:
 
     @property
     def is_saved(self) -> bool:
-        """Whether the JSON file holds the session as it is in memory, durably."""
+        """Whether the JSON file is durable and identical to the session in memory."""
         return not self._dirty and not self._has_unsaved
 
     @property

@@ -33,7 +33,7 @@ def test_tags_are_added_and_removed(cli: CliRunner) -> None:
     assert cli.llm("sessions", "list", "--tag", "three").out.startswith("talk.json")
 
 
-def test_a_tag_is_removed_by_the_same_words_at_both_faces(cli: CliRunner) -> None:
+def test_a_tag_is_removed_by_the_same_words_at_both_interfaces(cli: CliRunner) -> None:
     cli.script("hello", words=(*CHAT, "--name", "talk"))
     assert cli.llm("sessions", "tag", "talk", "+one", "+two", "-one").out == "two\n"
     assert cli.llm("sessions", "tag", "-two", "--dir", "runs").code == 2
@@ -46,7 +46,7 @@ def test_a_tag_is_removed_by_the_same_words_at_both_faces(cli: CliRunner) -> Non
     assert files(cli) == before
 
 
-def test_a_session_in_which_nothing_was_said_is_tagged_and_renamed_too(cli: CliRunner) -> None:
+def test_an_empty_session_can_be_tagged_and_renamed(cli: CliRunner) -> None:
     cli.runs.mkdir()
     (cli.runs / "empty.json").write_text('{"model": "offline/echo", "turns": []}')
     assert cli.llm("sessions", "tag", "empty", "+new").out == "new\n"
@@ -67,7 +67,7 @@ def test_a_branch_has_the_turns_up_to_where_it_begins_and_names_its_parent(cli: 
     assert meta(cli, "branch")["parent"] == {"session": "trunk.json", "turn": 1}
 
 
-def test_a_branch_of_another_session_at_both_faces(cli: CliRunner) -> None:
+def test_a_fork_of_another_session_at_both_interfaces(cli: CliRunner) -> None:
     cli.script("one", "two", ":tag +kept", words=(*CHAT, "--name", "trunk"))
     before = files(cli)
     ran = cli.script("elsewhere", ":fork trunk --at 1", "other", ":rename mine")
@@ -128,7 +128,7 @@ def test_nothing_is_overwritten(cli: CliRunner) -> None:
     assert cli.said("a")[0][0] == "another"
 
 
-def test_what_was_moved_is_said_and_so_is_what_was_not(cli: CliRunner) -> None:
+def test_moved_and_failed_files_are_reported(cli: CliRunner) -> None:
     for name in ("a", "b"):
         cli.script(f"hello {name}", words=(*CHAT, "--name", name))
     with cli.start(*CHAT, "-r", "b") as shell:
@@ -186,7 +186,7 @@ def test_an_import_never_overwrites(cli: CliRunner) -> None:
     assert cli.files("runs") == ["Another.json", "another-2.json", "another-3.json"]
 
 
-def test_what_does_not_fit_is_said(cli: CliRunner) -> None:
+def test_parts_that_cannot_be_imported_are_reported(cli: CliRunner) -> None:
     conversations(cli, "whole")
     with open(cli.cwd / "x.jsonl", "a") as file:
         file.write('{"messages": [}\n')
