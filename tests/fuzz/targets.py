@@ -7,6 +7,7 @@ import json
 import tempfile
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import accumulate
@@ -18,7 +19,7 @@ from llmrepl.commands.line import CommandLine, Prompt, as_prompt, inputs, parse
 from llmrepl.commands.table import all_commands
 from llmrepl.config.config_file import write_setting
 from llmrepl.config.settings import Settings
-from llmrepl.errors import LLMError
+from llmrepl.errors import LLMError, UsageError
 from llmrepl.formatting import escape_controls
 from llmrepl.providers.base import Finish, ReasoningDelta, TextDelta
 from llmrepl.providers.errors import Endpoint, ProviderError
@@ -137,7 +138,7 @@ _TABLE = all_commands()
 def scripts(data: bytes) -> None:
     """Each line is a prompt, a command or nothing; a wrong command is refused in words that are harmless."""
     text = data.decode("utf-8", "replace")
-    for line in inputs(text.splitlines(keepends=True)):
+    for line in accepted(text.splitlines(keepends=True)):
         found = parse(line)
         if isinstance(found, CommandLine):
             try:
@@ -195,6 +196,12 @@ def plain(data: bytes) -> None:
             view.text(text[at : at + size])
         view.finish()
         assert file.getvalue() == whole + "\n" * (not whole.endswith("\n") and bool(whole))
+
+
+def accepted(lines: list[str]) -> Iterator[str]:
+    """The inputs of a script up to what is refused in it."""
+    with suppress(UsageError):
+        yield from inputs(lines)
 
 
 def importer(source: str) -> Check:

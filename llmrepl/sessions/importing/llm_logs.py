@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from llmrepl.formatting import escape_controls
 from llmrepl.sessions.importing.conversation import Conversation, ImportedMessage, clean_text, local_time
 from llmrepl.sessions.importing.documents import as_dict, as_list, import_error, parse_json
 from llmrepl.sessions.importing.found import FoundConversation, Skipped
@@ -53,7 +54,9 @@ def read(path: Path, now: datetime) -> Iterator[FoundConversation | Skipped]:
                 if found.origin[1] not in seen:
                     yield found.to_session(now)
     except sqlite3.Error as error:
-        raise import_error(path, f"the database is damaged or of another version ({error})") from error
+        raise import_error(
+            path, f"the database is damaged or of another version ({escape_controls(str(error))})"
+        ) from error
     except UnicodeDecodeError as error:  # SQLite's own message quotes damaged text
         raise import_error(path, "the database is damaged") from error
 
