@@ -155,7 +155,7 @@ def _with_own(listed: Price | None, own: Mapping[str, float]) -> Price | None:
 
 
 def _model(provider: str, model: str) -> ModelInfo | None:
-    from genai_prices import data_snapshot  # slow, and only needed once a model is asked that costs something
+    from genai_prices import data_snapshot  # slow, and only needed for models that are not free
 
     try:
         owner, found = data_snapshot.get_snapshot().find_provider_model(model, None, provider, None)

@@ -37,5 +37,5 @@ def fork(workspace: Workspace, store: Store, parent: Path | None, at: int | None
     workspace.chat.switch(open_session)
     open_session.rewrite()
     if name is None:
-        open_session.notes.clear()  # a taken automatic name is of no interest
+        open_session.notes.clear()  # nobody needs to know that an automatic name was taken
     return parent_name, number

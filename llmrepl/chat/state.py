@@ -194,7 +194,7 @@ class ChatState:
     def enter_incognito(self) -> None:
         """From here on write nothing of the conversation.
 
-        Raises SaveError if what was said before could not be saved; nothing is changed then.
+        Raises SaveError if the conversation so far cannot be saved; nothing is changed then.
         """
         turns = len(self.current.session.turns) if self.current else 0
         before = self.current.path if self.current and turns else None
@@ -206,7 +206,7 @@ class ChatState:
     def leave_incognito(self, *, discard: bool) -> None:
         """Save the conversation again, from what the user has just saved on.
 
-        With `discard` what was said incognito is dropped, and the session from before is current again. Raises
+        With `discard` the incognito conversation is dropped, and the previous session is current again. Raises
         SaveError, or what opening that session raises; nothing is changed then.
         """
         if not self.incognito:

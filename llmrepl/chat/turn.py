@@ -238,7 +238,7 @@ class ChatTurn:
         return self._open_session.name if self._open_session and self._open_session.path else None
 
     def _begin(self, open_session: OpenSession) -> None:
-        """Save the prompt, and take the turns out of the context that it supersedes. Undone if that fails."""
+        """Save the prompt and remove the turns that it supersedes from the context. Rolled back on failure."""
         created_at = self._workspace.environment.now().isoformat(timespec="microseconds")
         self._undone = {number: open_session.session.turns[number - 1] for number in self._undoes}
         self._number = len(open_session.session.turns) + 1 if self._replaces is None else self._replaces

@@ -60,7 +60,7 @@ class Workspace(Services):
         return text
 
     def check_trusted(self, action: str) -> None:
-        """Raise UsageError if inputs come from a pipe, whose text may be somebody else's, and `action` needs trust."""
+        """Raise UsageError if `action` requires trust and inputs come from a pipe, which anyone may have written."""
         if not self.allow_shell:
             raise UsageError(
                 f"A script may not {action}; nothing was done.",

@@ -256,7 +256,7 @@ def parse_arguments(found: Command, words: Sequence[str], interface: str) -> Cal
 
 
 def _split_text(found: Command, words: Sequence[str]) -> list[str]:
-    """The options of a command that takes a text, then `--`, then the text with all its words, whatever they look like.
+    """Return the options of a command that takes a text, then `--`, then the words of the text.
 
     The command's own options may follow the text; `--help`, `--debug` and unknown options only count before it.
     """
@@ -312,7 +312,7 @@ def _options_first(found: Command, words: Sequence[str]) -> list[str]:
 
 
 _WORD = re.compile(r"""(?:[^\s"']|"(?:[^"\\]|\\.)*"|'[^']*')+|\S+""")
-"""A word as a shell has it, with its quotes; a quote that is not closed is an ordinary character."""
+"""A shell word with its quotes; an unclosed quote is an ordinary character."""
 
 
 def _leading_options(found: Command, text: str) -> tuple[list[str], str]:

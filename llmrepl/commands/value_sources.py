@@ -100,7 +100,7 @@ def budget(workspace: Workspace, before: str, word: str) -> Iterable[Candidate]:
 
 
 def efforts(workspace: Workspace, before: str, word: str) -> Iterable[Candidate]:
-    """Return the efforts that a model can be asked for."""
+    """Return the possible values of reasoning effort."""
     return (Candidate(name) for name in EFFORTS)
 
 

@@ -111,8 +111,8 @@ class Setting:
 
 
 SETTINGS = (
-    Setting("default_model", "text", None, "the model of a new session", env="LLM_MODEL", project=True),
-    Setting("default_system_prompt", "text", None, "the system prompt of a new session", project=True),
+    Setting("default_model", "text", None, "default model of new sessions", env="LLM_MODEL", project=True),
+    Setting("default_system_prompt", "text", None, "system prompt of new sessions", project=True),
     Setting("session_dir", "path", "runs", "directory to save sessions in", env="LLM_SESSIONS_DIR", project=True),
     Setting("save_sessions", "flag", True, "whether to save sessions"),
     Setting("stream_responses", "flag", True, "show replies while they stream", short="stream", shell=True),
@@ -150,21 +150,21 @@ SETTINGS = (
 
 TABLES: Mapping[str, tuple[Setting, ...]] = {
     "providers": (
-        Setting("base_url", "text", None, "where the provider is"),
-        Setting("api_key_env", "text", None, "the environment variable that holds the key"),
-        Setting("api_key_cmd", "text", None, "the command that prints the key"),
-        Setting("protocol", "choice", None, "the protocol that it speaks", choices=PROTOCOLS),
-        Setting("prices", "text", None, "the provider whose prices hold, such as openai"),
-        Setting("max_tokens_field", "text", None, "what it calls the limit on the reply"),
-        Setting("headers", "table", None, "headers that go with each request"),
-        Setting("query", "table", None, "query parameters that go with each request"),
+        Setting("base_url", "text", None, "base URL of the provider"),
+        Setting("api_key_env", "text", None, "environment variable with the key"),
+        Setting("api_key_cmd", "text", None, "command that prints the key"),
+        Setting("protocol", "choice", None, "protocol of the server", choices=PROTOCOLS),
+        Setting("prices", "text", None, "provider whose prices apply, such as openai"),
+        Setting("max_tokens_field", "text", None, "name of the field that limits the reply"),
+        Setting("headers", "table", None, "headers sent with each request"),
+        Setting("query", "table", None, "query parameters sent with each request"),
     ),
     "models": (
         Setting("temperature", "number", None, "sampling temperature", most=2),
         Setting("top_p", "number", None, "nucleus sampling probability", most=1),
         Setting("max_tokens", "count", None, "maximum length of a reply in tokens", least=1, most=1 << 31),
         Setting("effort", "effort", None, "how much the model reasons before it answers"),
-        Setting("extra", "any", None, "fields that go into each request as they are"),
+        Setting("extra", "any", None, "fields added to each request unchanged"),
     ),
     "prices": tuple(
         Setting(key, "number", None, f"USD per million tokens: {what}")

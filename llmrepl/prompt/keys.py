@@ -55,7 +55,7 @@ def key_bindings(environment: Environment) -> KeyBindings:
 
 
 async def _edit_buffer(buffer: Buffer, environment: Environment) -> None:
-    """Edit the input in the user's own editor; what goes wrong is said above the prompt."""
+    """Edit the input in the user's own editor; errors are shown above the prompt."""
     try:
         text = await run_in_terminal(lambda: edit_text(buffer.text, environment.environ), in_executor=True)
     except LLMError as failure:

@@ -36,7 +36,7 @@ def when_idle(app: Application[Any], work: Callable[[], None], then: Callable[[]
 
 
 async def _in_thread(work: Callable[[], None]) -> None:
-    """Run `work` in a thread that nobody waits for at the end of the process, as for one of an executor."""
+    """Run `work` in a daemon thread, which unlike an executor's does not delay the end of the process."""
     loop = asyncio.get_running_loop()
     done: asyncio.Future[None] = loop.create_future()
 

@@ -64,7 +64,7 @@ def read_reply(
 
 
 def _joined(events: Iterable[Event], protocol: Protocol) -> Iterator[Event]:
-    """The events with surrogate pairs joined and reasoning taken out of the text; none of them is empty."""
+    """Yield the events with surrogate pairs joined, reasoning separated from text, and no empty ones."""
     surrogates, tags = SurrogateJoiner(), ThinkTags() if protocol.think_tags else None
     for event in events:
         if isinstance(event, TextDelta | ReasoningDelta):
@@ -139,7 +139,7 @@ def _events(
         return
     bad, skipped, junk = 0, False, False
     for frame in protocol.frames(body) if json_first else wire.sse(body):
-        if skipped:  # said only now: a bad event at the very end is a cut, which is said anyway
+        if skipped:  # reported late: a bad event at the very end means a cut-off reply, which is reported anyway
             yield Notice("one event of the reply was not JSON and was skipped")
             skipped = False
         text = frame.data.strip()

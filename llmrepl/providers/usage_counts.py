@@ -24,7 +24,7 @@ _BAD_COST = "the cost that the server reports makes no sense"
 
 
 def read_usage(counts: Mapping[str, Any], request: Request, size: int) -> tuple[Usage, list[str]]:
-    """The usage of a reply of `size` bytes, text and reasoning, out of StreamState.counts, and notices about it.
+    """Return the usage of a reply of `size` bytes (text and reasoning) from StreamState.counts, and notices.
 
     It is marked as estimated where the server's own counts are not used.
     """

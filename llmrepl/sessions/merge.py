@@ -29,7 +29,7 @@ _TITLES = " / "
 
 @dataclass
 class _Node:
-    """A turn: its raw parent id, and versions of what was said by the canonical text of their messages."""
+    """A turn: its raw parent id, and its versions by the canonical text of their messages."""
 
     parent: str
     versions: dict[str, Data]
@@ -141,7 +141,7 @@ def _head(data: Data, order: list[str], nodes: Mapping[str, _Node]) -> _Head:
 
 
 def _marker(meta: Data, order: list[str], nodes: Mapping[str, _Node]) -> tuple[str, str, str | None] | None:
-    """The last turn that a reset or a summary took out of the context: its date, its id and the summary."""
+    """Return date, id and summary of the last turn that a reset or a summary removed from the context."""
     start, after, summary = meta.get("context_start"), meta.get("context_after"), meta.get("summary")
     if isinstance(start, int) and 0 < start <= len(order):
         after = order[start - 1]
@@ -236,7 +236,7 @@ def _join_heads(one: _Head, other: _Head) -> _Head:
 
 
 def _register(key: str, one: _Head, other: _Head) -> Any:
-    """The value that was changed more often, else both values joined."""
+    """Return the value that was changed more often, otherwise both values joined."""
     name = key.removeprefix("meta.")
     first, second = (h.values.get(key, _ABSENT) for h in (one, other))
     if one.edits.get(name, 0) != other.edits.get(name, 0):

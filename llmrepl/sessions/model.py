@@ -403,7 +403,7 @@ def _for_context(turn: Turn) -> list[Message]:
 
 
 def _provider_data(record: Any) -> ProviderData | None:
-    """Read opaque data out of a file; None if it is not of the right form."""
+    """Read opaque data from a file; None if its form is invalid."""
     match record:
         case {"provider": str(provider), "model": str(model), "items": list(items)}:
             return ProviderData(provider, model, tuple(item for item in items if isinstance(item, dict)))

@@ -16,7 +16,7 @@ ROOT = ""
 
 
 def canonical(value: Any) -> str:
-    """Serialize JSON data so that equal data gives equal text, whatever the order of its keys."""
+    """Serialize JSON data so that equal data gives equal text, regardless of key order."""
     return json.dumps(value, ensure_ascii=True, sort_keys=True, separators=(",", ":"))
 
 

@@ -180,7 +180,7 @@ class Shell:
                 for event in chat_turn:
                     output.event(event)
         except (BrokenPipeError, OutputError):
-            read = False  # by nobody, so there is nobody to tell how the reply ended
+            read = False  # the reader is gone, so the outcome is not reported
             raise
         finally:
             if chat_turn.turn_result and read:

@@ -197,7 +197,7 @@ def append_private(path: Path, data: bytes) -> None:
 def write_new(path: Path, data: bytes, *, force: bool) -> Path | None:
     """Write a file that the user named; with `force` an existing one is kept as `.backup`. Returns where it is kept.
 
-    A device or a fifo is written as it is. Raises UsageError if a file is there, SaveError if it cannot be written, as
+    A device or a FIFO is written directly. Raises UsageError if a file is there, SaveError if it cannot be written, as
     through a link.
     """
     try:

@@ -161,7 +161,7 @@ def hold_lock(path: Path, seconds: float = 30.0) -> Iterator[None]:
 def change_private(path: Path) -> Iterator[Callable[[bytes], None]]:
     """Lock a file of the program's own; the block reads it and calls what it is given with the new contents.
 
-    Other processes wait, so nobody's change is lost. Raises OSError, ChangedError if another program changed the file
+    Other processes wait, so no change is lost. Raises OSError, ChangedError if another program changed the file
     during the block.
     """
     files.private_mkdir(path.parent)

@@ -19,7 +19,7 @@ from llmrepl.system import files
 from llmrepl.system.locked_file import hold_lock
 
 WAIT_SECONDS = 600.0
-"""How long to wait for another import into the same directory, which may know the same conversations."""
+"""Maximum wait for another import into the same directory, which may contain the same conversations."""
 
 
 @dataclass(slots=True)

@@ -14,7 +14,7 @@ State = tuple[bytes, int, int]
 """Name, size and mtime_ns of a file; with the journal of a live shell, the sum of the sizes and the later mtime."""
 
 _LARGEST = (1 << 63) - 1
-"""What SQLite can store; the mtime of a file in the year 2300 is larger."""
+"""Maximum integer in SQLite; a file's mtime in the year 2300 is larger."""
 
 
 def file_states(directory: Path) -> Iterator[State]:

@@ -201,7 +201,7 @@ def _keep_waiting(fd: int, seconds: float) -> bool:
 
 
 def _owner(path: Path) -> dict[str, Any]:
-    """Return what the last shell said of itself when it opened a session."""
+    """Return what the last shell recorded about itself when it opened the session."""
     try:
         with open(path, "rb") as file:
             return _parse_owner(file.read(512))

@@ -81,7 +81,7 @@ class OpenSession:
 
     @property
     def is_recorded(self) -> bool:
-        """Whether the JSON file and the journal together hold the session as it is in memory."""
+        """Whether JSON file and journal together match the session in memory."""
         return not self._has_unsaved
 
     @property
@@ -329,7 +329,7 @@ class OpenSession:
         return self.path
 
     def _replace(self) -> Journal:
-        """Replace the JSON file, under another name if somebody else changed it; return the journal, emptied."""
+        """Replace the JSON file, under another name if another program changed it; return the emptied journal."""
         journal = self._ensure_journal()
         data = session_file.dump(self.session)
         try:
@@ -355,7 +355,7 @@ class OpenSession:
         return fingerprint(files.read_regular(path, session_file.MAX_BYTES)) == self._base
 
     def _create_copy(self, journal: Journal, data: bytes) -> Journal:
-        """Write the session under the next free name, then release the old one, which somebody else changed."""
+        """Write the session under the next free name, then release the old one, which another program changed."""
         old = self._require_path()
         path, claimed = claim_beside(old)
         try:

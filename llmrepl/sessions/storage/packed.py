@@ -28,7 +28,7 @@ def unpacked_limit(packed_bytes: int) -> int:
 
 
 def unpack(raw: bytes) -> bytes:
-    """Decompress bytes that are gzip, of one or several members; others are returned as they are.
+    """Decompress gzip bytes of one or several members; other bytes are returned unchanged.
 
     Raises PackingError for damage, data after the last member other than NULs, or more than `unpacked_limit`.
     """

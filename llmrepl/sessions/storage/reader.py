@@ -1,4 +1,4 @@
-"""Read a session as it is now: its JSON file and what a live shell has so far only in the journal."""
+"""Read the current state of a session: its JSON file and the journal of a live shell."""
 
 from __future__ import annotations
 
