@@ -100,14 +100,14 @@ class PriceCatalog:
             return FREE
         if provider == "openrouter" and model.endswith(":free"):  # listed without a price in the data set
             return Price(flat_rate(0.0), flat_rate(0.0))
-        asked, day = (provider, model), f"{now.astimezone():%Y-%m-%d}"
-        if asked not in self._models:
-            if kept := self._cache.find("/".join(asked), day):
-                return kept[0]
-            self._models[asked] = _model(_DATASET_NAMES.get(provider, provider), model)
-            if keep and not _hourly(self._models[asked]):
-                self._cache.keep("/".join(asked), day, _price(self._models[asked], now))
-        return _price(self._models[asked], now)
+        key, day = (provider, model), f"{now.astimezone():%Y-%m-%d}"
+        if key not in self._models:
+            if cached := self._cache.find("/".join(key), day):
+                return cached[0]
+            self._models[key] = _model(_DATASET_NAMES.get(provider, provider), model)
+            if keep and not _hourly(self._models[key]):
+                self._cache.keep("/".join(key), day, _price(self._models[key], now))
+        return _price(self._models[key], now)
 
 
 class _Cache:
@@ -139,9 +139,9 @@ class _Cache:
         if self._path is None:
             return
         with suppress(OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError, UsageError):
-            kept = json.loads(read_own(self._path, _LIMIT) or "{}")
-            if kept["of"] == self._of:
-                self._prices = {name: given and _decode_price(given) for name, given in kept["prices"].items()}
+            data = json.loads(read_own(self._path, _LIMIT) or "{}")
+            if data["of"] == self._of:
+                self._prices = {name: given and _decode_price(given) for name, given in data["prices"].items()}
 
 
 def _with_own(listed: Price | None, own: Mapping[str, float]) -> Price | None:

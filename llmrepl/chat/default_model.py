@@ -56,10 +56,10 @@ class DefaultModels:
         row = self._read().get(provider)
         if row:
             return str(row["model"])
-        kept = self._lists().cached(self._resolver().locate(provider))
-        chosen = self._choose(provider, kept)
+        cached = self._lists().cached(self._resolver().locate(provider))
+        chosen = self._choose(provider, cached)
         if chosen:
-            self._remember(provider, chosen, kept.at if kept else 0.0)
+            self._remember(provider, chosen, cached.at if cached else 0.0)
         return chosen
 
     def confirm(self, provider: str) -> str | None:
@@ -76,35 +76,35 @@ class DefaultModels:
         site = self._resolver().locate_with_key(provider)
         if site.vendor is None:
             return self.of(provider)
-        asked = network_provider(site, site.vendor, self._settings, self._environment, self._paths)
+        client = network_provider(site, site.vendor, self._settings, self._environment, self._paths)
         try:
-            kept = self._lists().fetch(site, lambda: asked.list_models(seconds=LIST_SECONDS), refresh=False)
+            cached = self._lists().fetch(site, lambda: client.list_models(seconds=LIST_SECONDS), refresh=False)
         except LLMError:
             return self.of(provider)
         finally:
-            asked.close()
-        if not kept.models:
+            client.close()
+        if not cached.models:
             return self.of(provider)
-        chosen = self._choose(provider, kept)
+        chosen = self._choose(provider, cached)
         if chosen:
             self._remember(provider, chosen, now)
         return chosen
 
     def after_refusal(self, provider: str, refused: Sequence[str]) -> str | None:
         """Choose and cache another default after the server rejected the earlier ones."""
-        kept = self._lists().cached(self._resolver().locate(provider))
-        chosen = self._choose(provider, kept, refused)
+        cached = self._lists().cached(self._resolver().locate(provider))
+        chosen = self._choose(provider, cached, refused)
         if chosen:
-            self._remember(provider, chosen, kept.at if kept else 0.0)
+            self._remember(provider, chosen, cached.at if cached else 0.0)
         return chosen
 
     def remembered(self) -> list[str]:
         """Return the cached defaults as `provider/model`."""
         return [f"{provider}/{row['model']}" for provider, row in self._read().items()]
 
-    def _choose(self, provider: str, kept: CachedList | None, refused: Sequence[str] = ()) -> str | None:
+    def _choose(self, provider: str, cached: CachedList | None, refused: Sequence[str] = ()) -> str | None:
         prices = self._prices()
-        found = _from_list(kept, provider, prices) if kept and kept.models else _from_prices(provider, prices)
+        found = _from_list(cached, provider, prices) if cached and cached.models else _from_prices(provider, prices)
         candidates = [one for one in found if one.id not in refused]
         own = [one for one in candidates if one.id.startswith(OWN.get(provider, ()))]
         return choose(own or candidates, self._environment.now().timestamp())
@@ -128,9 +128,9 @@ class DefaultModels:
         }
 
 
-def _from_list(kept: CachedList, provider: str, prices: PriceCatalog) -> Iterator[ModelCandidate]:
+def _from_list(cached: CachedList, provider: str, prices: PriceCatalog) -> Iterator[ModelCandidate]:
     known = {row.id: row for row in _from_prices(provider, prices)}
-    for info in kept.models.values():
+    for info in cached.models.values():
         other = known.get(info.id)
         output = info.output_price * 1e6 if info.output_price is not None else other.output if other else None
         deprecated = info.deprecated or bool(other and other.deprecated)

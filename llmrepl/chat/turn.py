@@ -146,11 +146,11 @@ class ChatTurn:
             failure = self._failure
             for name in chain(self._other_defaults(failure), others):
                 try:
-                    asked = self._fall_back(name, failure)
+                    substitute = self._fall_back(name, failure)
                 except LLMError as unusable:  # no key, a budget, an unknown name: the next one is tried
                     yield Notice(f"Cannot fall back to {escape_name(name)}: {unusable.message}")
                     continue
-                yield Notice(f"{failure.message}. Asking {asked} instead.")
+                yield Notice(f"{failure.message}. Asking {substitute} instead.")
                 self._failure = None
                 break
             else:

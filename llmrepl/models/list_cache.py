@@ -47,22 +47,22 @@ class ModelListCache:
 
     def info(self, resolved: ResolvedModel) -> ModelInfo | None:
         """Return the entry of a model in the cached list, or None."""
-        kept = self.cached(resolved)
-        return kept.models.get(resolved.model) if kept else None
+        cached = self.cached(resolved)
+        return cached.models.get(resolved.model) if cached else None
 
     def fetch(self, resolved: ResolvedModel, ask: Callable[[], Iterable[ModelInfo]], *, refresh: bool) -> CachedList:
         """Return the list, calling `ask` with `refresh` or if it is older than a day. Raises what `ask` raises."""
-        kept = self.cached(resolved)
-        if kept and not refresh and 0 <= self._clock() - kept.at < DAY:
-            return kept
+        cached = self.cached(resolved)
+        if cached and not refresh and 0 <= self._clock() - cached.at < DAY:
+            return cached
         models = ask()
-        kept = CachedList(_place(resolved)[1], self._clock(), {info.id: info for info in models})
-        self._read[_place(resolved)] = kept
+        cached = CachedList(_place(resolved)[1], self._clock(), {info.id: info for info in models})
+        self._read[_place(resolved)] = cached
         try:
-            write_private(self._file(resolved), _encode(kept))
+            write_private(self._file(resolved), _encode(cached))
         except OSError:  # without a cache file, the list is fetched again next time
             pass
-        return kept
+        return cached
 
     def _file(self, resolved: ResolvedModel) -> Path:
         return self._directory / f"{re.sub(r'[^a-z0-9_-]', '_', resolved.provider.lower())}.json"
@@ -80,8 +80,8 @@ def _place(resolved: ResolvedModel) -> tuple[str, str]:
     return resolved.provider, resolved.base_url.rstrip("/")
 
 
-def _encode(kept: CachedList) -> bytes:
-    data = {"base_url": kept.base_url, "at": kept.at, "models": [asdict(info) for info in kept.models.values()]}
+def _encode(cached: CachedList) -> bytes:
+    data = {"base_url": cached.base_url, "at": cached.at, "models": [asdict(info) for info in cached.models.values()]}
     return json.dumps(data, ensure_ascii=False).encode("utf-8", "replace")
 
 

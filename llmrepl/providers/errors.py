@@ -268,18 +268,18 @@ def _status(payload: object) -> int | None:
 
 def _wait(headers: Mapping[str, str], payload: object, now: datetime) -> float | None:
     """Return the wait in seconds from a header (milliseconds, seconds, a date) or Google's RetryInfo."""
-    asked = _number(headers.get("retry-after-ms", ""), 0.001)
+    seconds = _number(headers.get("retry-after-ms", ""), 0.001)
     text = headers.get("retry-after", "")
-    if asked is None:
-        asked = _number(text, 1.0)
-    if asked is None and text:
+    if seconds is None:
+        seconds = _number(text, 1.0)
+    if seconds is None and text:
         try:
-            asked = (parsedate_to_datetime(text).astimezone(UTC) - now).total_seconds()
+            seconds = (parsedate_to_datetime(text).astimezone(UTC) - now).total_seconds()
         except (ValueError, OverflowError):
-            asked = None
-    if asked is None:
-        asked = _number(_retry_delay(payload).removesuffix("s"), 1.0)
-    return asked if asked is not None and asked > 0 else None
+            seconds = None
+    if seconds is None:
+        seconds = _number(_retry_delay(payload).removesuffix("s"), 1.0)
+    return seconds if seconds is not None and seconds > 0 else None
 
 
 def _number(text: str, unit: float) -> float | None:

@@ -111,7 +111,7 @@ def _node(turn: Data, parent: str, model: str) -> _Node:
     if _reply_of(turn["messages"]) and "answered_by" not in reply:
         reply["answered_by"] = model
     version = {**reply, "messages": turn["messages"]}
-    count = edits.toggles(bool(turn.get("undone")), _whole(turn.get("undo_count")))
+    count = edits.toggles(bool(turn.get("undone")), _integer(turn.get("undo_count")))
     extra = {key: value for key, value in turn.items() if key not in _REPLY and key not in _PLACE}
     return _Node(parent, {canonical(turn["messages"]): version}, count, bool(turn.get("copied")), extra)
 
@@ -169,11 +169,11 @@ def _join_nodes(one: _Node, other: _Node, nodes: Mapping[str, _Node]) -> _Node:
     versions = {**one.versions, **other.versions}
     for key in one.versions.keys() & other.versions.keys():
         versions[key] = _join_replies(one.versions[key], other.versions[key])
-    kept = {k: v for k, v in versions.items() if not any(_is_earlier(v, w) for w in versions.values() if w is not v)}
+    latest = {k: v for k, v in versions.items() if not any(_is_earlier(v, w) for w in versions.values() if w is not v)}
     parents = (one.parent, other.parent)
     parent = max(parents, key=lambda p: (nodes[p].created_at if p in nodes else "", p))
     count = max(one.undo_count, other.undo_count)
-    return _Node(parent, kept, count, one.copied and other.copied, join_values(one.extra, other.extra))
+    return _Node(parent, latest, count, one.copied and other.copied, join_values(one.extra, other.extra))
 
 
 def _join_replies(one: Data, other: Data) -> Data:
@@ -414,7 +414,7 @@ def _model(state: _State, main: list[str]) -> str:
 def _totals(known: Data, turns: list[Data]) -> Data:
     """The totals of the turns; those of a program that counts only in total are kept."""
     usages = [turn["usage"] for turn in turns if turn.get("usage")]
-    sums = {key: sum(max(0, _whole(usage.get(key))) for usage in usages) for key in _COUNTS}
+    sums = {key: sum(max(0, _integer(usage.get(key))) for usage in usages) for key in _COUNTS}
     totals = sums if usages else {key: known[key] for key in _COUNTS if known.get(key) is not None}
     return {**totals, **_sorted({key: value for key, value in known.items() if key not in _COUNTS})}
 
@@ -448,5 +448,5 @@ def _sorted(value: Any) -> Any:
     return [_sorted(item) for item in value] if isinstance(value, list) else value
 
 
-def _whole(value: object) -> int:
+def _integer(value: object) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else 0

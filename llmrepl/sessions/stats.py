@@ -45,9 +45,9 @@ def total_by_model(rows: Iterable[Row], exists: Callable[[str], bool] = lambda n
     """
     found: dict[str, Totals] = {}
     for row in rows:
-        whole = TurnGroup(row.model, False, row.turns, row.tokens, row.cost, row.unpriced)
+        group = TurnGroup(row.model, False, row.turns, row.tokens, row.cost, row.unpriced)
         found.setdefault(row.model, Totals()).sessions += 1
-        for part in row.parts or (whole,):
+        for part in row.parts or (group,):
             if not (part.copied and exists(row.parent)):
                 totals = Totals(0, part.tokens, part.turns, part.cost, part.unpriced)
                 found.setdefault(part.model, Totals()).add(totals)

@@ -82,7 +82,7 @@ def put(
     with them, tells that they hold nothing that is not in `data`. Returns where the old file is, None if there was
     none or it was dropped. Raises OSError; then the old file is where it was.
     """
-    kept = None
+    kept_path = None
     with _temporary(path, data, mtime_ns) as temp:
         before = file_stamp(path)
         if before is None:
@@ -92,12 +92,12 @@ def put(
                 raise OSError(errno.ELOOP, "it is a symbolic link", str(path))
             old = _contents(path)
             if old is None or not (old == data or may_drop(old)):
-                kept = keep_name(path, names)
+                kept_path = keep_name(path, names)
             if file_stamp(path) != before:
                 raise ChangedError(errno.EBUSY, "it was changed meanwhile", str(path))
             os.rename(temp, path)
     fsync_dir(path.parent)
-    return kept
+    return kept_path
 
 
 def keep_name(path: Path, names: Iterable[Path]) -> Path:

@@ -276,8 +276,8 @@ def export(
     if force:
         workspace.check_trusted("replace files")
     target = workspace.environment.cwd / expand(file, workspace.paths.home)
-    kept = files.write_new(target, text.encode("utf-8", "replace"), force=force)
-    more = f"\nthe old file is kept as {escape_name(kept.name)}" if kept else ""
+    backup = files.write_new(target, text.encode("utf-8", "replace"), force=force)
+    more = f"\nthe old file is kept as {escape_name(backup.name)}" if backup else ""
     return Note(f"exported to {display_path(target, workspace.environment.cwd)}{more}")
 
 

@@ -107,14 +107,14 @@ class DocsSearch:
 
     def search(self, question: str, limit: int = 5, least: float = LEAST_COVERAGE) -> list[Section]:
         """Return the sections that answer `question`, best first; empty if there is no answer."""
-        asked = words(question)
-        if not any(map(str.isalpha, asked)):
+        terms = words(question)
+        if not any(map(str.isalpha, terms)):
             return []
-        matches = [frozenset(self._rows(_either(word))) for word in asked]
-        headed = [frozenset(self._rows(f"{{heading}} : {_either(word)}")) for word in asked]
+        matches = [frozenset(self._rows(_either(word))) for word in terms]
+        headed = [frozenset(self._rows(f"{{heading}} : {_either(word)}")) for word in terms]
         weights = [math.log(1 + len(self._sections) / (len(rows) or 0.5)) for rows in matches]
         scored = []
-        for row, rank in self._ranked(asked):
+        for row, rank in self._ranked(terms):
             coverage = sum(weight for rows, weight in zip(matches, weights, strict=True) if row in rows) / sum(weights)
             if coverage >= least:
                 named = sum(row in rows for rows in headed) / len(headed)
@@ -145,10 +145,10 @@ class DocsSearch:
         for (row,) in self._db.execute("SELECT rowid FROM section WHERE section MATCH ?", (query,)):
             yield row
 
-    def _ranked(self, asked: list[str]) -> Iterator[tuple[int, float]]:
+    def _ranked(self, terms: list[str]) -> Iterator[tuple[int, float]]:
         """Yield rows with scores, higher is better: heading words count ten times, phrases add to the score."""
-        phrases = [f'"{first} {second}"' for first, second in pairwise(asked)]
-        query = " OR ".join([*map(_either, asked), *phrases])
+        phrases = [f'"{first} {second}"' for first, second in pairwise(terms)]
+        query = " OR ".join([*map(_either, terms), *phrases])
         sql = "SELECT rowid, -bm25(section, 10, 2, 1, 0.2) FROM section WHERE section MATCH ? ORDER BY 2 DESC LIMIT 50"
         yield from self._db.execute(sql, (query,))
 

@@ -176,10 +176,10 @@ class Guide:
             return alone
         before = self._before(questions[1:])
         replaced = {self._vocabulary.section(term) for term in alone.terms} & _REPLACED
-        kept = [term for term in before if not term.weak and self._vocabulary.section(term) not in replaced]
-        if not kept:
+        earlier = [term for term in before if not term.weak and self._vocabulary.section(term) not in replaced]
+        if not earlier:
             return alone
-        terms = [*alone.terms, *kept]
+        terms = [*alone.terms, *earlier]
         both = self._meaning(" ".join(term.text for term in terms), terms)
         if follows:
             least = alone.score - (0.25 if alone.short or alone.score < SURE else 0.0)

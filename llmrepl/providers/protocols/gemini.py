@@ -134,8 +134,8 @@ def _usage(usage: object, reply: StreamState) -> None:
     if not isinstance(usage, dict):
         return
     prompt, by_tools = usage.get("promptTokenCount"), whole_number(usage.get("toolUsePromptTokenCount"))
-    if by_tools and (asked := whole_number(prompt)):
-        prompt = asked + by_tools
+    if by_tools and (tokens := whole_number(prompt)):
+        prompt = tokens + by_tools
     thoughts, written = usage.get("thoughtsTokenCount"), usage.get("candidatesTokenCount")
     completion = written if thoughts is None else thoughts if written is None else None
     if completion is None and isinstance(written, int) and isinstance(thoughts, int):

@@ -38,10 +38,10 @@ def body(request: Request, vendor: Vendor) -> tuple[dict[str, Any], list[str]]:
     options = request.options
     messages = [{"role": "system", "content": request.system}] if request.system else []
     messages += [_message(message, vendor) for message in request.messages]
-    asked = {"temperature": options.temperature, "top_p": options.top_p, "num_predict": options.max_tokens}
-    asked = {name: value for name, value in asked.items() if value is not None}
+    settings = {"temperature": options.temperature, "top_p": options.top_p, "num_predict": options.max_tokens}
+    settings = {name: value for name, value in settings.items() if value is not None}
     sent: dict[str, Any] = {"model": request.model, "messages": messages, "stream": options.stream}
-    return (sent | {"options": asked} if asked else sent), []
+    return (sent | {"options": settings} if settings else sent), []
 
 
 def _message(message: Message, vendor: Vendor) -> dict[str, Any]:

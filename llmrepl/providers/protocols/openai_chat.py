@@ -233,13 +233,13 @@ def _model(row: dict[str, Any]) -> ModelInfo:
     served = whole_number(meta.get("n_ctx")) if isinstance(meta, dict) else None
     trained = whole_number(meta.get("n_ctx_train")) if isinstance(meta, dict) else None
     prices = row.get("pricing")
-    asked = prices if isinstance(prices, dict) else {}
+    fields = prices if isinstance(prices, dict) else {}
     return ModelInfo(
         row["id"],
         texts(row.get("name")) or texts(row.get("display_name")),
         next((window for window in windows if window), served or trained),
-        price(asked.get("prompt")),
-        price(asked.get("completion")),
+        price(fields.get("prompt")),
+        price(fields.get("completion")),
         whole_number(row.get("created")),
     )
 

@@ -144,8 +144,8 @@ def _item(item: dict[str, Any], reply: StreamState, came: set[str]) -> list[Even
     if kind == "reasoning" and (
         encrypted := texts(item.get("encrypted_content"))
     ):  # the id refers to state that is not stored
-        kept = {"type": "reasoning", "summary": dicts(item.get("summary")), "encrypted_content": encrypted}
-        reply.items.append(kept)
+        reasoning = {"type": "reasoning", "summary": dicts(item.get("summary")), "encrypted_content": encrypted}
+        reply.items.append(reasoning)
     if kind not in ("message", "reasoning"):
         return reply.note(TOOLS) if kind in _TOOL_CALLS else []
     events: list[Event] = []
