@@ -12,7 +12,6 @@ from prompt_toolkit.keys import Keys
 from llmrepl.commands.line import BLOCK, as_prompt
 from llmrepl.errors import LLMError
 from llmrepl.formatting import escape_controls
-from llmrepl.prompt.editor import edit_text
 from llmrepl.system.environment import Environment
 
 
@@ -56,6 +55,8 @@ def key_bindings(environment: Environment) -> KeyBindings:
 
 async def _edit_buffer(buffer: Buffer, environment: Environment) -> None:
     """Edit the input in the user's own editor; errors are shown above the prompt."""
+    from llmrepl.prompt.editor import edit_text
+
     try:
         text = await run_in_terminal(lambda: edit_text(buffer.text, environment.environ), in_executor=True)
     except LLMError as failure:

@@ -7,7 +7,6 @@ from prompt_toolkit.input.vt100 import cooked_mode
 
 from llmrepl.commands.results import PickOne
 from llmrepl.prompt.clipboard import copy
-from llmrepl.prompt.editor import edit_text
 from llmrepl.prompt.picker import pick
 from llmrepl.system.environment import Environment
 
@@ -20,6 +19,8 @@ class TerminalInteraction:
 
     def edit(self, text: str) -> str:
         """Return `text` as edited in $VISUAL or $EDITOR."""
+        from llmrepl.prompt.editor import edit_text
+
         with cooked_mode(self._environment.stdin.fileno()):
             return edit_text(text, self._environment.environ)
 

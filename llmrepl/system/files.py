@@ -11,7 +11,6 @@ import fcntl
 import os
 import re
 import stat
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -328,6 +327,8 @@ def unlink_quietly(path: Path) -> None:
 
 def scratch_file(text: str) -> Path:
     """Create a private file for another program in the directory for temporary files. Raises OSError."""
+    import tempfile  # with all that it imports it takes longer than the rest of this module
+
     fd, name = tempfile.mkstemp(suffix=".md", prefix="llm-")
     with open(fd, "w", encoding="utf-8", errors="replace") as file:
         file.write(text)
