@@ -20,7 +20,7 @@ from llmrepl.sessions.turn_ids import ROOT, canonical, digest, identify
 Data = dict[str, Any]
 
 _ABSENT: Any = object()
-_REPLY = ("usage", "latency_ms", "cost_estimate", "answered_by", "finish_reason")
+_REPLY = ("created_at", "usage", "latency_ms", "cost_estimate", "answered_by", "finish_reason")
 _PLACE = ("messages", "id", "parent_id", "branch", "undone", "undo_count", "copied")
 _OWN_META = (edits.KEY, edits.TAGS, "title", "context_start", "context_after", "summary")
 _COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
@@ -39,7 +39,7 @@ class _Node:
 
     @property
     def created_at(self) -> str:
-        return str(self.extra.get("created_at") or "")
+        return str(self.ordered()[0].get("created_at") or "")
 
     def ordered(self) -> list[Data]:
         """The versions, fullest first. The first one has the id of the turn."""

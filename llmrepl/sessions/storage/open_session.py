@@ -104,8 +104,8 @@ class OpenSession:
         has changed even then.
         """
         for undone in undoes:
-            self.session.replace(undone, self.session.turns[undone - 1].changed(undone=True))
-        replaced = None if number is None else self.session.turns[number - 1].id
+            self.session.replace(undone, self.session.turns[undone - 1].changed(undone=True, id=self._id_of(undone)))
+        replaced = None if number is None else self._id_of(number)
         turn = Turn.begin(valid_text(question), created_at, answered_by, images, replaced or os.urandom(8).hex())
         if number is None:
             number = self.session.add(turn)
@@ -125,11 +125,12 @@ class OpenSession:
         return number
 
     def _id_before(self, number: int) -> str:
-        """The id of the turn before turn `number`, which is derived for a turn of an older file."""
-        before = self.session.turns[number - 2].id if number > 1 else ROOT
-        if isinstance(before, str):
-            return before
-        return identify([_data(turn) for turn in self.session.turns[: number - 1]])[-1][0]
+        return self._id_of(number - 1) if number > 1 else ROOT
+
+    def _id_of(self, number: int) -> str:
+        """The id of turn `number`, which is derived for a turn of an older file."""
+        own = self.session.turns[number - 1].id
+        return own if isinstance(own, str) else identify([_data(turn) for turn in self.session.turns[:number]])[-1][0]
 
     def set_answerer(self, number: int, model: str) -> None:
         """Record who answers the open turn `number`, once another model was asked. Raises SaveError."""
@@ -157,7 +158,7 @@ class OpenSession:
 
     def update_turn(self, number: int, **values: Any) -> None:
         """Set fields of turn `number`. Raises SaveError."""
-        turn = self.session.turns[number - 1].changed(**values)
+        turn = self.session.turns[number - 1].changed(**values, id=self._id_of(number))
         self.session.replace(number, turn)
         self._write_record({"turn": number, "is": _data(turn)}, f"turn {number}")
 
