@@ -151,7 +151,12 @@ def _run(words: list[str], workspace: Workspace) -> int:
     call = all_commands().parse(_command_words(words), TERMINAL)
     workspace.environment.debug = workspace.environment.debug or call.debug
     workspace.environment.log(f"command {call.command.name}")
-    shell = _create_shell(workspace, json=call.command.name in ("chat", "ask") and call.values.get("json", False))
+    shell = _create_shell(workspace, json=call.command.name == "chat" and call.values.get("json", False))
+    if call.command.name == "ask" and call.values.get("json"):
+        from llmrepl.rendering.json_lines import SingleJsonOutput
+
+        system = call.values["system"] or workspace.chat.system
+        shell.output = SingleJsonOutput(workspace.environment, call.values["question"], system)
     try:
         code = shell.run_guarded(lambda: _run_command(shell, call))
     except BaseException:

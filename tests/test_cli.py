@@ -283,8 +283,38 @@ def test_ask_is_saved_as_a_session_on_request(cli: CliRunner) -> None:
     ran = cli.llm("ask", "-m", "offline/echo", "--name", "once", "hello")
     assert ran.code == 0
     assert cli.said("once") == [("hello", "hello")]
-    [event] = [e for e in cli.llm("ask", "-m", "offline/echo", "--json", "hi").events if e["event"] == "reply"]
-    assert (event["text"], event["session"]) == ("hi", None)
+    [event] = cli.llm("ask", "-m", "offline/echo", "--json", "hi").events
+    assert (event["response"], event["session"]) == ("hi", None)
+
+
+def test_ask_json_is_exactly_one_object(cli: CliRunner) -> None:
+    ran = cli.llm("ask", "-m", "offline/echo", "-s", "Be brief.", "--json", "--name", "kept", "hi", "there")
+    [answer] = ran.events
+    usage = answer.pop("usage")
+    assert usage["total_tokens"] == usage["prompt_tokens"] + usage["completion_tokens"] > 0
+    assert answer.pop("latency_ms") >= 0
+    assert answer == {
+        "question": "hi there",
+        "response": "hi there",
+        "model": "offline/echo",
+        "system": "Be brief.",
+        "estimated_cost_usd": 0.0,
+        "finish_reason": "stop",
+        "session": "kept.json",
+        "turn": 1,
+    }
+
+
+@pytest.mark.parametrize(
+    ("words", "code"), [(("-m", "openai/x", "hi"), 2), (("-m", "nope/x", "hi"), 2), (("-m", "offline/echo"), 2)]
+)
+def test_a_failed_ask_json_is_one_object_too(cli: CliRunner, words: tuple[str, ...], code: int) -> None:
+    ran = cli.llm("ask", "--json", *words)
+    [answer] = ran.events
+    assert ran.code == answer["error"]["code"] == code
+    assert set(answer) == {"question", "error"} and answer["question"] == ("hi" if words[-1] == "hi" else "")
+    assert set(answer["error"]) == {"message", "hint", "reason", "code"} and answer["error"]["message"]
+    assert ran.err.startswith("error: ")
 
 
 def test_what_a_killed_shell_left_is_there_at_the_next_start(cli: CliRunner) -> None:

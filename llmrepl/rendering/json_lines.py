@@ -52,10 +52,10 @@ class JsonOutput:
 
     def failure(self, failure: LLMError) -> None:
         """Write an `error` event, and the message to stderr."""
-        reason = REASONS.get(failure.code, "failed")
-        self._emit(
-            {"event": "error", "reason": reason, "message": failure.message, "hint": failure.hint, "code": failure.code}
-        )
+        self._emit({"event": "error", **_error(failure)})
+        self._write_error(failure)
+
+    def _write_error(self, failure: LLMError) -> None:
         self._err.write(f"error: {' '.join(escape_controls(str(failure)).split())}\n")
         self._err.flush()
 
@@ -73,6 +73,44 @@ class JsonOutput:
     def _emit(self, data: dict[str, Any]) -> None:
         self._out.write(json.dumps(data) + "\n")
         self._out.flush()
+
+
+class SingleJsonOutput(JsonOutput):
+    """Writes exactly one object for `llm ask --json`: the answer to `question`, or the error."""
+
+    def __init__(self, environment: Environment, question: str, system: str | None) -> None:
+        super().__init__(environment)
+        self._question = question
+        self._system = system
+
+    def begin_reply(self, text: str) -> None:
+        """Remember the question as it was sent."""
+        self._question = text
+
+    def turn_result(self, turn_result: TurnResult) -> None:
+        """Write the answer, or the error that ended it."""
+        if failure := turn_result.failure or turn_result.unsaved:
+            self.failure(failure)
+            return
+        reply = _reply(turn_result)
+        data = {"question": self._question, "response": reply.pop("text"), "model": reply.pop("model")}
+        cost = reply.pop("cost")
+        known = {} if cost is None else {"estimated_cost_usd": cost}
+        reply.pop("event")
+        self._emit({**data, "system": self._system, **known, **reply})
+
+    def failure(self, failure: LLMError) -> None:
+        """Write the error, and its message to stderr."""
+        self._emit({"question": self._question, "error": _error(failure)})
+        self._write_error(failure)
+
+    def result(self, call: Call, result: Result) -> None:
+        """Write nothing; the answer is the result."""
+
+
+def _error(failure: LLMError) -> dict[str, Any]:
+    reason = REASONS.get(failure.code, "failed")
+    return {"reason": reason, "message": failure.message, "hint": failure.hint, "code": failure.code}
 
 
 def _reply(turn_result: TurnResult) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from llmrepl.commands.results import (
 from llmrepl.errors import FAILED, OK, LLMError, UsageError, most_severe
 from llmrepl.formatting import pluralize
 from llmrepl.rendering.base import Output
-from llmrepl.rendering.json_lines import JsonOutput
+from llmrepl.rendering.json_lines import SingleJsonOutput
 from llmrepl.shell.interaction import Interaction, NonInteractive
 from llmrepl.system.environment import OutputError
 from llmrepl.system.files import failure
@@ -171,7 +171,10 @@ class Shell:
             keep=result.keep,
             attachments=result.attachments,
         )
-        output = JsonOutput(self.workspace.environment) if result.json else self.output
+        output = self.output
+        if result.json and not isinstance(output, SingleJsonOutput):  # `:ask --json`
+            system = result.system or self.workspace.chat.system
+            output = SingleJsonOutput(self.workspace.environment, result.text, system)
         read = True
         try:
             with chat_turn:
