@@ -21,7 +21,7 @@ from llmrepl.system.paths import read_own
 if TYPE_CHECKING:
     from genai_prices.types import ModelInfo
 
-LOCAL = ("offline", "ollama", "lmstudio", "llamacpp", "vllm")
+LOCAL = ("offline", "local", "ollama", "lmstudio", "llamacpp", "vllm")
 """Providers that run on the user's machine at no cost."""
 
 FREE = Price(flat_rate(0.0), flat_rate(0.0), source="local")

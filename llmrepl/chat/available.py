@@ -9,16 +9,16 @@ from llmrepl.billing.pricing import Price
 from llmrepl.chat.workspace import Workspace
 from llmrepl.errors import LLMError, UsageError
 from llmrepl.formatting import escape_name
-from llmrepl.models.factory import local_models, network_provider
+from llmrepl.models.factory import local_model, local_models, network_provider
 from llmrepl.models.list_cache import closest_name
 from llmrepl.models.resolver import OFFLINE, ResolvedModel
 from llmrepl.providers.protocols.base import ModelInfo
-from llmrepl.providers.vendors import OFFLINE_MODELS, VENDORS
+from llmrepl.providers.vendors import LOCAL, OFFLINE_MODELS, VENDORS
 
 
 @dataclass(frozen=True, slots=True)
 class AvailableModel:
-    """A model that can be used. `listed` names the source: `provider`, `prices` (the price data) or `built in`."""
+    """A model that can be used. `listed` is its source: `provider`, `prices` (the price data), `file` or `built in`."""
 
     provider: str
     info: ModelInfo
@@ -57,6 +57,9 @@ def available_models(workspace: Workspace, provider: str | None, *, refresh: boo
 def find_model(workspace: Workspace, name: str) -> tuple[ResolvedModel, AvailableModel]:
     """Resolve a model's name. Raises UsageError, with the closest match, if neither list nor price data has it."""
     resolved = workspace.resolver().resolve(name)
+    if resolved.vendor is LOCAL:
+        workspace.resolver().resolve_with_key(name)
+        return resolved, _make_available(workspace, resolved, local_model(resolved, workspace.environment), "file")
     listed = {
         model.info.id: model for model in _list_provider(workspace, resolved.provider, refresh=False, report=False)
     }

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from llmrepl.config.api_keys import Key
 from llmrepl.config.settings import Settings
-from llmrepl.models.factory import create_provider, create_resolver
+from llmrepl.models.factory import create_provider, create_resolver, local_model
 from llmrepl.models.resolver import ModelResolver, ResolvedModel
+from llmrepl.providers.vendors import LOCAL
 from llmrepl.sessions.names import Journals
 from llmrepl.system.environment import Environment
 from llmrepl.system.paths import Paths
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from llmrepl.chat.default_model import DefaultModels
     from llmrepl.models.list_cache import ModelListCache
     from llmrepl.providers.base import Provider
+    from llmrepl.providers.protocols.base import ModelInfo
     from llmrepl.sessions.index.finder import SessionFinder
     from llmrepl.sessions.index.name_index import SessionNameIndex
     from llmrepl.sessions.storage.store import Store
@@ -128,8 +130,15 @@ class Services:
     def _cost_tracker(self) -> CostTracker:
         from llmrepl.billing.cost_tracker import CostTracker
 
-        info = self.model_lists().info
-        return CostTracker(self.environment, self.settings, self.paths, lambda text: self.notes.append(text), info)
+        return CostTracker(
+            self.environment, self.settings, self.paths, lambda text: self.notes.append(text), self.model_info
+        )
+
+    def model_info(self, resolved: ResolvedModel) -> ModelInfo | None:
+        """Return what is known of a model without network access: from the cached list, or the model file."""
+        if resolved.vendor is LOCAL:
+            return local_model(resolved, self.environment)
+        return self.model_lists().info(resolved)
 
     def cost_tracker(self) -> CostTracker:
         """Return limits, prices and the ledger."""
@@ -142,7 +151,13 @@ class Services:
         return self.settings.number("default_budget")
 
     def close_services(self) -> None:
-        """Close open files."""
+        """Close open files and connections, and end the process of a model file."""
+        if self._providers:
+            from llmrepl.providers.base import Closable
+
+            for provider in self._providers.values():
+                if isinstance(provider, Closable):
+                    provider.close()
         if "_finder" in self.__dict__:
             self._finder.close()
         if "_cost_tracker" in self.__dict__:

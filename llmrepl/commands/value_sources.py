@@ -9,7 +9,8 @@ from llmrepl.chat.workspace import Workspace
 from llmrepl.commands.registry import CommandTable
 from llmrepl.config.settings_table import EFFORTS
 from llmrepl.formatting import escape_name, pluralize
-from llmrepl.providers.vendors import OFFLINE_MODELS
+from llmrepl.providers.local.model_file import SUFFIX, locate
+from llmrepl.providers.vendors import LOCAL, OFFLINE_MODELS
 from llmrepl.sessions.archive.trash import list_removed
 from llmrepl.sessions.index.query import Row
 from llmrepl.sessions.names import without_ending
@@ -47,6 +48,8 @@ def _about(row: Row) -> str:
 
 def models(workspace: Workspace, before: str, word: str) -> Iterable[Candidate]:
     """Return the models known without network access, from cached lists or the price data."""
+    if word.startswith(f"{LOCAL.name}/"):
+        return _model_files(workspace, word)
     offline = [Candidate(f"offline/{name}", hint) for name, hint in OFFLINE_MODELS.items()]
     defaults = [Candidate(name) for name in workspace.default_models().remembered()]
     named = [Candidate(alias, f"alias of {model}") for alias, model in workspace.settings.aliases.items()]
@@ -55,6 +58,23 @@ def models(workspace: Workspace, before: str, word: str) -> Iterable[Candidate]:
     known = cached_models(workspace, word.partition("/")[0])
     listed = [Candidate(model.name, model.info.name) for model in known]
     return {candidate.value: candidate for candidate in [*named, *defaults, *offline, *listed]}.values()
+
+
+def _model_files(workspace: Workspace, word: str) -> Iterator[Candidate]:
+    """Yield the model files and the directories that the path after `local/` may go on with."""
+    typed = word.partition("/")[2]
+    folder = typed[: typed.rfind("/") + 1]
+    try:
+        entries = sorted(locate(folder, workspace.environment.cwd, workspace.paths.home).iterdir())
+        for entry in entries:
+            if entry.name.startswith(".") and not typed[len(folder) :].startswith("."):
+                continue
+            if entry.is_dir():
+                yield Candidate(f"{LOCAL.name}/{folder}{entry.name}/")
+            elif entry.suffix.lower() == SUFFIX:
+                yield Candidate(f"{LOCAL.name}/{folder}{entry.name}", "model file")
+    except OSError:
+        return
 
 
 def settings(workspace: Workspace, before: str, word: str) -> Iterable[Candidate]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmrepl.config.settings import Settings
 from llmrepl.models.resolver import ModelResolver, ResolvedModel
+from llmrepl.providers.vendors import LOCAL
 from llmrepl.system.environment import Environment
 from llmrepl.system.paths import Paths
 from llmrepl.system.resources import packaged_directory
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from llmrepl.providers.base import Options, Provider
     from llmrepl.providers.http_provider import HTTPProvider
     from llmrepl.providers.protocols.base import ModelInfo
+    from llmrepl.providers.retry import RetryPolicy
+    from llmrepl.providers.transport.http import Network
     from llmrepl.providers.vendors import Vendor
 
 LISTS = {"ollama": "/api/tags", "openai": "/models"}
@@ -65,6 +68,10 @@ def create_provider(resolved: ResolvedModel, settings: Settings, environment: En
         from llmrepl.providers.offline.provider import OfflineProvider
 
         return OfflineProvider(packaged_directory("docs"))
+    if resolved.vendor is LOCAL:
+        from llmrepl.providers.local.provider import LocalProvider
+
+        return LocalProvider(*_connection(settings, environment), environment.environ)
     return network_provider(resolved, resolved.vendor, settings, environment, paths)
 
 
@@ -72,11 +79,36 @@ def network_provider(
     resolved: ResolvedModel, vendor: Vendor, settings: Settings, environment: Environment, paths: Paths
 ) -> HTTPProvider:
     """Create the network provider of a resolved model. Raises UsageError if its address or key is invalid."""
-    from random import random
-
     from llmrepl.models.parameter_memory import ParameterCache
     from llmrepl.providers.hints import likely_changes
     from llmrepl.providers.http_provider import create_http_provider
+
+    key = resolved.key
+    value, origin = (key.value, key.origin) if key else (None, "")
+    memory = ParameterCache(
+        paths.cache_dir / "parameters.json",
+        f"{vendor.name} {resolved.address}",
+        lambda: environment.now().timestamp(),
+        lambda model: likely_changes(model, vendor.dialect),
+    )
+    network, again = _connection(settings, environment)
+    return create_http_provider(vendor, resolved.base_url, value, origin, network, again, memory)
+
+
+def local_model(resolved: ResolvedModel, environment: Environment) -> ModelInfo:
+    """Return what a model file says about itself."""
+    from pathlib import Path
+
+    from llmrepl.providers.local.model_file import context_size
+    from llmrepl.providers.protocols.base import ModelInfo
+
+    return ModelInfo(resolved.model, context_window=context_size(Path(resolved.model), environment.environ))
+
+
+def _connection(settings: Settings, environment: Environment) -> tuple[Network, RetryPolicy]:
+    """Return the network settings and the retry policy."""
+    from random import random
+
     from llmrepl.providers.retry import RetryPolicy
     from llmrepl.providers.transport.http import Network
 
@@ -87,16 +119,7 @@ def network_provider(
         allow_http=settings.flag("allow_http"),
         environ=environment.environ,
     )
-    again = RetryPolicy(settings.count("max_retries") or 0, environment.sleep, environment.monotonic, random)
-    key = resolved.key
-    value, origin = (key.value, key.origin) if key else (None, "")
-    memory = ParameterCache(
-        paths.cache_dir / "parameters.json",
-        f"{vendor.name} {resolved.address}",
-        lambda: environment.now().timestamp(),
-        lambda model: likely_changes(model, vendor.dialect),
-    )
-    return create_http_provider(vendor, resolved.base_url, value, origin, network, again, memory)
+    return network, RetryPolicy(settings.count("max_retries") or 0, environment.sleep, environment.monotonic, random)
 
 
 def options_of(settings: Settings, resolved: ResolvedModel) -> Options:

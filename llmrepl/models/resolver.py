@@ -12,8 +12,9 @@ from llmrepl.config.api_keys import Key, Keyring, read_env_file, run_key_command
 from llmrepl.config.settings import PROJECT_FILE, Settings
 from llmrepl.errors import UsageError
 from llmrepl.formatting import closest_match, escape_name
+from llmrepl.providers.local.model_file import SUFFIX, check_file, check_installed, locate
 from llmrepl.providers.urls import check_url, display_url, is_loopback, split_query
-from llmrepl.providers.vendors import OFFLINE_MODELS, SERVERS, VENDORS, Vendor, base_url_of, configured_vendor
+from llmrepl.providers.vendors import LOCAL, OFFLINE_MODELS, SERVERS, VENDORS, Vendor, base_url_of, configured_vendor
 from llmrepl.system.paths import Paths
 
 OFFLINE = "offline"
@@ -86,6 +87,7 @@ class ModelResolver:
     ) -> None:
         self._settings = settings
         self._environ = environ
+        self._cwd = cwd
         self._env_file = cwd / ".env"
         self._project_file = cwd / PROJECT_FILE
         self._paths = paths
@@ -135,6 +137,8 @@ class ModelResolver:
             return ResolvedModel(f"{OFFLINE}/{model}", model, None)
         if not slash or not model:
             raise self._unknown(shown)
+        if self.is_file(head, model):
+            return ResolvedModel(shown, str(locate(model, self._cwd, self._paths.home)), LOCAL)
         vendor = self.vendor(head) or self.vendor(_SAME.get(head, ""))
         if vendor is None:
             raise self._unknown(shown)
@@ -144,6 +148,10 @@ class ModelResolver:
             detour = self._at(router, shown, f"{_AT_OPENROUTER[vendor.name]}/{model}")
             return detour if self._has_key(router) else resolved
         return resolved
+
+    def is_file(self, provider: str, model: str) -> bool:
+        """Whether a name means a model file: `local/FILE`, unless the configuration has another provider `local`."""
+        return provider == LOCAL.name and (model.lower().endswith(SUFFIX) or self.vendor(provider) is None)
 
     def resolve_with_key(self, name: str) -> ResolvedModel:
         """Resolve a name including the key, for a request.
@@ -194,6 +202,10 @@ class ModelResolver:
     def _with_key(self, resolved: ResolvedModel) -> ResolvedModel:
         vendor = resolved.vendor
         if vendor is None:
+            return resolved
+        if vendor is LOCAL:
+            check_file(Path(resolved.model))
+            check_installed()
             return resolved
         own_address = not resolved.url_from
         if own_address:
@@ -303,6 +315,8 @@ class ModelResolver:
                 else ("write it as provider/model, such as openai/gpt-4o-mini")
             )
             return UsageError(f"'{name}' is neither provider/model nor an alias", advice)
+        if not model and head == LOCAL.name:
+            return UsageError("Name a model file after local/.", "for example local/models/qwen3.gguf")
         if not model:
             return UsageError(f"'{name}' names no model", "write it as provider/model, such as openai/gpt-4o-mini")
         if head in self._settings.providers:

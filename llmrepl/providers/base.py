@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from llmrepl.types import Attachment, Citation, Message, ProviderData, Usage
 
@@ -76,7 +76,24 @@ class Retrying:
     may_be_billed: bool = False
 
 
-Event = TextDelta | ReasoningDelta | Attachment | Citation | ProviderData | Usage | Finish | Notice | Retrying
+@dataclass(slots=True)
+class Loading:
+    """The model file `name` is being loaded, for `seconds` so far. Sent several times a second, the first at 0."""
+
+    name: str
+    seconds: float
+
+
+@runtime_checkable
+class Closable(Protocol):
+    """A provider that holds something until it is closed: a connection, a process."""
+
+    def close(self) -> None:
+        """Let go of it."""
+        ...
+
+
+Event = TextDelta | ReasoningDelta | Attachment | Citation | ProviderData | Usage | Finish | Notice | Retrying | Loading
 """An Attachment is an image in the reply; Citation and ProviderData follow the text."""
 
 

@@ -192,6 +192,9 @@ _ROWS = (
 VENDORS: Mapping[str, Vendor] = {row.name: row for row in _ROWS}
 """The providers by name; the first one with a key supplies the default model."""
 
+LOCAL = Vendor("local", "", "openai", (), (), "")
+"""Model files on this machine: `base_url` is that of the process that is started for one."""
+
 SERVERS = ("ollama", "lmstudio", "llamacpp")
 """Vendors whose local servers are detected, in this order."""
 

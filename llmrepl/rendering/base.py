@@ -142,12 +142,14 @@ class PlainOutput:
 
 def describe_event(event: Event) -> str:
     """Return the message for an event that is not part of the reply; empty if there is none."""
-    from llmrepl.providers.base import Notice, Retrying
+    from llmrepl.providers.base import Loading, Notice, Retrying
 
     if isinstance(event, Notice):
         return event.text
     if isinstance(event, Retrying) and event.seconds:
         return f"{event.why}; trying again in {event.seconds:.0f} s"
+    if isinstance(event, Loading) and not event.seconds:
+        return f"loading {event.name}"
     return ""
 
 

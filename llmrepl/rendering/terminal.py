@@ -11,7 +11,7 @@ from llmrepl.commands.results import Document, Note, Result
 from llmrepl.config.settings import Settings
 from llmrepl.errors import LLMError
 from llmrepl.formatting import escape_controls
-from llmrepl.providers.base import Event, Notice, ReasoningDelta, Retrying, TextDelta
+from llmrepl.providers.base import Event, Loading, Notice, ReasoningDelta, Retrying, TextDelta
 from llmrepl.rendering import pager
 from llmrepl.rendering.base import PlainOutput, format_footer, format_sources, outcome_notes
 from llmrepl.system.environment import Environment
@@ -47,7 +47,7 @@ class TerminalOutput:
 
     def event(self, event: Event) -> None:
         """Draw a chunk of the reply, or the countdown of a retry."""
-        if self._waiting and not isinstance(event, Retrying):
+        if self._waiting and not isinstance(event, Retrying | Loading):
             self._countdown("")
         if isinstance(event, TextDelta) and self._view:
             self._view.text(event.text)
@@ -55,6 +55,8 @@ class TerminalOutput:
             self._view.reasoning(event.text)
         elif isinstance(event, Notice):
             self.note(event.text)
+        elif isinstance(event, Loading):
+            self._countdown(f"loading {event.name} · {event.seconds:.0f} s · Ctrl-C stops")
         elif isinstance(event, Retrying):
             waiting = f"{event.why}; trying again in {event.seconds:.0f} s, Ctrl-C stops"
             self._countdown(waiting if event.seconds else "")
