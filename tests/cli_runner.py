@@ -44,7 +44,7 @@ class CliRunner:
 
     @classmethod
     def at(cls, place: Path) -> CliRunner:
-        """A newcomer whose home and working directory are made below `place`."""
+        """A new user whose home and working directory are made below `place`."""
         for name in ("home", "work"):
             (place / name).mkdir()
         home, package = place / "home", Path(__file__).resolve().parent.parent

@@ -106,7 +106,7 @@ class Terminal:
         return [line.rstrip() for line in self._screen.display]
 
     def resize(self, rows: int, columns: int) -> None:
-        """Change the size of the window, which the program is told."""
+        """Change the size of the window and notify the program."""
         self._screen.resize(rows, columns)
         _size(self.master, rows, columns)
         with contextlib.suppress(ProcessLookupError):

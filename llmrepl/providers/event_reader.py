@@ -11,7 +11,7 @@ from llmrepl.providers.errors import KEPT, Endpoint, ProviderError, error_from_e
 from llmrepl.providers.protocols.base import TOOLS, Protocol, StreamState
 from llmrepl.providers.think_tags import ThinkTags
 from llmrepl.providers.tokens import utf8_size
-from llmrepl.providers.transport import frames as wire
+from llmrepl.providers.transport import frames
 from llmrepl.providers.usage_counts import read_usage, usage_of_part
 from llmrepl.types import Attachment, ProviderData
 
@@ -126,7 +126,7 @@ _NOTHING = {
 def _events(
     chunks: Iterable[bytes], protocol: Protocol, reply: StreamState, model: str, endpoint: Endpoint
 ) -> Iterator[Event]:
-    first, body = wire.peek_start(chunks)
+    first, body = frames.peek_start(chunks)
     if first == b"":
         raise ProviderError(
             f"{endpoint.vendor} answered with an empty page", "try again, or check base_url", retry=True
@@ -134,11 +134,11 @@ def _events(
     if first == b"<":
         raise ProviderError(f"{endpoint.base_url} answered with a web page instead of a reply", _HTML)
     json_first = first in b"{["
-    if json_first and protocol.frames is wire.sse:
-        yield from _read_document(wire.read_all(body), protocol, reply, model, endpoint)
+    if json_first and protocol.frames is frames.sse:
+        yield from _read_document(frames.read_all(body), protocol, reply, model, endpoint)
         return
     bad, skipped, junk = 0, False, False
-    for frame in protocol.frames(body) if json_first else wire.sse(body):
+    for frame in protocol.frames(body) if json_first else frames.sse(body):
         if skipped:  # reported late: a bad event at the very end means a cut-off reply, which is reported anyway
             yield Notice("one event of the reply was not JSON and was skipped")
             skipped = False
@@ -174,7 +174,7 @@ def _documents(text: str) -> list[Any]:
     try:
         return [json.loads(text)]
     except (ValueError, RecursionError):
-        found = wire.json_documents(text.encode())
+        found = frames.json_documents(text.encode())
         return found if len(found) > 1 else []
 
 
@@ -194,7 +194,7 @@ def _read_document(
     body: bytes, protocol: Protocol, reply: StreamState, model: str, endpoint: Endpoint
 ) -> Iterator[Event]:
     """Read a response that is JSON (a document, an array of events, or several documents) instead of a stream."""
-    documents = wire.json_documents(body)
+    documents = frames.json_documents(body)
     if not documents:
         raise ProviderError(f"{endpoint.vendor} sent a JSON answer that is damaged", "try again", retry=True)
     for document in documents:

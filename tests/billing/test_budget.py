@@ -101,8 +101,8 @@ def test_with_an_unknown_price_a_spent_limit_still_refuses() -> None:
 
 def test_each_fraction_is_warned_about_once_and_only_the_highest_of_several() -> None:
     limit = session(2.0)
-    told = [limit.alert(spent) for spent in (0.0, 1.0, 1.5, 1.9, 1.95, 5.0)]
-    assert told == [
+    alerts = [limit.alert(spent) for spent in (0.0, 1.0, 1.5, 1.9, 1.95, 5.0)]
+    assert alerts == [
         None,
         "⚠️  Budget Alert: 50% used ($1.00 of $2.00)",
         None,

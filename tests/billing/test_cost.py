@@ -72,8 +72,8 @@ def test_a_budget_refuses_caps_and_tells_once() -> None:
         admit([(limit, 0.999)], 1000, PLAIN)
     assert "unknown" in admit([(limit, 0.0)], 1, None).note
     assert admit([(limit, 5.0)], 1, PLAIN, stop=False).max_tokens is None
-    told = [limit.alert(spent) is not None for spent in (0.4, 0.5, 0.6, 0.95, 0.96)]
-    assert told == [False, True, False, True, False]
+    alerts = [limit.alert(spent) is not None for spent in (0.4, 0.5, 0.6, 0.95, 0.96)]
+    assert alerts == [False, True, False, True, False]
 
 
 def entry(cost: float | None, model: str = "m") -> LedgerEntry:

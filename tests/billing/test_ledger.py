@@ -107,14 +107,14 @@ def damaged(path: Path) -> None:
 
 
 def test_a_ledger_damaged_in_the_middle_is_renamed_reported_and_the_request_recorded(tmp_path: Path) -> None:
-    path, told = tmp_path / "ledger.db", list[str]()
+    path, messages = tmp_path / "ledger.db", list[str]()
     damaged(path)
     before = path.read_bytes()
-    ledger = Ledger(path, told.append)
+    ledger = Ledger(path, messages.append)
     ledger.reserve_within(NOW, 0.1, 1.0)
     ledger.add(entry(0.5))
     assert ledger.spent_today(NOW) == pytest.approx(0.6)
-    assert told == ["The usage ledger was damaged. It is kept as ledger.db.corrupt, and a new one was created."]
+    assert messages == ["The usage ledger was damaged. It is kept as ledger.db.corrupt, and a new one was created."]
     assert (tmp_path / "ledger.db.corrupt").read_bytes() == before
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
@@ -131,15 +131,15 @@ def test_a_second_damage_does_not_replace_what_the_first_one_left(tmp_path: Path
 
 
 def test_shells_that_find_the_same_damage_set_it_aside_once(tmp_path: Path) -> None:
-    path, told = tmp_path / "ledger.db", list[str]()
-    shells = [Ledger(path, told.append) for _ in range(3)]
+    path, messages = tmp_path / "ledger.db", list[str]()
+    shells = [Ledger(path, messages.append) for _ in range(3)]
     for number, one in enumerate(shells):
         one.add(entry(0.1 * (number + 1)))
     path.write_bytes(b"junk" * 4000)  # under their feet
     for one in shells:
         one.add(entry(1.0))
     assert shells[0].spent_today(NOW) == 3.0
-    assert len(told) == 1 and sorted(p.name for p in tmp_path.iterdir()) == ["ledger.db", "ledger.db.corrupt"]
+    assert len(messages) == 1 and sorted(p.name for p in tmp_path.iterdir()) == ["ledger.db", "ledger.db.corrupt"]
 
 
 def test_a_hot_journal_of_a_damaged_file_does_not_meet_the_new_one(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Hostile files and names: whatever lies in the sessions directory, it is listed, refused, mended, and does no harm.
+"""Hostile files and names: whatever lies in the sessions directory, it is listed, refused, repaired, and does no harm.
 
 Cases come in batches. A batch is one directory in a process of its own, with a limit of memory and of time; the
 program runs in that process, command after command, and everything that it writes is looked at.
@@ -103,7 +103,7 @@ def apart(work: Callable[[], list[Complaint]], seconds: float) -> tuple[list[Com
 
 
 class Place:
-    """A newcomer's place with a sound session in it, and all that is there besides: nothing of it may change."""
+    """A new user's directory with a valid session in it, and all that is there besides: nothing of it may change."""
 
     def __init__(self, top: Path) -> None:
         self.cli = CliRunner.at(top)
@@ -173,7 +173,7 @@ def _files(batch: list[Hostile]) -> list[Complaint]:
         place.look("a listing with hostile files")
         for name, hostile in cases:
             _one(place, name, hostile)
-        place.look("a listing with mended files")
+        place.look("a listing with repaired files")
 
     return _in_place(work)
 

@@ -124,7 +124,7 @@ def attempt(case: tuple[Scenario, Plan]) -> Outcome:
 
 
 def allowed(plan: Plan) -> tuple[int, ...]:
-    """The exit codes that are right: what the user is told, or the signal it died of."""
+    """The exit codes that are right: those reported to the user, or the signal that ended it."""
     if plan.fault in KILLS:
         return (-signal.SIGKILL,)
     return (-getattr(signal, plan.fault),) if plan.fault in SIGNALS else CODES
@@ -252,7 +252,7 @@ def judged(
 
 
 def _fresh(cli: CliRunner) -> tuple[Kept, str]:
-    """Start the program anew, which mends what can be; what is kept then, and a complaint if it cannot list."""
+    """Start the program again, which repairs what it can; return what is kept, and any error of listing."""
     ended, _ = faulty(cli, Scenario("list", ("sessions", "list")), Plan())
     complaint = "" if ended.code in (0, 3) and not _MISHAP.search(ended.err) else f"list: {ended.code} {ended.err!a}"
     return Kept.of(cli), complaint

@@ -25,7 +25,7 @@ from llmrepl.providers.base import Finish, ReasoningDelta, TextDelta
 from llmrepl.providers.errors import Endpoint, ProviderError
 from llmrepl.providers.event_reader import read_reply
 from llmrepl.providers.http_provider import PROTOCOLS
-from llmrepl.providers.transport import frames as wire
+from llmrepl.providers.transport import frames
 from llmrepl.rendering.markdown.document import render
 from llmrepl.rendering.reply_view import ReplyView
 from llmrepl.sessions import importing
@@ -59,15 +59,15 @@ def pieces(data: bytes, size: int) -> Iterator[bytes]:
     return (data[at : at + size] for at in range(0, len(data), size))
 
 
-def frames(data: bytes) -> None:
+def split_frames(data: bytes) -> None:
     """Frames are the same however the bytes are cut, and gzip gives no more than its limit."""
-    for cut in (wire.sse, wire.ndjson):
+    for cut in (frames.sse, frames.ndjson):
         whole = list(cut([data]))
         assert all(list(cut(pieces(data, size))) == whole for size in (1, 2, 7))
         assert sum(len(frame.data) for frame in whole) <= len(data)
-    assert data.endswith(b"".join(wire.peek_start(pieces(data, 1))[1]))
+    assert data.endswith(b"".join(frames.peek_start(pieces(data, 1))[1]))
     try:
-        assert sum(map(len, wire.gunzip(pieces(data, 3), 1000))) <= 1000
+        assert sum(map(len, frames.gunzip(pieces(data, 3), 1000))) <= 1000
     except ProviderError:
         pass
 
@@ -93,7 +93,7 @@ def dialect(name: str) -> Check:
         assert whole == events(data, 1), "it is read otherwise when it comes in single bytes"
         said, thought, usage, finished, failed = whole
         assert finished != bool(failed), "an answer either finishes or fails"
-        assert len(usage) == 1 if said or thought else len(usage) < 2, "tokens are told once"
+        assert len(usage) == 1 if said or thought else len(usage) < 2, "tokens are reported once"
         assert all(u.prompt_tokens >= 0 and u.completion_tokens >= 0 and not (u.cost or 0) < 0 for u in usage)
         assert len((said + thought).encode()) <= 3 * len(data), "more came out than went in"
         assert escape_controls(failed) == failed and "sk-secret-key" not in failed
@@ -102,13 +102,13 @@ def dialect(name: str) -> Check:
 
 
 def sessions(data: bytes) -> None:
-    """What is read is written back the same, what is not is mended to what is, and mending loses no turn."""
+    """What is read is written back the same, what is not is repaired, and repairing loses no turn."""
     try:
         found = session_file.load(data)
     except session_file.Unreadable:
-        mended = recover(data)
-        if mended:
-            session_file.load(session_file.dump(mended.session))
+        repaired = recover(data)
+        if repaired:
+            session_file.load(session_file.dump(repaired.session))
         return
     assert session_file.load(session_file.dump(found)) == found
     asked = [turn.text_of("user") for turn in found.turns]
@@ -153,7 +153,7 @@ def scripts(data: bytes) -> None:
 
 
 def configuration(data: bytes) -> None:
-    """A configuration of any bytes is read, what is wrong with it told, and setting one value keeps the others."""
+    """A configuration of any bytes is read, problems are reported, and setting one value keeps the others."""
     with tempfile.TemporaryDirectory() as top:
         environ = {"HOME": top, "LLM_CONFIG_DIR": top}
         paths = Paths.find(environ)
@@ -205,7 +205,7 @@ def accepted(lines: list[str]) -> Iterator[str]:
 
 
 def importer(source: str) -> Check:
-    """The check of one importer: what it finds is a sound session, what it does not is a failure or is told."""
+    """The check of one importer: it yields valid sessions, errors or reported skips."""
 
     def check(data: bytes) -> None:
         with tempfile.TemporaryDirectory() as top:
@@ -226,7 +226,7 @@ def importer(source: str) -> Check:
 SESSIONS = (written(session(2)), written(session(1))[:-30], b'{"model": "m", "turns": [], "x": NaN}')
 
 TARGETS = {
-    "frames": Target(frames, (*seeds.REPLIES.values(), seeds.PACKED)),
+    "frames": Target(split_frames, (*seeds.REPLIES.values(), seeds.PACKED)),
     **{name: Target(dialect(name), (seeds.REPLIES[name], seeds.WHOLE[name])) for name in PROTOCOLS},
     "sessions": Target(sessions, SESSIONS),
     "journals": Target(journals, seeds.JOURNALS),

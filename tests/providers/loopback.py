@@ -1,4 +1,4 @@
-"""A server on 127.0.0.1 that answers as it is told, and replies of real shape in every protocol."""
+"""A server on 127.0.0.1 with scripted answers, and replies of real shape in every protocol."""
 
 from __future__ import annotations
 

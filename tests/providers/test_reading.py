@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmrepl.errors import LLMError
-from llmrepl.providers import event_reader as reading
+from llmrepl.providers import event_reader
 from llmrepl.providers import tokens as estimate
 from llmrepl.providers.base import Event, Finish, Notice, Options, ReasoningDelta, Request, TextDelta
 from llmrepl.providers.errors import Endpoint, ProviderError
@@ -393,4 +393,4 @@ def test_an_error_in_an_error_in_an_error_is_only_an_error() -> None:
 
 
 def test_the_reply_limit_is_sixteen_megabytes() -> None:
-    assert reading.REPLY_LIMIT == 16 * 1024 * 1024
+    assert event_reader.REPLY_LIMIT == 16 * 1024 * 1024

@@ -15,7 +15,7 @@ from tests.providers.loopback import KEY, ndjson, provider, question, serving, s
 from tests.providers.recorded import REPLIES
 
 
-class Told(NamedTuple):
+class Reported(NamedTuple):
     """What a reader of a reply says of it: the text and the tokens (prompt, completion, from the cache)."""
 
     text: str
@@ -24,7 +24,7 @@ class Told(NamedTuple):
     cached: int
 
 
-def ours(url: str, dialect: str) -> Told | None:
+def ours(url: str, dialect: str) -> Reported | None:
     """What this program says; None if it is a failure."""
     text, usage = "", Usage(0, 0)
     try:
@@ -36,10 +36,10 @@ def ours(url: str, dialect: str) -> Told | None:
     except LLMError:
         return None
     assert not usage.estimated
-    return Told(text, usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens)
+    return Reported(text, usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens)
 
 
-def by_openai(url: str) -> Told | None:
+def by_openai(url: str) -> Reported | None:
     sdk = pytest.importorskip("openai")
     text, usage = "", None
     try:
@@ -53,10 +53,10 @@ def by_openai(url: str) -> Told | None:
         return None
     assert usage is not None
     details = usage.prompt_tokens_details
-    return Told(text, usage.prompt_tokens, usage.completion_tokens, (details and details.cached_tokens) or 0)
+    return Reported(text, usage.prompt_tokens, usage.completion_tokens, (details and details.cached_tokens) or 0)
 
 
-def by_responses(url: str) -> Told | None:
+def by_responses(url: str) -> Reported | None:
     sdk = pytest.importorskip("openai")
     text, usage = "", None
     try:
@@ -71,10 +71,10 @@ def by_responses(url: str) -> Told | None:
     except sdk.APIError:
         return None
     assert usage is not None
-    return Told(text, usage.input_tokens, usage.output_tokens, usage.input_tokens_details.cached_tokens)
+    return Reported(text, usage.input_tokens, usage.output_tokens, usage.input_tokens_details.cached_tokens)
 
 
-def by_anthropic(url: str) -> Told | None:
+def by_anthropic(url: str) -> Reported | None:
     sdk = pytest.importorskip("anthropic")
     try:
         client = sdk.Anthropic(api_key=KEY, base_url=url, max_retries=0)
@@ -85,10 +85,10 @@ def by_anthropic(url: str) -> Told | None:
     used = whole.usage
     cached, written = used.cache_read_input_tokens or 0, used.cache_creation_input_tokens or 0
     text = "".join(block.text for block in whole.content if block.type == "text")
-    return Told(text, used.input_tokens + cached + written, used.output_tokens, cached)
+    return Reported(text, used.input_tokens + cached + written, used.output_tokens, cached)
 
 
-def by_gemini(url: str) -> Told | None:
+def by_gemini(url: str) -> Reported | None:
     sdk = pytest.importorskip("google.genai")
     text, usage = "", None
     client = sdk.Client(api_key=KEY, vertexai=False, http_options={"base_url": url})
@@ -102,10 +102,10 @@ def by_gemini(url: str) -> Told | None:
         return None
     assert usage is not None
     completion = (usage.candidates_token_count or 0) + (usage.thoughts_token_count or 0)
-    return Told(text, usage.prompt_token_count, completion, usage.cached_content_token_count or 0)
+    return Reported(text, usage.prompt_token_count, completion, usage.cached_content_token_count or 0)
 
 
-def by_ollama(url: str) -> Told | None:
+def by_ollama(url: str) -> Reported | None:
     sdk = pytest.importorskip("ollama")
     text, last = "", None
     try:
@@ -114,10 +114,10 @@ def by_ollama(url: str) -> Told | None:
     except sdk.ResponseError:
         return None
     assert last is not None
-    return Told(text, last.prompt_eval_count, last.eval_count, 0)
+    return Reported(text, last.prompt_eval_count, last.eval_count, 0)
 
 
-SDKS: dict[str, Callable[[str], Told | None]] = {
+SDKS: dict[str, Callable[[str], Reported | None]] = {
     "openai": by_openai,
     "responses": by_responses,
     "anthropic": by_anthropic,
@@ -378,9 +378,9 @@ def test_the_sdk_says_the_same(dialect: str, name: str) -> None:
     body = _bytes(dialect, CASES[dialect][name])
     with serving(stream(body[:50], body[50:], content_type="text/event-stream")) as server:
         theirs = SDKS[dialect](server.url)
-        told = ours(server.url, dialect)
-    assert told == theirs
-    assert (told is None) == name.startswith("error")
+        reported = ours(server.url, dialect)
+    assert reported == theirs
+    assert (reported is None) == name.startswith("error")
 
 
 @pytest.mark.parametrize("name", REPLIES)

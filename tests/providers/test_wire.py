@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmrepl.providers.errors import ProviderError
-from llmrepl.providers.transport import frames as wire
+from llmrepl.providers.transport import frames
 from llmrepl.providers.transport.frames import ServerEvent
 
 
@@ -40,13 +40,13 @@ def cut(data: bytes, places: list[int]) -> list[bytes]:
     ],
 )
 def test_a_stream_is_read_as_the_standard_says(body: bytes, data: list[str]) -> None:
-    assert [event.data for event in wire.sse([body])] == data
-    assert [event.data for event in wire.sse(bytes([byte]) for byte in body)] == data
+    assert [event.data for event in frames.sse([body])] == data
+    assert [event.data for event in frames.sse(bytes([byte]) for byte in body)] == data
 
 
 def test_events_have_names() -> None:
     body = b'event: error\ndata: {}\n\ndata: 1\n\nerror: {"code":500}\n\n'
-    assert list(wire.sse([body])) == [
+    assert list(frames.sse([body])) == [
         ServerEvent("error", "{}"),
         ServerEvent("message", "1"),
         ServerEvent("error", '{"code":500}'),
@@ -66,16 +66,16 @@ def test_any_events_come_back_whatever_the_line_ends_and_the_cuts(
     events: list[list[str]], end: str, places: list[int]
 ) -> None:
     body = "".join("".join(f"data: {line}{end}" for line in event) + end for event in events).encode()
-    assert [event.data for event in wire.sse(cut(body, places))] == ["\n".join(event) for event in events]
+    assert [event.data for event in frames.sse(cut(body, places))] == ["\n".join(event) for event in events]
 
 
 @settings(max_examples=100, derandomize=True, deadline=None)
 @given(st.lists(_line.filter(lambda line: bool(line.encode().strip())), max_size=5), st.lists(st.integers(0, 200)))
 def test_lines_of_json_come_back_whatever_the_cuts(lines: list[str], places: list[int]) -> None:
-    assert [event.data for event in wire.ndjson(cut("\n".join(lines).encode(), places))] == lines
+    assert [event.data for event in frames.ndjson(cut("\n".join(lines).encode(), places))] == lines
 
 
-@pytest.mark.parametrize("read", [wire.sse, wire.ndjson])
+@pytest.mark.parametrize("read", [frames.sse, frames.ndjson])
 def test_a_line_that_never_ends_is_refused_in_bounded_memory(read: object) -> None:
     sent = 0
 
@@ -88,12 +88,12 @@ def test_a_line_that_never_ends_is_refused_in_bounded_memory(read: object) -> No
 
     with pytest.raises(ProviderError, match="more than 16 MB"):
         list(read(endless()))  # type: ignore[operator]
-    assert sent <= wire.FRAME_LIMIT + (1 << 20)
+    assert sent <= frames.FRAME_LIMIT + (1 << 20)
 
 
 def test_an_event_of_endless_empty_lines_is_refused() -> None:
     with pytest.raises(ProviderError, match="more than 16 MB"):
-        list(wire.sse(b"data:\n" * 100_000 for _ in range(1000)))
+        list(frames.sse(b"data:\n" * 100_000 for _ in range(1000)))
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_an_event_of_endless_empty_lines_is_refused() -> None:
 )
 def test_the_first_byte_tells_what_came(body: bytes, first: bytes) -> None:
     for chunks in ([body], [bytes([byte]) for byte in body]):
-        found, rest = wire.peek_start(chunks)
+        found, rest = frames.peek_start(chunks)
         assert found == first
         assert b"".join(rest).strip() == body.removeprefix(b"\xef\xbb\xbf").strip()
 
@@ -118,13 +118,13 @@ def test_the_first_byte_tells_what_came(body: bytes, first: bytes) -> None:
 @given(st.binary(max_size=2000), st.lists(st.integers(0, 3000), max_size=6))
 def test_gzip_comes_back_whatever_the_cuts(data: bytes, places: list[int]) -> None:
     body = gzip.compress(data) + gzip.compress(b"more")
-    assert b"".join(wire.gunzip(cut(body, places), 1 << 20)) == data + b"more"
+    assert b"".join(frames.gunzip(cut(body, places), 1 << 20)) == data + b"more"
 
 
 def test_a_gzip_bomb_stops_at_the_limit_in_small_pieces() -> None:
     packer = zlib.compressobj(9, zlib.DEFLATED, 31)
     bomb = b"".join(packer.compress(b"a" * (1 << 20)) for _ in range(64)) + packer.flush()
-    pieces = wire.gunzip([bomb], 8 << 20)
+    pieces = frames.gunzip([bomb], 8 << 20)
     with pytest.raises(ProviderError, match="unpacks to more than 8 MB"):
         for piece in pieces:
             assert len(piece) <= 1 << 20
@@ -132,5 +132,5 @@ def test_a_gzip_bomb_stops_at_the_limit_in_small_pieces() -> None:
 
 def test_what_is_not_gzip_is_refused_and_what_is_cut_ends() -> None:
     with pytest.raises(ProviderError, match="is not"):
-        list(wire.gunzip([b"data: plain"], 1 << 20))
-    assert b"".join(wire.gunzip([gzip.compress(b"abc" * 1000)[:-12]], 1 << 20)) != b""
+        list(frames.gunzip([b"data: plain"], 1 << 20))
+    assert b"".join(frames.gunzip([gzip.compress(b"abc" * 1000)[:-12]], 1 << 20)) != b""

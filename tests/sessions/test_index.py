@@ -59,7 +59,7 @@ NO_FILTERS = Filters()
 
 
 def quiet(what: str, done: int, total: int) -> None:
-    """Nobody is told how far it is."""
+    """Ignore progress."""
 
 
 def always() -> float:

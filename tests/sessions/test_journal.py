@@ -47,7 +47,7 @@ class Said:
 
 @dataclass
 class Shell:
-    """A shell at work in `directory`, and what it was told is on disk."""
+    """A shell at work in `directory`, and what was acknowledged as on disk."""
 
     directory: Path
     open_session: OpenSession

@@ -25,7 +25,7 @@ from llmrepl.providers.protocols.base import (
     whole_number,
 )
 from llmrepl.providers.protocols.citations import of_claude
-from llmrepl.providers.transport import frames as wire
+from llmrepl.providers.transport import frames
 from llmrepl.providers.vendors import Vendor
 from llmrepl.types import Attachment, Message
 
@@ -209,4 +209,4 @@ def _seconds(moment: str) -> int | None:
         return None
 
 
-PROTOCOL = Protocol(path, headers, body, wire.sse, read, "/v1/models?limit=1000", models, next_page, suffix="/v1")
+PROTOCOL = Protocol(path, headers, body, frames.sse, read, "/v1/models?limit=1000", models, next_page, suffix="/v1")

@@ -23,7 +23,7 @@ from llmrepl.providers.protocols.base import (
     whole_number,
 )
 from llmrepl.providers.protocols.citations import of_grounding
-from llmrepl.providers.transport import frames as wire
+from llmrepl.providers.transport import frames
 from llmrepl.providers.vendors import Vendor
 from llmrepl.types import Attachment, Message
 
@@ -182,5 +182,5 @@ def next_page(page: Any) -> str | None:
 
 
 PROTOCOL = Protocol(
-    path, headers, body, wire.sse, read, "/v1beta/models?pageSize=1000", models, next_page, suffix="/v1beta"
+    path, headers, body, frames.sse, read, "/v1beta/models?pageSize=1000", models, next_page, suffix="/v1beta"
 )

@@ -18,7 +18,7 @@ from llmrepl.providers.protocols.base import (
     is_text,
     texts,
 )
-from llmrepl.providers.transport import frames as wire
+from llmrepl.providers.transport import frames
 from llmrepl.providers.vendors import Vendor
 from llmrepl.types import Message
 
@@ -82,4 +82,4 @@ def models(page: Any) -> list[ModelInfo]:
     return [ModelInfo(row["name"]) for row in rows if texts(row.get("name"))]
 
 
-PROTOCOL = Protocol(path, headers, body, wire.ndjson, read, "/api/tags", models, think_tags=True)
+PROTOCOL = Protocol(path, headers, body, frames.ndjson, read, "/api/tags", models, think_tags=True)

@@ -27,7 +27,7 @@ from llmrepl.providers.protocols.base import (
     whole_number,
 )
 from llmrepl.providers.protocols.citations import of_annotations, of_search
-from llmrepl.providers.transport import frames as wire
+from llmrepl.providers.transport import frames
 from llmrepl.providers.usage_counts import reported_cost
 from llmrepl.providers.vendors import Vendor
 from llmrepl.types import Attachment, Message
@@ -244,4 +244,4 @@ def _model(row: dict[str, Any]) -> ModelInfo:
     )
 
 
-PROTOCOL = Protocol(path, headers, body, wire.sse, read, "/models", models, think_tags=True)
+PROTOCOL = Protocol(path, headers, body, frames.sse, read, "/models", models, think_tags=True)

@@ -26,7 +26,7 @@ from llmrepl.providers.protocols.base import (
     whole_number,
 )
 from llmrepl.providers.protocols.citations import of_annotations
-from llmrepl.providers.transport import frames as wire
+from llmrepl.providers.transport import frames
 from llmrepl.providers.usage_counts import reported_cost
 from llmrepl.providers.vendors import Vendor
 from llmrepl.types import Attachment, Message
@@ -202,4 +202,4 @@ def _counts(usage: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-PROTOCOL = Protocol(path, openai_chat.headers, body, wire.sse, read, "/models", openai_chat.models, think_tags=True)
+PROTOCOL = Protocol(path, openai_chat.headers, body, frames.sse, read, "/models", openai_chat.models, think_tags=True)

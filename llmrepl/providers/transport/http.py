@@ -17,7 +17,7 @@ import httpx
 
 from llmrepl.errors import UsageError
 from llmrepl.providers.errors import KEPT, Endpoint, ProviderError, error_from_response
-from llmrepl.providers.transport import frames as wire
+from llmrepl.providers.transport import frames
 from llmrepl.providers.transport.proxy import proxy_for
 
 _ERROR_LIMIT = 64 * 1024
@@ -104,7 +104,7 @@ class ResponseStream:
         """Yield the decompressed body. Raises ProviderError on a connection error or timeout."""
         packing = self._response.headers.get("content-encoding", "identity").strip().lower()
         if packing in ("gzip", "x-gzip"):
-            return wire.gunzip(self._raw(), _UNPACKED_LIMIT)
+            return frames.gunzip(self._raw(), _UNPACKED_LIMIT)
         if packing not in ("identity", ""):
             raise ProviderError(
                 f"{self._endpoint.vendor} packed its answer with '{packing}', unasked", "check base_url"
@@ -152,7 +152,7 @@ class HTTPClient:
     def get(self, path: str, headers: Mapping[str, str], *, seconds: float, limit: int) -> bytes:
         """Return the body at base URL + `path`, at most `limit` bytes within `seconds`. Raises ProviderError."""
         with self._open("GET", path, headers, None, "", seconds) as response:
-            return wire.read_all(response.chunks(), limit)
+            return frames.read_all(response.chunks(), limit)
 
     @contextlib.contextmanager
     def _open(
@@ -206,7 +206,7 @@ class HTTPClient:
                     break
         if response.headers.get("content-encoding", "").strip().lower() in ("gzip", "x-gzip"):
             with contextlib.suppress(ProviderError):
-                body = b"".join(wire.gunzip((body,), _ERROR_LIMIT * 16))
+                body = b"".join(frames.gunzip((body,), _ERROR_LIMIT * 16))
         return error_from_response(
             self._endpoint, model, response.status_code, response.headers, body[: _ERROR_LIMIT * 16], datetime.now(UTC)
         )
