@@ -50,7 +50,7 @@ function _shtab_llm_using
   test "$_shtab_llm_cmdpath" = "$argv"
 end
 
-set -g _shtab_llm_commands ask chat completions delete export help search show usage config 'config get' 'config list' 'config path' 'config set' keys 'keys list' 'keys remove' 'keys set' models 'models info' 'models list' sessions 'sessions archive' 'sessions backup' 'sessions delete' 'sessions export' 'sessions fork' 'sessions import' 'sessions list' 'sessions merge' 'sessions recover' 'sessions rename' 'sessions restore' 'sessions resume' 'sessions scan' 'sessions search' 'sessions show' 'sessions stats' 'sessions tag' 'sessions validate'
+set -g _shtab_llm_commands ask chat completions delete doctor export help search show usage config 'config get' 'config list' 'config path' 'config set' keys 'keys list' 'keys remove' 'keys set' models 'models info' 'models list' sessions 'sessions archive' 'sessions backup' 'sessions delete' 'sessions export' 'sessions fork' 'sessions import' 'sessions list' 'sessions merge' 'sessions recover' 'sessions rename' 'sessions restore' 'sessions resume' 'sessions scan' 'sessions search' 'sessions show' 'sessions stats' 'sessions tag' 'sessions validate'
 set -g _shtab_llm_opts_with_value --at --breakdown-by --budget --contains --dir --effort --file --filter --format --limit --max-cost --max-turns --min-cost --min-turns --model --name --older-than --provider --resume --save-dir --session --since --sort --source --system --system-contains --tag --until --warn-at -b -f -m -r -s
 
 complete -c llm -e
@@ -90,6 +90,10 @@ complete -c llm -n '_shtab_llm_using delete' -s h -l help -d 'show this help mes
 complete -c llm -n '_shtab_llm_using delete' -l dry-run -d 'only show what would be done'
 complete -c llm -n '_shtab_llm_using delete' -l dir -xka "(__fish_complete_directories)" -d 'sessions directory'
 complete -c llm -n '_shtab_llm_using delete; and test $_shtab_llm_npos -ge 0' -ka "(llm --complete sessions (commandline -ct | string unescape))" -d 'sessions to delete'
+complete -c llm -n '_shtab_llm_using; and test $_shtab_llm_npos -eq 0' -a doctor -d 'check the disk, the configuration, keys and the terminal'
+complete -c llm -n '_shtab_llm_using doctor' -s h -l help -d 'show this help message and exit'
+complete -c llm -n '_shtab_llm_using doctor' -l json -d 'print JSON'
+complete -c llm -n '_shtab_llm_using doctor' -l dir -xka "(__fish_complete_directories)" -d 'sessions directory'
 complete -c llm -n '_shtab_llm_using; and test $_shtab_llm_npos -eq 0' -a export -d 'export a session as txt, md, csv, json, html or jsonl'
 complete -c llm -n '_shtab_llm_using export' -s h -l help -d 'show this help message and exit'
 complete -c llm -n '_shtab_llm_using export' -l session -xka "(llm --complete sessions (commandline -ct | string unescape))" -d 'session to export (default: current)'

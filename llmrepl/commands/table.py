@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from types import ModuleType
 
 from llmrepl.chat.workspace import Workspace
-from llmrepl.commands import app, configuration, context, conversation, costs, models, results
+from llmrepl.commands import app, configuration, context, conversation, costs, doctor, models, results
 from llmrepl.commands.registry import (
     BOTH,
     PROMPT,
@@ -34,6 +34,7 @@ TOPICS: tuple[ModuleType, ...] = (
     costs,
     configuration,
     app,
+    doctor,
 )
 """The modules that define commands."""
 

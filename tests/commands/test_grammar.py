@@ -51,6 +51,7 @@ CALLS: dict[str, tuple[str, ...]] = {
     "sessions search": ("hello", "nowhere to be found", "--limit 1 one", ""),
     "sessions stats": ("", "--dir nowhere", "--json", "--all --since 1d"),
     "sessions tag": ("first +one +two -one", "first", "nowhere +x", "first --nonsense"),
+    "doctor": ("--nonsense",),
     "sessions merge": (
         "first 'second one'",
         "first first",
