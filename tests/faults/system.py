@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 import shutil
 import subprocess
 import tempfile
@@ -18,6 +17,7 @@ from pathlib import Path
 
 from tests.cli_runner import LLM, CliRunner
 from tests.faults.report import Outcome
+from tests.memory import launched, peak_bytes
 
 SECONDS = 30.0
 MOST_MEGABYTES = 300
@@ -147,15 +147,17 @@ def _bounded(name: str, data: bytes) -> Iterator[Outcome]:
         (cli.runs / "odd.json.gz").write_bytes(data)
         for words in ("list", "validate odd.json.gz", "show odd", "search hello", "recover odd.json.gz --dry-run"):
             began = time.monotonic()
-            process = cli.start("sessions", *words.split())
+            report = cli.home / "peak"
+            command = launched([*LLM, "sessions", *words.split()], report)
+            pipe = subprocess.PIPE
+            process = subprocess.Popen(command, cwd=cli.cwd, env=cli.environ, stdin=pipe, stdout=pipe, stderr=pipe)
             assert process.stdout and process.stderr and process.stdin
             process.stdin.close()
             out, err = process.stdout.read().decode(), process.stderr.read().decode()
             process.stdout.close()
             process.stderr.close()
-            _, status, usage = os.wait4(process.pid, 0)
-            process.returncode = os.waitstatus_to_exitcode(status)
-            seconds, megabytes = time.monotonic() - began, usage.ru_maxrss / 1024
+            process.wait()
+            seconds, megabytes = time.monotonic() - began, peak_bytes(report) / (1 << 20)
             lost = words in ("list", "search hello") and "plain" not in out
             blamed = "Traceback" in err or "went wrong inside" in err or process.returncode not in (0, 2, 3)
             said = f"{seconds:.1f} s, {megabytes:.0f} MB, {process.returncode}: {err.strip()[-200:]}"

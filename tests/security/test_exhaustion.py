@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
@@ -14,6 +12,7 @@ from http.server import BaseHTTPRequestHandler
 import pytest
 
 from tests.cli_runner import LLM, CliRunner
+from tests.memory import launched, peak_bytes
 from tests.providers.loopback import serving
 from tests.security.attack import KEY
 
@@ -84,9 +83,9 @@ def test_a_list_of_models_without_end_is_left(cli: CliRunner) -> None:
 
 def measured(cli: CliRunner, *words: str, **environ: str) -> tuple[int, int, float]:
     """Run `llm WORDS` with a question piped in: its exit code, the most memory it had in bytes, and the seconds."""
-    begun = time.monotonic()
+    begun, report = time.monotonic(), cli.home / "peak"
     with subprocess.Popen(
-        [*LLM, *words],
+        launched([*LLM, *words], report),
         cwd=cli.cwd,
         env=cli.environ | environ,
         stdin=subprocess.PIPE,
@@ -96,9 +95,7 @@ def measured(cli: CliRunner, *words: str, **environ: str) -> tuple[int, int, flo
         assert process.stdin
         process.stdin.write(b"hello\n")
         process.stdin.close()
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    return process.returncode, usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024), time.monotonic() - begun
+    return process.returncode, peak_bytes(report), time.monotonic() - begun
 
 
 @pytest.mark.parametrize("cost", [-1000.0, -1e308, -0.0])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 import random
 import resource
 import subprocess
@@ -22,6 +21,7 @@ from llmrepl.sessions.repair.recover import recover
 from llmrepl.sessions.storage import session_file
 from llmrepl.sessions.storage.packed import unpack, unpack_damaged
 from tests.cli_runner import LLM, CliRunner
+from tests.memory import launched, peak_bytes
 
 COUNT = 40
 
@@ -181,13 +181,14 @@ def measured(cli: CliRunner, *words: str) -> tuple[float, float, str]:
 
     pipes: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     began = time.monotonic()
-    process = subprocess.Popen([*LLM, *words], cwd=cli.cwd, env=cli.environ, preexec_fn=bounded, **pipes)
+    report = cli.home / "peak"
+    command = launched([*LLM, *words], report)
+    process = subprocess.Popen(command, cwd=cli.cwd, env=cli.environ, preexec_fn=bounded, **pipes)
     assert process.stdout and process.stderr
     out, err = process.stdout.read().decode(), process.stderr.read().decode()
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
+    process.wait()
     assert "Traceback" not in err and "went wrong" not in err and "memory" not in err, err
-    return time.monotonic() - began, usage.ru_maxrss / 1024, out
+    return time.monotonic() - began, peak_bytes(report) / (1 << 20), out
 
 
 def test_damage_in_the_first_bytes_is_seen_through(tmp_path: Path) -> None:
