@@ -21,11 +21,14 @@ ROUNDS = 15
 
 BARE = 'from prompt_toolkit import PromptSession\nPromptSession().prompt("You: ")\n'
 
+INTERACTIVE = [sys.executable, "-i", "-q"]
+"""The quickest prompt that Python has: readline, and nothing else imported."""
+
 KEY = b"~"  # a character that nothing prints by itself
 
 
 def measure() -> list[Figure]:
-    """The prompt at most 1.25 times a bare one, the version at most 2.5 times an idle Python."""
+    """The prompt at most 1.25 times a bare one and 2.5 times Python's own; the version 2.5 times an idle Python."""
     environ = cli()
     with TemporaryDirectory(prefix="llmrepl-bench-") as cwd:
         bare = Path(cwd, "bare.py")
@@ -34,6 +37,10 @@ def measure() -> list[Figure]:
             lambda: until_usable(llm(), environ, cwd),
             lambda: until_usable([sys.executable, str(bare)], environ, cwd),
         )
+        echoed = interleaved(
+            lambda: until_usable(llm(), environ, cwd),
+            lambda: until_usable(INTERACTIVE, environ, cwd, b">>>"),
+        )
         version = interleaved(
             lambda: until_ended([*llm(), "--version"], environ, cwd),
             lambda: until_ended([sys.executable, "-c", "pass"], environ, cwd),
@@ -41,6 +48,7 @@ def measure() -> list[Figure]:
     shutil.rmtree(environ["HOME"], ignore_errors=True)
     return [
         figure("exec to usable prompt / bare PromptSession", 1.25, prompt),
+        figure("exec to echoed key / python -i", 2.5, echoed),
         figure("llm --version / python -c pass", 2.5, version),
     ]
 
