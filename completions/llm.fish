@@ -193,7 +193,7 @@ complete -c llm -n '_shtab_llm_using sessions fork' -l dir -xka "(__fish_complet
 complete -c llm -n '_shtab_llm_using sessions fork; and test $_shtab_llm_npos -eq 0' -ka "(llm --complete sessions (commandline -ct | string unescape))" -d session
 complete -c llm -n '_shtab_llm_using sessions; and test $_shtab_llm_npos -eq 0' -a import -d 'import conversations from other programs'
 complete -c llm -n '_shtab_llm_using sessions import' -s h -l help -d 'show this help message and exit'
-complete -c llm -n '_shtab_llm_using sessions import' -l source -xka "llm chatgpt openai llmrepl" -d 'source format, if not detected'
+complete -c llm -n '_shtab_llm_using sessions import' -l source -xka "llm chatgpt claude.ai claude-code codex gemini-cli sharegpt openai llmrepl" -d 'source format, if not detected'
 complete -c llm -n '_shtab_llm_using sessions import' -l dry-run -d 'only show what would be done'
 complete -c llm -n '_shtab_llm_using sessions import' -l dir -xka "(__fish_complete_directories)" -d 'sessions directory'
 complete -c llm -n '_shtab_llm_using sessions import; and test $_shtab_llm_npos -eq 0' -ka "(__fish_complete_path (commandline -ct))" -d 'file to import'

@@ -147,16 +147,20 @@ def backup(workspace: Workspace, to: str, dry_run: bool, dir: str | None) -> Res
     return Group([copied, note, *failed])
 
 
+_SOURCES = ("llm", "chatgpt", "claude.ai", "claude-code", "codex", "gemini-cli", "sharegpt", "openai", "llmrepl")
+
+
 @command(
     "sessions import",
     "import conversations from other programs",
     argument("file", help="file to import", source="files"),
-    argument("--source", help="source format, if not detected", choices=("llm", "chatgpt", "openai", "llmrepl")),
+    argument("--source", help="source format, if not detected", choices=_SOURCES),
     _DRY,
     _DIR,
     group=GROUP,
     example="sessions import conversations.json",
-    at_end="Reads logs.db of llm, ChatGPT exports, OpenAI JSONL, and our own txt and md exports.",
+    at_end="Reads logs.db of llm, ChatGPT and Claude.ai exports, transcripts of Claude Code, Codex and Gemini CLI,"
+    " ShareGPT and OpenAI JSON or JSONL, and our own txt and md exports.",
 )
 def import_(workspace: Workspace, file: str, source: str | None, dry_run: bool, dir: str | None) -> Result:
     """Save each conversation as a session, except those imported before."""
@@ -172,4 +176,6 @@ def import_(workspace: Workspace, file: str, source: str | None, dry_run: bool, 
     known = f"; {pluralize(done.known, 'conversation')} imported before" if done.known else ""
     tables: list[Result] = [table for table in (imported, left_out) if table.rows]
     failed: list[Result] = [Failed(done.failure)] if done.failure else []
+    if done.left_out and not done.imported and not done.known and not failed:
+        failed = [Failed(LLMError(f"nothing in {escape_name(path.name)} fits", "import another file"))]
     return Group([*tables, Note(summary + known), *failed])

@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from llmrepl.errors import UsageError
 from llmrepl.formatting import escape_name
-from llmrepl.sessions.importing import chatgpt, llm_logs, openai_jsonl, transcript
+from llmrepl.sessions.importing import chatgpt, claude_ai, coding_agents, llm_logs, openai_jsonl, sharegpt, transcript
+from llmrepl.sessions.importing.documents import as_dict, as_list, read_documents
 from llmrepl.sessions.importing.found import FoundConversation, Skipped
 
 
@@ -25,7 +27,12 @@ class Source:
 SOURCES = {
     llm_logs.NAME: Source(llm_logs.read, "logs.db of simonw's llm"),
     chatgpt.NAME: Source(chatgpt.read, "ChatGPT data export, as .zip or conversations.json"),
-    openai_jsonl.NAME: Source(openai_jsonl.read, "JSONL with OpenAI messages, one conversation per line"),
+    claude_ai.NAME: Source(claude_ai.read, "Claude.ai data export, conversations.json"),
+    coding_agents.CLAUDE_CODE: Source(coding_agents.read_claude_code, "transcript of Claude Code"),
+    coding_agents.CODEX: Source(coding_agents.read_codex, "transcript of Codex"),
+    coding_agents.GEMINI_CLI: Source(coding_agents.read_gemini_cli, "transcript of Gemini CLI"),
+    sharegpt.NAME: Source(sharegpt.read, "ShareGPT JSON or JSONL"),
+    openai_jsonl.NAME: Source(openai_jsonl.read, "JSON or JSONL with OpenAI messages"),
     transcript.NAME: Source(transcript.read, "txt or md export of this program"),
 }
 """The sources by name, as in `meta.origin.source` of a session."""
@@ -44,7 +51,7 @@ def read(path: Path, now: datetime, source: str | None = None) -> Iterator[Found
 
 
 def detect_source(path: Path) -> str:
-    """Detect the source from the first bytes of a file. Raises UsageError."""
+    """Detect the source from the content of a file. Raises UsageError, or LLMError for JSON that cannot be read."""
     shown = escape_name(path.name)
     if not os.path.isfile(path):
         raise UsageError(f"there is no file {shown}", "name the file to import")
@@ -56,14 +63,43 @@ def detect_source(path: Path) -> str:
     for sign, source in _SIGNS:
         if start.startswith(sign):
             return source
+    if start.startswith((b"[", b"{", b"\x1f\x8b")) and (found := _detect_json(path)):
+        return found
     raise UsageError(f"{shown} looks like nothing that can be imported", f"name its source: {', '.join(SOURCES)}")
 
+
+def _detect_json(path: Path) -> str | None:
+    for number, document in enumerate(read_documents(path)):
+        elements = as_list(document) or [document]
+        for element in elements[:_LOOKED_AT]:
+            fields = as_dict(element)
+            for source, signs in _FIELDS:
+                if signs(fields):
+                    return source
+        if number >= _LOOKED_AT:
+            break
+    return None
+
+
+_LOOKED_AT = 50
+"""Number of elements or lines that are looked at to detect a source."""
+
+_FIELDS: tuple[tuple[str, Callable[[dict[str, Any]], bool]], ...] = (
+    (chatgpt.NAME, lambda fields: isinstance(fields.get("mapping"), dict)),
+    (claude_ai.NAME, lambda fields: "chat_messages" in fields),
+    (sharegpt.NAME, lambda fields: isinstance(fields.get("conversations"), list)),
+    (coding_agents.CODEX, lambda fields: fields.get("type") == "session_meta" and "payload" in fields),
+    (coding_agents.GEMINI_CLI, lambda fields: "sessionId" in fields and isinstance(fields.get("messages"), list)),
+    (
+        coding_agents.CLAUDE_CODE,
+        lambda fields: "sessionId" in fields and "uuid" in fields and isinstance(fields.get("message"), dict),
+    ),
+    (openai_jsonl.NAME, lambda fields: "messages" in (as_dict(fields.get("body")) or fields)),
+)
 
 _SIGNS = (
     (b"SQLite format 3\0", llm_logs.NAME),
     (b"PK", chatgpt.NAME),
-    (b"[", chatgpt.NAME),
-    (b"{", openai_jsonl.NAME),
     (b"# Chat Session", transcript.NAME),
     (b"Session: ", transcript.NAME),
 )

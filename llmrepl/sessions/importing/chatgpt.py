@@ -23,7 +23,9 @@ from llmrepl.sessions.storage import session_file
 
 NAME = "chatgpt"
 _MEMBER = re.compile(r"(?:.*/)?conversations(?:-\d+)?\.json")
-_TEXTS = ("text", "multimodal_text")
+_TEXTS = ("text", "multimodal_text", "code")
+_CITATION = re.compile("\ue200[^\ue200\ue201]*\ue201")
+_CANVAS = ("canmore.create_textdoc",)
 _REASONING = ("thoughts", "reasoning_recap")
 
 
@@ -34,6 +36,8 @@ def read(path: Path, now: datetime) -> Iterator[FoundConversation | Skipped]:
             document = parse_json(raw)
         except ValueError as error:
             raise import_error(path, str(error)) from error
+        if isinstance(document, dict) and isinstance(document.get("mapping"), dict):
+            document = [document]
         if not isinstance(document, list):
             raise import_error(path, "it is not a list of conversations")
         for number, entry in enumerate(document, 1):
@@ -106,7 +110,9 @@ def _take(message: dict[str, Any], found: Conversation, now: datetime) -> None:
     role, texts = _role(message), _texts(message)
     if not message or metadata.get("is_visually_hidden_from_conversation") is True or kind in _REASONING:
         return
-    if role is None or message.get("recipient", "all") != "all":
+    if role == "assistant" and message.get("recipient") in _CANVAS and (canvas := _canvas(message)):
+        found.lines.append(ImportedMessage(role, canvas, at=local_time(message.get("create_time"), now)))
+    elif role is None or message.get("recipient", "all") != "all":
         found.left_out["tool message"] += 1
     elif kind not in _TEXTS:
         found.left_out["other message"] += 1
@@ -125,8 +131,19 @@ def _role(message: dict[str, Any]) -> str | None:
 
 def _texts(message: dict[str, Any]) -> list[str]:
     """Return the text of each part of a message; empty for a part without text."""
-    parts = as_list(as_dict(message.get("content")).get("parts"))
-    return [clean_text(part if isinstance(part, str) else as_dict(part).get("text")) for part in parts if part != ""]
+    content = as_dict(message.get("content"))
+    parts = [content.get("text")] if content.get("content_type") == "code" else as_list(content.get("parts"))
+    texts = (clean_text(part if isinstance(part, str) else as_dict(part).get("text")) for part in parts if part != "")
+    return [_CITATION.sub("", text) for text in texts]
+
+
+def _canvas(message: dict[str, Any]) -> str:
+    """Return the text of a new canvas, or nothing if the call is not understood."""
+    try:
+        call = parse_json(clean_text(as_dict(message.get("content")).get("text")).encode())
+    except ValueError:
+        return ""
+    return clean_text(as_dict(call).get("content"))
 
 
 def _model(slug: object) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,34 @@ def read_file(path: Path) -> bytes:
         raise import_error(path, files.reason(error)) from error
     except session_file.Unreadable as why:
         raise import_error(path, str(why)) from why
+
+
+def read_documents(path: Path) -> Iterator[Any]:
+    """Yield the JSON document of a file, or that of each line of JSONL; a ValueError for a line that is not JSON.
+
+    Raises LLMError if the file cannot be read or no line is a JSON object either.
+    """
+    raw = read_file(path)
+    try:
+        yield parse_json(raw)
+        return
+    except ValueError as error:
+        reason = str(error)
+    damaged: list[ValueError] | None = []
+    for line in filter(bytes.strip, raw.split(b"\n")):
+        try:
+            document = parse_json(line)
+        except ValueError as error:
+            document = error
+        if damaged is not None:  # nothing but damage so far
+            if not isinstance(document, dict):
+                damaged.append(document if isinstance(document, ValueError) else ValueError("it is not an object"))
+                continue
+            yield from damaged
+            damaged = None
+        yield document
+    if damaged is not None:
+        raise import_error(path, reason)
 
 
 def import_error(path: Path, why: str) -> LLMError:

@@ -1,4 +1,4 @@
-"""Import JSONL with OpenAI messages: fine-tuning files, batch requests, and the jsonl export.
+"""Import JSON and JSONL with OpenAI messages: fine-tuning files, batch requests, and the jsonl export.
 
 Formats: https://platform.openai.com/docs/guides/supervised-fine-tuning and …/docs/guides/batch
 """
@@ -6,13 +6,14 @@ Formats: https://platform.openai.com/docs/guides/supervised-fine-tuning and …/
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from llmrepl.sessions.importing.conversation import Conversation, ImportedMessage, clean_text
-from llmrepl.sessions.importing.documents import as_dict, as_list, parse_json, read_file
+from llmrepl.sessions.importing.documents import as_dict, as_list, parse_json, read_documents, read_file
 from llmrepl.sessions.importing.found import FoundConversation, Skipped
 
 NAME = "openai"
@@ -21,7 +22,7 @@ _ROLES = {"user": "user", "assistant": "assistant", "system": "system", "develop
 
 def read(path: Path, now: datetime) -> Iterator[FoundConversation | Skipped]:
     """Yield a conversation from each line, identified by the line's hash. Raises LLMError if there is no file."""
-    for number, line in enumerate(read_file(path).split(b"\n"), 1):
+    for number, line in enumerate(_lines(path), 1):
         if not line.strip():
             continue
         where = f"line {number}"
@@ -36,6 +37,19 @@ def read(path: Path, now: datetime) -> Iterator[FoundConversation | Skipped]:
             continue
         item = _conversation(body, hashlib.sha256(line.strip()).hexdigest()).to_session(now)
         yield item if isinstance(item, FoundConversation) else Skipped(where, item.why)
+
+
+def _lines(path: Path) -> list[bytes]:
+    """Return the lines of JSONL, or the elements of a JSON file as such lines. Raises LLMError."""
+    raw = read_file(path)
+    documents = read_documents(path)
+    document = next(documents)
+    if next(documents, None) is not None or isinstance(document, ValueError):
+        return raw.split(b"\n")
+    if isinstance(document, dict) and b"\n" not in raw.strip():
+        return [raw]
+    elements = document if isinstance(document, list) else [document]
+    return [json.dumps(element).encode() for element in elements]
 
 
 def _conversation(body: dict[str, Any], id: str) -> Conversation:

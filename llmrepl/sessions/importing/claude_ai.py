@@ -1,0 +1,69 @@
+"""Import Claude.ai data exports: `conversations.json`, a list of conversations with `chat_messages`.
+
+Anthropic documents how to get an export but not its format; this reads exports since 2024.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from llmrepl.sessions.importing.conversation import Conversation, ImportedMessage, clean_text, local_time
+from llmrepl.sessions.importing.documents import as_dict, as_list, import_error, read_documents
+from llmrepl.sessions.importing.found import FoundConversation, Skipped
+
+NAME = "claude.ai"
+_ROLES = {"human": "user", "assistant": "assistant"}
+
+
+def read(path: Path, now: datetime) -> Iterator[FoundConversation | Skipped]:
+    """Yield every conversation of an export. Raises LLMError if the file is not one."""
+    for document in read_documents(path):
+        if isinstance(document, ValueError):
+            raise import_error(path, str(document))
+        for number, entry in enumerate(document if isinstance(document, list) else [document], 1):
+            if clean_text(as_dict(entry).get("uuid")) and isinstance(entry.get("chat_messages"), list):
+                yield _conversation(entry, now).to_session(now)
+            else:
+                yield Skipped(f"conversation {number}", "it has no 'chat_messages'")
+
+
+def _conversation(entry: dict[str, Any], now: datetime) -> Conversation:
+    found = Conversation(
+        (NAME, clean_text(entry["uuid"])),
+        title=clean_text(entry.get("name")) or None,
+        model=clean_text(entry.get("model")) or None,
+        created_at=local_time(entry.get("created_at"), now),
+    )
+    for message in map(as_dict, entry["chat_messages"]):
+        role = _ROLES.get(clean_text(message.get("sender")))
+        if role is None:
+            found.left_out["other message"] += 1
+            continue
+        for noun, field in (("attachment", "attachments"), ("attachment", "files")):
+            found.left_out[noun] += len(as_list(message.get(field)))
+        at = local_time(message.get("created_at"), now)
+        found.lines.append(ImportedMessage(role, _text(message, found), at=at))
+    return found
+
+
+def _text(message: dict[str, Any], found: Conversation) -> str:
+    """Return the text of a message with its artifacts, without reasoning; older exports have only `text`."""
+    if not isinstance(message.get("content"), list) or not message["content"]:
+        return clean_text(message.get("text"))
+    texts = []
+    for part in map(as_dict, message["content"]):
+        kind = part.get("type")
+        if kind == "text":
+            texts.append(clean_text(part.get("text")))
+        elif kind == "tool_use" and (artifact := clean_text(as_dict(part.get("input")).get("content"))):
+            texts.append(artifact)
+        elif kind == "tool_use":
+            found.left_out["tool call"] += 1
+        elif kind == "tool_result":
+            found.left_out["tool message"] += 1
+        elif kind not in ("thinking", "redacted_thinking"):
+            found.left_out["non-text part"] += 1
+    return "\n\n".join(text for text in texts if text)
