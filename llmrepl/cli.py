@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import os
 import sys
-from typing import TYPE_CHECKING
 
 from llmrepl import __version__
 
+TYPE_CHECKING = False  # not from typing: importing that and contextlib is a third of --version
 if TYPE_CHECKING:
     from llmrepl.chat.workspace import Workspace
     from llmrepl.commands.registry import Call
@@ -34,6 +33,8 @@ def run() -> None:
             os._exit(CLOSED_PIPE if isinstance(error, BrokenPipeError) else _say_full(error))
         return
     gc.set_threshold(50_000)  # loading makes many objects and no garbage; looking for some takes a tenth of the start
+    import contextlib
+
     from llmrepl.system.environment import Environment
 
     environment = Environment.real()
@@ -100,7 +101,9 @@ def _system_failed(environment: Environment, error: OSError | MemoryError, saved
 
 
 def _say_full(error: OSError) -> int:
-    """Report that output cannot be written, without importing anything; return the exit code."""
+    """Report that output cannot be written, importing almost nothing; return the exit code."""
+    import contextlib
+
     why = (error.strerror or "the system refused").lower()
     with contextlib.suppress(OSError):
         sys.stderr.write(f"error: the output cannot be written: {why}\n")
@@ -122,6 +125,8 @@ def _create_workspace(environment: Environment, signals: Signals) -> Workspace:
 
 def _complete(words: list[str], workspace: Workspace) -> int:
     """Print the completions of a word, one per line, with a hint after a tab; nothing on errors."""
+    import contextlib
+
     from llmrepl.commands.value_sources import complete_word
     from llmrepl.errors import LLMError
 
