@@ -138,3 +138,24 @@ def test_json_of_another_kind_is_no_source(tmp_path: Path) -> None:
     path = _write(tmp_path / "package.json", [{"name": "x", "version": 1}], 1)
     with pytest.raises(LLMError, match="looks like nothing that can be imported"):
         list(read(path, NOW))
+
+
+def _chatgpt(id: str, parent: str | None, role: str, content: dict[str, Any], recipient: str = "all") -> dict[str, Any]:
+    message = {"author": {"role": role}, "content": content, "recipient": recipient}
+    return {id: {"parent": parent, "children": [], "message": message}}
+
+
+def test_chatgpt_code_and_canvas_are_text_and_citation_marks_are_not(tmp_path: Path) -> None:
+    canvas = {"content_type": "code", "text": json.dumps({"name": "Essay", "content": "The essay."})}
+    cited = {"content_type": "text", "parts": ["Done.\ue200cite\ue202turn0search0\ue201"]}
+    nodes = (
+        _chatgpt("1", None, "user", {"content_type": "text", "parts": ["Question"]})
+        | _chatgpt("2", "1", "assistant", canvas, "canmore.create_textdoc")
+        | _chatgpt("3", "2", "assistant", {"content_type": "code", "text": "print(1)"})
+        | _chatgpt("4", "3", "assistant", cited)
+    )
+    path = _write(tmp_path / "one.json", [{"title": "Kinds", "mapping": nodes, "current_node": "4"}], 1)
+    [item] = read(path, NOW)
+    assert isinstance(item, FoundConversation)
+    [turn] = item.session.turns
+    assert [message.content for message in turn.messages] == ["Question", "The essay.", "print(1)", "Done."]
