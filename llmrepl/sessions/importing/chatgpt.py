@@ -24,8 +24,10 @@ from llmrepl.sessions.storage import session_file
 NAME = "chatgpt"
 _MEMBER = re.compile(r"(?:.*/)?conversations(?:-\d+)?\.json")
 _TEXTS = ("text", "multimodal_text", "code")
-_CITATION = re.compile("\ue200[^\ue200\ue201]*\ue201")
-_CANVAS = ("canmore.create_textdoc",)
+_MARKUP = re.compile("\ue200([^\ue200-\ue202]*)(?:\ue202([^\ue200\ue201]*))?\ue201")
+_MARKS = re.compile("[\ue200-\ue206]")
+_LABELED = ("url", "link_title")
+_CANVAS = ("canmore.create_textdoc", "canmore.update_textdoc")
 _REASONING = ("thoughts", "reasoning_recap")
 
 
@@ -134,16 +136,33 @@ def _texts(message: dict[str, Any]) -> list[str]:
     content = as_dict(message.get("content"))
     parts = [content.get("text")] if content.get("content_type") == "code" else as_list(content.get("parts"))
     texts = (clean_text(part if isinstance(part, str) else as_dict(part).get("text")) for part in parts if part != "")
-    return [_CITATION.sub("", text) for text in texts]
+    return [_MARKS.sub("", _MARKUP.sub(_label, text)) for text in texts]
+
+
+def _label(markup: re.Match[str]) -> str:
+    """Return the text that is shown for a link or an entity, nothing for a citation."""
+    kind, fields = markup[1], (markup[2] or "").split("\ue202")
+    if kind in _LABELED:
+        return fields[0]
+    if kind != "entity":
+        return ""
+    try:
+        names = [name for name in as_list(parse_json(fields[0].encode())) if isinstance(name, str)]
+    except ValueError:
+        return ""
+    return names[1] if len(names) > 1 else ""
 
 
 def _canvas(message: dict[str, Any]) -> str:
-    """Return the text of a new canvas, or nothing if the call is not understood."""
+    """Return the text of a new or rewritten canvas, or nothing if the call is not understood."""
     try:
-        call = parse_json(clean_text(as_dict(message.get("content")).get("text")).encode())
+        call = as_dict(parse_json(clean_text(as_dict(message.get("content")).get("text")).encode()))
     except ValueError:
         return ""
-    return clean_text(as_dict(call).get("content"))
+    updates = [as_dict(update) for update in as_list(call.get("updates"))]
+    if len(updates) == 1 and updates[0].get("pattern") == ".*":
+        return clean_text(updates[0].get("replacement"))
+    return clean_text(call.get("content"))
 
 
 def _model(slug: object) -> str | None:

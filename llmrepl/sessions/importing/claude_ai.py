@@ -42,10 +42,9 @@ def _conversation(entry: dict[str, Any], now: datetime) -> Conversation:
         if role is None:
             found.left_out["other message"] += 1
             continue
-        for noun, field in (("attachment", "attachments"), ("attachment", "files")):
-            found.left_out[noun] += len(as_list(message.get(field)))
         at = local_time(message.get("created_at"), now)
-        found.lines.append(ImportedMessage(role, _text(message, found), at=at))
+        texts = [_text(message, found), *_attachments(message, found)]
+        found.lines.append(ImportedMessage(role, "\n\n".join(text for text in texts if text), at=at))
     return found
 
 
@@ -67,3 +66,18 @@ def _text(message: dict[str, Any], found: Conversation) -> str:
         elif kind not in ("thinking", "redacted_thinking"):
             found.left_out["non-text part"] += 1
     return "\n\n".join(text for text in texts if text)
+
+
+def _attachments(message: dict[str, Any], found: Conversation) -> list[str]:
+    """Return the text of each attachment under its name; attachments without text are counted, each once."""
+    texts, names, unread = [], set(), []
+    for attachment in map(as_dict, as_list(message.get("attachments"))):
+        name = clean_text(attachment.get("file_name"))
+        if content := clean_text(attachment.get("extracted_content")):
+            texts.append(f"{name}:\n{content}" if name else content)
+            names.add(name)
+        else:
+            unread.append(name)
+    unread += [clean_text(as_dict(file).get("file_name")) for file in as_list(message.get("files"))]
+    found.left_out["attachment"] += sum(name not in names for name in unread)
+    return texts
