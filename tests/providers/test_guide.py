@@ -32,7 +32,6 @@ NOT_YET = frozenset(
         ":copy code --to FILE",
         ":copy code --to main.py",
         ":copy code 2 --to main.py",
-        ":doctor",
         ":pick 2",
         ":pin",
         ":unpin",

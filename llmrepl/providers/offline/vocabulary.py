@@ -25,7 +25,7 @@ STOP_WORDS = frozenset(
     possibly quite r rather re really s see seem seems shall she should so some somebody somehow someone something
     somewhere still stuff such t tell than that thats the their them then there these they thing things this
     those though through till to too try trying u under until up upon ur us use used using ve very via want wanted wants
-    was way ways we well were what whats when whenever which while whole whose why will wish with within wont work
+    was way ways we well were what whats when whenever which while whole whose why will with within wont work
     would wouldnt yeah yes yet you your youre etc eg ie maybe hmm um uh oh ah well sir mate guys man dude kindly
     one ones during since sure already quickly hm five four normal normally usually
     believe guess suppose able allow allowed way possible take set come came keep say says said been
