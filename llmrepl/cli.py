@@ -56,7 +56,8 @@ def main(words: list[str], environment: Environment) -> int:
     signals.install()
     workspace = None
     try:
-        workspace = _create_workspace(environment, signals)
+        model, words = _model_before_command(words)
+        workspace = _create_workspace(environment, signals, model)
         if words[:1] == ["--complete"]:  # sources.COMPLETE, not loaded for other commands
             return _complete(words[1:], workspace)
         code = _run(words, workspace) if words or not environment.stdin.isatty() else _run_prompt(workspace)
@@ -110,14 +111,14 @@ def _say_full(error: OSError) -> int:
     return 1
 
 
-def _create_workspace(environment: Environment, signals: Signals) -> Workspace:
+def _create_workspace(environment: Environment, signals: Signals, model: str | None = None) -> Workspace:
     from llmrepl.chat.workspace import Workspace
     from llmrepl.config.settings import Settings
     from llmrepl.system.paths import Paths
 
     environment.log("settings")
     paths = Paths.find(environment.environ)
-    settings = Settings.load(environment.environ, environment.cwd, paths)
+    settings = Settings.load(environment.environ, environment.cwd, paths, {"default_model": model})
     workspace = Workspace(environment, settings, paths, signals, saving=settings.flag("save_sessions"))
     workspace.notes += settings.problems
     return workspace
@@ -193,6 +194,16 @@ def _create_shell(workspace: Workspace, *, json: bool) -> Shell:
     from llmrepl.shell.runner import Shell
 
     return Shell(workspace, all_commands(), _create_output(workspace, json=json))
+
+
+def _model_before_command(words: list[str]) -> tuple[str | None, list[str]]:
+    """Split `--model X COMMAND …`, as an alias of the user may have it, into the model and the command."""
+    if words[:1] in (["--model"], ["-m"]) and len(words) > 2 and not words[2].startswith("-"):
+        return words[1], words[2:]
+    name, equals, model = words[0].partition("=") if words else ("", "", "")
+    if name == "--model" and equals and len(words) > 1 and not words[1].startswith("-"):
+        return model, words[1:]
+    return None, words
 
 
 def _command_words(words: list[str]) -> list[str]:

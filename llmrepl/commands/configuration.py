@@ -6,6 +6,7 @@ from llmrepl.chat.workspace import Workspace
 from llmrepl.commands.registry import PROMPT, argument, command
 from llmrepl.commands.results import Column, Document, Note, ReadSecret, Result, Table
 from llmrepl.config.api_keys import Keyring
+from llmrepl.config.settings import JSON_FILE
 from llmrepl.errors import UsageError
 
 GROUP = "configuration"
@@ -82,6 +83,12 @@ def config_set(workspace: Workspace, key: str, value: str) -> Result:
     from llmrepl.config.config_file import write_setting
 
     workspace.check_trusted("change the configuration")
+    file = workspace.paths.config_file
+    if not file.exists() and file.with_name(JSON_FILE).exists():
+        raise UsageError(
+            f"Settings are read from {file.with_name(JSON_FILE)}, which this does not change.",
+            f"edit it, or move its settings to {file}",
+        )
 
     write_setting(workspace.paths.config_file, key, value)
     if any(key in (row.key, row.name) for row in workspace.settings.shell_settings()):

@@ -12,12 +12,13 @@ from llmrepl.chat.workspace import Workspace
 from llmrepl.commands.argument_types import usd
 from llmrepl.commands.registry import PROMPT, argument, command
 from llmrepl.commands.results import Column, Document, Group, Note, Result, Table
-from llmrepl.commands.sessions.open import cost_by_turn, cost_text
+from llmrepl.commands.sessions.open import cost_text
 from llmrepl.errors import UsageError
 from llmrepl.formatting import format_usd, pluralize
 
 if TYPE_CHECKING:
     from llmrepl.billing.pricing import LedgerEntry
+    from llmrepl.sessions.model import Session
 
 GROUP = "costs"
 CHART_WIDTH = 72
@@ -42,7 +43,31 @@ def cost(workspace: Workspace, detail: str | None) -> Result:
     tokens = (totals.total_tokens or 0) if totals else 0
     turns = pluralize(len(session.turns), "turn")
     line = Document(f"Cost: {cost_text(session)} ({pluralize(tokens, 'token')} in {turns})")
-    return Group([line, cost_by_turn(session)]) if detail else line
+    return Group([line, _by_turn(session), *_prices(workspace, session)]) if detail else line
+
+
+def _by_turn(session: Session) -> Table:
+    """Each turn with the beginning of its prompt, its tokens and its cost."""
+    rows: list[tuple[str | int | float | None, ...]] = []
+    for number, turn in enumerate(session.turns, 1):
+        prompt = " ".join(turn.text_of("user").split())
+        tokens = turn.usage.total_tokens if turn.usage else None
+        rows.append((number, prompt if len(prompt) <= 40 else f"{prompt[:39]}…", tokens, turn.cost_estimate))
+    columns = (Column("Turn", "count"), Column("Prompt"), Column("Tokens", "count"), Column("Cost", "usd"))
+    return Table(columns, rows, title="Cost Breakdown by Turn:")
+
+
+def _prices(workspace: Workspace, session: Session) -> list[Result]:
+    """The total, the average of a turn, and the prices of the current model."""
+    priced = [turn.cost_estimate for turn in session.turns if turn.cost_estimate is not None]
+    lines = [f"Total: {cost_text(session)}"]
+    if priced:
+        lines.append(f"Average: {format_usd(sum(priced) / len(priced))} per turn")
+    price = workspace.cost_tracker().price(workspace.resolver().resolve(workspace.chat.model))
+    if price:
+        prompt, reply = price.input[0][1], price.output[0][1]
+        lines.append(f"Prices of {workspace.chat.model}: ${prompt:g} per million tokens in, ${reply:g} out")
+    return [Document("\n".join(lines))]
 
 
 @command(
@@ -81,11 +106,12 @@ def _amount(text: str) -> float:
 @command(
     "context",
     "show how much of the context window is used",
+    argument("detail", help="'size' shows the same", choices=("size",), nargs="?"),
     group=GROUP,
     example="context",
     where=PROMPT,
 )
-def context(workspace: Workspace) -> Result:
+def context(workspace: Workspace, detail: str | None) -> Result:
     """Show the messages and estimated tokens in the context."""
     from llmrepl.chat.context import context_used
 
@@ -102,7 +128,7 @@ def context(workspace: Workspace) -> Result:
     "show usage and cost over all sessions",
     argument("period", help="today, week, month or all", choices=PERIODS, default="all", nargs="?"),
     argument("--breakdown-by", help="group by", choices=BREAKDOWNS),
-    argument("--format", help="output format", choices=("table", "json", "csv"), default="table"),
+    argument("--format", help="output format", choices=("table", "detailed", "json", "csv"), default="table"),
     argument("--json", help="same as --format json", switch=True),
     argument("--chart", help="draw a bar for each day", switch=True),
     group=GROUP,
@@ -116,7 +142,7 @@ def usage(
     entries = workspace.cost_tracker().entries(since)
     if chart:
         return _with_total(Document("\n".join(chart_rows(totals(entries, "day"), CHART_WIDTH))), entries)
-    by = breakdown_by
+    by = breakdown_by or ("model" if format == "detailed" else None)
     rows = totals(entries, by) if by else {period: total(entries)}
     if json or format == "json":
         return Document(_json(rows, by or "period"))

@@ -10,7 +10,7 @@ from llmrepl.chat.workspace import Workspace
 from llmrepl.commands.registry import argument, command
 from llmrepl.commands.results import Cell, Column, Document, Group, Note, Result, Table
 from llmrepl.errors import UsageError
-from llmrepl.formatting import escape_name
+from llmrepl.formatting import escape_name, format_usd
 
 if TYPE_CHECKING:
     from llmrepl.billing.pricing import Price, Rate
@@ -23,9 +23,9 @@ RATES = ("input", "output", "cache_read", "cache_write")
 @command(
     "models list",
     "list models with context window and price",
-    argument("--filter", help="show only models with all WORDS in their name", metavar="WORDS"),
+    argument("--filter", "-f", help="show only models with all WORDS in their name", metavar="WORDS"),
     argument("--provider", help="show only one provider, even without its key", source="providers"),
-    argument("--details", help="show more columns", switch=True),
+    argument("--details", "-d", help="show more columns", switch=True),
     argument("--refresh", help="refresh the cached model lists", switch=True),
     argument("--json", help="print all details as JSON", switch=True),
     group=GROUP,
@@ -106,9 +106,18 @@ def models_info(workspace: Workspace, model: str, json: bool) -> Result:
         **_prices(found.price),
         "Price from": _source(workspace, found.price),
         "Released": _released(found) or "",
+        "A simple chat": _example(found.price, 500, 300),
+        "A long document": _example(found.price, 50_000, 2_000),
     }
     width = max(len(name) for name, text in facts.items() if text)
     return Document("\n".join(f"{name + ':':{width + 2}}{escape_name(text)}" for name, text in facts.items() if text))
+
+
+def _example(price: Price | None, prompt: int, reply: int) -> str:
+    """What a request of `prompt` and `reply` tokens costs; empty if the price is unknown."""
+    if price is None or price.free:
+        return ""
+    return f"{prompt:,} → {reply:,} tokens, about {format_usd(price.of(prompt, 0, 0, reply))}"
 
 
 def _rate(model: AvailableModel, key: str) -> float | None:

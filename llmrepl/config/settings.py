@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,8 @@ from llmrepl.formatting import closest_match, escape_controls
 from llmrepl.system.paths import Paths, decode, read_own
 
 PROJECT_FILE = ".llm.toml"
+JSON_FILE, JSON_PROJECT_FILE = "config.json", ".llm-config.json"
+"""Files of the same meaning in JSON, which are read where there is no TOML file beside them."""
 _LIMIT, _PROJECT_LIMIT = 1 << 18, 1 << 14
 """Sizes in bytes. Parsing a file of dotted keys takes quadratic time: at most a second here."""
 _ROWS = {row.key: row for row in SETTINGS}
@@ -47,8 +50,8 @@ class Settings:
         Invalid values are problems, not errors; but an invalid override raises UsageError.
         """
         settings = cls()
-        settings._configuration(paths.config_file)
-        settings._project(cwd / PROJECT_FILE)
+        settings._configuration(_or_json(paths.config_file, JSON_FILE))
+        settings._project(_or_json(cwd / PROJECT_FILE, JSON_PROJECT_FILE))
         for row in SETTINGS:
             if text := environ.get(row.variable):
                 settings._take(row, text, row.variable, row.variable)
@@ -202,8 +205,18 @@ class Settings:
             self._values[row.key] = before
             self._problem(f"{file}: a project may only lower {row.key}, and this value is ignored")
 
+    def _json(self, file: Path, text: str) -> dict[str, Any]:
+        """Parse a JSON file; null means that a setting is not set. Raises ValueError."""
+        import json
+
+        data = json.loads(text)
+        if isinstance(data, dict):
+            return {key: value for key, value in data.items() if value is not None}
+        self._problem(f"{file} is not read: it is not an object")
+        return {}
+
     def _document(self, file: Path, read: Callable[[Path, int], str | None], limit: int) -> dict[str, Any]:
-        """Read a TOML file; if it is invalid, record a problem and return an empty dict."""
+        """Read a TOML or JSON file; if it is invalid, record a problem and return an empty dict."""
         try:
             text = read(file, limit)
         except LLMError as failure:
@@ -211,15 +224,23 @@ class Settings:
             return {}
         if text is None:
             return {}
-        import tomllib  # usually there is no file
-
         try:
+            if file.suffix == ".json":
+                return self._json(file, text)
+            import tomllib  # usually there is no file
+
             return tomllib.loads(text)
         except RecursionError:
             self._problem(f"{file} is not read: it is nested too deeply")
         except ValueError as error:
             self._problem(f"{file} is not read: {str(error)[:200]}")
         return {}
+
+
+def _or_json(file: Path, name: str) -> Path:
+    """The file, or the JSON file `name` beside it if only that one exists."""
+    other = file.with_name(name)
+    return other if not os.path.lexists(file) and os.path.lexists(other) else file
 
 
 def _read_file(file: Path, limit: int) -> str | None:

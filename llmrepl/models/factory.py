@@ -133,7 +133,7 @@ def options_of(settings: Settings, resolved: ResolvedModel) -> Options:
     own = settings.models.get(resolved.shown) or settings.models.get(f"{resolved.provider}/{resolved.model}") or {}
 
     def value(key: str) -> Any:
-        general = settings.source(key) == "default" or settings.source(key).endswith(".toml")
+        general = settings.source(key) == "default" or settings.source(key).endswith((".toml", ".json"))
         return own[key] if key in own and general else settings.get(key)
 
     extra = own.get("extra")

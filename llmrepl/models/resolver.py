@@ -20,6 +20,9 @@ from llmrepl.system.paths import Paths
 OFFLINE = "offline"
 GUIDE = "offline/guide"
 
+ATTRIBUTION = {"OPENROUTER_HTTP_REFERER": "HTTP-Referer", "OPENROUTER_X_TITLE": "X-Title"}
+"""Variables, also of a `.env` file, whose values go to OpenRouter as these headers."""
+
 FAMILIES = {
     "gpt-": "openai",
     "chatgpt-": "openai",
@@ -163,7 +166,16 @@ class ModelResolver:
 
     def vendor(self, name: str) -> Vendor | None:
         """Return the row of a known or configured provider, or None."""
-        return configured_vendor(name, self._vendors.get(name), self._settings.providers.get(name, {}))
+        vendor = configured_vendor(name, self._vendors.get(name), self._settings.providers.get(name, {}))
+        return self._with_attribution(vendor) if vendor and name == "openrouter" else vendor
+
+    def _with_attribution(self, vendor: Vendor) -> Vendor:
+        """Add the headers that tell OpenRouter which app asks (openrouter.ai/docs/app-attribution)."""
+        file = self._in_env_file()
+        said = {name: self._environ.get(name) or file.get(name, "") for name in ATTRIBUTION}
+        own = dict(vendor.headers)
+        added = [(header, said[name]) for name, header in ATTRIBUTION.items() if said[name] and header not in own]
+        return replace(vendor, headers=(*vendor.headers, *added)) if added else vendor
 
     def locate(self, provider: str) -> ResolvedModel:
         """Return the address of a provider, without the key. Raises UsageError if it is unknown."""

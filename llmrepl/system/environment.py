@@ -86,7 +86,7 @@ class Environment:
         stdin.reconfigure(encoding="utf-8", errors="replace")
         sys.stdout = _wrapped(sys.stdout, _StandardOutput)
         sys.stderr = _wrapped(sys.stderr, _StandardError)
-        debug = os.environ.get("LLM_DEBUG", "0") not in ("", "0")
+        debug = os.environ.get("LLM_DEBUG", "").lower() not in ("", "0", "false", "off", "no")
         try:
             cwd = Path.cwd()
         except FileNotFoundError:

@@ -126,7 +126,7 @@ def test_what_a_provider_says_of_its_prices_counts_where_no_others_are_known(cli
         env = {"OPENROUTER_BASE_URL": server.url, "OPENROUTER_API_KEY": KEY}
         ran = cli.llm("models", "info", "openrouter/some/new-model", **env)
         assert "4,096 tokens" in ran.out and "$2 per million tokens" in ran.out and "the provider's list" in ran.out
-        assert "Released:   2023-11-14" in ran.out
+        assert "2023-11-14" in ran.out
 
 
 def test_a_model_that_is_not_there_names_the_nearest(cli: CliRunner, openai: Server) -> None:

@@ -27,7 +27,7 @@ _MODEL = argument("--model", help="only models with TEXT in their name", source=
 _SINCE = argument("--since", help="from DATE on: 2024-01-08, or 30d, 2w, 12h ago", metavar="DATE")
 _UNTIL = argument("--until", help="up to and including DATE", metavar="DATE")
 _TAG = argument("--tag", help="only sessions with this tag", source="tags")
-_DIR = argument("--dir", help="sessions directory", source="directories", metavar="DIR")
+_DIR = argument("--dir", "-d", help="sessions directory", source="directories", metavar="DIR")
 _ALL = argument("--all", help="look in every directory used so far", switch=True)
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 GROUP = "sessions"
 
-_DIR = argument("--dir", help="sessions directory", source="directories", metavar="DIR")
+_DIR = argument("--dir", "-d", help="sessions directory", source="directories", metavar="DIR")
 _DRY = argument("--dry-run", help="only show what would be done", switch=True)
 _NAME = argument("name", help="session", source="sessions")
 

@@ -17,7 +17,7 @@ from llmrepl.system.progress import Progress
 
 GROUP = "sessions"
 
-_DIR = argument("--dir", help="sessions directory", source="directories", metavar="DIR")
+_DIR = argument("--dir", "-d", help="sessions directory", source="directories", metavar="DIR")
 _DRY = argument("--dry-run", help="only show what would be done", switch=True)
 
 

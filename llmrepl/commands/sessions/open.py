@@ -26,7 +26,7 @@ MOST_SHOWN = 1000
 """Characters shown of a foreign system prompt when a session is loaded; `:system` shows all."""
 
 _NAME = argument("name", help="session name, prefix, file or path", source="sessions", nargs="?")
-_DIR = argument("--dir", help="sessions directory", source="directories", metavar="DIR")
+_DIR = argument("--dir", "-d", help="sessions directory", source="directories", metavar="DIR")
 
 
 @command(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 GROUP = "sessions"
 
-_DIR = argument("--dir", help="sessions directory", source="directories", metavar="DIR")
+_DIR = argument("--dir", "-d", help="sessions directory", source="directories", metavar="DIR")
 _NAMES = argument("names", help="sessions to check (default: all)", source="sessions", nargs="*", metavar="NAME")
 
 
