@@ -164,18 +164,20 @@ _SOURCES = ("llm", "chatgpt", "claude.ai", "claude-code", "codex", "gemini-cli",
 )
 def import_(workspace: Workspace, file: str, source: str | None, dry_run: bool, dir: str | None) -> Result:
     """Save each conversation as a session, except those imported before."""
-    from llmrepl.sessions.importing import read
+    from llmrepl.sessions.importing import describe_source, read
     from llmrepl.sessions.importing.importer import import_all
 
     path = workspace.environment.cwd / expand(file, workspace.paths.home)
     now = workspace.environment.now()
     done = import_all(workspace.store(workspace.directory(dir)), read(path, now, source), now, dry_run=dry_run)
     imported = Table((Column("File", "name"), Column("Turns", "count"), Column("Title")), done.imported)
-    left_out = Table((Column("Conversation"), Column("What did not fit")), done.left_out)
+    kinds = [(kind, number, first) for kind, (number, first) in sorted(done.left_out.items())]
+    left_out = Table((Column("What did not fit"), Column("Count", "count"), Column("First in")), kinds)
     summary = f"{pluralize(len(done.imported), 'conversation')} {'would be imported' if dry_run else 'imported'}"
     known = f"; {pluralize(done.known, 'conversation')} imported before" if done.known else ""
     tables: list[Result] = [table for table in (imported, left_out) if table.rows]
     failed: list[Result] = [Failed(done.failure)] if done.failure else []
-    if done.left_out and not done.imported and not done.known and not failed:
-        failed = [Failed(LLMError(f"nothing in {escape_name(path.name)} fits", "import another file"))]
+    if not (done.imported or done.known or failed):
+        why = f"nothing in {escape_name(path.name)} could be imported as {describe_source(path, source)}"
+        failed = [Failed(LLMError(why, "import another file, or name its format with --source"))]
     return Group([*tables, Note(summary + known), *failed])

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from llmrepl.errors import UsageError
+from llmrepl.errors import LLMError, UsageError
 from llmrepl.formatting import escape_name
 from llmrepl.sessions.importing import chatgpt, claude_ai, coding_agents, llm_logs, openai_jsonl, sharegpt, transcript
 from llmrepl.sessions.importing.documents import as_dict, as_list, read_documents
@@ -50,6 +50,11 @@ def read(path: Path, now: datetime, source: str | None = None) -> Iterator[Found
     yield from SOURCES[source or detect_source(path)].read(path, now)
 
 
+def describe_source(path: Path, source: str | None) -> str:
+    """Return the help of a source, detected if it is None. Raises as `detect_source`."""
+    return SOURCES[source or detect_source(path)].help
+
+
 def detect_source(path: Path) -> str:
     """Detect the source from the content of a file. Raises UsageError, or LLMError for JSON that cannot be read."""
     shown = escape_name(path.name)
@@ -63,8 +68,13 @@ def detect_source(path: Path) -> str:
     for sign, source in _SIGNS:
         if start.startswith(sign):
             return source
-    if start.startswith((b"[", b"{", b"\x1f\x8b")) and (found := _detect_json(path)):
-        return found
+    if start.startswith((b"[", b"{", b"\x1f\x8b")):
+        if found := _detect_json(path):
+            return found
+        why = "it has no 'mapping', 'chat_messages', 'conversations', 'messages' or 'sessionId'"
+        raise LLMError(
+            f"{shown} looks like nothing that can be imported: {why}", f"name its source: {', '.join(SOURCES)}"
+        )
     raise UsageError(f"{shown} looks like nothing that can be imported", f"name its source: {', '.join(SOURCES)}")
 
 

@@ -68,7 +68,7 @@ def _claude_code(record: dict[str, Any], found: Conversation, now: datetime) -> 
     if record.get("isMeta") is True:
         return ""
     if record.get("isSidechain") is True:
-        found.left_out["message of a subagent"] += 1
+        found.left_out["subagent message"] += 1
         return ""
     at = local_time(record.get("timestamp"), now)
     model = clean_text(message.get("model")) if role == "assistant" else ""

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from llmrepl.errors import LLMError
-from llmrepl.formatting import pluralize
 from llmrepl.sessions.importing.found import FoundConversation, Origin, Skipped
 from llmrepl.sessions.model import MessageRecord, Session, Turn, UsageRecord, title_from_prompt
 from llmrepl.system.limits import MAX_CONVERSATION_CHARACTERS
@@ -75,9 +74,8 @@ class Conversation:
             session.system = line.text if session.system is None else f"{session.system}\n\n{line.text}"
         for group in _group_turns(lines):
             session.add(_turn(group, session.model))
-        left_out = sorted(self.left_out.items())
-        notes = tuple(f"{pluralize(number, noun)} left out" for noun, number in left_out if number > 0)
-        return FoundConversation(session, self.origin, title, notes)
+        left_out = tuple((noun, number) for noun, number in sorted(self.left_out.items()) if number > 0)
+        return FoundConversation(session, self.origin, title, left_out)
 
 
 def _group_turns(lines: Iterable[ImportedMessage]) -> list[list[ImportedMessage]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from llmrepl.formatting import pluralize
 from llmrepl.sessions.model import Session
 
 Origin = tuple[str, str]
@@ -17,12 +18,17 @@ KNOWN = "it was imported before"
 
 @dataclass(frozen=True, slots=True)
 class FoundConversation:
-    """A conversation as a session with `meta.origin`; `notes` describe what was left out."""
+    """A conversation as a session with `meta.origin`; `left_out` is how many of each noun cannot be imported."""
 
     session: Session
     origin: Origin
     title: str
-    notes: tuple[str, ...] = ()
+    left_out: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was left out, in words."""
+        return tuple(f"{pluralize(number, noun)} left out" for noun, number in self.left_out)
 
     @property
     def source_id(self) -> str:

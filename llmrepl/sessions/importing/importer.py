@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -21,19 +22,27 @@ from llmrepl.system.locked_file import hold_lock
 WAIT_SECONDS = 600.0
 """Maximum wait for another import into the same directory, which may contain the same conversations."""
 
+_POSITION = re.compile(r"line \d+, column \d+: ")
+
 
 @dataclass(slots=True)
 class ImportResult:
     """Result of an import.
 
-    `imported` has file name, turns and title of each new session; `left_out` a title or position and what was left out;
-    `known` counts conversations imported before. `failure` is the error that stopped the import, if any.
+    `imported` has file name, turns and title of each new session; `left_out` maps a kind to its number and the title or
+    position of the first; `known` counts conversations imported before. `failure` is the error that stopped the import,
+    if any.
     """
 
     imported: list[tuple[str, int, str]] = field(default_factory=list)
-    left_out: list[tuple[str, str]] = field(default_factory=list)
+    left_out: dict[str, tuple[int, str]] = field(default_factory=dict)
     known: int = 0
     failure: LLMError | None = None
+
+    def leave_out(self, kind: str, number: int, where: str) -> None:
+        """Count what was left out."""
+        before, first = self.left_out.get(kind, (0, where))
+        self.left_out[kind] = (before + number, first)
 
 
 def import_all(
@@ -71,11 +80,12 @@ def _import_new(
                 name = names.free(name_from_title(item.title) or _dated_name(item, now))
                 name = f"{name}.json" if dry_run else store.add(item.session, name).name
                 done.imported.append((name, len(item.session.turns), item.title))
-                done.left_out += [(item.title, note) for note in item.notes]
+                for noun, number in item.left_out:
+                    done.leave_out(noun, number, item.title)
             elif item.why == KNOWN:
                 done.known += 1
             else:
-                done.left_out.append((item.where, f"left out: {item.why}"))
+                done.leave_out(_POSITION.sub("", item.why), 1, item.where)
     except LLMError as failure:
         if not done.imported:
             raise

@@ -194,6 +194,28 @@ def test_parts_that_cannot_be_imported_are_reported(cli: CliRunner) -> None:
     assert ran.code == 0 and "line 2" in ran.out and ran.err == "1 conversation imported\n"
 
 
+def test_what_was_left_out_is_one_line_per_kind(cli: CliRunner) -> None:
+    conversations(cli, "first")
+    with open(cli.cwd / "x.jsonl", "a") as file:
+        file.write('{"messages": [}\n' * 50 + '{"messages": 5}\n' * 50)
+    ran = cli.llm("sessions", "import", "x.jsonl")
+    assert ran.code == 0 and ran.err == "1 conversation imported\n"
+    assert [" ".join(line.split()) for line in ran.out.splitlines()[1:]] == [
+        "it has no 'messages' 50 line 52",
+        "it is not JSON 50 line 2",
+    ]
+
+
+def test_an_import_of_nothing_fails_and_names_the_format(cli: CliRunner) -> None:
+    (cli.cwd / "x.json").write_text(json.dumps([{"uuid": "a", "name": "Empty", "chat_messages": []}], indent=1))
+    ran = cli.llm("sessions", "import", "x.json")
+    assert ran.code == 1 and "nothing in x.json could be imported as Claude.ai data export" in ran.err
+    (cli.cwd / "x.json").write_text(json.dumps({"name": "package", "version": 1}, indent=1))
+    ran = cli.llm("sessions", "import", "x.json")
+    assert ran.code == 1 and "'chat_messages'" in ran.err and len(ran.err.splitlines()) == 1
+    assert not list(cli.runs.glob("*.json"))
+
+
 def test_a_backup_is_a_sessions_directory_and_copies_what_changed(cli: CliRunner) -> None:
     for name in ("a", "b", "c"):
         cli.script(f"hello {name}", words=(*CHAT, "--name", name))
