@@ -68,3 +68,12 @@ def test_the_text_of_claude_ai_attachments_is_kept_and_the_others_are_counted(tm
     item = _only(tmp_path / "one.json", {"uuid": "a", "name": "Notes", "chat_messages": [asked, reply]})
     assert _texts(item) == ["Summarize this\n\nnotes.txt:\nBuy milk.", "Milk."]
     assert item.notes == ("2 attachments left out",)
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+def test_a_list_of_openai_messages_is_one_conversation(tmp_path: Path, indent: int | None) -> None:
+    path = tmp_path / "messages.json"
+    messages = [{"role": "user", "content": "Question"}, {"role": "assistant", "content": "Answer"}]
+    path.write_text(json.dumps(messages, indent=indent))
+    [item] = read(path, NOW)
+    assert isinstance(item, FoundConversation) and _texts(item) == ["Question", "Answer"]

@@ -80,6 +80,8 @@ def detect_source(path: Path) -> str:
 
 def _detect_json(path: Path) -> str | None:
     for number, document in enumerate(read_documents(path)):
+        if openai_jsonl.is_message_list(document):
+            return openai_jsonl.NAME
         elements = as_list(document) or [document]
         for element in elements[:_LOOKED_AT]:
             fields = as_dict(element)

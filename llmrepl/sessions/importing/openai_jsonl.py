@@ -48,8 +48,16 @@ def _lines(path: Path) -> list[bytes]:
         return raw.split(b"\n")
     if isinstance(document, dict) and b"\n" not in raw.strip():
         return [raw]
+    if is_message_list(document):
+        document = {"messages": document}
     elements = document if isinstance(document, list) else [document]
     return [json.dumps(element).encode() for element in elements]
+
+
+def is_message_list(document: object) -> bool:
+    """Whether a JSON document is the list of messages itself, without the object around it."""
+    messages = [as_dict(element) for element in as_list(document)]
+    return bool(messages) and all("role" in fields and "content" in fields for fields in messages)
 
 
 def _conversation(body: dict[str, Any], id: str) -> Conversation:
