@@ -77,3 +77,18 @@ def test_a_list_of_openai_messages_is_one_conversation(tmp_path: Path, indent: i
     path.write_text(json.dumps(messages, indent=indent))
     [item] = read(path, NOW)
     assert isinstance(item, FoundConversation) and _texts(item) == ["Question", "Answer"]
+
+
+def test_a_codex_transcript_of_events_alone_is_imported(tmp_path: Path) -> None:
+    records: list[tuple[str, dict[str, str]]] = [
+        ("session_meta", {"id": "x"}),
+        ("turn_context", {"model": "gpt-5"}),
+        ("event_msg", {"type": "user_message", "message": "Question"}),
+        ("event_msg", {"type": "agent_reasoning", "text": "hm"}),
+        ("event_msg", {"type": "agent_message", "message": "Answer"}),
+    ]
+    path = tmp_path / "rollout.jsonl"
+    path.write_text("\n".join(json.dumps({"type": kind, "payload": payload}) for kind, payload in records))
+    [item] = read(path, NOW)
+    assert isinstance(item, FoundConversation) and _texts(item) == ["Question", "Answer"]
+    assert item.session.model == "openai/gpt-5" and item.source_id == "x"

@@ -32,7 +32,8 @@ def read_claude_code(path: Path, now: datetime) -> Iterator[FoundConversation | 
 
 def read_codex(path: Path, now: datetime) -> Iterator[FoundConversation | Skipped]:
     """Yield the conversation of a transcript of Codex. Raises LLMError if the file cannot be read."""
-    yield _read(path, now, CODEX, _codex)
+    item = _read(path, now, CODEX, _codex)
+    yield item if isinstance(item, FoundConversation) else _read(path, now, CODEX, _codex_events)
 
 
 def read_gemini_cli(path: Path, now: datetime) -> Iterator[FoundConversation | Skipped]:
@@ -94,6 +95,17 @@ def _codex(record: dict[str, Any], found: Conversation, now: datetime) -> str:
             found.lines.append(ImportedMessage(role, text, at=at, model=model))
     else:
         _count(payload, found)
+    return ""
+
+
+def _codex_events(record: dict[str, Any], found: Conversation, now: datetime) -> str:
+    """Take the messages from events, for transcripts that have no response items."""
+    payload = as_dict(record.get("payload"))
+    role = {"user_message": "user", "agent_message": "assistant"}.get(clean_text(payload.get("type")))
+    if record.get("type") != "event_msg" or role is None:
+        return _codex(record, found, now)
+    at, model = local_time(record.get("timestamp"), now), found.model if role == "assistant" else None
+    found.lines.append(ImportedMessage(role, clean_text(payload.get("message")), at=at, model=model))
     return ""
 
 
