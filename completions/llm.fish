@@ -197,7 +197,7 @@ complete -c llm -n '_shtab_llm_using sessions import' -l source -xka "llm chatgp
 complete -c llm -n '_shtab_llm_using sessions import' -l dry-run -d 'only show what would be done'
 complete -c llm -n '_shtab_llm_using sessions import' -l dir -s d -xka "(__fish_complete_directories)" -d 'sessions directory'
 complete -c llm -n '_shtab_llm_using sessions import; and test $_shtab_llm_npos -eq 0' -ka "(__fish_complete_path (commandline -ct))" -d 'file to import'
-complete -c llm -n '_shtab_llm_using sessions; and test $_shtab_llm_npos -eq 0' -a list -d 'list sessions, newest first'
+complete -c llm -n '_shtab_llm_using sessions; and test $_shtab_llm_npos -eq 0' -a list -d 'list sessions, pinned ones first, then the newest'
 complete -c llm -n '_shtab_llm_using sessions list' -s h -l help -d 'show this help message and exit'
 complete -c llm -n '_shtab_llm_using sessions list' -l model -xka "(llm --complete models (commandline -ct | string unescape))" -d 'only models with TEXT in their name'
 complete -c llm -n '_shtab_llm_using sessions list' -l since -x -d 'from DATE on: 2024-01-08, or 30d, 2w, 12h ago'

@@ -28,13 +28,14 @@ class Column:
 
 @dataclass
 class Table:
-    """Rows of unformatted values. `empty` is the message if there are no rows."""
+    """Rows of unformatted values. `empty` is the message without rows. Rows `starred` are marked on a screen."""
 
     columns: Sequence[Column]
     rows: Sequence[Sequence[Cell]]
     title: str = ""
     caption: str = ""
     empty: str = ""
+    starred: Sequence[int] = ()
 
 
 @dataclass

@@ -29,15 +29,16 @@ Source = Callable[[Workspace, str, str], Iterable[Candidate]]
 
 
 def sessions(workspace: Workspace, before: str, word: str) -> Iterable[Candidate]:
-    """Return sessions with matching names, with date, model, turns and title."""
+    """Return sessions with matching names, pinned ones first, with date, model, turns and title."""
     rows = workspace.name_index().match(workspace.directory(), word.strip("'\""))
-    return (Candidate(without_ending(row.name), _about(row)) for row in rows)
+    return (Candidate(without_ending(row.name), _about(row)) for row in sorted(rows, key=lambda row: not row.pinned))
 
 
 def _about(row: Row) -> str:
     if row.damaged:
         return f"cannot be read: {row.damaged}"
     facts = (
+        "★" if row.pinned else "",
         row.date.replace("T", " "),
         row.model,
         pluralize(row.turns, "turn") if row.model else "",

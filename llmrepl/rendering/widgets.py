@@ -80,8 +80,9 @@ def _table(table: Table) -> RichTable:
     grid = RichTable(title=Text(escape_name(table.title)) if table.title else None, box=box.HEAVY_HEAD)
     for column in table.columns:
         grid.add_column(column.title, justify=_justify(column), no_wrap=_is_unbreakable(column), overflow="fold")
-    for row in table.rows:
-        grid.add_row(*(Text(display_cell(v, c.kind)) for v, c in zip(row, table.columns, strict=True)))
+    for number, row in enumerate(table.rows):
+        first, *others = (display_cell(v, c.kind) for v, c in zip(row, table.columns, strict=True))
+        grid.add_row(Text(f"★ {first}" if number in table.starred else first), *map(Text, others))
     return grid
 
 

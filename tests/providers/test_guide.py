@@ -33,8 +33,6 @@ NOT_YET = frozenset(
         ":copy code --to main.py",
         ":copy code 2 --to main.py",
         ":pick 2",
-        ":pin",
-        ":unpin",
         "llm ask --schema",
         "llm ask --schema FILE",
         'llm ask --schema person.json "Ada Lovelace, born 1815"',

@@ -33,7 +33,7 @@ _ALL = argument("--all", help="look in every directory used so far", switch=True
 
 @command(
     "sessions list",
-    "list sessions, newest first",
+    "list sessions, pinned ones first, then the newest",
     _MODEL,
     _SINCE,
     _UNTIL,
@@ -241,7 +241,7 @@ def _find_all(
         every.rows += _with_directory(place, found.rows, len(paths) > 1)
         every.damaged += _with_directory(place, found.damaged, len(paths) > 1)
     if len(paths) > 1:
-        every.rows = filter_and_sort(every.rows, Filters(), sort, limit)
+        every.rows = filter_and_sort(every.rows, Filters(), sort, limit, pinned_first=True)
     return every
 
 
@@ -280,6 +280,7 @@ def _format_rows(rows: list[Row], format: str, where: str) -> Result:
         title=f"Sessions ({len(rows)} found)",
         caption="Use 'llm sessions show <filename>' for more details",
         empty=f"no sessions found in {where}",
+        starred=[number for number, row in enumerate(rows) if row.pinned],
     )
 
 

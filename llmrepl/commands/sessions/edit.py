@@ -1,7 +1,8 @@
-"""Commands that rename, tag and fork sessions."""
+"""Commands that rename, tag, pin, title and fork sessions."""
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from llmrepl.chat.workspace import Workspace
@@ -9,8 +10,10 @@ from llmrepl.commands.registry import PROMPT, argument, command
 from llmrepl.commands.results import Document, Group, Note, Result, StartChat
 from llmrepl.errors import UsageError
 from llmrepl.formatting import escape_name
+from llmrepl.sessions.index.query import PINNED
 
 if TYPE_CHECKING:
+    from llmrepl.sessions.storage.open_session import OpenSession
     from llmrepl.sessions.storage.store import Store
 
 GROUP = "sessions"
@@ -18,6 +21,7 @@ GROUP = "sessions"
 _DIR = argument("--dir", "-d", help="sessions directory", source="directories", metavar="DIR")
 _DRY = argument("--dry-run", help="only show what would be done", switch=True)
 _NAME = argument("name", help="session", source="sessions")
+_PINNED_NAME = argument("name", help="session (default: the current one)", source="sessions", nargs="?")
 
 
 @command(
@@ -75,9 +79,7 @@ def sessions_rename(workspace: Workspace, name: str, new: str, dry_run: bool, di
 )
 def tag(workspace: Workspace, tags: str) -> Result:
     """Change or show the tags of the open session."""
-    open_session = workspace.chat.current
-    if open_session is None or not open_session.session.turns:
-        raise UsageError("there is no session to tag yet", "ask something first")
+    open_session = _open_session(workspace, "tag")
     if tags.strip():
         open_session.session.set_meta("tags", _apply_tags(open_session.session.tags, tags.split()))
         open_session.set_header(meta=open_session.session.meta)
@@ -105,6 +107,68 @@ def sessions_tag(workspace: Workspace, name: str, tags: list[str], dir: str | No
         open_session.session.set_meta("tags", _apply_tags(open_session.session.tags, tags))
         open_session.set_header(meta=open_session.session.meta)
         return Document(" ".join(open_session.session.tags) or "no tags")
+
+
+@command(
+    "pin",
+    "list a session before all others",
+    _PINNED_NAME,
+    group=GROUP,
+    example="pin my_coding_session",
+    where=PROMPT,
+)
+def pin(workspace: Workspace, name: str | None) -> Result:
+    """Pin the open or another session: add the tag `pinned`."""
+    return Note(f"{_change_pin(workspace, name, pinned=True)} is pinned.")
+
+
+@command(
+    "unpin",
+    "list a session in its place again",
+    _PINNED_NAME,
+    group=GROUP,
+    example="unpin my_coding_session",
+    where=PROMPT,
+)
+def unpin(workspace: Workspace, name: str | None) -> Result:
+    """Unpin the open or another session: remove the tag `pinned`."""
+    return Note(f"{_change_pin(workspace, name, pinned=False)} is not pinned.")
+
+
+def _change_pin(workspace: Workspace, name: str | None, *, pinned: bool) -> str:
+    """Pin or unpin a session; return its name for a message."""
+    store = workspace.store()
+    path = store.find(name) if name is not None else None
+    with nullcontext(_open_session(workspace, "pin")) if path is None else workspace.session_at(path) as open_session:
+        tags = _apply_tags(open_session.session.tags, [f"{'+' if pinned else '-'}{PINNED}"])
+        if tags != open_session.session.tags:
+            open_session.session.set_meta("tags", tags)
+            open_session.set_header(meta=open_session.session.meta)
+        return escape_name(open_session.name)
+
+
+@command(
+    "title",
+    "show or set the title of the current session",
+    argument("text", help="new title; without it, show the title", rest=True),
+    group=GROUP,
+    example="title Decorators in Python",
+    where=PROMPT,
+)
+def title(workspace: Workspace, text: str) -> Result:
+    """Show or set the title of the open session."""
+    open_session = _open_session(workspace, "title")
+    if text.strip():
+        open_session.session.set_meta("title", " ".join(text.split()))
+        open_session.set_header(meta=open_session.session.meta)
+    return Document(escape_name(open_session.session.title or "") or "no title")
+
+
+def _open_session(workspace: Workspace, action: str) -> OpenSession:
+    open_session = workspace.chat.current
+    if open_session is None or not open_session.session.turns:
+        raise UsageError(f"there is no session to {action} yet", "ask something first")
+    return open_session
 
 
 _AT = argument("--at", help="last turn to include (default: all)", kind=int, metavar="TURN")

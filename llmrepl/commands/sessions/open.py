@@ -90,14 +90,14 @@ def resume(workspace: Workspace, name: str | None, dir: str | None) -> Result:
 
 
 def pick_session(workspace: Workspace, directory: Path | None = None) -> Result:
-    """Let the user pick a session to resume, newest first."""
+    """Let the user pick a session to resume, pinned ones first, then the newest."""
     directory = directory or workspace.directory()
     workspace.update_files(directory)
     found = workspace.finder().find(directory, Filters()).rows
     choices = [
         PickItem(
             without_ending(row.name),
-            f"{row.date}  {row.model}  {pluralize(row.turns, 'turn')}  {row.title}",
+            f"{'★  ' if row.pinned else ''}{row.date}  {row.model}  {pluralize(row.turns, 'turn')}  {row.title}",
             partial(_preview, workspace, directory / row.name),
         )
         for row in found

@@ -54,7 +54,7 @@ class SessionFinder:
         limit: int | None = None,
         contains: str | None = None,
     ) -> FoundSessions:
-        """Return at most `limit` sessions that pass `filters` and have `contains` in a message.
+        """Return at most `limit` sessions that pass `filters` and have `contains` in a message, pinned ones first.
 
         `sort` is one of query.SORTS.
         """
@@ -65,7 +65,7 @@ class SessionFinder:
                 return FoundSessions(list(islice(rows, limit)), self._index.damaged(directory))
         except IndexUnavailable:
             every = list(scan.rows(directory, contains))
-        valid = filter_and_sort((row for row in every if not row.damaged), filters, sort, limit)
+        valid = filter_and_sort((row for row in every if not row.damaged), filters, sort, limit, pinned_first=True)
         return FoundSessions(valid, sorted((row for row in every if row.damaged), key=lambda row: row.name))
 
     def search(self, directory: Path, wanted: str, filters: Filters, limit: int | None = None) -> list[Hit]:
@@ -96,7 +96,7 @@ class SessionFinder:
 
     def _containing(self, directory: Path, filters: Filters, sort: str, contains: str | None) -> Iterator[Row]:
         ids = self._index.match(contains) if contains is not None else None
-        for id, row in self._index.rows(directory, filters, sort, ids):
+        for id, row in self._index.rows(directory, filters, sort, ids, pinned_first=True):
             known = contains is None or (ids is not None and id is not None)
             if known or scan.read_row(directory / row.name, contains):
                 yield row

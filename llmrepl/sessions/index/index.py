@@ -22,7 +22,7 @@ from typing import Any
 from llmrepl.sessions.index import scan
 from llmrepl.sessions.index.fingerprints import State, digest, file_state, file_states
 from llmrepl.sessions.index.full_text import BATCH, Progress, can_index, make_searchable
-from llmrepl.sessions.index.query import Filters, Row, TurnGroup
+from llmrepl.sessions.index.query import PINNED, Filters, Row, TurnGroup
 from llmrepl.sessions.index.schema import DamagedIndex, IndexUnavailable, open_index, set_aside, transaction
 from llmrepl.sessions.index.sql import ORDERS, near_query, quote, sql_conditions, to_bytes, to_text
 from llmrepl.sessions.stats import Totals, merge_by_model, total_by_model
@@ -32,6 +32,12 @@ UNSETTLED_NS = 2_000_000_000
 
 _FACTS = tuple(field.name for field in fields(Row))[1:]
 _facts = attrgetter(*_FACTS)
+
+_PINNED = (
+    f"instr(facts, '\"{PINNED}\"') > 0 AND EXISTS (SELECT 1 FROM json_each(facts, '$[{_FACTS.index('tags')}]')"
+    f" WHERE value = '{PINNED}') DESC"
+)
+"""`ORDER BY` term of pinned sessions. The text is searched first because JSON is slow to parse."""
 """The fields of a Row other than its name, in storage order."""
 
 _MOST_TRIGRAMS = 400
@@ -86,7 +92,13 @@ class Index:
                 make_searchable(db, directory, number, progress)
 
     def rows(
-        self, directory: Path, filters: Filters, sort: str = "date", ids: Iterable[int] | None = None
+        self,
+        directory: Path,
+        filters: Filters,
+        sort: str = "date",
+        ids: Iterable[int] | None = None,
+        *,
+        pinned_first: bool = False,
     ) -> Iterator[tuple[int | None, Row]]:
         """Yield the valid sessions that pass `filters`, in order, each with its row id.
 
@@ -99,9 +111,10 @@ class Index:
             place, values = "sessions", [number, *values]
             if ids is not None:
                 place, values = _ONLY, [json.dumps(list(ids)), *values[:1], *values]
+            order = f"{_PINNED}, {ORDERS[sort]}" if pinned_first else ORDERS[sort]
             found = db.execute(
                 f"SELECT id, searchable, name, facts, checksum FROM {place} WHERE directory = ? AND damaged = 0{where}"
-                f" ORDER BY {ORDERS[sort]}",
+                f" ORDER BY {order}",
                 values,
             )
             for id, searchable, *stored in found:

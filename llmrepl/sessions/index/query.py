@@ -11,6 +11,9 @@ from typing import Any, NamedTuple
 from llmrepl.errors import UsageError
 from llmrepl.sessions.other_requests import OtherRequests
 
+PINNED = "pinned"
+"""The tag of sessions that stand first in a listing."""
+
 SORTS = ("date", "name", "model", "turns", "tokens", "cost")
 """Sort keys. Names and models ascend; all others descend."""
 
@@ -50,6 +53,11 @@ class Row:
     damaged: str = ""
     parent: str = ""
     parts: tuple[TurnGroup, ...] = ()
+
+    @property
+    def pinned(self) -> bool:
+        """Whether the session stands first in a listing."""
+        return PINNED in self.tags
 
     @property
     def date(self) -> str:
@@ -160,7 +168,14 @@ def parse_epoch(created_at: object, otherwise: float) -> float:
         return otherwise
 
 
-def filter_and_sort(rows: Iterable[Row], filters: Filters, sort: str = "date", limit: int | None = None) -> list[Row]:
+def filter_and_sort(
+    rows: Iterable[Row],
+    filters: Filters,
+    sort: str = "date",
+    limit: int | None = None,
+    *,
+    pinned_first: bool = False,
+) -> list[Row]:
     """Return at most `limit` rows that pass `filters`, sorted by `sort` and then by name."""
     found = sorted((row for row in rows if filters.match(row)), key=lambda row: row.name)
     match sort:
@@ -172,6 +187,8 @@ def filter_and_sort(rows: Iterable[Row], filters: Filters, sort: str = "date", l
             found.sort(key=lambda row: row.epoch, reverse=True)
         case _:
             found.sort(key=lambda row: float(getattr(row, sort)), reverse=True)
+    if pinned_first:
+        found.sort(key=lambda row: not row.pinned)
     return found if limit is None else found[:limit]
 
 

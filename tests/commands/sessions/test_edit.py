@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from llmrepl.commands.results import Column, Table
+from llmrepl.rendering.widgets import render_results
+from llmrepl.sessions.index.query import SORTS, Filters, Row, filter_and_sort
 from tests.cli_runner import CHAT, CliRunner
 
 
@@ -332,3 +337,49 @@ def test_whatever_is_done_to_sessions_no_message_is_lost_or_changed(steps: list[
             cli.llm("sessions", "restore", "--", path)
         check()
         assert cli.llm("sessions", "validate").code == 0
+
+
+@pytest.mark.parametrize("sort", SORTS)
+def test_pinned_sessions_stand_first(cli: CliRunner, sort: str) -> None:
+    for name in ("b", "a", "c"):
+        cli.script("hello", words=(*CHAT, "--name", name))
+    cli.script(":title pinned", words=("chat", "-r", "a"))  # a title is not a tag
+    listed = cli.llm("sessions", "list", "--sort", sort).out
+    assert cli.script(":pin c", ":pin c").err.count("c.json is pinned.") == 2
+    assert meta(cli, "c")["tags"] == ["pinned"]
+    names = [line.split(" ")[0] for line in listed.splitlines()]
+    pinned = cli.llm("sessions", "list", "--sort", sort).out
+    expected = ["c.json", *(name for name in names if name != "c.json")]
+    assert [line.split(" ")[0] for line in pinned.splitlines()] == expected
+    assert cli.llm("sessions", "list", "--sort", sort, "--limit", "1").out.startswith("c.json ")
+    assert "c.json is not pinned." in cli.script(":unpin c").err
+    assert cli.llm("sessions", "list", "--sort", sort).out == listed
+
+
+def test_pinned_sessions_stand_first_without_an_index() -> None:
+    rows = [Row("new", epoch=2), Row("old", epoch=1, tags=("pinned",))]
+    assert [row.name for row in filter_and_sort(rows, Filters(), pinned_first=True)] == ["old", "new"]
+    assert [row.name for row in filter_and_sort(rows, Filters())] == ["new", "old"]
+
+
+def test_a_pinned_session_has_a_star_on_a_terminal() -> None:
+    table = Table((Column("Filename", "name"),), [("one.json",), ("two.json",)], starred=[1])
+    screen = io.StringIO()
+    drawn = render_results(table, screen)
+    assert "★ two.json" in drawn and "★ one.json" not in drawn
+
+
+def test_the_open_session_is_pinned_without_a_name(cli: CliRunner) -> None:
+    assert cli.script(":pin").code == 2 and cli.script(":title x").code == 2
+    cli.script("hello", ":pin", ":save talk")
+    assert meta(cli, "talk")["tags"] == ["pinned"]
+    cli.script(":unpin", words=("chat", "-r", "talk"))
+    assert meta(cli, "talk")["tags"] == []
+
+
+def test_a_title_is_shown_set_and_kept(cli: CliRunner) -> None:
+    ran = cli.script("hello there", ":title", ":title You're  a teacher", ":save talk", "more")
+    assert ran.code == 0 and "hello there\n" in ran.out and "You're a teacher\n" in ran.out
+    assert meta(cli, "talk")["title"] == "You're a teacher"
+    assert cli.script(":title", words=("chat", "-r", "talk")).out == "You're a teacher\n"
+    assert json.loads(cli.llm("sessions", "list", "--format", "json").out)[0]["title"] == "You're a teacher"
