@@ -11,7 +11,7 @@ from llmrepl.billing.usage_report import chart as chart_rows
 from llmrepl.chat.workspace import Workspace
 from llmrepl.commands.argument_types import usd
 from llmrepl.commands.registry import PROMPT, argument, command
-from llmrepl.commands.results import Column, Document, Group, Note, Result, Table
+from llmrepl.commands.results import Column, Document, Group, Narrowing, Note, Result, Table
 from llmrepl.commands.sessions.open import cost_text
 from llmrepl.errors import UsageError
 from llmrepl.formatting import format_usd, pluralize
@@ -165,7 +165,8 @@ def _table(rows: dict[str, UsageRow], by: str) -> Table:
         (name or unnamed, u.requests, u.prompt_tokens, u.completion_tokens, _known_cost(u), u.unpriced)
         for name, u in rows.items()
     ]
-    return Table(columns, cells)
+    narrowing = (Narrowing("Unpriced"), Narrowing("Completion Tokens"), Narrowing("Prompt Tokens"))
+    return Table(columns, cells, narrowing=narrowing)
 
 
 def _with_total(shown: Result, entries: list[LedgerEntry]) -> Result:

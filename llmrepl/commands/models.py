@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from llmrepl.chat.workspace import Workspace
 from llmrepl.commands.registry import argument, command
-from llmrepl.commands.results import Cell, Column, Document, Group, Note, Result, Table
+from llmrepl.commands.results import Cell, Column, Document, Group, Narrowing, Note, Result, Table
 from llmrepl.errors import UsageError
 from llmrepl.formatting import escape_name, format_usd
 
@@ -58,7 +58,12 @@ def models_list(
             [*row, _rate(model, "cache_read"), _released(model), model.info.name or None]
             for row, model in zip(rows, found, strict=True)
         ]
-    table = Table(columns, rows, empty=f"no model has '{filter}' in its name" if filter else "there are no models")
+    table = Table(
+        columns,
+        rows,
+        empty=f"no model has '{filter}' in its name" if filter else "there are no models",
+        narrowing=[Narrowing(title) for title in ("About", "Released", "Cached $/M", "Context")],
+    )
     if provider or any(model.listed != "built in" for model in every):
         return table
     return Group(

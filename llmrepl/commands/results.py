@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from llmrepl.errors import LLMError
 from llmrepl.types import Attachment
@@ -26,9 +27,23 @@ class Column:
     kind: str = "text"
 
 
+@dataclass(frozen=True)
+class Narrowing:
+    """A step that makes a table narrower: `column`, by title, loses a `part`.
+
+    The part is `column` (all of it), `provider` (of a model's name) or `time` (of a date).
+    """
+
+    column: str
+    part: Literal["column", "provider", "time"] = "column"
+
+
 @dataclass
 class Table:
-    """Rows of unformatted values. `empty` is the message without rows. Rows `starred` are marked on a screen."""
+    """Rows of unformatted values. `empty` is the message without rows. Rows `starred` are marked on a screen.
+
+    `narrowing` states what a narrow terminal does without, first step first; the first column always stays.
+    """
 
     columns: Sequence[Column]
     rows: Sequence[Sequence[Cell]]
@@ -36,6 +51,7 @@ class Table:
     caption: str = ""
     empty: str = ""
     starred: Sequence[int] = ()
+    narrowing: Sequence[Narrowing] = ()
 
 
 @dataclass

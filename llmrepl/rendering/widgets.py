@@ -7,14 +7,14 @@ from typing import IO, Literal
 
 from rich import box
 from rich.console import Console
+from rich.padding import Padding
 from rich.panel import Panel as RichPanel
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from llmrepl.commands.results import Cell, Column, Document, Group, Note, Panel, Result, Table
-from llmrepl.formatting import escape_controls, escape_name, format_usd
-
-_RIGHT = ("count", "usd", "seconds")
+from llmrepl.commands.results import Column, Document, Group, Note, Panel, Result, Table
+from llmrepl.formatting import escape_controls, escape_name
+from llmrepl.rendering.table_fit import FIGURES, RECORDS_BELOW, fit_records, fit_table
 
 
 def console(file: IO[str]) -> Console:
@@ -58,38 +58,35 @@ def _results(result: Result, screen: Console) -> None:
             )
             screen.print()
         elif isinstance(part, Table) and part.rows:
-            screen.print(_table(part))
+            draw_table(part, screen)
 
 
-def display_cell(value: Cell, kind: str) -> str:
-    """Format a value for display."""
-    if value is None or value == "":
-        return "unknown" if kind == "usd" else ""
-    if kind == "usd" and isinstance(value, int | float):
-        return format_usd(float(value))
-    if kind == "count" and isinstance(value, int):
-        return f"{value:,}"
-    if kind == "seconds" and isinstance(value, int | float):
-        return f"{value:.2f}s"
-    if kind == "date":
-        return str(value)[:16].replace("T", " ")
-    return escape_name(str(value))
+def draw_table(table: Table, screen: Console) -> None:
+    """Draw rows in a table that fits the console, or as records on a narrow one."""
+    if screen.width < RECORDS_BELOW and len(table.columns) > 1:
+        _records(table, screen)
+    else:
+        screen.print(_table(table, screen.width))
 
 
-def _table(table: Table) -> RichTable:
+def _table(table: Table, width: int) -> RichTable:
+    fitted = fit_table(table, width)
     grid = RichTable(title=Text(escape_name(table.title)) if table.title else None, box=box.HEAVY_HEAD)
-    for column in table.columns:
-        grid.add_column(column.title, justify=_justify(column), no_wrap=_is_unbreakable(column), overflow="fold")
-    for number, row in enumerate(table.rows):
-        first, *others = (display_cell(v, c.kind) for v, c in zip(row, table.columns, strict=True))
-        grid.add_row(Text(f"★ {first}" if number in table.starred else first), *map(Text, others))
+    for column, cells in zip(fitted.columns, fitted.widths, strict=True):
+        grid.add_column(column.title, justify=_justify(column), width=cells, no_wrap=column.kind != "text")
+    for row in fitted.rows:
+        grid.add_row(*(Text(cell, overflow="fold") for cell in row))
     return grid
 
 
+def _records(table: Table, screen: Console) -> None:
+    if table.title:
+        screen.print(Text(escape_name(table.title)))
+    for head, lines in fit_records(table, screen.width):
+        screen.print(Text(head))
+        for line in lines:
+            screen.print(Padding(Text(line), (0, 0, 0, 2)))
+
+
 def _justify(column: Column) -> Literal["left", "right"]:
-    return "right" if column.kind in _RIGHT else "left"
-
-
-def _is_unbreakable(column: Column) -> bool:
-    """Whether the column must not wrap: figures and dates. Names and texts wrap instead of being truncated."""
-    return column.kind in (*_RIGHT, "date")
+    return "right" if column.kind in FIGURES else "left"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from llmrepl.chat.workspace import Workspace
 from llmrepl.commands.registry import argument, command
-from llmrepl.commands.results import Column, Document, Group, Note, Result, Table
+from llmrepl.commands.results import Column, Document, Group, Narrowing, Note, Result, Table
 from llmrepl.errors import UsageError
 from llmrepl.formatting import display_path, escape_name, format_usd, pluralize
 from llmrepl.sessions.index.query import SORTS, Filters, FoundSessions, Row, filter_and_sort, parse_time
@@ -178,7 +178,11 @@ def stats(
                 f"Sessions: {every.sessions:,}\nTotal Cost: {format_usd(every.known_cost)}{unpriced}\n"
                 f"Total Tokens: {every.tokens:,}"
             ),
-            Table(columns, [tuple(_totals_row(name, sums).values()) for name, sums in models.items()]),
+            Table(
+                columns,
+                [tuple(_totals_row(name, sums).values()) for name, sums in models.items()],
+                narrowing=(Narrowing("Avg tokens/session"), Narrowing("Model", "provider"), Narrowing("Turns")),
+            ),
         ]
     )
 
@@ -281,6 +285,12 @@ def _format_rows(rows: list[Row], format: str, where: str) -> Result:
         caption="Use 'llm sessions show <filename>' for more details",
         empty=f"no sessions found in {where}",
         starred=[number for number, row in enumerate(rows) if row.pinned],
+        narrowing=(
+            Narrowing("Tokens"),
+            Narrowing("Model", "provider"),
+            Narrowing("Date", "time"),
+            Narrowing("Model"),
+        ),
     )
 
 

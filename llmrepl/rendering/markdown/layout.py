@@ -98,7 +98,7 @@ def _rows(plain: str, width: int) -> Iterator[tuple[int, int]]:
 def _split_word(word: str, width: int) -> list[int]:
     """Return the lengths, in characters, of the parts of a word too long for a row. Grapheme clusters are not split."""
     lengths, length, used = [], 0, 0
-    for cluster in _clusters(word):
+    for cluster in clusters(word):
         size = max(cell_width(cluster), 1)
         if used + size > width and used:
             lengths.append(length)
@@ -107,7 +107,7 @@ def _split_word(word: str, width: int) -> list[int]:
     return [*lengths, length]
 
 
-def _clusters(word: str) -> Iterator[str]:
+def clusters(word: str) -> Iterator[str]:
     """Yield characters with their marks, modifiers and joined emoji."""
     cluster = ""
     for character in word:
