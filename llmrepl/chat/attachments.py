@@ -79,6 +79,14 @@ def from_command(command: str, cwd: Path, environ: Mapping[str, str], monotonic:
     return Attachment(f"$ {command}", "text/plain", output)
 
 
+def run_command(command: str, cwd: Path, environ: Mapping[str, str]) -> int:
+    """Run a command line in the user's shell with the terminal; return its exit code. Raises UsageError."""
+    try:
+        return subprocess.run([environ.get("SHELL") or "/bin/sh", "-c", command], cwd=cwd, check=False).returncode
+    except (OSError, ValueError) as error:
+        raise UsageError(f"Cannot run '{escape_name(command)}': {error}.", "check the command and SHELL") from error
+
+
 def _read_output(process: subprocess.Popen[bytes], end: float, monotonic: Callable[[], float]) -> bytes | None:
     """Read until the command ends or has printed more than MAX_BYTES; None if the time `end` comes first."""
     output = bytearray()

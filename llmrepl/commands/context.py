@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from llmrepl.chat.workspace import Workspace
 from llmrepl.commands.registry import PROMPT, argument, command
-from llmrepl.commands.results import Confirm, CopyText, Document, EditText, Note, Result, SendPrompt
+from llmrepl.commands.results import Confirm, CopyText, Document, EditText, Group, Note, Result, RunProgram, SendPrompt
 from llmrepl.errors import UsageError
 from llmrepl.formatting import display_path, escape_name, pluralize
 from llmrepl.system.paths import expand
@@ -22,6 +22,9 @@ SUMMARY = (
     "any code that still matters, as short as you can without losing one of them. Answer with the summary only."
 )
 """The prompt that `:compact` sends."""
+
+_SHELL = "run commands of the system"
+"""What an untrusted script may not do."""
 
 _FENCE = re.compile(
     r"^ {0,3}(?P<fence>`{3,}|~{3,})[^\n]*\n(?P<code>.*?)(?:^ {0,3}(?P=fence)[`~]*[ \t]*$|\Z)", re.MULTILINE | re.DOTALL
@@ -45,16 +48,13 @@ def attach(workspace: Workspace, what: str, clear: bool) -> Result:
     if not what:
         names = "\n".join(escape_name(a.name) for a in workspace.chat.attachments)
         return Document(names) if names else Note("nothing is attached")
-    environment = workspace.environment
     if what.startswith("!"):
-        workspace.check_trusted("run commands of the system")
-        from llmrepl.chat.attachments import from_command
-
-        attachment = from_command(what[1:].strip(), environment.cwd, environment.environ, environment.monotonic)
+        workspace.check_trusted(_SHELL)
+        attachment = _run_and_read(workspace, what[1:].strip())
     else:
         attachment = _file(workspace, what.strip("\"'"))
     workspace.chat.attachments.append(attachment)
-    return Note(f"{escape_name(attachment.name)} goes with the next prompt, {pluralize(len(attachment.data), 'byte')}")
+    return _attached(attachment)
 
 
 def attach_to_first(workspace: Workspace, given: str) -> None:
@@ -77,6 +77,59 @@ def _file(workspace: Workspace, given: str) -> Attachment:
     cwd = workspace.environment.cwd
     path = cwd / expand(given, workspace.paths.home)
     return from_file(path, display_path(path, cwd).removeprefix("./"))
+
+
+_COMMAND = argument("command", help="command for your shell", rest=True)
+
+
+@command("!", "run a command in your shell", _COMMAND, group="program", example="! git status", where=PROMPT)
+def run_command(workspace: Workspace, command: str) -> Result:
+    """Run a command with the terminal; in a script, print its output."""
+    _check_command(workspace, command)
+    environment = workspace.environment
+    if not environment.interactive():
+        return Document(_run_and_read(workspace, command).data.decode("utf-8", "replace"))
+
+    def run() -> int:
+        from llmrepl.chat import attachments
+
+        with workspace.signals.shield():  # Ctrl-C is for the command
+            return attachments.run_command(command, environment.cwd, environment.environ)
+
+    return RunProgram(run, lambda code: Note(f"The command ended with exit code {code}.") if code else Group([]))
+
+
+@command(
+    "!!",
+    "run a command in your shell and attach its output",
+    _COMMAND,
+    group="program",
+    example="!! git diff",
+    where=PROMPT,
+)
+def run_and_attach(workspace: Workspace, command: str) -> Result:
+    """Run a command, print its output and attach it to the next prompt."""
+    _check_command(workspace, command)
+    attachment = _run_and_read(workspace, command)
+    workspace.chat.attachments.append(attachment)
+    return Group([Document(attachment.data.decode("utf-8", "replace")), _attached(attachment)])
+
+
+def _check_command(workspace: Workspace, command: str) -> None:
+    workspace.check_trusted(_SHELL)
+    if not command.strip():
+        raise UsageError("There is no command to run.", "'!COMMAND' runs one, '::!TEXT' is a prompt")
+
+
+def _run_and_read(workspace: Workspace, command: str) -> Attachment:
+    from llmrepl.chat.attachments import from_command
+
+    environment = workspace.environment
+    return from_command(command, environment.cwd, environment.environ, environment.monotonic)
+
+
+def _attached(attachment: Attachment) -> Note:
+    return Note(f"{escape_name(attachment.name)} goes with the next prompt, {pluralize(len(attachment.data), 'byte')}")
 
 
 @command(

@@ -40,16 +40,21 @@ def parse(text: str) -> Prompt | CommandLine | None:
     if not stripped or stripped.startswith(":#"):
         return None
     if stripped.startswith("::"):
-        return Prompt(text.replace("::", ":", 1) if "\n" in text else stripped[1:])
+        escape = "::" if stripped.lstrip(":").startswith("!") else ":"
+        return Prompt(text.replace(escape, "", 1) if "\n" in text else stripped.removeprefix(escape))
     if stripped.startswith(":"):
         return CommandLine(stripped[1:].strip() or "help")
+    if stripped.startswith("!") and "\n" not in stripped:
+        mark = "!!" if stripped.startswith("!!") else "!"
+        return CommandLine(f"{mark} {stripped.removeprefix(mark).strip()}")
     return Prompt(text if "\n" in text else stripped)
 
 
 def as_prompt(text: str) -> str:
     """Escape `text` so that `parse` takes it as a prompt, whatever it begins with."""
     start = len(text) - len(text.lstrip())
-    return f"{text[:start]}:{text[start:]}" if text.startswith(":", start) else text
+    escape = "::" if text[start:].lstrip(":").startswith("!") else ":"
+    return f"{text[:start]}{escape}{text[start:]}" if text.startswith((":", "!"), start) else text
 
 
 def inputs(lines: Iterable[str]) -> Iterator[str]:

@@ -146,6 +146,14 @@ class CopyText:
 
 
 @dataclass
+class RunProgram:
+    """Run a program that uses the terminal; `then` turns its exit code into the next result."""
+
+    run: Callable[[], int]
+    then: Callable[[int], Result]
+
+
+@dataclass
 class PickOne:
     """Let the user pick one of `choices`; `then` turns its name into the next result.
 
@@ -181,5 +189,5 @@ class Exit:
 
 
 Output = Note | Failed | Table | Panel | Document
-Action = StartChat | SendPrompt | EditText | ReadSecret | Confirm | CopyText | PickOne | RunScript | Exit
+Action = StartChat | SendPrompt | EditText | ReadSecret | Confirm | CopyText | RunProgram | PickOne | RunScript | Exit
 Result = Output | Action | Group

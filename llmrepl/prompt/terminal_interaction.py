@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from prompt_toolkit import PromptSession
 from prompt_toolkit.input.vt100 import cooked_mode
 
@@ -27,6 +29,11 @@ class TerminalInteraction:
     def copy(self, text: str) -> None:
         """Copy `text` to the clipboard."""
         copy(text, self._environment)
+
+    def run(self, program: Callable[[], int]) -> int:
+        """Run a program with the terminal as it was before the prompt."""
+        with cooked_mode(self._environment.stdin.fileno()):
+            return program()
 
     def secret(self, prompt: str) -> str:
         """Read hidden input."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from llmrepl.commands.results import PickOne
@@ -17,6 +18,9 @@ class Interaction(Protocol):
 
     def copy(self, text: str) -> None:
         """Copy `text` to the clipboard. Raises UsageError without one."""
+
+    def run(self, program: Callable[[], int]) -> int:
+        """Run a program that uses the terminal; return its exit code."""
 
     def secret(self, prompt: str) -> str:
         """Read hidden input. Raises UsageError if not interactive."""
@@ -38,6 +42,10 @@ class NonInteractive:
     def copy(self, text: str) -> None:
         """Raise UsageError: a script has no clipboard."""
         raise UsageError("there is no clipboard in a script", "':export' and ':history' write to a file or to stdout")
+
+    def run(self, program: Callable[[], int]) -> int:
+        """Run the program."""
+        return program()
 
     def secret(self, prompt: str) -> str:
         """Raise UsageError: nobody can type."""

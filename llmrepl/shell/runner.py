@@ -19,6 +19,7 @@ from llmrepl.commands.results import (
     PickOne,
     ReadSecret,
     Result,
+    RunProgram,
     RunScript,
     SendPrompt,
     StartChat,
@@ -144,6 +145,8 @@ class Shell:
             return self.handle_result(call, result.then()) if self.interaction.confirm(result.question) else OK
         elif isinstance(result, ReadSecret):
             return self.handle_result(call, result.then(self.interaction.secret(result.prompt)))
+        elif isinstance(result, RunProgram):
+            return self.handle_result(call, result.then(self.interaction.run(result.run)))
         elif isinstance(result, PickOne):
             chosen = self.interaction.choose(result)
             return self.handle_result(call, result.then(chosen)) if chosen is not None else OK

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from llmrepl.commands.context import code_blocks
+from llmrepl.commands.line import Prompt, as_prompt, parse
 from tests.cli_runner import CHAT, CliRunner
 
 TRUSTED = (*CHAT, "--allow-shell")
@@ -89,3 +90,34 @@ def test_code_blocks_are_copied_byte_for_byte() -> None:
     text = "a\n```py\nx = 1\n\n  y\n```\nb\n~~~~\n```\nno end\n~~~~\n\n````\nopen"
     assert code_blocks(text) == ["x = 1\n\n  y\n", "```\nno end\n", "open"]
     assert code_blocks("no code") == []
+
+
+def test_a_command_is_run_and_with_two_marks_its_output_is_attached(cli: CliRunner) -> None:
+    ran = cli.script('!echo "it\'s here"', "look", "!!echo out", "look", "next", ":save talk", words=TRUSTED)
+    assert ran.code == 0 and ran.out.startswith("it's here\n") and "\nout\n" in ran.out
+    assert [turn[0] for turn in cli.said("talk")] == ["look", "look\n\n$ echo out:\n```\nout\n```", "next"]
+
+
+@pytest.mark.parametrize("line", ["!touch made", "!!touch made", ":! touch made", "  !touch made"])
+def test_a_script_runs_no_command_unless_it_is_trusted(cli: CliRunner, line: str) -> None:
+    ran = cli.script(line)
+    assert ran.code == 2 and "--allow-shell" in ran.err and not (cli.cwd / "made").exists()
+    assert cli.script(line, words=TRUSTED).code == 0 and (cli.cwd / "made").exists()
+
+
+@pytest.mark.parametrize("line", ["!", "!!", "!exit 3"])
+def test_a_command_that_fails_is_reported(cli: CliRunner, line: str) -> None:
+    ran = cli.script(line, words=TRUSTED)
+    assert ran.code == 2 and ran.err.startswith("error: ")
+
+
+@pytest.mark.parametrize("text", ["!x", "!!x", ":!x", "::!x", ":x", "::x", "x!", "! a\nb", "!a\nb", ":!a\nb"])
+def test_any_text_can_be_a_prompt(text: str) -> None:
+    assert parse(as_prompt(text)) == Prompt(text)
+
+
+def test_a_prompt_can_begin_with_an_exclamation_mark(cli: CliRunner) -> None:
+    assert parse("::!text") == Prompt("!text")
+    assert parse("![a picture](x)\nof two lines") == Prompt("![a picture](x)\nof two lines")
+    assert cli.script("::!touch made", ":save talk", words=TRUSTED).code == 0
+    assert cli.said("talk")[0][0] == "!touch made" and not (cli.cwd / "made").exists()
