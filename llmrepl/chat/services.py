@@ -22,6 +22,7 @@ from llmrepl.system.signals import Signals
 if TYPE_CHECKING:
     from llmrepl.billing.cost_tracker import CostTracker
     from llmrepl.chat.default_model import DefaultModels
+    from llmrepl.chat.telemetry import Telemetry
     from llmrepl.models.list_cache import ModelListCache
     from llmrepl.providers.base import Provider
     from llmrepl.providers.protocols.base import ModelInfo
@@ -143,6 +144,18 @@ class Services:
     def cost_tracker(self) -> CostTracker:
         """Return limits, prices and the ledger."""
         return self._cost_tracker
+
+    @cached_property
+    def _telemetry(self) -> Telemetry | None:
+        if not any(name.startswith("OTEL_EXPORTER_OTLP_") for name in self.environment.environ):
+            return None
+        from llmrepl.chat.telemetry import create_telemetry
+
+        return create_telemetry(self.environment.environ, self.environment.log)
+
+    def telemetry(self) -> Telemetry | None:
+        """Return what sends spans and metrics; None unless the environment names a receiver."""
+        return self._telemetry
 
     def session_budget(self) -> float | None:
         """Return the session's budget in USD, None for no limit. Does not create the cost tracker."""

@@ -103,7 +103,7 @@ class ChatTurn:
     def __enter__(self) -> ChatTurn:
         workspace = self._workspace
         self._resolved, self._provider = workspace.provider(self._model)
-        self._started = workspace.environment.monotonic()
+        self._started = self._request_started = workspace.environment.monotonic()
         system = workspace.chat.system if self._system is None else self._system
         question = Message("user", self._question, self._images)
 
@@ -178,7 +178,9 @@ class ChatTurn:
             cost = tracker.record_retry(self._reservation, self._resolved, usage, session=session)
         finally:
             tracker.release(self._reservation)
+            self._trace(None, "")
             self._reservation, self._resolved, self._provider = reservation, resolved, provider
+            self._request_started = workspace.environment.monotonic()
         if self._open_session and self._number:
             if usage:
                 self._open_session.session.add_request(usage, cost)
@@ -211,8 +213,9 @@ class ChatTurn:
         cost = self._workspace.cost_tracker().record(
             self._reservation, self._resolved, usage, kind=KINDS.get(reason, "reply"), session=self._session or ""
         )
+        saved = self._masker.mask_text(text) if self._masker else text
+        self._trace(usage, saved)
         if self._open_session and self._number:
-            saved = self._masker.mask_text(text) if self._masker else text
             extras = self._extras
             names = [path.name for path in extras.pictures]
             completion = Completion(saved, reason, latency, usage, cost, extras.citations, names, extras.provider_data)
@@ -231,6 +234,32 @@ class ChatTurn:
             unsaved=self._unsaved,
             citations=self._extras.citations,
             pictures=[str(path) for path in self._extras.pictures],
+        )
+
+    def _load_telemetry(self) -> None:
+        if (telemetry := self._workspace.telemetry()) and not self._workspace.chat.incognito:
+            telemetry.start()
+
+    def _trace(self, usage: Usage | None, text: str) -> None:
+        """Send the span and the metrics of the request, if the user has set up a receiver; not in incognito mode."""
+        telemetry = self._workspace.telemetry()
+        if telemetry is None or self._workspace.chat.incognito:
+            return
+        from llmrepl.chat.telemetry import RequestRecord, content_attributes, error_type
+
+        environment, reason = self._workspace.environment, self._finish_reason
+        stopped = None if reason else INTERRUPTED
+        telemetry.record(
+            RequestRecord(
+                provider=self._resolved.provider,
+                model=self._resolved.model,
+                ended_at=environment.now().timestamp(),
+                seconds=environment.monotonic() - self._request_started,
+                usage=usage,
+                finish_reason=None if self._failure else reason,
+                error_type=error_type(self._failure) if self._failure else stopped,
+                content=content_attributes(self._request, text, self._outcome(text)) if telemetry.capture else {},
+            )
         )
 
     @property
@@ -268,6 +297,7 @@ class ChatTurn:
             if isinstance(event, TextDelta):
                 if not self._text_parts:
                     self._workspace.environment.log("first text")
+                    self._load_telemetry()
                 self._text_parts.append(event.text)
                 self._reply_bytes += utf8_size(event.text)
                 if open_session:

@@ -107,8 +107,12 @@ class Workspace(Services):
 
     def close(self) -> None:
         """Save and close everything. Raises SaveError."""
-        self.close_services()
-        self.chat.close()
+        try:
+            self.close_services()
+            self.chat.close()
+        finally:
+            if telemetry := self.telemetry():  # last: it may wait
+                telemetry.close()
 
     def take_notes(self) -> list[str]:
         """Return and clear the notes."""
