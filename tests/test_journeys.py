@@ -90,7 +90,7 @@ def test_the_first_visit(cli: CliRunner) -> None:
     with shell(cli) as terminal:
         screen = terminal.wait_for("💾 Session will be saved to ./runs/session_", "Type ':help' for commands")
         assert "🤖 Starting chat with offline/guide" in screen
-        assert "note: there is no key yet, so the guide answers; ':keys set openrouter' keeps one" in screen
+        assert "there is no key yet, so the guide answers; ':keys set openrouter' keeps one" in screen
         terminal.send("how do I export a session to markdown?" + ENTER)
         terminal.wait_for("export")
         terminal.wait_until(lambda screen: screen.count("You:") == 2)
@@ -279,7 +279,7 @@ def test_what_is_entered_while_a_command_works_is_run_after_it_and_several_lines
         terminal.send(":attach !sleep 0.6" + ENTER)
         terminal.read(0.2)
         terminal.send("pasted" + ENTER + "lines" + ENTER)
-        terminal.wait_for("You: pasted\nlines")
+        terminal.wait_for("You: pasted\n     lines")
         terminal.send(CTRL_C + ":exit" + ENTER)
         assert terminal.ends() == 0
     assert cli.files("runs") == []

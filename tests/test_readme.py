@@ -20,7 +20,7 @@ def test_the_screen_in_the_readme_is_that_of_the_running_program(cli: CliRunner)
         for number, line in enumerate([*typed, ""], 1):
             terminal.wait_until(lambda screen, number=number: screen.count("You:") >= number, line)  # type: ignore[misc]
             terminal.send(f"{line}\r" if line else "")
-        screen = "\n".join(line.rstrip() for line in terminal.screen).partition("\nYou:\n")[0]
+        screen = "\n".join(line.rstrip() for line in terminal.screen).partition("\n\nYou:\n")[0]
         terminal.send("\x04")
         assert terminal.ends() == 0
     assert len(typed) == 4

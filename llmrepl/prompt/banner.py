@@ -40,5 +40,14 @@ def _limit(workspace: Workspace) -> str:
 
 def create_greeting(workspace: Workspace) -> str:
     """Return what is shown above the first prompt: notes, the banner and a blank line."""
-    notes = [f"note: {' '.join(escape_controls(text).split())}" for text in workspace.take_notes()]
+    notes = [_note(" ".join(escape_controls(text).split()), workspace) for text in workspace.take_notes()]
     return "\n".join([*notes, banner(workspace), "", ""])
+
+
+def _note(text: str, workspace: Workspace) -> str:
+    """Style a note as the terminal output does: dim, or marked by a word where there is no styling."""
+    environment = workspace.environment
+    plain = environment.environ.get("TERM") == "dumb" or environment.environ.get("ACCESSIBLE")
+    if plain or not environment.stderr.isatty():
+        return f"note: {text}"
+    return text if "NO_COLOR" in environment.environ else f"\x1b[2m{text}\x1b[0m"

@@ -27,6 +27,7 @@ COMMAND, OPTION, UNKNOWN, CODE, COMMENT = (
 )
 STYLE = Style.from_dict(
     {
+        "you": "ansicyan bold",
         "input.command": "bold",
         "input.option": "ansimagenta",
         "input.unknown": "ansired underline",

@@ -70,7 +70,7 @@ class Loop:
             enable_history_search=True,
             auto_suggest=AutoSuggestFromHistory(),
             multiline=True,
-            prompt_continuation="",
+            prompt_continuation=" " * len(PROMPT),
             key_bindings=key_bindings(workspace.environment),
             bottom_toolbar=lambda: toolbar(workspace, self._context_fraction),
             enable_suspend=True,
@@ -109,9 +109,8 @@ class Loop:
     def _run_inputs(self) -> None:
         greet = True
         while not (self._shell and self._shell.left):
-            if greet:
-                self._workspace.environment.stderr.write(create_greeting(self._workspace))
-                self._workspace.environment.stderr.flush()
+            self._workspace.environment.stderr.write(create_greeting(self._workspace) if greet else "\n")
+            self._workspace.environment.stderr.flush()
             try:
                 text = self._read()
             except KeyboardInterrupt:
@@ -129,7 +128,7 @@ class Loop:
         self._unsent = False
         if self._shell and self._shell.draft:
             draft, self._shell.draft, entered = self._shell.draft + draft, "", False
-        self._prompt.message = INCOGNITO if self._workspace.chat.incognito else PROMPT
+        self._prompt.message = [("class:you", INCOGNITO if self._workspace.chat.incognito else PROMPT)]
         pre_run = None if self._preloaded else lambda: when_idle(self._prompt.app, self._preload, self._show_notes)
         self._preloaded = True
         return self._prompt.prompt(default=draft, accept_default=entered, pre_run=pre_run)

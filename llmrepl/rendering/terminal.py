@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from llmrepl.chat.turn import TurnResult
     from llmrepl.rendering.reply_view import ReplyView
 
-DIM, PLAIN = "\x1b[2m", "\x1b[0m"
+DIM, ERROR, PLAIN = "\x1b[2m", "\x1b[1;31m", "\x1b[0m"
 
 
 class TerminalOutput:
@@ -104,30 +104,47 @@ class TerminalOutput:
             return False
 
     def failure(self, failure: LLMError) -> None:
-        """Write the message, wrapped to the terminal."""
-        self._plain.say(self._wrap(f"error: {failure}"))
+        """Write the message, wrapped to the terminal, and the hint on a line of its own."""
+        if not self._environment.stderr.isatty():
+            self._plain.failure(failure)
+            return
+        message = self._wrap(f"error: {failure.message}")
+        label, text = message[:6], message[6:]
+        self._plain.say(f"{ERROR}{label}{PLAIN}{text}" if self._color else message, ours=True)
+        if failure.hint:
+            self._plain.say(self._wrap(failure.hint, indent="  "))
 
     def note(self, text: str) -> None:
-        """Write a dim line."""
+        """Write a dim line; where stderr is not a terminal, a plain line that is marked as a note."""
         if self._view:
             self._view.finish()
-        self._dim(self._wrap(f"note: {text}"))
+        if self._environment.stderr.isatty():
+            self._dim(self._wrap(text))
+        else:
+            self._plain.note(text)
 
     def say(self, text: str) -> None:
         """Write lines without styling."""
         self._plain.say(text)
 
-    def _wrap(self, text: str) -> str:
-        """Wrap a message between words if stderr is a terminal."""
-        text = " ".join(escape_controls(text).split())
-        if not self._environment.stderr.isatty():
-            return text
-        columns = max(20, shutil.get_terminal_size().columns)
-        return textwrap.fill(text, columns, break_long_words=False, break_on_hyphens=False)
+    @property
+    def _color(self) -> bool:
+        return "NO_COLOR" not in self._environment.environ
+
+    def _wrap(self, text: str, indent: str = "") -> str:
+        """Wrap a message between words."""
+        return textwrap.fill(
+            " ".join(escape_controls(text).split()),
+            max(20, shutil.get_terminal_size().columns),
+            initial_indent=indent,
+            subsequent_indent=indent,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
 
     def _dim(self, text: str) -> None:
-        color = "NO_COLOR" not in self._environment.environ
-        self._plain.say(f"{DIM}{escape_controls(text)}{PLAIN}" if color else text, ours=True)
+        text = escape_controls(text)
+        self._plain.say(f"{DIM}{text}{PLAIN}" if self._color else text, ours=True)
 
     def _countdown(self, text: str) -> None:
         self._waiting = bool(text)

@@ -150,7 +150,7 @@ def test_ctrl_c_twice_says_how_to_leave(typist: Typist) -> None:
     typist.types(CTRL_C)
     assert "leaves" not in typist.err
     typist.types(CTRL_C + CTRL_C)
-    assert typist.err.endswith("note: ':exit' or Ctrl-D leaves\n")
+    assert typist.err.endswith("note: ':exit' or Ctrl-D leaves\n\n")
 
 
 def test_the_banner_stands_once_above_the_conversation(typist: Typist) -> None:
@@ -239,3 +239,9 @@ def test_an_editor_that_fails_changes_nothing(typist: Typist) -> None:
         typist.cli.environ["VISUAL"] = editor
         assert typist.types(":system --edit", ENTER) == 0
         assert said in typist.err
+
+
+def test_a_blank_line_is_before_every_prompt(typist: Typist) -> None:
+    typist.types(":model", ENTER, at_leisure=True)
+    assert typist.err.count("\n\n") >= 1
+    assert typist.err.endswith("\n\n")

@@ -1,0 +1,55 @@
+"""Messages on a terminal: an error stands out, its hint has a line of its own, notices are dim."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+from llmrepl.config.settings import Settings
+from llmrepl.errors import LLMError
+from llmrepl.rendering.terminal import TerminalOutput
+from llmrepl.system.environment import Environment
+from llmrepl.system.paths import Paths
+
+
+class Tty(io.StringIO):
+    """A stream that is a terminal."""
+
+    def isatty(self) -> bool:
+        """Say so."""
+        return True
+
+
+def output(tmp_path: Path, err: io.StringIO, **environ: str) -> TerminalOutput:
+    """The output of a program with that stderr."""
+    environ = {"HOME": str(tmp_path)} | environ
+    environment = Environment(environ, tmp_path, Tty(), Tty(), err)
+    return TerminalOutput(environment, Settings.load(environ, tmp_path, Paths.find(environ)))
+
+
+def test_an_error_and_its_hint(tmp_path: Path) -> None:
+    err = Tty()
+    output(tmp_path, err).failure(LLMError("No such session: x.", "':sessions list' shows them"))
+    assert err.getvalue() == "\x1b[1;31merror:\x1b[0m No such session: x.\n  ':sessions list' shows them\n"
+
+
+def test_without_color(tmp_path: Path) -> None:
+    err = Tty()
+    out = output(tmp_path, err, NO_COLOR="1")
+    out.failure(LLMError("No such \x1b[31msession.", "try"))
+    out.note("saved")
+    assert err.getvalue() == "error: No such \\x1b[31msession.\n  try\nsaved\n"
+
+
+def test_a_note_is_dim(tmp_path: Path) -> None:
+    err = Tty()
+    output(tmp_path, err).note("saved")
+    assert err.getvalue() == "\x1b[2msaved\x1b[0m\n"
+
+
+def test_stderr_in_a_file_has_one_line_for_each_message(tmp_path: Path) -> None:
+    err = io.StringIO()
+    out = output(tmp_path, err)
+    out.failure(LLMError("No such session", "try"))
+    out.note("saved")
+    assert err.getvalue() == "error: No such session; try\nnote: saved\n"
