@@ -302,6 +302,7 @@ def test_ask_json_is_exactly_one_object(cli: CliRunner) -> None:
         "finish_reason": "stop",
         "session": "kept.json",
         "turn": 1,
+        "event": "reply",
     }
 
 

@@ -76,7 +76,10 @@ class JsonOutput:
 
 
 class SingleJsonOutput(JsonOutput):
-    """Writes exactly one object for `llm ask --json`: the answer to `question`, or the error."""
+    """Writes exactly one object for `llm ask --json`: the answer to `question`, or the error.
+
+    An answer is marked `"event": "reply"`, so that what reads the lines of a script reads it too.
+    """
 
     def __init__(self, environment: Environment, question: str, system: str | None) -> None:
         super().__init__(environment)
@@ -96,7 +99,6 @@ class SingleJsonOutput(JsonOutput):
         data = {"question": self._question, "response": reply.pop("text"), "model": reply.pop("model")}
         cost = reply.pop("cost")
         known = {} if cost is None else {"estimated_cost_usd": cost}
-        reply.pop("event")
         self._emit({**data, "system": self._system, **known, **reply})
 
     def failure(self, failure: LLMError) -> None:

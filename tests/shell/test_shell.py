@@ -252,7 +252,8 @@ def test_export_to_a_file_and_to_stdout(cli: CliRunner) -> None:
 def test_cost(cli: CliRunner) -> None:
     ran = cli.script(":cost", "one two", ":cost", ":cost detailed", ":cost nonsense")
     assert (ran.code, ran.out.splitlines()[:2]) == (2, ["one two", "Cost: $0.0000 (4 tokens in 1 turn)"])
-    assert ran.out.splitlines()[-1].split() == ["1", "2", "2", "0"]
+    assert ran.out.splitlines()[-4].split() == ["1", "one", "two", "4", "0"]
+    assert ran.out.splitlines()[-3:-1] == ["Total: $0.0000", "Average: $0.0000 per turn"]
 
 
 def test_exit_leaves_at_once(cli: CliRunner) -> None:
