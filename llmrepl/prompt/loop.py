@@ -17,6 +17,7 @@ from prompt_toolkit.output import Output as Screen
 from llmrepl.chat.context import context_fraction
 from llmrepl.chat.workspace import Workspace
 from llmrepl.errors import LLMError
+from llmrepl.formatting import display_path
 from llmrepl.prompt.banner import create_greeting, first_run_notes
 from llmrepl.prompt.highlight import STYLE, InputLexer, ShortenMarks
 from llmrepl.prompt.hints import LEAVE, hint_for
@@ -104,7 +105,18 @@ class Loop:
         workspace.notes += first_run_notes(workspace)
         with self._typeahead.quiet():
             self._run_inputs()
-        return self.shell.close()
+        saved = self._farewell()
+        code = self.shell.close()
+        if saved and not code:
+            self.shell.output.note(saved)
+        return code
+
+    def _farewell(self) -> str:
+        """Return where the conversation is saved; empty without a recorded turn."""
+        current = self._workspace.chat.current
+        if not current or not current.session.turns or not current.path or not current.is_recorded:
+            return ""
+        return f"saved as {display_path(current.path, self._workspace.environment.cwd)} · llm -c goes on with it"
 
     def _run_inputs(self) -> None:
         greet = True

@@ -193,6 +193,15 @@ def _cut_middle(name: str, width: int) -> str:
     return _head(name, width - 1 - tail) + _ELLIPSIS + _tail(name, tail)
 
 
+def cut_line(text: str, width: int) -> str:
+    """Cut a line to `width` cells; what is before the first ` · ` is shortened first."""
+    if cell_width(text) <= width:
+        return text
+    start, dot, end = text.partition(" · ")
+    kept = width - cell_width(dot + end)
+    return _head(start, kept - 1) + _ELLIPSIS + dot + end if kept > _SMALLEST else _head(text, width - 1) + _ELLIPSIS
+
+
 def _cut_around(name: str, at: int, width: int) -> str:
     """Show what begins at the character `at`, with some of the beginning."""
     rest = name[max(at - 1, 0) :]

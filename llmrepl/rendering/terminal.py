@@ -58,7 +58,7 @@ class TerminalOutput:
         elif isinstance(event, Loading):
             self._countdown(f"loading {event.name} · {event.seconds:.0f} s · Ctrl-C stops")
         elif isinstance(event, Retrying):
-            waiting = f"{event.why}; trying again in {event.seconds:.0f} s, Ctrl-C stops"
+            waiting = f"{event.why} · retrying in {max(event.seconds, 1):.0f} s · Ctrl-C stops"
             self._countdown(waiting if event.seconds else "")
 
     def turn_result(self, turn_result: TurnResult) -> None:
@@ -147,6 +147,10 @@ class TerminalOutput:
         self._plain.say(f"{DIM}{text}{PLAIN}" if self._color else text, ours=True)
 
     def _countdown(self, text: str) -> None:
+        """Replace the line of the countdown; it is cut to the width, because a wrapped line cannot be replaced."""
+        from llmrepl.rendering.table_fit import cut_line
+
         self._waiting = bool(text)
-        self._environment.stderr.write(f"\r\x1b[K{escape_controls(text)}")
+        text = cut_line(" ".join(escape_controls(text).split()), max(20, shutil.get_terminal_size().columns) - 1)
+        self._environment.stderr.write(f"\r\x1b[K{DIM}{text}{PLAIN}" if text and self._color else f"\r\x1b[K{text}")
         self._environment.stderr.flush()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -245,3 +246,10 @@ def test_a_blank_line_is_before_every_prompt(typist: Typist) -> None:
     typist.types(":model", ENTER, at_leisure=True)
     assert typist.err.count("\n\n") >= 1
     assert typist.err.endswith("\n\n")
+
+
+def test_leaving_says_where_the_conversation_is(typist: Typist) -> None:
+    typist.types("hello", ENTER, at_leisure=True)
+    assert re.search(r"saved as \./runs/session_\w+\.json · llm -c goes on with it\n$", typist.err)
+    typist.types(":model", ENTER, at_leisure=True)
+    assert "saved as" not in typist.err

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from llmrepl.config.settings import Settings
 from llmrepl.errors import LLMError
+from llmrepl.providers.base import Retrying, TextDelta
+from llmrepl.rendering.markdown.layout import cell_width
 from llmrepl.rendering.terminal import TerminalOutput
 from llmrepl.system.environment import Environment
 from llmrepl.system.paths import Paths
@@ -53,3 +55,14 @@ def test_stderr_in_a_file_has_one_line_for_each_message(tmp_path: Path) -> None:
     out.failure(LLMError("No such session", "try"))
     out.note("saved")
     assert err.getvalue() == "error: No such session; try\nnote: saved\n"
+
+
+def test_a_countdown_is_one_line_that_leaves_no_trace(tmp_path: Path) -> None:
+    err = Tty()
+    out = output(tmp_path, err, NO_COLOR="1")
+    out.event(Retrying(4.0, "work is rate limiting you (429): " + "many words of the server " * 40))
+    [shown] = err.getvalue().split("\r\x1b[K")[1:]
+    assert cell_width(shown) < 80
+    assert shown.endswith("… · retrying in 4 s · Ctrl-C stops")
+    out.event(TextDelta("hello"))
+    assert err.getvalue().endswith("\r\x1b[K")
