@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -9,6 +10,9 @@ from llmrepl.errors import UsageError
 from llmrepl.system.limits import MAX_INPUT_CHARACTERS
 
 BLOCK = '"""'
+
+_SLASHES = re.compile(r"/+[A-Za-z]")
+"""A text that could be a command of another program; one more slash in front makes it a prompt."""
 
 
 @dataclass
@@ -47,12 +51,16 @@ def parse(text: str) -> Prompt | CommandLine | None:
     if stripped.startswith("!") and "\n" not in stripped:
         mark = "!!" if stripped.startswith("!!") else "!"
         return CommandLine(f"{mark} {stripped.removeprefix(mark).strip()}")
-    return Prompt(text if "\n" in text else stripped)
+    if "\n" in text:
+        return Prompt(text)
+    return Prompt(stripped[1:] if _SLASHES.match(stripped, 1) and stripped.startswith("/") else stripped)
 
 
 def as_prompt(text: str) -> str:
     """Escape `text` so that `parse` takes it as a prompt, whatever it begins with."""
     start = len(text) - len(text.lstrip())
+    if "\n" not in text and _SLASHES.match(text, start):
+        return f"{text[:start]}/{text[start:]}"
     escape = "::" if text[start:].lstrip(":").startswith("!") else ":"
     return f"{text[:start]}{escape}{text[start:]}" if text.startswith((":", "!"), start) else text
 

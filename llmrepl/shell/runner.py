@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 
 from llmrepl.chat.workspace import Workspace
-from llmrepl.commands import line
-from llmrepl.commands.registry import Call, CommandTable
+from llmrepl.commands import line, other_tools
+from llmrepl.commands.registry import PROMPT, Call, CommandTable
 from llmrepl.commands.results import (
     Confirm,
     CopyText,
@@ -63,12 +63,19 @@ class Shell:
 
     def _run(self, text: str) -> int:
         parsed = line.parse(text)
+        if text.strip() == "?":
+            parsed = line.CommandLine("help")
         if isinstance(parsed, line.Prompt):
+            if "\n" not in text and not text.lstrip().startswith("//"):
+                other_tools.refuse(parsed.text, self.table.spellings(PROMPT))
             return self.ask(SendPrompt(parsed.text))
         if isinstance(parsed, line.CommandLine):
             if commands := line.split_commands(parsed.text):
                 return self.inputs(commands, keep_going=False)
-            return self.call(self.table.parse_line(parsed.text))
+            command = other_tools.expand(parsed.text)
+            if parsed.text.split()[0] == "clear":
+                self.output.note("':clear' is ':reset' here")
+            return self.call(self.table.parse_line(command))
         return OK
 
     def run_guarded(self, work: Callable[[], int]) -> int:
