@@ -116,7 +116,10 @@ class Loop:
         current = self._workspace.chat.current
         if not current or not current.session.turns or not current.path or not current.is_recorded:
             return ""
-        return f"saved as {display_path(current.path, self._workspace.environment.cwd)} · llm -c goes on with it"
+        workspace = self._workspace
+        place = display_path(current.path, workspace.environment.cwd)
+        found = current.path.parent == workspace.directory(workspace.settings.text("session_dir"))  # where -c looks
+        return f"saved as {place}{' · llm -c goes on with it' if found else ''}"
 
     def _run_inputs(self) -> None:
         greet = True

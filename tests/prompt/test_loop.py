@@ -55,6 +55,7 @@ class Typist:
     cli: CliRunner
     out: str = ""
     err: str = ""
+    save_dir: str = ""
 
     def types(self, *keys: str, at_leisure: bool = False) -> int:
         """Type the keys and Ctrl-D at the end; at leisure, each when what came of the last is seen. The exit code."""
@@ -64,6 +65,8 @@ class Typist:
             environment = Environment(environ, self.cli.cwd, nothing, out, err)
             paths = Paths.find(environ)
             workspace = Workspace(environment, Settings.load(environ, environment.cwd, paths), paths, Signals())
+            if self.save_dir:
+                workspace.chat.save_in(self.save_dir)
             shell = Shell(workspace, all_commands(), PlainOutput(environment))
 
             def type_all() -> None:
@@ -253,3 +256,9 @@ def test_leaving_says_where_the_conversation_is(typist: Typist) -> None:
     assert re.search(r"saved as \./runs/session_\w+\.json · llm -c goes on with it\n$", typist.err)
     typist.types(":model", ENTER, at_leisure=True)
     assert "saved as" not in typist.err
+
+
+def test_leaving_names_only_the_file_where_llm_c_does_not_look(typist: Typist) -> None:
+    typist.save_dir = "elsewhere"
+    typist.types("hello", ENTER, at_leisure=True)
+    assert re.search(r"saved as \./elsewhere/session_\w+\.json\n$", typist.err)
