@@ -34,6 +34,10 @@ def test_help(cli: CliRunner, words: tuple[str, ...]) -> None:
     [
         (("xyzzy",), "Unknown command 'llm xyzzy'. See 'llm help'."),
         (("conifg",), "Unknown command 'llm conifg'. Did you mean 'llm config'?"),
+        (("what is a monad",), "Unknown command 'what is a monad'. To ask one question: llm ask \"what is a monad\""),
+        (("what is $x",), "Unknown command 'what is $x'. To ask one question: llm ask 'what is $x'"),
+        (("list",), "Unknown command 'llm list'. Did you mean 'llm sessions list'?"),
+        (("version",), "Unknown command 'llm version'. Did you mean 'llm --version'?"),
         (("sessions", "shwo"), "Unknown command 'llm sessions shwo'. Did you mean 'llm sessions show'?"),
         (("save", "x"), "'llm save' does not work here; use ':save'"),
         (("chat", "--nonsense"), "llm chat: unrecognized arguments: --nonsense; see 'llm chat --help'"),

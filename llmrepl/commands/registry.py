@@ -112,6 +112,15 @@ def command(
     return row
 
 
+_OTHER_NAMES = {"list": "sessions list", "ls": "sessions list", "version": "--version"}
+"""Commands that other programs have in a terminal, and what to use here."""
+
+
+def _quoted(text: str) -> str:
+    """Quote a text for a POSIX shell, in double quotes where they keep it as it is."""
+    return shlex.quote(text) if re.search(r'["$`\\!]', text) else f'"{text}"'
+
+
 class CommandTable:
     """All commands, found by their words."""
 
@@ -147,6 +156,11 @@ class CommandTable:
                 raise UsageError(f"'{mark}{found.name}' does not work here", f"use '{other}'")
             return found, list(words[n:])
         typed = " ".join(words[: max(depth + 1, 1)]) if words else ""
+        if interface == TERMINAL and len(typed.split()) > 1 and depth == 0:
+            hint = f"To ask one question: llm ask {_quoted(escape_name(typed))}"
+            raise UsageError(f"Unknown command '{escape_name(typed)}'.", hint)
+        if interface == TERMINAL and (ours := _OTHER_NAMES.get(typed)):
+            raise UsageError(f"Unknown command 'llm {typed}'.", f"Did you mean 'llm {ours}'?")
         names = [name for name in self.spellings(interface) if depth == 0 or name.startswith(" ".join(words[:depth]))]
         near = closest_match(typed, names, 0.5)
         hint = f"Did you mean '{mark}{near}'?" if near else f"See '{mark}help'."
