@@ -147,7 +147,7 @@ def describe_event(event: Event) -> str:
     if isinstance(event, Notice):
         return event.text
     if isinstance(event, Retrying) and event.seconds:
-        return f"{event.why}; trying again in {event.seconds:.0f} s"
+        return f"{event.why} · retrying in {max(event.seconds, 1):.0f} s"
     if isinstance(event, Loading) and not event.seconds:
         return f"loading {event.name}"
     return ""

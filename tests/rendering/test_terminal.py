@@ -8,6 +8,7 @@ from pathlib import Path
 from llmrepl.config.settings import Settings
 from llmrepl.errors import LLMError
 from llmrepl.providers.base import Retrying, TextDelta
+from llmrepl.rendering.base import describe_event
 from llmrepl.rendering.markdown.layout import cell_width
 from llmrepl.rendering.terminal import TerminalOutput
 from llmrepl.system.environment import Environment
@@ -66,3 +67,8 @@ def test_a_countdown_is_one_line_that_leaves_no_trace(tmp_path: Path) -> None:
     assert shown.endswith("… · retrying in 4 s · Ctrl-C stops")
     out.event(TextDelta("hello"))
     assert err.getvalue().endswith("\r\x1b[K")
+
+
+def test_a_retry_is_announced_without_a_zero() -> None:
+    assert describe_event(Retrying(0.2, "work is rate limiting you (429)")).endswith(" · retrying in 1 s")
+    assert describe_event(Retrying(0, "work is rate limiting you (429)")) == ""
