@@ -23,6 +23,7 @@ from llmrepl.prompt.highlight import STYLE, InputLexer, ShortenMarks
 from llmrepl.prompt.hints import LEAVE, hint_for
 from llmrepl.prompt.history import open_history
 from llmrepl.prompt.keys import key_bindings, strip_block_quotes
+from llmrepl.prompt.paste import end_pastes_with_ctrl_c
 from llmrepl.prompt.preload import when_idle, write_above
 from llmrepl.prompt.terminal_interaction import TerminalInteraction
 from llmrepl.prompt.toolbar import toolbar
@@ -78,6 +79,7 @@ class Loop:
             input=input,
             output=screen,
         )
+        end_pastes_with_ctrl_c(self._prompt.input)
 
     @property
     def shell(self) -> Shell:

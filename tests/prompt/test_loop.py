@@ -157,6 +157,14 @@ def test_ctrl_c_twice_says_how_to_leave(typist: Typist) -> None:
     assert typist.err.endswith("note: ':exit' or Ctrl-D leaves\n\n")
 
 
+def test_ctrl_c_ends_a_paste_whose_end_mark_is_lost(typist: Typist) -> None:
+    assert typist.types(PASTE + "abc\ndef", CTRL_C, "one", ENTER, at_leisure=True) == 0
+    assert typist.out == "one\n"
+    typist.out = ""
+    typist.types(PASTE + "a\x03b", PASTED, ENTER, at_leisure=True)
+    assert "a" in typist.out, "Ctrl-C among other text of a paste ends nothing"
+
+
 def test_the_banner_stands_once_above_the_conversation(typist: Typist) -> None:
     typist.types("one", ENTER, "two", ENTER)
     assert typist.err.count("🤖 Starting chat with offline/echo") == 1
