@@ -208,6 +208,7 @@ def parser_for(found: Command, interface: str) -> argparse.ArgumentParser:
         allow_abbrev=False,
         add_help=False,
     )
+    parser.example = example_of(found, interface)
     add_arguments(parser, found)
     parser.add_argument("-h", "--help", action="store_true", help="show this help")
     return parser
@@ -303,7 +304,13 @@ def _formatter(prog: str) -> argparse.HelpFormatter:
 
 
 class _Parser(argparse.ArgumentParser):
+    example = ""
+
     def error(self, message: str) -> NoReturn:
+        if found := re.fullmatch(r"argument (\S+): invalid (?:int|float) value: (.*)", message, re.DOTALL):
+            what = found[1] if found[1].startswith("-") else f"'{self.prog}'"
+            wrong = f"{what} takes a number, not {escape_name(found[2])}."
+            raise UsageError(wrong, f"For example '{self.example}'.")
         raise UsageError(f"{self.prog}: {escape_name(message)}", f"see '{self.prog} --help'")
 
 
