@@ -203,28 +203,47 @@ def compact(workspace: Workspace) -> Result:
 
 @command(
     "copy",
-    "copy the last reply, or one of its code blocks",
+    "copy the last reply, or one of its code blocks, to the clipboard or a file",
     argument("what", help="'code' copies a code block", choices=("code",), nargs="?"),
     argument("n", help="number of the code block (default: last)", kind=int, nargs="?", metavar="N"),
+    argument("--to", help="write to FILE instead", source="files", metavar="FILE"),
+    argument("--force", help="replace an existing file, which is kept as FILE.backup", switch=True),
     group=GROUP,
     example="copy code 1",
     where=PROMPT,
     after_turns=True,
 )
-def copy(workspace: Workspace, what: str | None, n: int | None) -> Result:
-    """Copy a reply or code block to the clipboard, byte for byte."""
+def copy(workspace: Workspace, what: str | None, n: int | None, to: str | None, force: bool) -> Result:
+    """Copy a reply or code block to the clipboard or a file, byte for byte."""
+    if force and to is None:
+        raise UsageError("There is no file to replace.", "':copy --to FILE --force' names it")
     open_session = workspace.chat.current
     turns = open_session.session.turns if open_session else []
     reply = next((text for t in reversed(turns) if not t.undone and (text := t.text_of("assistant"))), None)
     if reply is None:
         raise UsageError("there is no reply to copy", "ask something first")
     if what is None:
-        return CopyText(reply, "the reply")
+        return _copied(workspace, reply, "the reply", to, force=force)
     blocks = code_blocks(reply)
     number = len(blocks) if n is None else n
     if not 1 <= number <= len(blocks):
         raise UsageError(f"the last reply has {pluralize(len(blocks), 'code block')}", "give one of their numbers")
-    return CopyText(blocks[number - 1], f"code block {number}")
+    return _copied(workspace, blocks[number - 1], f"code block {number}", to, force=force)
+
+
+def _copied(workspace: Workspace, text: str, what: str, to: str | None, *, force: bool) -> Result:
+    """Copy to the clipboard, or write to the file `to`."""
+    if to is None:
+        return CopyText(text, what)
+    if force:
+        workspace.check_trusted("replace files")
+    from llmrepl.system import files
+
+    cwd = workspace.environment.cwd
+    target = cwd / expand(to, workspace.paths.home)
+    backup = files.write_new(target, text.encode("utf-8", "replace"), force=force)
+    more = f"\nthe old file is kept as {escape_name(backup.name)}" if backup else ""
+    return Note(f"{what} copied to {display_path(target, cwd)}, {pluralize(len(text), 'character')}{more}")
 
 
 @command(

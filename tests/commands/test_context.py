@@ -121,3 +121,24 @@ def test_a_prompt_can_begin_with_an_exclamation_mark(cli: CliRunner) -> None:
     assert parse("![a picture](x)\nof two lines") == Prompt("![a picture](x)\nof two lines")
     assert cli.script("::!touch made", ":save talk", words=TRUSTED).code == 0
     assert cli.said("talk")[0][0] == "!touch made" and not (cli.cwd / "made").exists()
+
+
+def test_a_reply_and_a_code_block_are_copied_to_a_file(cli: CliRunner) -> None:
+    code = ('"""', "a", "```py", "x = 1", "```", "```", "y\u00e4", "```", '"""')
+    ran = cli.script(*code, ":copy --to reply.md", ":copy code 1 --to 'my x.py'", ":copy code --to ~/last")
+    assert ran.code == 0 and "code block 1 copied to ./my x.py, 6 characters" in ran.err
+    assert (cli.cwd / "reply.md").read_text() == "a\n```py\nx = 1\n```\n```\ny\u00e4\n```"
+    assert (cli.cwd / "my x.py").read_bytes() == b"x = 1\n"
+    assert (cli.home / "last").read_text() == "y\u00e4\n"
+
+
+def test_an_existing_file_is_only_replaced_on_purpose(cli: CliRunner) -> None:
+    (cli.cwd / "notes").write_text("mine")
+    ran = cli.script("hello", ":copy --to notes")
+    assert ran.code == 2 and "--force" in ran.err
+    assert cli.script("hello", ":copy --to notes --force").code == 2  # a script that anyone may have written
+    assert cli.script("hello", ":copy --force", words=TRUSTED).code == 2
+    assert (cli.cwd / "notes").read_text() == "mine"
+    ran = cli.script("hello", ":copy --to notes --force", words=TRUSTED)
+    assert ran.code == 0 and "the old file is kept as notes.backup" in ran.err
+    assert (cli.cwd / "notes").read_text() == "hello" and (cli.cwd / "notes.backup").read_text() == "mine"

@@ -107,3 +107,13 @@ def test_the_terminal_is_left_as_it_was(cli: CliRunner) -> None:
         terminal.ends()
         for mode in ("icrnl", "icanon", "echo", "-noflsh"):
             assert mode in terminal.text.split(), mode
+
+
+def test_a_command_of_the_system_has_the_terminal(cli: CliRunner) -> None:
+    with shell(cli) as terminal:
+        terminal.send("!echo ready-$((1 + 1)) && read word && test -t 0 && test -t 1 && echo got-$word\r")
+        terminal.wait_for("ready-2")
+        terminal.send("some-thing\r")
+        terminal.wait_for("got-some-thing")
+        terminal.send("!exit 3\r")
+        terminal.wait_for("exit code 3")
