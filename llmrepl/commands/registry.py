@@ -311,6 +311,9 @@ class _Parser(argparse.ArgumentParser):
             what = found[1] if found[1].startswith("-") else f"'{self.prog}'"
             wrong = f"{what} takes a number, not {escape_name(found[2])}."
             raise UsageError(wrong, f"For example '{self.example}'.")
+        names = message.removeprefix("the following arguments are required: ")
+        if names != message:
+            raise UsageError(f"'{self.prog}' needs {names.lower()}.", f"For example '{self.example}'.")
         raise UsageError(f"{self.prog}: {escape_name(message)}", f"see '{self.prog} --help'")
 
 

@@ -283,6 +283,7 @@ def test_help(cli: CliRunner, line: str) -> None:
         (":sevae", "Unknown command ':sevae'. Did you mean ':save'?"),
         (":sessions shwo", "Unknown command ':sessions shwo'. Did you mean ':sessions show'?"),
         (":undo x", "':undo' takes a number, not 'x'. For example ':undo 2'."),
+        (":keys set", "':keys set' needs provider. For example ':keys set openai'."),
         (":xyzzy", "Unknown command ':xyzzy'. See ':help'."),
         (":chat", "':chat' does not work here; use 'llm chat'"),
         (":save 'a", "the quotes of ':save 'a' do not match; close the quote"),
