@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from llmrepl.commands.other_tools import ALONE
 from llmrepl.errors import UsageError
 from llmrepl.system.limits import MAX_INPUT_CHARACTERS
 
@@ -52,13 +53,15 @@ def parse(text: str) -> Prompt | CommandLine | None:
         mark = "!!" if stripped.startswith("!!") else "!"
         return CommandLine(f"{mark} {stripped.removeprefix(mark).strip()}")
     if "\n" in text:
-        return Prompt(text)
+        return Prompt(text if "\n" in stripped else text.rstrip("\n"))
     return Prompt(stripped[1:] if _SLASHES.match(stripped, 1) and stripped.startswith("/") else stripped)
 
 
 def as_prompt(text: str) -> str:
     """Escape `text` so that `parse` takes it as a prompt, whatever it begins with."""
     start = len(text) - len(text.lstrip())
+    if text.strip() in ALONE:
+        return f"{text}\n"
     if "\n" not in text and _SLASHES.match(text, start):
         return f"{text[:start]}/{text[start:]}"
     escape = "::" if text[start:].lstrip(":").startswith("!") else ":"

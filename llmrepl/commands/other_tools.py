@@ -40,7 +40,7 @@ SLASH = {
 }
 """Commands that begin with a slash elsewhere and have another name here; `help` where there is no such command."""
 
-ALONE = {"q": "exit", "help": "help"}
+ALONE = {"q": "exit", "help": "help", "?": "help"}
 """Words that are no question when they are the only one in a prompt."""
 
 

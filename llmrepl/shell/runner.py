@@ -63,7 +63,7 @@ class Shell:
 
     def _run(self, text: str) -> int:
         parsed = line.parse(text)
-        if text.strip() == "?":
+        if text.strip() == "?" and "\n" not in text:
             parsed = line.CommandLine("help")
         if isinstance(parsed, line.Prompt):
             if "\n" not in text and not text.lstrip().startswith("//"):

@@ -53,3 +53,9 @@ def test_short_words_that_leave(cli: CliRunner, line: str) -> None:
 
 def test_clear_resets_and_says_so(cli: CliRunner) -> None:
     assert "':clear' is ':reset' here\n" in cli.script("one", ":clear").err
+
+
+@pytest.mark.parametrize("text", ["help", "q", "?", "/help"])
+def test_a_block_is_a_prompt_whatever_it_says(cli: CliRunner, text: str) -> None:
+    ran = cli.script('"""', text, '"""')
+    assert (ran.code, ran.out) == (0, f"{text}\n")

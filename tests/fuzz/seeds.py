@@ -9,6 +9,7 @@ import sqlite3
 import zipfile
 
 from tests.providers import recorded
+from tests.sessions.test_import_sources import CASES
 
 REPLIES = {name: raw for name, (dialect, raw, _) in recorded.REPLIES.items() if name == dialect}
 """A streamed reply in each protocol."""
@@ -92,6 +93,7 @@ _CHATGPT = json.dumps(
 ).encode()
 
 EXPORTS = {
+    **{name: ("\n".join(map(json.dumps, records)).encode(),) for name, records in CASES.items()},
     "llm": (_database(),),
     "chatgpt": (_CHATGPT, _zip(_CHATGPT)),
     "openai": (

@@ -128,7 +128,7 @@ def parses(line: str, table: CommandTable) -> bool:
             table.parse(words[1:], TERMINAL)
     except UsageError as error:
         # A bare command in a sentence may need an argument; its name must exist.
-        return "required" in str(error) and "unrecognized" not in str(error)
+        return ("required" in str(error) or "' needs " in str(error)) and "unrecognized" not in str(error)
     return True
 
 

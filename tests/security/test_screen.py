@@ -68,7 +68,7 @@ def toml(text: str) -> str:
 
 def prompted(screen: str, line: str) -> bool:
     """Whether the prompt is there again after `line`, with the toolbar below it."""
-    return bool(re.search(rf"You: {re.escape(line)}\n(?:.*\n)*You:\n[^\n]*\Z", screen))
+    return bool(re.search(rf"You: {re.escape(line)}\n(?:.*\n)*You:\n+[^\n]*\Z", screen))
 
 
 def kinds(raw: bytes) -> set[bytes]:
