@@ -9,6 +9,7 @@ counts of changes tell newer values from older ones (see edits.py).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -304,9 +305,8 @@ def _render(state: _State) -> Data:
 
 def _forks(nodes: Mapping[str, _Node]) -> set[str]:
     """The ids of turns that several turns follow."""
-    seen: set[str] = set()
-    parents = (node.parent for node in nodes.values())
-    return {parent for parent in parents if parent in seen or seen.add(parent)}  # type: ignore[func-returns-value]
+    followers = Counter(node.parent for node in nodes.values())
+    return {parent for parent, count in followers.items() if count > 1}
 
 
 def _layout(nodes: dict[str, _Node]) -> tuple[list[str], set[str]]:

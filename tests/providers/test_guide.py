@@ -13,6 +13,7 @@ import pytest
 
 from llmrepl.commands.registry import PROMPT, TERMINAL, CommandTable
 from llmrepl.commands.table import all_commands
+from llmrepl.config.settings_table import SETTINGS
 from llmrepl.errors import UsageError
 from llmrepl.providers.offline.guide import ONLY_THIS_SHELL, Guide, Reply
 from llmrepl.providers.offline.intents import Intent, read_intents
@@ -21,19 +22,6 @@ from llmrepl.system.resources import packaged_directory
 SETS = sorted(Path(__file__).with_name("questions").glob("*.txt"))
 ANSWERS = packaged_directory("docs").parent / "llmrepl" / "providers" / "offline" / "answers"
 INTENTS = [intent for file in sorted(ANSWERS.glob("*.md")) for intent in read_intents(file)]
-
-NOT_YET = frozenset(
-    {
-        ":aside TEXT",
-        ":compare MODEL MODEL TEXT",
-        ":compare openai/gpt-4o-mini anthropic/claude-haiku-4-5 Why is the sky blue?",
-        ":pick 2",
-        "llm ask --schema",
-        "llm ask --schema FILE",
-        'llm ask --schema person.json "Ada Lovelace, born 1815"',
-    }
-)
-"""Lines of answers whose commands are not in the table of commands yet."""
 
 
 @pytest.fixture(scope="module")
@@ -136,9 +124,20 @@ def test_every_command_in_an_answer_exists() -> None:
     table = all_commands()
     lines = sorted({line for intent in INTENTS for line in commands(intent.answer)})
     assert len(lines) > 200
-    missing = {line for line in lines if not parses(line, table)}
-    assert missing - NOT_YET == set()
-    assert NOT_YET - missing == set(), "these exist now"
+    assert {line for line in lines if not parses(line, table)} == set()
+
+
+def test_every_setting_in_an_answer_exists_and_takes_the_value() -> None:
+    by_key = {name: setting for setting in SETTINGS for name in (setting.key, setting.name)}
+    found = [
+        (key, value)
+        for intent in INTENTS
+        for line in commands(intent.answer)
+        for key, value in re.findall(r"^(?:llm |:)(?:config )?set ([a-z_]+) (\S+)", line)
+    ]
+    assert len(found) > 20
+    for key, value in found:
+        by_key[key].read(value.strip('"'))
 
 
 def test_the_prompts_own_commands_have_an_answer_each(guide: Guide) -> None:
