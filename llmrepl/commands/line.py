@@ -52,6 +52,8 @@ def parse(text: str) -> Prompt | CommandLine | None:
     if stripped.startswith("!") and "\n" not in stripped:
         mark = "!!" if stripped.startswith("!!") else "!"
         return CommandLine(f"{mark} {stripped.removeprefix(mark).strip()}")
+    if text.strip(" \t") == "?":
+        return CommandLine("help")
     if "\n" in text:
         return Prompt(text if "\n" in stripped else text.rstrip("\n"))
     return Prompt(stripped[1:] if _SLASHES.match(stripped, 1) and stripped.startswith("/") else stripped)

@@ -63,8 +63,6 @@ class Shell:
 
     def _run(self, text: str) -> int:
         parsed = line.parse(text)
-        if text.strip() == "?" and "\n" not in text:
-            parsed = line.CommandLine("help")
         if isinstance(parsed, line.Prompt):
             if "\n" not in text and not text.lstrip().startswith("//"):
                 other_tools.refuse(parsed.text, self.table.spellings(PROMPT))
