@@ -1,1 +1,1 @@
-"""Behaviour from outside; `python -m tests.bench` measures."""
+"""Tests of behavior, from outside the package. `python -m tests.bench` runs the benchmarks."""

@@ -1,4 +1,4 @@
-"""Somebody who has just installed the program: an empty home, an empty directory, no key, no network."""
+"""Run `llm` as a new user: an empty home and directory, no API key, no network."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CHAT = ("chat", "-m", "offline/echo")
 
 @dataclass(frozen=True)
 class Ran:
-    """What came of a command: its exit code, stdout and stderr."""
+    """The result of a command: its exit code, stdout and stderr."""
 
     code: int
     out: str
@@ -30,13 +30,13 @@ class Ran:
 
     @property
     def events(self) -> list[dict[str, Any]]:
-        """The JSON objects on stdout."""
+        """Parse the JSON objects on stdout."""
         return [json.loads(line) for line in self.out.splitlines()]
 
 
 @dataclass
 class CliRunner:
-    """A person at `cwd` with an empty `home`."""
+    """A user whose working directory is `cwd`, with an empty `home`."""
 
     home: Path
     cwd: Path
@@ -44,7 +44,7 @@ class CliRunner:
 
     @classmethod
     def at(cls, place: Path) -> CliRunner:
-        """A new user whose home and working directory are made below `place`."""
+        """Create a user whose home and working directory are below `place`."""
         for name in ("home", "work"):
             (place / name).mkdir()
         home, package = place / "home", Path(__file__).resolve().parent.parent
@@ -53,7 +53,7 @@ class CliRunner:
         return cls(home, place / "work", environ)
 
     def llm(self, *words: str, typed: str | Iterator[str] = "", **environ: str) -> Ran:
-        """Run `llm WORDS` in this process with `typed` piped into it, a line at a time if it is an iterator."""
+        """Run `llm WORDS` in this process with `typed` piped in, line by line if it is an iterator."""
         out, err = io.StringIO(), io.StringIO()
         stdin = io.StringIO(typed) if isinstance(typed, str) else _Pipe(typed)
         environment = Environment({**self.environ, **environ}, self.cwd, stdin, out, err)
@@ -62,42 +62,42 @@ class CliRunner:
         return Ran(code, out.getvalue(), err.getvalue())
 
     def script(self, *lines: str, words: tuple[str, ...] = CHAT, **environ: str) -> Ran:
-        """Pipe the lines into `llm chat` with the echo."""
+        """Pipe lines into `llm chat` with the echo model."""
         return self.llm(*words, typed="".join(f"{line}\n" for line in lines), **environ)
 
     def process(self, *words: str, typed: bytes = b"", **environ: str) -> Ran:
-        """Run `llm WORDS` as a program of its own."""
+        """Run `llm WORDS` in a subprocess."""
         done = subprocess.run(
             [*LLM, *words], input=typed, capture_output=True, cwd=self.cwd, env=self.environ | environ, timeout=60
         )
         return Ran(done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace"))
 
     def start(self, *words: str, environ: Mapping[str, str] | None = None, **more: Any) -> subprocess.Popen[bytes]:
-        """`llm WORDS` as a running program with pipes to it."""
+        """Start `llm WORDS` as a subprocess with pipes."""
         pipes: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
         return subprocess.Popen([*LLM, *words], cwd=self.cwd, env=self.environ | dict(environ or {}), **pipes | more)
 
     @property
     def runs(self) -> Path:
-        """Where sessions are kept unless something else was said."""
+        """The default sessions directory."""
         return self.cwd / "runs"
 
     def files(self, below: str = ".") -> list[str]:
-        """The files below a directory, as relative paths."""
+        """Return the files below a directory as relative paths."""
         return sorted(str(p.relative_to(self.cwd / below)) for p in (self.cwd / below).rglob("*") if p.is_file())
 
     def session(self, name: str) -> dict[str, Any]:
-        """The session file NAME.json."""
+        """Load the session file NAME.json."""
         data: dict[str, Any] = json.loads((self.runs / f"{name}.json").read_bytes())
         return data
 
     def said(self, name: str) -> list[tuple[str, str]]:
-        """Question and answer of each turn of a session."""
+        """Return prompt and reply of each turn of a session."""
         return [_said(turn) for turn in self.session(name)["turns"]]
 
 
 class _Pipe(io.StringIO):
-    """Lines that are made when they are read."""
+    """A stdin whose lines are generated when they are read."""
 
     def __init__(self, lines: Iterator[str]) -> None:
         super().__init__()
@@ -117,7 +117,7 @@ def _said(turn: dict[str, Any]) -> tuple[str, str]:
 
 @contextmanager
 def _signals() -> Iterator[None]:
-    """The shell changes what signals do; afterwards they do what they did."""
+    """Restore the signal handlers that the shell replaces."""
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = [signal.getsignal(number) for number in numbers]
     try:

@@ -1,4 +1,4 @@
-"""What tests share. In CI nothing is skipped: where a program or a server is missing, the test that needs it fails."""
+"""Shared fixtures. In CI no test is skipped: a missing program or server is a failure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
 @pytest.fixture
 def cli(tmp_path: Path) -> CliRunner:
-    """Somebody with an empty home in an empty directory."""
+    """A user with an empty home in an empty directory."""
     return CliRunner.at(tmp_path)
 
 

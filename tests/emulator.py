@@ -1,4 +1,4 @@
-"""A terminal's screen: pyte's, but for what it does otherwise than terminals do."""
+"""A pyte screen, corrected where pyte differs from real terminals."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from wcwidth import wcwidth
 
 
 class Emulator(pyte.HistoryScreen):
-    """A screen that remembers what has scrolled away."""
+    """A screen with scrollback."""
 
     def draw(self, data: str) -> None:
-        """Show text. A mark without a width belongs to the last cell of a full row, and at the beginning of a row to
+        """Draw text. A combining mark belongs to the last cell of a full row, and at the start of a row to
         none; pyte begins a new row for the one, and puts the other on the row above."""
         if data.isascii():
             super().draw(data)

@@ -1,4 +1,4 @@
-"""Measures the memory of a program, whatever the process that runs the tests takes.
+"""Measure the memory of a program independently of the process that runs the tests.
 
 On Linux a child's `ru_maxrss` begins at its parent's size, and pytest is large. So the program is started by a small
 process of its own, which reports the figure.
@@ -23,10 +23,10 @@ sys.exit(code if code >= 0 else 128 - code)
 
 
 def launched(command: list[str], report: Path) -> list[str]:
-    """The command line that runs `command`, whose first word is a path, and writes its peak memory to `report`."""
+    """Return a command line that runs `command` (first word a path) and writes its peak memory to `report`."""
     return [sys.executable, "-I", "-S", "-c", _LAUNCHER, str(report), *command]
 
 
 def peak_bytes(report: Path) -> int:
-    """The most resident memory that the program had, in bytes."""
+    """Return the peak resident memory of the program in bytes."""
     return int(report.read_text())

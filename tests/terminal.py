@@ -1,4 +1,4 @@
-"""A true terminal to run programs in: a pseudo terminal, and a screen that shows what a person would see."""
+"""A pseudoterminal to run programs in, with the screen that a user would see."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PATIENCE = 4.0
 
 
 class Terminal:
-    """A program in a terminal of `rows` by `columns`; leaving the `with` block kills it."""
+    """A program in a terminal of `rows` by `columns`. Leaving the `with` block kills it."""
 
     def __init__(
         self,
@@ -63,15 +63,15 @@ class Terminal:
         self.close()
 
     def send(self, keys: str) -> None:
-        """Type."""
+        """Send keys."""
         os.write(self.master, keys.encode())
 
     def wait_for(self, *texts: str, seconds: float = PATIENCE) -> str:
-        """Read until all `texts` are on the screen; what is on it then. Raises AssertionError after `seconds`."""
+        """Read until all `texts` are on the screen and return it. Raises AssertionError after `seconds`."""
         return self.wait_until(lambda screen: all(text in screen for text in texts), f"{texts}", seconds)
 
     def wait_until(self, seen: Callable[[str], bool], what: str = "it", seconds: float = PATIENCE) -> str:
-        """Read until `seen` says yes to the text on the screen."""
+        """Read until `seen` returns true for the text on the screen."""
         end = time.monotonic() + seconds
         while not seen(self.text):
             assert time.monotonic() < end, f"{what} did not appear in\n{self.text}"
@@ -79,7 +79,7 @@ class Terminal:
         return self.text
 
     def read(self, seconds: float) -> None:
-        """Take what the program writes within `seconds`, at least once."""
+        """Read the output within `seconds`, at least once."""
         end = time.monotonic() + seconds
         while True:
             ready, _, _ = select.select([self.master], [], [], max(0.0, end - time.monotonic()))
@@ -96,24 +96,24 @@ class Terminal:
 
     @property
     def text(self) -> str:
-        """What a person sees, with what has scrolled away above it; without blanks at line ends."""
+        """Return the text of the screen and the scrollback, without trailing spaces."""
         above = ["".join(line[x].data for x in range(self._screen.columns)) for line in self._screen.history.top]
         return "\n".join(line.rstrip() for line in [*above, *self._screen.display]).rstrip()
 
     @property
     def screen(self) -> list[str]:
-        """The lines that are on the screen now."""
+        """Return the lines of the current screen."""
         return [line.rstrip() for line in self._screen.display]
 
     def resize(self, rows: int, columns: int) -> None:
-        """Change the size of the window and notify the program."""
+        """Resize the window and notify the program."""
         self._screen.resize(rows, columns)
         _size(self.master, rows, columns)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGWINCH)
 
     def signal(self, number: int) -> None:
-        """Send the program a signal."""
+        """Send a signal to the program."""
         self.process.send_signal(number)
 
     def close(self) -> None:
@@ -123,7 +123,7 @@ class Terminal:
             os.close(master)
 
     def ends(self, seconds: float = PATIENCE) -> int:
-        """Wait for the program to end, reading what it writes; its exit code, negative for a signal."""
+        """Read until the program ends; return its exit code, negative for a signal."""
         end = time.monotonic() + seconds
         while self.process.poll() is None:
             assert time.monotonic() < end, f"the program did not end:\n{self.text}"
@@ -137,14 +137,14 @@ class Terminal:
 
 
 class _Screen(Emulator):
-    """A screen that answers where the cursor is, as terminals do."""
+    """A screen that answers cursor position requests."""
 
     def __init__(self, columns: int, rows: int, master: int) -> None:
         super().__init__(columns, rows, history=5000)
         self._master = master
 
     def write_process_input(self, data: str) -> None:
-        """Send the answer to the program."""
+        """Send a terminal reply to the program."""
         os.write(self._master, data.encode())
 
 

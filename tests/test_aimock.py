@@ -1,4 +1,4 @@
-"""Conversations through npm's @copilotkit/aimock, a judge that nobody here wrote, in each of its dialects.
+"""Conversations with npm's @copilotkit/aimock, an independent fake server, in each of its dialects.
 
 `AIMOCK` names its dist/cli.js; `.ci/run` installs it.
 """
@@ -66,7 +66,7 @@ DIALECTS = {
 
 @pytest.fixture(scope="module")
 def aimock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Its address, on a free port, with our fixtures."""
+    """Run aimock with our fixtures on a free port; return its base URL."""
     program = os.environ.get("AIMOCK", "")
     if not program or not shutil.which("node"):
         pytest.skip("needs node, and AIMOCK=…/node_modules/@copilotkit/aimock/dist/cli.js")
@@ -92,7 +92,7 @@ def aimock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(params=DIALECTS)
 def dialect(request: pytest.FixtureRequest, cli: CliRunner, aimock: str) -> str:
-    """A dialect for which the newcomer has an address and a key."""
+    """Set a base URL and a key for each dialect."""
     name = str(request.param)
     _, address, path, key = DIALECTS[name]
     cli.environ |= {address: aimock + path, "LLM_MAX_RETRIES": "0"} | ({key: "sk-x"} if key else {})

@@ -1,4 +1,4 @@
-"""The rules of docs/architecture.md, checked in the source: imports, sizes, names, habits.
+"""The rules of docs/architecture.md, checked in the source: imports, sizes, names, conventions.
 
 Layers and the one importer of each library are contracts of import-linter in pyproject.toml; `test_import_contracts`
 runs them. An exception to a rule is listed here with its reason, and an exception that is no longer needed fails too.
@@ -65,7 +65,7 @@ WRITING_FLAGS = {"O_WRONLY", "O_RDWR", "O_CREAT", "O_APPEND", "O_TRUNC"}
 
 @dataclass(frozen=True)
 class Import:
-    """`line` of a module imports the module `target`, an absolute dotted name."""
+    """A module imports the module `target`, an absolute dotted name, in `line`."""
 
     line: int
     target: str
@@ -73,7 +73,7 @@ class Import:
 
 @dataclass(frozen=True)
 class Source:
-    """A module of the package by its path in it, and its syntax tree."""
+    """A module of the package: its relative path and its syntax tree."""
 
     path: str
     text: str
@@ -81,12 +81,12 @@ class Source:
 
     @property
     def module(self) -> str:
-        """The dotted name that the module is imported by."""
+        """The dotted name of the module."""
         parts = ["llmrepl", *Path(self.path).with_suffix("").parts]
         return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
     def imports(self) -> Iterator[Import]:
-        """Every import, late and type-only ones too; of `from package import module` the module is the target."""
+        """Yield every import, including late and type-only ones; `from package import module` imports the module."""
         for node in ast.walk(self.tree):
             if isinstance(node, ast.Import):
                 for alias in node.names:
@@ -111,7 +111,7 @@ def modules() -> dict[str, Source]:
 
 
 def nodes() -> Iterator[tuple[Source, ast.AST, str]]:
-    """Every syntax node, its module and where it is."""
+    """Yield every syntax node with its module and location."""
     for source in sources():
         for node in ast.walk(source.tree):
             yield source, node, f"{source.path}:{getattr(node, 'lineno', 0)}"
@@ -177,7 +177,7 @@ def test_there_are_no_import_cycles() -> None:
 
 
 def cycle(left: dict[str, set[str]]) -> list[str]:
-    """The modules of one cycle in a graph in which each module imports another one of it."""
+    """Return the modules of a cycle in a graph in which each module imports another."""
     if not left:
         return []
     way = [min(left)]
@@ -210,7 +210,7 @@ def test_only_the_primitives_write_files() -> None:
 
 
 def writing_call(node: ast.Call) -> str:
-    """What a call is named if it writes, renames or deletes a file, else an empty text."""
+    """Return the name of a call that writes, renames or deletes a file, else an empty string."""
     module, _, name = dotted(node.func).rpartition(".")
     if not module:
         name = node.func.attr if isinstance(node.func, ast.Attribute) else name
@@ -225,12 +225,12 @@ def writing_call(node: ast.Call) -> str:
 
 
 def writes(node: ast.Call) -> bool:
-    """Whether `os.open` is given a flag that writes."""
+    """Whether `os.open` gets a flag for writing."""
     return any(isinstance(part, ast.Attribute) and part.attr in WRITING_FLAGS for part in ast.walk(node))
 
 
 def opens_for_writing(node: ast.Call) -> bool:
-    """Whether the mode of `open` is one that writes, or cannot be told."""
+    """Whether the mode of `open` writes or is unknown."""
     given = [word.value for word in node.keywords if word.arg == "mode"]
     position = 1 if isinstance(node.func, ast.Name) else 0
     mode = given[0] if given else node.args[position] if len(node.args) > position else None
@@ -240,7 +240,7 @@ def opens_for_writing(node: ast.Call) -> bool:
 
 
 def test_the_calls_that_write_are_known() -> None:
-    """The rule above finds each way to write that Python has."""
+    """The rule above detects each way to write in Python."""
     found = """os.rename(a, b); os.open(p, os.O_RDWR | os.O_CREAT); open(p, "w"); open(p, mode="ab"); path.open("x")
 shutil.move(a, b); path.write_text("x"); path.replace(other); path.unlink(); tempfile.mkstemp(); open(p, mode)"""
     passed = """text.replace("a", "b"); os.open(p, os.O_RDONLY); open(p, "rb"); path.open(); open(p)
@@ -329,7 +329,7 @@ def test_every_public_thing_says_what_it_is() -> None:
 
 
 def public(tree: ast.Module | ast.ClassDef) -> Iterator[ast.ClassDef | ast.FunctionDef]:
-    """The public classes and functions of a module, and the public methods of the classes that inherit nothing."""
+    """Return the public classes and functions of a module, and the public methods of classes without bases."""
     for node in tree.body:
         if isinstance(node, ast.ClassDef | ast.FunctionDef) and not node.name.startswith("_"):
             if "overload" not in {dotted(decorator) for decorator in node.decorator_list}:
@@ -359,7 +359,7 @@ def spellings(found: Command) -> list[tuple[str, ...]]:
 
 
 def commands() -> list[Command]:
-    """Every row that is written down in llmrepl/commands/."""
+    """Yield every row of the command tables in llmrepl/commands/."""
     package = importlib.import_module("llmrepl.commands")
     names = [info.name for info in pkgutil.walk_packages(package.__path__, "llmrepl.commands.")]
     found = [value for name in names for value in vars(importlib.import_module(name)).values()]
@@ -372,7 +372,7 @@ def called(node: ast.Call) -> str:
 
 
 def dotted(node: ast.AST) -> str:
-    """`a.b.c` of a name or an attribute of names, else an empty text."""
+    """Return the dotted name of a name or attribute, else an empty string."""
     if isinstance(node, ast.Name):
         return node.id
     if isinstance(node, ast.Attribute) and (base := dotted(node.value)):
@@ -396,7 +396,7 @@ WORDS_OF_OTHERS = (
 
 
 def banned_pattern() -> re.Pattern[str]:
-    """Match banned words, also as a part of a snake_case or CamelCase identifier."""
+    """Return a pattern for banned words, also inside snake_case and CamelCase identifiers."""
     words = "|".join(BANNED_WORDS)
     capitalized = "|".join(word.capitalize() for word in BANNED_WORDS)
     camel_case = rf"(?<![A-Za-z])(?:{capitalized})(?=[A-Z])|(?<=[a-z])(?:{capitalized})(?![a-z])"
@@ -406,7 +406,8 @@ def banned_pattern() -> re.Pattern[str]:
 def test_words_of_the_field() -> None:
     pattern = banned_pattern()
     allowed = re.compile("|".join(map(re.escape, WORDS_OF_OTHERS)))
-    files = [*ROOT.rglob("*.py"), *(TOP / "docs").glob("*.md"), TOP / "README.md"]
+    tests = (path for path in (TOP / "tests").rglob("*.py") if path != Path(__file__) and "guide" not in path.parts)
+    files = [*ROOT.rglob("*.py"), *tests, *(TOP / "docs").glob("*.md"), TOP / "README.md"]
     violations = [
         f"{file.relative_to(TOP)}:{number}: {found[0]}"
         for file in files
@@ -417,7 +418,7 @@ def test_words_of_the_field() -> None:
 
 
 def test_banned_words_are_found_inside_identifiers() -> None:
-    """The check sees snake_case and CamelCase, but not longer words such as `ground`."""
+    """Banned words are found in snake_case and CamelCase, but not in longer words such as `ground`."""
     pattern = banned_pattern()
     assert all(pattern.search(text) for text in ("make_room", "SessionKeeper", "RoomKey", "TOLD", "a sound file"))
     assert not any(pattern.search(text) for text in ("ground", "interface", "background", "surround", "unfolded"))

@@ -1,4 +1,4 @@
-"""The command line: options, directories, exit codes, and streams that are not there."""
+"""The command line: options, directories, exit codes, and missing standard streams."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The programs and one-liners of the guide, unchanged, on session files that the shell has made."""
+"""The guide's programs and one-liners run unchanged on our session files."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ print('Session file is valid')
 
 @pytest.fixture(scope="module")
 def conversations(tmp_path_factory: pytest.TempPathFactory) -> CliRunner:
-    """Somebody who has talked with two models, failed once, and has another program's session with costs."""
+    """A user with sessions of two models, a failed turn, and another program's session with costs."""
     cli = CliRunner.at(tmp_path_factory.mktemp("talked"))
     cli.script(
         "hello there", ":system You are a programming assistant", "naïve 日本語 🙂", ":undo", "and again", ":retry",
@@ -58,13 +58,13 @@ def conversations(tmp_path_factory: pytest.TempPathFactory) -> CliRunner:
 
 @pytest.fixture
 def talked(conversations: CliRunner, cli: CliRunner) -> CliRunner:
-    """A copy of those conversations."""
+    """Copy those conversations."""
     shutil.copytree(conversations.runs, cli.runs)
     return cli
 
 
 def run(cli: CliRunner, *argv: str) -> str:
-    """What a program prints that must succeed."""
+    """Run a program that must succeed and return its output."""
     done = subprocess.run(argv, cwd=cli.cwd, env=cli.environ, capture_output=True, text=True, timeout=30)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
@@ -76,14 +76,14 @@ def guide(cli: CliRunner, program: str, *arguments: str) -> str:
 
 
 def test_the_analysis_counts_every_session_turn_and_cost(talked: CliRunner) -> None:
-    told = guide(talked, "analyze_sessions")
-    assert "Error" not in told
-    assert "Total Cost: $0.0034" in told
+    output = guide(talked, "analyze_sessions")
+    assert "Error" not in output
+    assert "Total Cost: $0.0034" in output
     sessions = [json.loads(path.read_bytes()) for path in talked.runs.glob("*.json")]
     tokens = sum(session["usage_totals"]["total_tokens"] for session in sessions)
-    assert f"Total Tokens: {tokens:,}" in told
+    assert f"Total Tokens: {tokens:,}" in output
     echoes = [session for session in sessions if session["model"] == "offline/echo"]
-    assert f"🤖 offline/echo\n  Sessions: {len(echoes)}\n" in told
+    assert f"🤖 offline/echo\n  Sessions: {len(echoes)}\n" in output
     for session in sessions:
         counted = sum(turn.get("usage", {}).get("total_tokens", 0) for turn in session["turns"])
         assert session["usage_totals"]["total_tokens"] == counted
@@ -96,12 +96,12 @@ def test_the_total_cost(talked: CliRunner) -> None:
 @pytest.mark.parametrize("form", ["txt", "md"])
 def test_the_export(talked: CliRunner, form: str) -> None:
     for path in sorted(talked.runs.glob("*.json")):
-        told = guide(talked, "export_session", str(path), "--format", form)
-        assert "Export failed" not in told
+        output = guide(talked, "export_session", str(path), "--format", form)
+        assert "Export failed" not in output
         for turn in json.loads(path.read_bytes())["turns"]:
-            assert all(message["content"] in told for message in turn["messages"])
-    told = guide(talked, "export_session", "runs/talk.json", "--format", form, "--output", "out")
-    assert told == "Exported to out\n"
+            assert all(message["content"] in output for message in turn["messages"])
+    output = guide(talked, "export_session", "runs/talk.json", "--format", form, "--output", "out")
+    assert output == "Exported to out\n"
 
 
 @pytest.mark.parametrize(
@@ -118,16 +118,16 @@ def test_the_export(talked: CliRunner, form: str) -> None:
 )
 @pytest.mark.parametrize("form", ["list", "table", "json"])
 def test_the_filter(talked: CliRunner, options: str, found: list[str], form: str) -> None:
-    told = guide(talked, "filter_sessions", *options.split(), "--format", form)
-    assert "Error" not in told
-    assert [name for name in ("failed", "short", "talk", "theirs") if f"{name}.json" in told] == found
+    output = guide(talked, "filter_sessions", *options.split(), "--format", form)
+    assert "Error" not in output
+    assert [name for name in ("failed", "short", "talk", "theirs") if f"{name}.json" in output] == found
 
 
 def test_the_filter_by_system_prompt(talked: CliRunner) -> None:
-    """Where a session has no system prompt the guide's filter stumbles over its null, which is the guide's fault."""
+    """The guide's filter fails on sessions without a system prompt, which is a fault of the guide."""
     (talked.runs / "failed.json").unlink()
-    told = guide(talked, "filter_sessions", "--system-contains", "programming")
-    assert "Found 1 matching sessions:\n  talk.json" in told
+    output = guide(talked, "filter_sessions", "--system-contains", "programming")
+    assert "Found 1 matching sessions:\n  talk.json" in output
 
 
 def test_the_validation(talked: CliRunner) -> None:
@@ -148,8 +148,8 @@ def test_the_recovery_finds_nothing_to_do_and_what_it_writes_is_a_session(talked
 
 
 def test_models_are_counted_by_line(talked: CliRunner) -> None:
-    told = run(talked, "sh", "-c", "grep -h '\"model\"' ./runs/*.json | sort | uniq -c")
-    assert [line.split(maxsplit=1) for line in told.splitlines()] == [
+    output = run(talked, "sh", "-c", "grep -h '\"model\"' ./runs/*.json | sort | uniq -c")
+    assert [line.split(maxsplit=1) for line in output.splitlines()] == [
         ["3", '"model": "offline/echo",'],
         ["1", '"model": "ollama/nobody",'],
     ]
@@ -157,9 +157,9 @@ def test_models_are_counted_by_line(talked: CliRunner) -> None:
 
 def test_every_file_is_json_with_two_spaces_and_the_characters_as_they_are(talked: CliRunner) -> None:
     for path in talked.runs.glob("*.json"):
-        told = run(talked, sys.executable, "-m", "json.tool", "--no-ensure-ascii", "--indent", "2", str(path))
-        assert json.loads(told) == json.loads(path.read_bytes())
-        assert told == path.read_text("utf-8")
+        output = run(talked, sys.executable, "-m", "json.tool", "--no-ensure-ascii", "--indent", "2", str(path))
+        assert json.loads(output) == json.loads(path.read_bytes())
+        assert output == path.read_text("utf-8")
     assert "日本語 🙂" in (talked.runs / "talk.json").read_text("utf-8")
 
 
@@ -172,8 +172,8 @@ def test_a_failed_prompt_is_a_turn_of_its_own_without_a_reply(talked: CliRunner)
 
 def test_the_list_sorts_by_cost(talked: CliRunner) -> None:
     llm = " ".join(LLM)
-    told = run(talked, "sh", "-c", f"{llm} sessions list | sort -k6 -nr")
-    rows = [line.split() for line in told.splitlines()]
+    output = run(talked, "sh", "-c", f"{llm} sessions list | sort -k6 -nr")
+    rows = [line.split() for line in output.splitlines()]
     assert rows[0][0] == "theirs.json"
     assert {len(row) for row in rows} == {6}
     assert sorted(row[0] for row in rows) == ["failed.json", "short.json", "talk.json", "theirs.json"]
@@ -181,7 +181,7 @@ def test_the_list_sorts_by_cost(talked: CliRunner) -> None:
 
 
 def test_the_shells_own_export_says_what_the_guides_says(talked: CliRunner) -> None:
-    """Markdown is the guide's; the shell may say more."""
+    """The guide's Markdown; the shell may add to it."""
     ours = talked.llm("sessions", "export", "md", "--session", "short").out
     theirs = guide(talked, "export_session", "runs/short.json", "--format", "md")
     said = [line for line in theirs.splitlines() if line.startswith(("# ", "## ", "**", "👤", "🤖"))]

@@ -1,4 +1,4 @@
-"""Whole visits at a true terminal, among them those that end badly."""
+"""Complete sessions at a real terminal, including those that end badly."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ CTRL_C, CTRL_D, ENTER = "\x03", "\x04", "\r"
 
 @contextmanager
 def shell(cli: CliRunner, *words: str, **environ: str) -> Iterator[Terminal]:
-    """`llm WORDS` in a terminal, its first prompt there."""
+    """Start `llm WORDS` in a terminal and wait for its prompt."""
     with Terminal([*LLM, *words], cwd=cli.cwd, environ=cli.environ | environ) as terminal:
         terminal.wait_for("You:")
         yield terminal
 
 
 class SlowServer(ThreadingHTTPServer):
-    """An OpenAI-compatible server whose replies never end: a word every 30 ms.
+    """An OpenAI-compatible server with endless replies: a word every 30 ms.
 
     The model `20-words` ends after 20, and so does `20-rows`, which sends a table row by row.
     """
@@ -65,7 +65,7 @@ class _Slow(BaseHTTPRequestHandler):
             self.server.left.set()
 
     def log_message(self, format: str, *arguments: object) -> None:
-        """Nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ def slow() -> Iterator[SlowServer]:
 
 
 def only_turn(cli: CliRunner) -> tuple[str, str, str]:
-    """Question, answer and finish reason of the one turn that there is."""
+    """Return prompt, reply and finish reason of the only turn."""
     [name] = [name for name in cli.files("runs") if name.endswith(".json")]
     [turn] = cli.session(name.removesuffix(".json"))["turns"]
     return (*(message["content"] for message in turn["messages"]), turn["finish_reason"])
@@ -221,7 +221,7 @@ def test_control_bytes_never_reach_the_terminal(cli: CliRunner) -> None:
 
 
 def still(terminal: Terminal) -> None:
-    """Read until nothing more comes: what is typed earlier would be a draft."""
+    """Read until the output is quiet; what is typed earlier would become a draft."""
     seen = -1
     while len(terminal.raw) != seen:
         seen = len(terminal.raw)
@@ -254,7 +254,7 @@ def test_without_colour_or_on_a_dumb_terminal_there_are_no_escape_codes_in_repli
 
 
 def test_the_terminal_is_given_back_as_it_was(cli: CliRunner, slow: SlowServer) -> None:
-    """stty after the shell, in the same terminal, for each way out."""
+    """Compare stty before and after the shell, for each way to exit."""
     llm = " ".join(LLM)
     script = f"trap : INT; stty -a > before; {llm} chat -m openai/slow; stty -a > after; echo over"
     for way in (":exit" + ENTER, CTRL_D):

@@ -1,4 +1,4 @@
-"""More visits at a true terminal: a day's work, long pastes, vi keys, the picker, a window that changes or closes."""
+"""More sessions at a real terminal: a day's work, long pastes, vi keys, the picker, resizing and closing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ESCAPE, PASTE, PASTED = "\x1b", "\x1b[200~", "\x1b[201~"
 
 
 def prompts(terminal: Terminal, number: int) -> str:
-    """Wait for the prompt to be there for the `number`-th time; what is on the screen then."""
+    """Wait for the prompt to appear for the `number`-th time; return the screen."""
     return terminal.wait_until(lambda screen: screen.count("You:") >= number, f"prompt {number}")
 
 

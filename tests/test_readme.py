@@ -1,4 +1,4 @@
-"""The screen in README.md is what the program shows."""
+"""The transcript in README.md matches the program."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the guide's sister pages show works: a model before the command, short options, JSON configuration."""
+"""The features in the guide's sister pages: a model before the command, short options, JSON configuration."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_a_projects_json_has_the_limits_of_its_toml(cli: CliRunner) -> None:
     assert ran.out == "hello\n" and "a project may not set providers" in ran.err
 
 
-def test_openrouter_is_told_which_app_asks(cli: CliRunner) -> None:
+def test_openrouter_gets_the_app_headers(cli: CliRunner) -> None:
     (cli.cwd / ".env").write_text("OPENROUTER_X_TITLE=My notes\n")
     (cli.cwd / ".env").chmod(0o600)
     with serving(REPLY) as server:

@@ -1,4 +1,4 @@
-"""What may not be imported by whom, so that the shell starts quickly. Python itself lists what it imports."""
+"""Which libraries startup must not import, according to Python's own -X importtime."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ def command(*words: str) -> list[str]:
 
 
 def slow_ones(listing: str) -> set[str]:
-    """The slow libraries of which a module is in a listing of `-X importtime`."""
+    """Return the slow libraries that appear in the output of `-X importtime`."""
     assert "llmrepl" in listing
     return {name.partition(".")[0] for name in MODULE.findall(listing)} & set(SLOW)
 
 
 def loaded(home: Path, *words: str, stdin: str = "") -> set[str]:
-    """The slow libraries that `llm words…` imports, off a terminal."""
+    """Return the slow libraries that `llm WORDS` imports, off a terminal."""
     done = subprocess.run(
         command(*words), input=stdin, text=True, capture_output=True, env=environ(home), cwd=home, check=False
     )
@@ -72,7 +72,7 @@ def test_the_prompt_appears_with_prompt_toolkit_alone(tmp_path: Path) -> None:
 
 
 def until_prompt(words: list[str], env: dict[str, str], cwd: Path, seconds: float = 20) -> str:
-    """What comes to the terminal before the prompt, the list of imports (which goes to stderr) among it."""
+    """Return the output before the prompt, including the import list on stderr."""
     master, slave = pty.openpty()
     process = subprocess.Popen(words, env=env, cwd=cwd, stdin=slave, stdout=slave, stderr=slave, start_new_session=True)
     os.close(slave)

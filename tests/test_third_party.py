@@ -1,4 +1,4 @@
-"""A conversation through a server that nobody here wrote, and the guide's own programs on what is left of it."""
+"""A conversation through an independent fake server, and the guide's programs on the result."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ GUIDE = Path(__file__).resolve().parent / "guide"
 
 @pytest.fixture(scope="module")
 def llmock() -> Iterator[str]:
-    """The address of PyPI's llmock, started on a free port."""
+    """Run PyPI's llmock on a free port; return its base URL."""
     program = Path(sys.executable).with_name("llmock")
     if not program.exists():
         pytest.skip("the package llmock is not installed: pip install -e '.[dev]'")

@@ -1,4 +1,4 @@
-"""Run the benchmarks that are named, or all: `python -m tests.bench [NAME…]`; exit code 1 if a limit is passed."""
+"""Run the named benchmarks, or all: `python -m tests.bench [NAME…]`. Exits with 1 if a limit is exceeded."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.bench import Figure
 
 
 def main() -> int:
-    """Measure, print a table, and say by the exit code whether every figure is within its limit."""
+    """Measure and print a table. The exit code is 1 if a figure exceeds its limit."""
     found = {module.name for module in pkgutil.iter_modules([str(Path(__file__).parent)])}
     names = sorted(found - {"__main__", "generate", "peers", "page"})
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Measure the shell against baselines.")

@@ -1,4 +1,4 @@
-"""Directories of made-up sessions, the same for the same numbers: `python -m tests.bench.generate COUNT DIRECTORY`."""
+"""Generate a directory of random sessions from a fixed seed: `python -m tests.bench.generate COUNT DIRECTORY`."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ RARE = "quicksilver"
 
 
 def generate(directory: Path, number: int, *, turns: tuple[int, int] = (1, 30), seed: int = 1) -> None:
-    """Write `number` sessions with `turns` (fewest, most) each into `directory`, as the shell writes them."""
+    """Write `number` sessions of `turns` (min, max) turns into `directory`, in the format of the shell."""
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     rng = random.Random(seed)
     sentences = [_sentence(rng) for _ in range(4000)]
@@ -49,7 +49,7 @@ def _sentence(rng: random.Random) -> str:
 
 
 def _session(rng: random.Random, at: int, turns: int, sentences: list[str]) -> tuple[str, str]:
-    """The file name and the JSON of one session; texts are sentences with a word of its own, so that hits differ."""
+    """Return the file name and the JSON of a session. Each text has a unique word, so that searches differ in hits."""
     created = FIRST_DAY + timedelta(minutes=at * 11, microseconds=rng.randrange(10**6))
     model, price = MODELS[rng.randrange(len(MODELS))]
     topic = rng.choice(WORDS)
@@ -90,7 +90,7 @@ def _usage(prompt: int, completion: int) -> dict[str, int]:
 
 
 def main() -> int:
-    """Write the sessions."""
+    """Generate the sessions that the arguments ask for."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.generate", description="Write made-up sessions.")
     parser.add_argument("number", type=int, metavar="COUNT")
     parser.add_argument("directory", type=Path)

@@ -1,4 +1,4 @@
-"""From a key to its echo at a terminal while the machine is at work on many sessions, and from Ctrl-C to the prompt."""
+"""Latency at a terminal while many sessions are indexed: from a key to its echo, from Ctrl-C to the prompt."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ FRAME, TENTH = 0.016, 0.1
 
 
 def measure() -> list[Figure]:
-    """The 99th percentile of the echo beside that of a bare prompt, the same work behind both; the slowest Ctrl-C."""
+    """Measure the p99 of the key echo against a bare prompt under the same load, and the slowest Ctrl-C."""
     number = int(os.environ.get("LLMREPL_BENCH_SESSIONS", "10000"))
     with TemporaryDirectory(prefix="llmrepl-bench-", dir=os.environ.get("TMPDIR", "/var/tmp")) as name:
         cwd = Path(name)
@@ -44,7 +44,7 @@ def measure() -> list[Figure]:
 
 
 def building(cwd: Path, argv: Sequence[str], environ: Mapping[str, str]) -> float:
-    """The echo of a program while another one makes the index of the sessions."""
+    """Measure the key echo of a program while another process builds the index."""
     words = [*llm(), "search", "zebra"]
     with subprocess.Popen(words, cwd=cwd, env=cli(), stdout=NOWHERE, stderr=NOWHERE) as index:
         try:
@@ -54,7 +54,7 @@ def building(cwd: Path, argv: Sequence[str], environ: Mapping[str, str]) -> floa
 
 
 def echo(argv: Sequence[str], cwd: Path, environ: Mapping[str, str]) -> float:
-    """The 99th percentile of the seconds until something is written after a key."""
+    """Return the p99 in seconds from a key to the first output."""
     took = []
     with Terminal(argv, cwd=cwd, environ=environ) as terminal:
         terminal.wait_for("You:", seconds=20)
@@ -69,7 +69,7 @@ def echo(argv: Sequence[str], cwd: Path, environ: Mapping[str, str]) -> float:
 
 
 def stops(cwd: Path) -> list[float]:
-    """Seconds from Ctrl-C in the middle of a reply that comes as fast as it can until the prompt is there again."""
+    """Measure the seconds from Ctrl-C in the middle of the fastest possible reply to the next prompt."""
     took = []
     with serving() as url:
         environ = cli() | {"OPENAI_BASE_URL": url, "OPENAI_API_KEY": "sk-bench"}
@@ -84,7 +84,7 @@ def stops(cwd: Path) -> list[float]:
 
 
 def _stopped(master: int) -> float:
-    """Press Ctrl-C, and take off what is drawn until the next prompt is."""
+    """Press Ctrl-C and drain the output up to the next prompt."""
     begun, seen = time.perf_counter(), b""
     os.write(master, b"\x03")
     while b"You:" not in seen[-4000:]:

@@ -1,4 +1,4 @@
-"""What the shell holds in memory at its prompt, against a bare prompt, and with a very long conversation open."""
+"""Memory of the shell at its prompt, against a bare prompt, and with a very long conversation open."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TURNS = 10_000
 
 
 def measure() -> list[Figure]:
-    """The prompt at most 1.3 times a bare one; 10,000 turns at most twenty times what their file has in bytes."""
+    """Measure the memory at the prompt and the memory that 10,000 turns add."""
     with TemporaryDirectory(prefix="llmrepl-bench-") as name:
         cwd, environ = Path(name), cli() | {"LLM_MODEL": "offline/echo"}
         (cwd / "runs").mkdir()
@@ -37,7 +37,7 @@ def measure() -> list[Figure]:
 
 
 def held(argv: Sequence[str], cwd: Path, environ: Mapping[str, str], seconds: float) -> int:
-    """Bytes that a program holds, so many seconds after its prompt came."""
+    """Return the resident bytes of a program `seconds` after its prompt appeared."""
     with Terminal(argv, cwd=cwd, environ=environ) as terminal:
         terminal.wait_for("You:", seconds=20)
         terminal.read(seconds)

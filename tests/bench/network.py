@@ -1,4 +1,4 @@
-"""What a reply costs that comes over the network: `llm ask` against a bare httpx script, and a bare socket reader."""
+"""Cost of a reply over the network: `llm ask` against a bare httpx script and a bare socket reader."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ with socket.create_connection((url.hostname, url.port)) as connection, connectio
 
 
 def measure() -> list[Figure]:
-    """First token, one token from exec to exit, CPU for each token, and a long Markdown reply at a terminal."""
+    """Measure the first token, a one-token run, the CPU per token, and a long Markdown reply at a terminal."""
     environ = cli()
     with TemporaryDirectory(prefix="llmrepl-bench-") as cwd, serving() as url:
         environ |= {"OPENAI_BASE_URL": url, "OPENAI_API_KEY": "sk-bench", "URL": f"{url}/chat/completions"}
@@ -64,7 +64,7 @@ def measure() -> list[Figure]:
 
 
 class _Bench:
-    """The program and the scripts, asking the same server for `N-wait` or `N-tokens`."""
+    """The program and the baseline scripts, which send requests to the same server for `N-wait` or `N-tokens`."""
 
     def __init__(self, environ: dict[str, str], cwd: str, scripts: dict[str, list[str]]) -> None:
         self._environ, self._cwd, self._scripts = environ, cwd, scripts
@@ -78,7 +78,7 @@ class _Bench:
         return _figure("llm ask, one token / bare httpx", 1.25, ours, bare)
 
     def cpu(self) -> Figure:
-        """CPU of a long reply less that of a short one, for each token."""
+        """Return the CPU seconds per token: a long reply minus a short one."""
         long = self._both("httpx", f"{WHOLE}-tokens", self._cpu_of, 3)
         short = self._both("httpx", "1-tokens", self._cpu_of, 3)
         ours, bare = ((one - other) / WHOLE for one, other in zip(long, short, strict=True))
@@ -89,7 +89,7 @@ class _Bench:
         return _figure(f"{WHOLE:,} tokens of Markdown / bare socket reader", 4.0, ours, bare)
 
     def _both(self, script: str, model: str, work: _Work, rounds: int = ROUNDS) -> tuple[float, float]:
-        """The medians of the program and of a script, taken in turns after one round that only warms up."""
+        """Return the medians of the program and a script, interleaved, after one warm-up round."""
         ours = [*llm(), "ask", "-m", f"openai/{model}", "hello"]
         bare = [*self._scripts[script], model]
         pairs = [(work(ours), work(bare)) for _ in range(rounds + 1)][1:]
@@ -123,7 +123,7 @@ class _Bench:
         return usage.ru_utime + usage.ru_stime
 
     def _at_terminal(self, command: list[str]) -> float:
-        """Seconds from exec to exit, everything that is drawn taken off the terminal at once."""
+        """Return the seconds from exec to exit at a terminal, draining all output at once."""
         master, slave = pty.openpty()
         termios.tcsetwinsize(slave, (40, 100))
         began = time.perf_counter()
@@ -171,7 +171,7 @@ def _script(path: Path, text: str) -> list[str]:
 
 @contextmanager
 def serving() -> Iterator[str]:
-    """The base URL of an OpenAI-compatible server, whose models are `N-tokens`, and `N-wait`, which then is slow."""
+    """Run an OpenAI-compatible server with the models `N-tokens` and `N-wait` (slow), and yield its base URL."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         threading.Thread(target=_serve, args=(listener,), daemon=True).start()
         yield f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
@@ -188,7 +188,7 @@ def _serve(listener: socket.socket) -> None:
 
 
 def _answer(connection: socket.socket) -> None:
-    """One reply, each token an event and a packet of its own if the reader keeps up."""
+    """Send a reply with one event, and if the reader keeps up one packet, per token."""
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     request = b""
     while not (found := re.search(rb'"model": ?"(\d+)-(\w+)"', request)):

@@ -1,4 +1,4 @@
-"""docs/performance.md: every figure, what grows with the number of sessions, and other programs at the same work."""
+"""Write docs/performance.md: every figure, scaling with the number of sessions, and other programs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ this page.
 
 
 def write(figures: Mapping[str, Sequence[Figure]]) -> None:
-    """Measure what is not in `figures`, and write the page."""
+    """Measure what `figures` lacks and write the page."""
     grown = {number: _at(number) for number in NUMBERS}
     parts = [
         HEAD,
@@ -39,7 +39,7 @@ def write(figures: Mapping[str, Sequence[Figure]]) -> None:
 
 
 def _at(number: int) -> list[Figure]:
-    """The figures of the session manager among so many sessions."""
+    """Measure the session manager with `count` sessions."""
     os.environ["LLMREPL_BENCH_SESSIONS"] = str(number)
     found = sessions.measure()
     print(number, *(figure.detail for figure in found), sep="\n  ", flush=True)

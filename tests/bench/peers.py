@@ -1,4 +1,4 @@
-"""Other programs at the same work: each from PyPI, in an environment of its own, which is made if it is missing.
+"""Other programs, measured on the same tasks. Each is installed from PyPI into an environment of its own.
 
 They live in $LLMREPL_PEERS, else ~/.cache/llmrepl-peers. Nothing here is part of a test.
 """
@@ -27,7 +27,7 @@ PATIENCE = 60.0
 
 @dataclass(frozen=True)
 class Peer:
-    """A program: its package, what else it needs, and how it is asked. `{url}` is the server, `{model}` a model there.
+    """A program: its package, extra requirements and command lines. `{url}` is the server, `{model}` a model there.
 
     `prompt` is what its interactive prompt ends in.
     """
@@ -81,7 +81,7 @@ WORK = ("version", "usable prompt", "one token", f"{WHOLE:,} tokens of Markdown 
 
 
 def measure() -> dict[str, list[float | None]]:
-    """For each program the seconds of each piece of WORK; None where it does not do it, or not in a minute."""
+    """Return the seconds per program and task; None if it cannot do it, or not within a minute."""
     found: dict[str, list[float | None]] = {}
     with TemporaryDirectory(prefix="llmrepl-bench-") as cwd, serving() as url:
         environ = cli() | {"OPENAI_BASE_URL": url, "OPENAI_API_KEY": "sk-bench", "LLM_LOCAL_SERVERS": "off"}
@@ -125,7 +125,7 @@ def _row(
 
 
 def _median(work: Callable[[], float], rounds: int = ROUNDS) -> float | None:
-    """The median of some rounds after one that only warms up, or that one's; None if it fails."""
+    """Return the median of several rounds after a warm-up, or of the warm-up alone if it is slow; None on failure."""
     try:
         return median([work() for _ in range(rounds + 1)][min(rounds, 1) :])
     except (subprocess.SubprocessError, OSError, RuntimeError):
@@ -133,7 +133,7 @@ def _median(work: Callable[[], float], rounds: int = ROUNDS) -> float | None:
 
 
 def _at_terminal(command: list[str], environ: dict[str, str], cwd: str) -> float:
-    """Seconds at a terminal, which `script` makes, everything that is drawn taken off it at once."""
+    """Return the seconds at a terminal made by `script`, draining all output at once."""
     began = time.perf_counter()
     words = ["script", "-qec", " ".join(map(_quoted, command)), "/dev/null"]
     still = subprocess.DEVNULL
@@ -146,7 +146,7 @@ def _quoted(word: str) -> str:
 
 
 def _installed(peer: Peer) -> Path:
-    """Where the programs of a peer are."""
+    """Install a peer if necessary and return the directory of its programs."""
     top = Path(os.environ.get("LLMREPL_PEERS", "~/.cache/llmrepl-peers")).expanduser()
     place = top / peer.packages[0]
     if not (place / "bin" / peer.ask[0]).exists():

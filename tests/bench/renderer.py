@@ -1,4 +1,4 @@
-"""What it costs to draw a reply while it comes: CPU time, flat for each token, and against rich as the baseline."""
+"""CPU time of drawing a streamed reply: constant per token, and against rich as the baseline."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TOKEN = 4
 
 
 def measure() -> list[Figure]:
-    """CPU time of the drawing alone; the pieces come as fast as they are taken, or each of them is drawn."""
+    """Measure the CPU time of drawing alone, with updates combined and with every update drawn."""
     figures = []
     for name, clock in (("as fast as they come", time.monotonic), ("each of them drawn", stopped)):
         short = best(partial(stream, SHORT, clock), 7) / SHORT
@@ -43,12 +43,12 @@ def measure() -> list[Figure]:
 
 
 def stopped() -> float:
-    """A clock on which no update ever takes time, so that each of them is drawn."""
+    """Return a clock that stands still, so that every update is drawn."""
     return 0.0
 
 
 def best(work: Callable[[], None], times: int) -> float:
-    """The least CPU seconds of some runs."""
+    """Return the minimum CPU seconds of several runs."""
     taken = []
     for _ in range(times):
         start = time.process_time()
@@ -58,7 +58,7 @@ def best(work: Callable[[], None], times: int) -> float:
 
 
 def tokens(count: int) -> list[str]:
-    """A reply of so many tokens: prose, lists, code and tables, the same mixture in each thousand."""
+    """Generate a reply of `count` tokens: prose, lists, code and tables, in the same mixture per thousand."""
     each = replies()
     text = "\n\n".join((each["caching"], each["plan"], each["prose"]))[: 1_000 * TOKEN - 2] + "\n\n"
     text *= count // 1_000
@@ -66,12 +66,12 @@ def tokens(count: int) -> list[str]:
 
 
 def screen() -> Console:
-    """A terminal of 100 x 40 that takes everything at once."""
+    """Return a console of 100 x 40 cells whose output is discarded."""
     return Console(file=io.StringIO(), width=100, height=40, force_terminal=True, color_system="standard")
 
 
 def stream(count: int, clock: Callable[[], float]) -> None:
-    """Draw a reply as it comes."""
+    """Draw a streamed reply."""
     view = ReplyView(screen(), clock=clock)
     for token in tokens(count):
         view.text(token)
@@ -79,12 +79,12 @@ def stream(count: int, clock: Callable[[], float]) -> None:
 
 
 def once(count: int) -> None:
-    """Draw the whole reply with rich."""
+    """Render the complete reply once with rich."""
     screen().print(Markdown("".join(tokens(count))))
 
 
 def whole_again(count: int) -> None:
-    """Draw the reply with rich.live, from its beginning for each token."""
+    """Draw the reply with rich.live, which renders all of it for each token."""
     text = ""
     with Live(console=screen(), auto_refresh=False, vertical_overflow="visible") as live:
         for token in tokens(count):

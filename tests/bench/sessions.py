@@ -1,4 +1,4 @@
-"""Many sessions: list, search, stats and Tab; LLMREPL_BENCH_SESSIONS says how many, else 10,000."""
+"""List, search, stats and Tab with many sessions (LLMREPL_BENCH_SESSIONS, default 10,000)."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ FIND = "find runs -name '*.json' -printf '%s %T@\\n' | sort > /dev/null"
 
 
 def measure() -> list[Figure]:
-    """What finding sessions costs among many of them."""
+    """Measure the commands that find sessions."""
     number = int(os.environ.get("LLMREPL_BENCH_SESSIONS", "10000"))
     environ = cli()
     place = os.environ.get("TMPDIR", "/var/tmp")
@@ -52,7 +52,7 @@ def measure() -> list[Figure]:
 
 
 def _processes(number: int, environ: dict[str, str], cwd: str) -> list[Figure]:
-    """What whole programs take."""
+    """Measure commands as separate processes."""
     listed = [*llm(), "sessions", "list", "--limit", "20"]
     first = until_ended(listed, environ, cwd)
     allowed = 60 * number / 100_000
@@ -81,7 +81,7 @@ def _processes(number: int, environ: dict[str, str], cwd: str) -> list[Figure]:
 
 
 def _inside(environ: dict[str, str], cwd: Path) -> list[Figure]:
-    """What commands and Tab take in a shell that is open."""
+    """Measure commands and Tab in a running shell."""
     environment = Environment(environ, cwd, io.StringIO(), io.StringIO(), io.StringIO())
     paths = Paths.find(environ)
     workspace = Workspace(environment, Settings.load(environ, cwd, paths), paths, Signals())
@@ -115,7 +115,7 @@ def _inside(environ: dict[str, str], cwd: Path) -> list[Figure]:
 
 
 def _texts() -> list[str]:
-    """Words, parts of words, pairs, short ones, rare ones and some that are nowhere."""
+    """Return search texts: words, parts of words, pairs, short, rare and absent ones."""
     rng = random.Random(3)
     words = [*rng.sample(WORDS, 40), RARE, "zebra", "no such text", "日本", "語", "th", "-1)", '"', "NEAR(", "e the"]
     parts = [word[1:5] for word in rng.sample(WORDS, 20)]
@@ -125,7 +125,7 @@ def _texts() -> list[str]:
 
 
 def _typed(cwd: Path) -> list[str]:
-    """Beginnings, parts and letters of session names."""
+    """Return prefixes, substrings and subsequences of session names."""
     rng = random.Random(4)
     names = rng.choices(sorted(os.listdir(cwd / "runs")), k=60)
     beginnings = [name[: rng.randint(0, 30)] for name in names]
@@ -138,7 +138,7 @@ def _tab(completer: RegistryCompleter, word: str) -> None:
 
 
 def _apart(workspace: Workspace, cwd: Path, text: str) -> int:
-    """How many sessions only one of search and grep finds `text` in."""
+    """Count the sessions in which only one of search and grep finds `text`."""
     grep = subprocess.run(["grep", "-rliF", "--", text, "runs"], cwd=cwd, capture_output=True, text=True, check=False)
     theirs = {Path(line).name for line in grep.stdout.splitlines()}
     hits = workspace.finder().search(workspace.directory(), text, Filters())

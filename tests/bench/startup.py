@@ -1,4 +1,4 @@
-"""Start-up: from exec to a prompt that takes keys, against a bare prompt_toolkit prompt; `llm --version`."""
+"""Startup: from exec to a usable prompt, against a bare prompt_toolkit prompt; `llm --version`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ KEY = b"~"  # a character that nothing prints by itself
 
 
 def measure() -> list[Figure]:
-    """The prompt at most 1.25 times a bare one and 2.5 times Python's own; the version 2.5 times an idle Python."""
+    """Measure startup against a bare prompt and `python -i`, and `llm --version` against an idle Python."""
     environ = cli()
     with TemporaryDirectory(prefix="llmrepl-bench-") as cwd:
         bare = Path(cwd, "bare.py")
@@ -54,26 +54,26 @@ def measure() -> list[Figure]:
 
 
 def interleaved(ours: Callable[[], float], baseline: Callable[[], float]) -> tuple[float, float]:
-    """The medians of both, in seconds, taken in turns after one round that only warms up."""
+    """Return both medians in seconds, interleaved, after one warm-up round."""
     pairs = [(ours(), baseline()) for _ in range(ROUNDS + 1)][1:]
     return median(pair[0] for pair in pairs), median(pair[1] for pair in pairs)
 
 
 def figure(name: str, limit: float, seconds: tuple[float, float]) -> Figure:
-    """The ratio of two medians."""
+    """Return the ratio of two medians as a figure."""
     ours, baseline = seconds
     return Figure(name, ours / baseline, limit, f"{ours * 1000:.0f} ms / {baseline * 1000:.0f} ms")
 
 
 def until_ended(command: list[str], environ: dict[str, str], cwd: str) -> float:
-    """Seconds from exec to the end of `command`."""
+    """Return the seconds from exec to the end of `command`."""
     began = time.perf_counter()
     subprocess.run(command, env=environ, cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, check=True)
     return time.perf_counter() - began
 
 
 def until_usable(command: list[str], environ: dict[str, str], cwd: str, prompt: bytes = b"You:") -> float:
-    """Seconds from exec until the prompt is drawn and a key typed at it shows; a terminal of 80 columns."""
+    """Return the seconds from exec until the prompt is drawn and echoes a key, at 80 columns."""
     master, slave = pty.openpty()
     began = time.perf_counter()
     process = subprocess.Popen(
@@ -92,7 +92,7 @@ def until_usable(command: list[str], environ: dict[str, str], cwd: str, prompt: 
 
 
 def _read_until(master: int, text: bytes, seconds: float = 30) -> None:
-    """Read what the program draws until `text` was in it, answering where the cursor is when it asks."""
+    """Read output until it contains `text`, answering cursor position requests."""
     seen = b""
     deadline = time.perf_counter() + seconds
     while text not in seen:

@@ -1,4 +1,4 @@
-"""What a turn costs in a long conversation: from the prompt received to the reply acknowledged as on disk."""
+"""Cost of a turn in a long conversation: from the submitted prompt to the reply reported as saved."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LENGTHS = ((2_000, 3.0), (10_000, 4.0))
 
 
 def measure() -> list[Figure]:
-    """The mean over 200 turns, one rewrite of the session file at least among them."""
+    """Measure the mean over 200 turns, including at least one rewrite of the session file."""
     base, base_rewrites = seconds_a_turn(20)
     figures = []
     for length, limit in LENGTHS:
@@ -30,7 +30,7 @@ def measure() -> list[Figure]:
 
 
 def seconds_a_turn(length: int) -> tuple[float, int]:
-    """The mean over the last 200 turns of a session that began with `length`, and how many of them rewrote its file.
+    """Return the mean of the last 200 turns of a session that began with `length`, and the number of file rewrites.
 
     It goes on until the last 200 contain a rewrite.
     """
@@ -54,7 +54,7 @@ def seconds_a_turn(length: int) -> tuple[float, int]:
 
 
 def session(length: int) -> dict[str, object]:
-    """A session of `length` turns as the guide's file has it."""
+    """Return a session of `length` turns in the format of the guide."""
     question = "What is the capital of the country that is named here?"
     answer = "It is a city, and a fine one at that, by a river. " * 4
     turn = {
@@ -78,7 +78,7 @@ def session(length: int) -> dict[str, object]:
 
 
 def _converse(prompts: IO[str], events: IO[str], file: Path, most: int) -> tuple[list[float], int]:
-    """Seconds of each of the last 200 turns, and how many of them replaced `file`; after at most `most` turns."""
+    """Return the seconds of each of the last 200 turns and how many replaced `file`, after at most `most` turns."""
     taken: list[float] = []
     replaced: list[bool] = []
     for number in range(-5, most):  # the first few load what is only loaded once

@@ -1,4 +1,4 @@
-"""Every attempt of a request has its row in the ledger: free where the server refused, else estimated upward."""
+"""Every attempt of a request has a row in the ledger: free if the server refused it, else a high estimate."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ REFUSED = status(429, {"error": "slow down"}, Retry_After="0.01")
 
 
 def talk(cli: CliRunner, *answers: Answer, words: tuple[str, ...] = ()) -> tuple[Ran, list[LedgerEntry]]:
-    """One prompt to a server with these answers; what came, and what the ledger says of it."""
+    """Send a prompt to a server with these answers; return the result and the ledger's rows."""
     config = cli.home / ".config" / "llm"
     config.mkdir(parents=True)
     (config / "config.toml").write_text(PRICE)

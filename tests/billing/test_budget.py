@@ -1,4 +1,4 @@
-"""What is let through under a limit, and how long a reply may then be: computed by hand."""
+"""Which requests a limit admits and how it caps the reply: figures computed by hand."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_a_long_question_is_in_a_dearer_tier_with_its_reply() -> None:
 
 
 def test_a_cap_that_no_reply_can_reach_is_not_sent() -> None:
-    """Servers refuse a `max_tokens` beyond what the model can write: a budget of 5 USD must not end in an error 400."""
+    """Servers reject a `max_tokens` beyond the model's maximum, so a budget of 5 USD must not cause an error 400."""
     assert admit([(session(5.0), 0.0)], 1000, PRICE).max_tokens == 499_800
     roomy = admit([(session(5.0), 0.0)], 1000, WINDOW)
     assert (roomy.max_tokens, roomy.left) == (None, 5.0)

@@ -1,4 +1,4 @@
-"""Costs computed by hand, limits that hold, and a ledger that several shells share."""
+"""Costs computed by hand, enforced limits, and a ledger shared by several shells."""
 
 from __future__ import annotations
 

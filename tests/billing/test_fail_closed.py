@@ -25,7 +25,7 @@ COST = 0.0005
 
 @contextmanager
 def provider(cli: CliRunner, *, daily: str = "1.00") -> Iterator[tuple[Server, dict[str, str]]]:
-    """A server that answers, and the variables that lead to it under a daily limit."""
+    """Run a server, and yield it with the variables that select it and set a daily limit."""
     config = cli.home / ".config" / "llm"
     config.mkdir(parents=True)
     (config / "config.toml").write_text(PRICE)
@@ -80,7 +80,7 @@ def test_without_a_limit_an_unusable_ledger_blocks_no_request(cli: CliRunner) ->
 
 
 def test_what_could_not_be_recorded_is_recorded_before_the_next_request(cli: CliRunner) -> None:
-    """Another program locks the ledger while the reply streams; nobody waits longer than it takes."""
+    """Another program locks the ledger while the reply streams. The shell waits no longer than the reply takes."""
     with provider(cli) as (server, environ):
         ledger(cli).parent.mkdir(parents=True)
         hidden = ledger(cli).with_name("hidden")
@@ -99,7 +99,7 @@ def test_what_could_not_be_recorded_is_recorded_before_the_next_request(cli: Cli
 
 
 def test_many_shells_at_once_spend_no_more_than_the_day_allows(cli: CliRunner) -> None:
-    """The limit pays for four replies; each of the twelve shells may send a prompt before it knows of the others."""
+    """The limit covers four replies. Each of twelve shells may send a prompt without knowing of the others."""
     with provider(cli, daily="0.002") as (server, environ):
         shells = [
             cli.start("ask", "-m", "openai/m", f"question {n}", environ=environ, stdin=subprocess.DEVNULL)
@@ -125,7 +125,7 @@ def test_an_amount_that_is_none_is_refused(cli: CliRunner, words: tuple[str, ...
 
 
 def test_a_long_affordable_reply_is_capped_too(cli: CliRunner) -> None:
-    """$1 buys 49,998 tokens at $20 a million: the server must hear of that, for hidden reasoning is not watched."""
+    """$1 buys 49,998 tokens at $20 per million. The server must get this cap: it alone sees hidden reasoning."""
     with provider(cli) as (server, environ):
         cli.llm("chat", "-m", "openai/m", "-b", "1.00", typed="hi\n", **environ)
     cap = server.seen[0].body.get("max_output_tokens")

@@ -1,4 +1,4 @@
-"""The ledger among several shells, dead ones, and on a disk that does not do what it should."""
+"""The ledger with several shells, killed shells, and a failing disk."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def entry(cost: float | None, session: str = "s", day: datetime = NOW) -> Ledger
 
 @contextmanager
 def shell(path: Path, program: str) -> Iterator[subprocess.Popen[str]]:
-    """Another process at the same ledger; it ends with the block at the latest."""
+    """Run another process that uses the same ledger and ends with the block."""
     started = subprocess.Popen(
         [sys.executable, "-c", START + program, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
@@ -96,7 +96,7 @@ for _ in range(15):
 
 
 def damaged(path: Path) -> None:
-    """A ledger that opens, and whose rows are gone to junk."""
+    """Create a ledger that opens but whose rows are overwritten with garbage."""
     ledger = Ledger(path)
     for _ in range(20):
         ledger.add(entry(0.001, "x" * 3000))

@@ -1,4 +1,4 @@
-"""Random conversations with a server whose prices are known: no limit is passed by more than one question's cost.
+"""Random conversations with a server of known prices: no limit is exceeded by more than one request's input.
 
 LLMREPL_CONVERSATIONS says how many, of which three shells hold ten a day; 10,000 take about a minute and a half.
 """
@@ -40,14 +40,14 @@ MODEL = ResolvedModel("sim/m", "m", configured_vendor("sim", None, {"base_url": 
 
 
 class Server:
-    """Counts what it is owed by itself, in exact fractions of USD."""
+    """A server that keeps its own account, in exact fractions of USD."""
 
     def __init__(self, rng: random.Random) -> None:
         self.rng = rng
         self.owed = Fraction(0)
 
     def answer(self, reservation: Reservation, most_prompt: int) -> Usage:
-        """Read a prompt of at most so many tokens, reply until done, capped, or hung up on."""
+        """Read a prompt of at most `prompt` tokens, then reply until done, capped or disconnected."""
         prompt = self.rng.randrange(most_prompt // 3, most_prompt + 1)
         cached = self.rng.choice((0, self.rng.randrange(prompt + 1)))
         written = self.rng.choice((0, self.rng.randrange(prompt - cached + 1)))
@@ -66,7 +66,7 @@ class Server:
 
 @dataclass
 class Shell:
-    """A shell with its own connection to the ledger that all share; `asked` while a request is under way."""
+    """A shell with its own connection to the shared ledger; `asked` while a request is in progress."""
 
     cost_tracker: CostTracker
     asked: tuple[Reservation, int] | None = None
@@ -74,7 +74,7 @@ class Shell:
 
 @pytest.fixture
 def state() -> Iterator[Path]:
-    """A directory for the ledger, in memory where there is such a place: every request is flushed to the disk."""
+    """Return a directory for the ledger, in memory if possible, since every request is flushed to disk."""
     with ExitStack() as stack:
         memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
         yield Path(stack.enter_context(tempfile.TemporaryDirectory(dir=memory)))
@@ -156,7 +156,7 @@ def test_three_shells_at_once_never_pass_the_days_limit(state: Path) -> None:
 
 @dataclass
 class Request:
-    """A request of a shell on its way: admitted, then (with `number`) reserved, then settled."""
+    """A request in progress: admitted, then reserved (with `number`), then settled."""
 
     ledger: Ledger
     tokens: int

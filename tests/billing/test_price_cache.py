@@ -1,4 +1,4 @@
-"""What was looked up in the data set is kept for the day, and says the same as the data set."""
+"""Cached prices last a day and agree with the data set."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MODELS = ("openai/gpt-4o-mini", "anthropic/claude-sonnet-4-5", "openai/no-such-m
 
 
 def look(cache: Path) -> tuple[str, str]:
-    """Whether the data set was loaded, in a new process, to find the prices; and the prices."""
+    """Look up prices in a new process; return whether the data set was loaded, and the prices."""
     words = [sys.executable, "-c", LOOK, str(cache), *MODELS]
     loaded, _, found = subprocess.run(words, capture_output=True, text=True, check=True).stdout.partition(" ")
     return loaded, found

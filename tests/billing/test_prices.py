@@ -1,4 +1,4 @@
-"""What a model costs: known exactly, or said to be unknown."""
+"""Prices of models: exact, or reported as unknown."""
 
 from __future__ import annotations
 

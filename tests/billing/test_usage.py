@@ -1,4 +1,4 @@
-"""Sums of the ledger and their picture."""
+"""Usage reports: sums of the ledger and their chart."""
 
 from __future__ import annotations
 

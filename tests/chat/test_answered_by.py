@@ -1,4 +1,4 @@
-"""The model belongs to the turn: no later switch, resume or fork changes who answered, and all sums agree."""
+"""A turn keeps its model: switching, resuming and forking do not change it, and all totals agree."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a reply brings beside its text, from the server to the screen, the file and the next request."""
+"""Extras of a reply (citations, images, reasoning): from the server to the screen, the file and the next request."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from tests.cli_runner import CliRunner
 from tests.providers.loopback import Answer, Server, serving, sse, stream
 from tests.providers.recorded import REPLIES
-from tests.providers.test_reading import chunk
+from tests.providers.test_event_reader import chunk
 
 PNG = b"\x89PNG picture"
 DRAWN = sse(

@@ -1,4 +1,4 @@
-"""Spans and metrics as a receiver decodes them with OpenTelemetry's own protobufs."""
+"""Spans and metrics, decoded by a receiver with OpenTelemetry's own protobufs."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ REPLY = stream(
 
 
 class Receiver:
-    """What an OTLP receiver at `url` got: spans, and metrics, of which the last of a name counts."""
+    """Spans and metrics received by an OTLP receiver at `url`; the last value of a metric counts."""
 
     def __init__(self) -> None:
         self.url = ""
@@ -69,7 +69,7 @@ class Receiver:
             assert self.changed.wait_for(lambda: done(self), 60)
 
     def points(self, name: str) -> list[tuple[dict[str, object], int, float]]:
-        """Attributes, count and sum of each point of a histogram."""
+        """Return the attributes, count and sum of each data point of a histogram."""
         return [(plain(p.attributes), p.count, p.sum) for p in self.metrics[name].histogram.data_points]
 
 
@@ -84,7 +84,7 @@ def value(found: Any) -> object:
 
 @contextmanager
 def receiving(hold: threading.Event | None = None, delay: float = 0) -> Iterator[Receiver]:
-    """A receiver on loopback; with `hold` it takes nothing until that is set, else after `delay` seconds."""
+    """Run a receiver on loopback. It answers after `delay` seconds, or once `hold` is set."""
     receiver = Receiver()
 
     class Handler(BaseHTTPRequestHandler):
@@ -228,7 +228,7 @@ def test_the_exit_waits_for_what_is_being_sent(cli: CliRunner) -> None:
 
 
 def imported(cli: CliRunner, path: str, **environ: str) -> tuple[str, str]:
-    """The modules of opentelemetry that `llm ask` imports with the packages in `path`, and the debug log."""
+    """Return the opentelemetry modules that `llm ask` imports with `path` on sys.path, and the debug log."""
     code = "import sys; from llmrepl.cli import main; from llmrepl.system.environment import Environment; "
     code += "main(['ask', '-m', 'offline/echo', 'hi'], Environment.real()); "
     code += "sys.stdout.write(' '.join(name for name in sys.modules if name.startswith('opentelemetry')))"

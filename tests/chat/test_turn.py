@@ -1,4 +1,4 @@
-"""One turn: however it ends, the question and what came of the reply are kept."""
+"""A turn: however it ends, the prompt and the received part of the reply are saved."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ NOBODY = {"OLLAMA_HOST": "http://127.0.0.1:9", "LLM_MAX_RETRIES": "0"}
 
 @dataclass
 class Desk:
-    """A workspace whose clocks the test holds: each look at one runs `on_look`, if that is set."""
+    """A workspace with a controlled clock. Each reading calls `on_look`, if set."""
 
     workspace: Workspace
     cli: CliRunner
@@ -59,7 +59,7 @@ class Desk:
         return cls(Workspace(environment, Settings.load(environ, cli.cwd, paths), paths, signals), cli, looks)
 
     def ask(self, text: str, after: int = 10**9, error: BaseException | None = None, **more: object) -> TurnResult:
-        """One turn; `error` happens after so many events."""
+        """Run a turn in which `error` is raised after `after` events."""
         exchange: ChatTurn = turn.ask(self.workspace, text, **more)  # type: ignore[arg-type]
         with exchange:
             for number, _event in enumerate(exchange, 1):
@@ -69,7 +69,7 @@ class Desk:
         return exchange.turn_result
 
     def kept(self) -> list[tuple[str, str, str]]:
-        """Question, answer and finish reason of each turn, after the shell has ended."""
+        """Return prompt, reply and finish reason of each turn, after the shell has ended."""
         self.workspace.close()
         [name] = self.cli.files("runs")
         session = self.cli.session(name.removesuffix(".json"))

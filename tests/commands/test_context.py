@@ -1,4 +1,4 @@
-"""What shapes a conversation: attachments, earlier prompts, summaries, the clipboard, and what is not to be kept."""
+"""Commands that change the context: attachments, undo and edit, summaries, the clipboard, incognito."""
 
 from __future__ import annotations
 

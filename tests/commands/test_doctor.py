@@ -1,4 +1,4 @@
-"""`llm doctor`: no false alarm, libraries that stand in for the C library, and nothing left behind."""
+"""`llm doctor`: no false alarms, faults injected by preloaded libraries, and no leftover files."""
 
 from __future__ import annotations
 

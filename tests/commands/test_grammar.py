@@ -1,4 +1,4 @@
-"""One grammar: what can follow `llm ` in a terminal can follow `:` at the prompt, with the same words and output."""
+"""Commands have the same words and output after `llm ` in a terminal and after `:` at the prompt."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def rows(*where: str) -> list[Command]:
 
 @pytest.fixture
 def sessions(cli: CliRunner) -> CliRunner:
-    """Somebody with two sessions and a damaged one."""
+    """A user with two sessions and a damaged one."""
     cli.script("hello", "and\u00a0again", words=(*CHAT, "--name", "first"))
     cli.script("one", words=(*CHAT, "--name", "second one"))
     (cli.runs / "bad.json").write_text('{"model": ')
@@ -86,14 +86,14 @@ def sessions(cli: CliRunner) -> CliRunner:
 
 
 def moved(cli: CliRunner, place: Path) -> CliRunner:
-    """The same person with the same files at `place`."""
+    """Copy the user with all files to `place`."""
     shutil.copytree(cli.cwd.parent, place, copy_function=shutil.copy2)
     copy = CliRunner(place / "home", place / "work", cli.environ | {"HOME": str(place / "home")})
     return copy
 
 
 def plain(text: str, cli: CliRunner) -> str:
-    """Output without what differs from run to run."""
+    """Remove from an output what differs between runs."""
     return TIMES.sub("TIME", text.replace(str(cli.cwd.parent), "PLACE"))
 
 
@@ -105,7 +105,7 @@ def test_the_same_words_do_the_same_at_the_prompt_and_in_a_terminal(
     for number, arguments in enumerate(CALLS[name]):
         words = [*name.split(), *shlex.split(arguments)]
         at_prompt, in_terminal = (
-            moved(sessions, tmp_path_factory.mktemp(face) / str(number)) for face in (PROMPT, TERMINAL)
+            moved(sessions, tmp_path_factory.mktemp(interface) / str(number)) for interface in (PROMPT, TERMINAL)
         )
         typed = at_prompt.script(f":{name} {arguments}", words=(*CHAT, "--allow-shell"))
         run = in_terminal.llm(*words)
@@ -147,16 +147,16 @@ def test_the_example_of_a_row_is_a_call_of_it_wherever_it_works(name: str) -> No
 @pytest.mark.parametrize("name", NAMES)
 def test_a_command_that_works_in_one_place_says_where(name: str) -> None:
     command = next(row for row in TABLE.commands if row.name == name)
-    for face in (PROMPT, TERMINAL):
-        if command.where in (BOTH, face):
-            assert "Example: " in _help(command, face)
+    for interface in (PROMPT, TERMINAL):
+        if command.where in (BOTH, interface):
+            assert "Example: " in _help(command, interface)
         else:
             with pytest.raises(UsageError, match=rf"does not work here; use '(llm |:){name}'"):
-                TABLE.parse(command.words, face)
+                TABLE.parse(command.words, interface)
 
 
-def _help(command: Command, face: str) -> str:
-    reply = TABLE.parse([*command.words, "--help"], face).run(None)
+def _help(command: Command, interface: str) -> str:
+    reply = TABLE.parse([*command.words, "--help"], interface).run(None)
     return str(getattr(reply, "text", ""))
 
 

@@ -1,4 +1,4 @@
-"""Commands of other programs are answered at the prompt, never sent to the model."""
+"""Commands of other programs get an explanation at the prompt and are never sent to the model."""
 
 from __future__ import annotations
 

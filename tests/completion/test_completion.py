@@ -1,4 +1,4 @@
-"""Tab in the system's shells, at a true terminal: the same values as Tab at our own prompt."""
+"""Tab in bash, zsh and fish at a real terminal offers the same values as Tab at the prompt."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ START = {
 
 @pytest.fixture
 def open_session(cli: CliRunner) -> CliRunner:
-    """Somebody with sessions, one of them with a blank and a quote in its name, and tags."""
+    """A user with tags and with sessions, one of which has a space and a quote in its name."""
     sessions(cli)
     (cli.runs / "one.json").rename(cli.runs / "it's mine.json")
     tagged = json.loads((cli.runs / "two.json").read_text()) | {"meta": {"tags": ["seabirds"]}}
@@ -55,7 +55,7 @@ def open_session(cli: CliRunner) -> CliRunner:
 
 @contextmanager
 def started(shell: str, open_session: CliRunner) -> Iterator[Terminal]:
-    """A shell at its prompt, with our completions."""
+    """Start a shell with our completions, at its prompt."""
     if shutil.which(shell, path=open_session.environ["PATH"]) is None:
         pytest.skip(f"needs {shell}")
     words, setup = START[shell]
@@ -92,7 +92,7 @@ def test_tab_completes_in_a_real_shell(open_session: CliRunner, shell: str) -> N
 
 
 def last(screen: str) -> str:
-    """The line with the last prompt, and what is below it."""
+    """Return the line of the last prompt and everything below it."""
     return screen[screen.rfind(PROMPT) :]
 
 
@@ -130,14 +130,14 @@ def test_scripts_offer_the_same_candidates_as_the_prompt(
 
 
 def opened(open_session: CliRunner) -> Workspace:
-    """A workspace as the prompt has it."""
+    """Open a workspace as the prompt does."""
     environment = Environment(open_session.environ, open_session.cwd, sys.stdin, sys.stdout, sys.stderr)
     paths = Paths.find(open_session.environ)
     return Workspace(environment, Settings.load(environment.environ, environment.cwd, paths), paths, Signals())
 
 
 def tab(workspace: Workspace, line: str) -> list[Completion]:
-    """What Tab offers at the end of a line."""
+    """Return what Tab offers at the end of a line."""
     return list(RegistryCompleter(all_commands(), workspace).get_completions(Document(line), CompleteEvent()))
 
 

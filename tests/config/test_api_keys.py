@@ -1,4 +1,4 @@
-"""Keys: what `.env` gives, what `llm keys set` keeps, what a command prints, and that none of them shows."""
+"""API keys: from `.env`, stored by `llm keys set`, and never shown in full by a command."""
 
 from __future__ import annotations
 

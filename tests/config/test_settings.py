@@ -1,4 +1,4 @@
-"""Where a setting's value comes from, and what is said about one that cannot be used."""
+"""The layers of settings, and messages about values that cannot be used."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Inject every fault there is: `python -m tests.faults [PART…] --stride N`.
+"""Inject faults: `python -m tests.faults [PART…] --stride N`.
 
 A table at the end; exit code 1 if any promise broke.
 """
@@ -17,7 +17,7 @@ PARTS = ("storage", "network", "files", "merge", "damage", "system", "shells")
 
 
 def main() -> int:
-    """Run the parts that are asked for, tell each broken promise as it is seen, and print the table."""
+    """Run the selected parts, report each broken promise when it is seen, and print the table."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description="Faults, and what came of them.")
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"which ones, of: {', '.join(PARTS)}")
     parser.add_argument("--stride", type=int, default=1, metavar="N", help="inject only every N-th fault")
@@ -32,7 +32,7 @@ def main() -> int:
 
 
 def _tried(part: str, stride: int) -> list[tuple[str | int, ...]]:
-    """The rows of a part, one for each kind: its name, how many faults, how often each promise broke, seconds."""
+    """Return a row per kind of fault: its name, number of cases, broken promises, and seconds."""
     run: Callable[[int], Iterator[Outcome]] = importlib.import_module(f"tests.faults.{part}").run
     began = time.monotonic()
     counts: dict[str, dict[str, int]] = {}

@@ -1,4 +1,4 @@
-"""Damage of every kind, at every place: it costs what it hit and nothing else, and no command overwrites the rest."""
+"""Damage at every place costs only what it hits, and no command overwrites the rest."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PRECIOUS = "these precious words stand nowhere else"
 
 
 def run(stride: int = 1) -> Iterator[Outcome]:
-    """Every `stride`-th case of each kind."""
+    """Run every `stride`-th case of each kind."""
     for kind, cases in KINDS.items():
         for number, (case, complain) in enumerate(cases()):
             if number % stride == 0:
@@ -42,7 +42,7 @@ def _tried(kind: str, case: str, complain: Complain) -> Outcome:
 
 @contextmanager
 def place() -> Iterator[CliRunner]:
-    """Somebody with an empty sessions directory, which is gone afterwards."""
+    """Yield a user with an empty sessions directory, removed afterwards."""
     directory = Path(tempfile.mkdtemp(prefix="llm-damage-"))
     try:
         cli = CliRunner.at(directory)
@@ -68,7 +68,7 @@ def session(text: str = "answer", count: int = TURNS) -> bytes:
 
 
 def everything(directory: Path) -> bytes:
-    """All bytes below a directory, unpacked where they are packed."""
+    """Return all bytes below a directory, with archives unpacked."""
     found = []
     for path in sorted(directory.rglob("*")):
         if path.is_file() and not path.is_symlink():
@@ -81,7 +81,7 @@ def everything(directory: Path) -> bytes:
 
 
 def in_sessions(directory: Path) -> str:
-    """What is in the sessions of a directory that can be read."""
+    """Return the contents of the readable sessions of a directory."""
     return "".join(path.read_text("utf-8") for path in directory.glob("*.json") if _is_json(path))
 
 
@@ -93,13 +93,13 @@ def _is_json(path: Path) -> bool:
 
 
 def failed(ran: Ran, *codes: int) -> str:
-    """What is wrong with how a command ended."""
+    """Return what is wrong with the way a command ended."""
     mishap = "Traceback" in ran.err or "went wrong" in ran.err
     return f"code {ran.code}: {ran.err.strip()[-200:]}" if mishap or ran.code not in (codes or (0,)) else ""
 
 
 def journals() -> Iterator[tuple[str, Complain]]:
-    """Each byte of a dead shell's journal is changed, the journal is cut there, or something is put in."""
+    """Change, truncate or insert bytes in a dead shell's journal."""
     base = session(count=1)
     records: list[dict[str, Any]] = [{"opened": {"pid": 1, "base": fingerprint(base)}}]
     for number in range(2, TURNS + 2):
@@ -129,7 +129,7 @@ def _journal(cli: CliRunner, base: bytes, lines: list[bytes], at: int, way: str)
 
 
 def archives() -> Iterator[tuple[str, Complain]]:
-    """Bytes of an archive are changed, it is cut, or it has more members, and recover is asked for it."""
+    """Change or truncate an archive or add gzip members, then run recover."""
     plain = session(count=20)
     packed = gzip.compress(plain, mtime=0)
     for at in range(0, len(packed), 97):
@@ -158,7 +158,7 @@ def _archive(cli: CliRunner, raw: bytes) -> str:
 
 
 def _unpacked(raw: bytes) -> bytes:
-    """What a careful person unpacks of a file, byte by byte, without looking at checksums."""
+    """Decompress as much of a file as possible, ignoring checksums."""
     out = b""
     at = 0
     while at >= 0 and raw[at : at + 3] == b"\x1f\x8b\x08" and len(raw) > at + 10:
@@ -175,7 +175,7 @@ def _unpacked(raw: bytes) -> bytes:
 
 
 def indexes() -> Iterator[tuple[str, Complain]]:
-    """A byte of the index is changed."""
+    """Change a byte of the index."""
     for at in range(0, 60_000, 151):
         yield f"byte {at}", lambda cli, at=at: _index(cli, at)  # type: ignore[misc]
 
@@ -225,7 +225,7 @@ one that has them; names are in the sessions directory, copies and notes beside 
 
 
 def replacements() -> Iterator[tuple[str, Complain]]:
-    """Commands that write where something stands."""
+    """Run commands whose target already exists."""
     for case, steps in OVERWRITING.items():
         yield case, lambda cli, steps=steps: _replacement(cli, steps)  # type: ignore[misc]
 
@@ -267,7 +267,7 @@ MOVES = ("renamed", "copied back", "replaced by a link", "removed", "file linked
 
 
 def moves() -> Iterator[tuple[str, Complain]]:
-    """The directory or the file of an open session is moved after some turns."""
+    """Move the directory or the file of an open session after some turns."""
     for way in MOVES:
         for after in range(4):
             for size in (10, 300 << 10):

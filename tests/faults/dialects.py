@@ -1,4 +1,4 @@
-"""A reply in the bytes of each protocol, in parts that can be left out, changed or repeated."""
+"""Replies in the bytes of each protocol, in parts that can be omitted, changed or repeated."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ ENVIRON = {
     "gemini": ("gemini", "GOOGLE_GEMINI_BASE_URL", "", "GEMINI_API_KEY"),
     "ollama": ("ollama", "OLLAMA_HOST", "", ""),
 }
-"""A provider that speaks each, and how it is told where its server is, what ends the address, and its key."""
+"""A provider that speaks each, and how its base URL is set, what ends the address, and its key."""
 
 NO_USAGE = object()
 
 
 @dataclass(frozen=True)
 class Dialect:
-    """One of the protocols; every method gives the bytes of a frame."""
+    """A protocol. Every method returns the bytes of a frame."""
 
     name: str
 
     @property
     def sse(self) -> bool:
-        """Whether it streams server-sent events; else a JSON document a line."""
+        """Whether it streams server-sent events instead of newline-delimited JSON."""
         return self.name != "ollama"
 
     def frame(self, data: Any, event: str = "") -> bytes:
-        """One event."""
+        """Return an event."""
         text = json.dumps(data, ensure_ascii=False).encode("utf-8", "surrogatepass")
         if not self.sse:
             return text + b"\n"
@@ -51,7 +51,7 @@ class Dialect:
         return named + b"data: " + text + b"\n\n"
 
     def start(self, prompt: Any = PROMPT) -> bytes:
-        """What comes before the text."""
+        """Return the events before the text."""
         if self.name == "openai":
             return self.frame({"choices": [{"index": 0, "delta": {"role": "assistant"}, "finish_reason": None}]})
         if self.name == "responses":
@@ -72,7 +72,7 @@ class Dialect:
         return b""
 
     def delta(self, text: str, *, thinking: bool = False, index: int = 0) -> bytes:
-        """A piece of the text, or of what the model thinks; `index` is that of the choice."""
+        """Return a delta of the text or of the reasoning; `index` is that of the choice."""
         if self.name == "openai":
             delta = {"reasoning_content" if thinking else "content": text}
             return self.frame({"choices": [{"index": index, "delta": delta, "finish_reason": None}]})
@@ -91,7 +91,7 @@ class Dialect:
         return self.frame({"message": message, "done": False})
 
     def end(self, reason: str | None = "stop", prompt: Any = PROMPT, completion: Any = COMPLETION) -> bytes:
-        """The reason why it ended and the usage, without what may follow."""
+        """Return the finish reason and the usage, without the events after them."""
         word = REASONS[self.name].get(reason or "", reason)
         counted = prompt is not NO_USAGE
         if self.name == "openai":
@@ -121,28 +121,28 @@ class Dialect:
 
     @property
     def done(self) -> bytes:
-        """What follows when all is said."""
+        """Return the events after the usage."""
         if self.name == "openai":
             return b"data: [DONE]\n\n"
         return self.frame({"type": "message_stop"}, "message_stop") if self.name == "anthropic" else b""
 
     def reply(self, *pieces: str, **end: Any) -> bytes:
-        """A whole reply in one piece of bytes."""
+        """Return a complete reply."""
         prompt = end.get("prompt", PROMPT)
         return self.start(prompt) + b"".join(map(self.delta, pieces or PIECES)) + self.end(**end) + self.done
 
     def part(self, count: int) -> bytes:
-        """The beginning of a reply, with the first pieces of its text."""
+        """Return the start of a reply, with the first `count` deltas of its text."""
         return self.start() + b"".join(map(self.delta, PIECES[:count]))
 
     def error(self, message: str, code: str = "overloaded_error") -> bytes:
-        """An error inside a stream."""
+        """Return an error inside a stream."""
         if self.name == "ollama":
             return self.frame({"error": message})
         return self.frame({"type": "error", "error": {"type": code, "code": code, "message": message}}, "error")
 
     def whole(self, text: str) -> bytes:
-        """The answer of a server that does not stream."""
+        """Return the body of a response without streaming."""
         if self.name == "openai":
             choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
             usage = {"prompt_tokens": PROMPT, "completion_tokens": COMPLETION, "total_tokens": 20}

@@ -1,4 +1,4 @@
-"""Hostile files and names: whatever lies in the sessions directory, it is listed, refused, repaired, and does no harm.
+"""Hostile files and names: each is listed, refused or repaired, and does no harm.
 
 Cases come in batches. A batch is one directory in a process of its own, with a limit of memory and of time; the
 program runs in that process, command after command, and everything that it writes is looked at.
@@ -33,7 +33,7 @@ MEMORY = 2 << 30
 FORMATS = ("txt", "md", "csv", "json", "html", "jsonl")
 NEIGHBOUR = "neighbour"
 
-_SOUND = written(session()).replace(b"A title", NEIGHBOUR.encode()).replace(b"answer 0", NEIGHBOUR.encode())
+_VALID = written(session()).replace(b"A title", NEIGHBOUR.encode()).replace(b"answer 0", NEIGHBOUR.encode())
 
 _OBEYED = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _MISHAP = re.compile(r"Traceback|something went wrong inside")
@@ -43,7 +43,7 @@ Complaint = tuple[str, str, str]
 
 
 def run(stride: int = 1) -> Iterator[Outcome]:
-    """Every `stride`-th case."""
+    """Run every `stride`-th case."""
     cases = islice(every(), 0, None, stride)
     while batch := list(islice(cases, BATCH)):
         yield from _outcomes([hostile.case for hostile in batch], partial(_files, batch))
@@ -52,7 +52,7 @@ def run(stride: int = 1) -> Iterator[Outcome]:
 
 
 def _outcomes(cases: list[str], work: Callable[[], list[Complaint]]) -> Iterator[Outcome]:
-    """What came of a batch: an outcome for each case."""
+    """Return an outcome for each case of a batch."""
     complaints, why = apart(work, SECONDS)
     broken: dict[str, list[Complaint]] = {}
     for complaint in complaints:
@@ -72,7 +72,7 @@ def _outcomes(cases: list[str], work: Callable[[], list[Complaint]]) -> Iterator
 
 
 def apart(work: Callable[[], list[Complaint]], seconds: float) -> tuple[list[Complaint], str]:
-    """Do some work in a process of its own: what it complains of, and why it did not come to its end if so."""
+    """Run `work` in a process of its own; return its complaints, and why it did not finish if so."""
     reading, writing = os.pipe()
     if (child := os.fork()) == 0:
         os.close(reading)
@@ -103,7 +103,7 @@ def apart(work: Callable[[], list[Complaint]], seconds: float) -> tuple[list[Com
 
 
 class Place:
-    """A new user's directory with a valid session in it, and all that is there besides: nothing of it may change."""
+    """A new user's directory with a valid session and other files, none of which may change."""
 
     def __init__(self, top: Path) -> None:
         self.cli = CliRunner.at(top)
@@ -113,17 +113,17 @@ class Place:
         self.runs.mkdir()
         self.outside.mkdir()
         (self.cli.cwd / "exports").mkdir()
-        (self.outside / "sound.json").write_bytes(written(session()))
+        (self.outside / "valid.json").write_bytes(written(session()))
         (self.outside / "bad.json").write_bytes(written(session())[:-20])
-        (self.runs / f"{NEIGHBOUR}.json").write_bytes(_SOUND)
+        (self.runs / f"{NEIGHBOUR}.json").write_bytes(_VALID)
         self._before = self._elsewhere()
 
     def complain(self, case: str, kind: str, sentence: str) -> None:
-        """A promise was broken."""
+        """Record a broken promise."""
         self.complaints.append((case, kind, sentence))
 
     def llm(self, case: str, codes: tuple[int, ...], *words: str, typed: str = "") -> Ran:
-        """Run `llm WORDS`: it must end with one of these exit codes, and show nothing that a terminal obeys."""
+        """Run `llm WORDS`. It must exit with one of `codes` and print no control sequences."""
         try:
             ran = self.cli.llm(*words, typed=typed)
         except Exception as bug:  # noqa: BLE001 - whatever comes out of it is the finding
@@ -136,7 +136,7 @@ class Place:
         return ran
 
     def look(self, case: str) -> None:
-        """What looks at all sessions still works, with the neighbour among them, and nothing else was touched."""
+        """Check that commands over all sessions still work and that no other file was changed."""
         listed = self.llm(case, (0,), "sessions", "list", "--format", "json").out
         if f'"{NEIGHBOUR}.json"' not in listed:
             self.complain(case, "lost", f"{NEIGHBOUR} is not listed any more")
@@ -145,13 +145,13 @@ class Place:
         self.llm(case, (0,), "sessions", "stats")
         if NEIGHBOUR not in self.llm(case, (0,), "sessions", "search", NEIGHBOUR).out:
             self.complain(case, "lost", f"{NEIGHBOUR} is not found any more")
-        if (self.runs / f"{NEIGHBOUR}.json").read_bytes() != _SOUND:
+        if (self.runs / f"{NEIGHBOUR}.json").read_bytes() != _VALID:
             self.complain(case, "damaged", f"{NEIGHBOUR} was changed")
         if changed := {path for path, _ in self._before ^ self._elsewhere()}:
             self.complain(case, "leaked", f"touched outside of the directory: {sorted(changed)!a}")
 
     def _elsewhere(self) -> set[tuple[str, bytes]]:
-        """All files outside of the sessions directory but for exports and the program's own state."""
+        """Return all files outside the sessions directory except exports and the program's own state."""
         top = self.outside.parent
         files = (Path(place) / name for place, _, names in os.walk(top) for name in names)
         own = (self.runs, self.cli.home / ".local", self.cli.home / ".cache", self.cli.cwd / "exports")
@@ -179,9 +179,9 @@ def _files(batch: list[Hostile]) -> list[Complaint]:
 
 
 def _one(place: Place, name: str, hostile: Hostile) -> None:
-    """Show, load, recover, export and rename one hostile file."""
+    """Show, load, recover, export and rename a hostile file."""
     file, case = place.runs / name, hostile.case
-    codes = {True: (0,), False: (3,), None: (0, 3)}[hostile.sound]
+    codes = {True: (0,), False: (3,), None: (0, 3)}[hostile.valid]
     shown = place.llm(case, codes, "sessions", "show", name, "--full")
     place.llm(case, (shown.code,), "sessions", "validate", name)
     place.llm(case, (0, 3), "sessions", "export", "md", "exports/x.md", "--force", "--session", name)
@@ -204,7 +204,7 @@ def _one(place: Place, name: str, hostile: Hostile) -> None:
 
 
 def _go_on(place: Place, case: str, name: str) -> None:
-    """Load and export in every format what can be read now, and give it another name."""
+    """Load, export in every format, and rename what can be read now."""
     exports = "".join(f":export {form} exports/y.{form} --force\n" for form in FORMATS)
     raw = (place.runs / name).read_bytes()
     codes = (0,) if _asked(raw) else (0, 2)  # there may be no turn to export
@@ -215,7 +215,7 @@ def _go_on(place: Place, case: str, name: str) -> None:
 
 
 def _asked(raw: bytes) -> list[str]:
-    """The questions in a sound session file."""
+    """Return the prompts in a valid session file."""
     data = json.loads((gzip.decompress(raw) if raw.startswith(b"\x1f\x8b") else raw).decode("utf-8-sig"))
     messages = (message for turn in data["turns"] for message in turn["messages"])
     return [str(message.get("content")) for message in messages if message.get("role") == "user"]
@@ -263,9 +263,9 @@ def _given(names: Sequence[str]) -> list[Complaint]:
 
 
 def _put_back(place: Place) -> None:
-    """The neighbour gets its name back, if it lost it."""
+    """Rename the neighboring session back, if it was renamed."""
     home = place.runs / f"{NEIGHBOUR}.json"
     for file in () if home.exists() else place.runs.glob("*.json"):
-        if file.read_bytes() == _SOUND:
+        if file.read_bytes() == _VALID:
             file.rename(home)
             return

@@ -1,4 +1,4 @@
-"""Session files that something went wrong with, and what a person has a right to all the same."""
+"""Damaged session files, and what must still be recovered from them."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ BOMB = 64 << 20
 
 @dataclass(frozen=True)
 class Hostile:
-    """The bytes of a file; `turns` are the questions that recovery must bring back at least, in any order.
+    """The bytes of a file. `turns` are the prompts that recovery must return at least, in any order.
 
-    `sound` says whether the file must be read as it is (True), must be refused (False), or either.
+    `valid` says whether the file must be read as it is (True), must be refused (False), or either.
     """
 
     case: str
     raw: bytes
     turns: tuple[str, ...] = ()
-    sound: bool | None = None
+    valid: bool | None = None
 
 
 def session(turns: int = TURNS) -> dict[str, Any]:
-    """A session with every key that there is, and some that there are not."""
+    """Return a session with every known key and some unknown ones."""
     return {
         "model": "offline/echo",
         "system": "Be brief.",
@@ -56,32 +56,32 @@ def _turn(number: int) -> dict[str, Any]:
 
 
 def question(number: int) -> str:
-    """What was asked in a turn."""
+    """Return the prompt of a turn."""
     return f"question {number}"
 
 
 def questions(count: int = TURNS) -> tuple[str, ...]:
-    """What was asked in the first turns."""
+    """Return the prompts of the first turns."""
     return tuple(question(number) for number in range(count))
 
 
 def written(data: object) -> bytes:
-    """A session file as the program writes it."""
+    """Return a session file as the program writes it."""
     return json.dumps(data, indent=2, ensure_ascii=False).encode("utf-8", "surrogatepass") + b"\n"
 
 
 def every() -> Iterator[Hostile]:
-    """All hostile files, the same ones in each run."""
+    """Yield all hostile files, the same in each run."""
     for family in (_cut, _tails, _touched, _two_writers, _encoded, _values, _doubled, _deep, _packed, _foreign):
         yield from family()
 
 
 def _cut() -> Iterator[Hostile]:
-    """The end is missing, from any byte on."""
+    """Truncate at any byte."""
     whole = written(session())
     ends = [end + 1 for end in _ends_of_turns(whole)]
     for at in range(0, len(whole) - 2, 4):
-        yield Hostile(f"cut at {at}", whole[:at], questions(sum(end <= at for end in ends)), sound=False)
+        yield Hostile(f"cut at {at}", whole[:at], questions(sum(end <= at for end in ends)), valid=False)
 
 
 def _ends_of_turns(raw: bytes) -> Iterator[int]:
@@ -91,18 +91,18 @@ def _ends_of_turns(raw: bytes) -> Iterator[int]:
 
 
 def _tails() -> Iterator[Hostile]:
-    """Bytes that were never written: a file system that grew the file before it had its data."""
+    """Append unwritten bytes, as after a crash of a file system that extends a file before it writes the data."""
     whole = written(session())
     for at in (0, 1, 100, 700, 1500, len(whole)):
         for length in (1, 7, 512, 4096, 65536):
             kept = questions() if at == len(whole) else ()
             yield Hostile(f"{length} NULs from {at}", whole[:at] + b"\0" * length, kept)
     for at in range(50, len(whole), 150):
-        yield Hostile(f"a hole at {at}", whole[:at] + b"\0" * 100 + whole[at + 100 :], sound=False)
+        yield Hostile(f"a hole at {at}", whole[:at] + b"\0" * 100 + whole[at + 100 :], valid=False)
 
 
 def _touched() -> Iterator[Hostile]:
-    """A byte that is another one, one too many, one too few, or a lost block."""
+    """Change, insert or delete a byte, or lose a block."""
     whole = written(session())
     random = Random("touched")
     for number in range(400):
@@ -115,37 +115,37 @@ def _touched() -> Iterator[Hostile]:
 
 
 def _two_writers() -> Iterator[Hostile]:
-    """What two programs left that wrote to one file, and what a merge left."""
+    """Combine the output of two writers, or leave merge conflict markers."""
     for one in range(5):
         for other in range(5):
             a, b = written(session(one)), written(session(other))
             more = questions(max(one, other))
-            yield Hostile(f"{one} turns, then {other}", a + b, more, sound=False)
+            yield Hostile(f"{one} turns, then {other}", a + b, more, valid=False)
             if len(b) < len(a):
-                yield Hostile(f"{other} turns over {one}", b + a[len(b) :], questions(other), sound=False)
+                yield Hostile(f"{other} turns over {one}", b + a[len(b) :], questions(other), valid=False)
             marked = b"<<<<<<< HEAD\n" + a + b"=======\n" + b + b">>>>>>> theirs\n"
-            yield Hostile(f"conflict of {one} and {other}", marked, more, sound=False)
+            yield Hostile(f"conflict of {one} and {other}", marked, more, valid=False)
 
 
 def _encoded() -> Iterator[Hostile]:
-    """Other encodings, byte order marks, and bytes of none."""
+    """Use other encodings, byte order marks, and invalid bytes."""
     text = written(session()).decode()
-    yield Hostile("a byte order mark", b"\xef\xbb\xbf" + text.encode(), questions(), sound=True)
+    yield Hostile("a byte order mark", b"\xef\xbb\xbf" + text.encode(), questions(), valid=True)
     for encoding in ("utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be"):
         kept = questions() if "32-" not in encoding else ()
-        yield Hostile(encoding, text.encode(encoding), kept, sound=False)
-        yield Hostile(f"{encoding}, cut", text.encode(encoding)[:-33], sound=False)
+        yield Hostile(encoding, text.encode(encoding), kept, valid=False)
+        yield Hostile(f"{encoding}, cut", text.encode(encoding)[:-33], valid=False)
     for encoding in ("latin-1", "cp1252", "shift_jis", "cp037"):
         yield Hostile(encoding, text.encode(encoding, "replace"))
     yield Hostile("utf-7", text.encode("utf-7"))
     for raw in (b"\xff", b"\xc0\xaf", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\x80", b"\xe2\x82"):
         bad = text.encode().replace(b"answer 1", b"answer " + raw)
-        yield Hostile(f"bytes {raw.hex()} in an answer", bad, questions(), sound=False)
+        yield Hostile(f"bytes {raw.hex()} in an answer", bad, questions(), valid=False)
     for escape in (r"\ud83d", r"\udc00", r"\ud83dx\ude00", r"\ude00\ud83d"):
         bad = text.replace("answer 1", f"answer {escape}").encode()
-        yield Hostile(f"{escape} in an answer", bad, questions(), sound=False)
+        yield Hostile(f"{escape} in an answer", bad, questions(), valid=False)
     for line_end in ("\r\n", "\r"):
-        yield Hostile(f"line ends {line_end!r}", text.replace("\n", line_end).encode(), questions(), sound=True)
+        yield Hostile(f"line ends {line_end!r}", text.replace("\n", line_end).encode(), questions(), valid=True)
 
 
 _RAW = {
@@ -179,7 +179,7 @@ _PLACE = "@here@"
 
 
 def _values() -> Iterator[Hostile]:
-    """Each value of a session in turn is something else, which must not cost the turns beside it."""
+    """Replace each value of a session in turn, which must not cost its neighboring turns."""
     for path in _paths(session(3)):
         for name, raw in _RAW.items():
             data = session(3)
@@ -190,7 +190,7 @@ def _values() -> Iterator[Hostile]:
 
 
 def _paths(data: Any) -> Iterator[tuple[str | int, ...]]:
-    """The places in a session, those of its second turn for all turns."""
+    """Yield the paths of all values in a session, for turns those of the second one."""
     for key, value in data.items() if isinstance(data, dict) else enumerate(data):
         yield (key,)
         if isinstance(value, dict) or (isinstance(value, list) and key != "turns"):
@@ -207,17 +207,17 @@ def _put(data: Any, path: tuple[str | int, ...], value: object) -> None:
 
 
 def _doubled() -> Iterator[Hostile]:
-    """A key that stands twice, or is missing."""
+    """Duplicate or remove a key."""
     for key in session(3):
         text = written(session(3)).decode()
         for name, raw in (("null", "null"), ("empty", "[]"), ("text", '"x"'), ("same", json.dumps(session(3)[key]))):
             first = text.replace(f'"{key}": ', f'"{key}": {raw}, "{key}": ', 1).encode()
-            yield Hostile(f"{key} twice, first {name}", first, questions(3), sound=False)
+            yield Hostile(f"{key} twice, first {name}", first, questions(3), valid=False)
             last = (text.rstrip()[:-1] + f', "{key}": {raw}}}').encode()
-            yield Hostile(f"{key} twice, last {name}", last, questions(3), sound=False)
+            yield Hostile(f"{key} twice, last {name}", last, questions(3), valid=False)
         less = {k: v for k, v in session(3).items() if k != key}
         kept = questions(3) if key != "turns" else ()
-        yield Hostile(f"without {key}", written(less), kept, sound=False if key in ("model", "turns") else None)
+        yield Hostile(f"without {key}", written(less), kept, valid=False if key in ("model", "turns") else None)
     for key in _turn(0):
         data = session(3)
         del data["turns"][1][key]
@@ -229,43 +229,43 @@ def _doubled() -> Iterator[Hostile]:
 
 
 def _deep() -> Iterator[Hostile]:
-    """What is nested or long beyond reason."""
+    """Use extreme nesting or length."""
     for opening in ("[", '{"a":', '{"turns":[', '[{"messages":', '"\\'):
         for times in (10, 1_000, 100_000):
-            yield Hostile(f"{times} times {opening}", (opening * times).encode(), sound=False)
+            yield Hostile(f"{times} times {opening}", (opening * times).encode(), valid=False)
     for times in (1_000, 100_000):
         whole = written(session(2))[:-2] + b', "x": ' + b"[" * times + b"]" * times + b"}"
         yield Hostile(f"a session and {times} brackets", whole, questions(2))
-    yield Hostile("a million quotes", b'"' * 1_000_000, sound=False)
-    yield Hostile("a million keys", b"{" + b'"a":1,' * 1_000_000, sound=False)
-    yield Hostile("a million turns begun", b'{"turns": [' + b'{"messages":' * 100_000, sound=False)
+    yield Hostile("a million quotes", b'"' * 1_000_000, valid=False)
+    yield Hostile("a million keys", b"{" + b'"a":1,' * 1_000_000, valid=False)
+    yield Hostile("a million turns begun", b'{"turns": [' + b'{"messages":' * 100_000, valid=False)
 
 
 def _packed() -> Iterator[Hostile]:
-    """gzip that is cut, wrong, followed by something, or far more than it looks."""
+    """Truncate or corrupt gzip, append to it, or compress far more than its size suggests."""
     whole = written(session())
     packed = gzip.compress(whole, mtime=0)
-    yield Hostile("gzip under a plain name", packed, questions(), sound=True)
+    yield Hostile("gzip under a plain name", packed, questions(), valid=True)
     for at in range(2, len(packed), 3):
-        yield Hostile(f"gzip cut at {at}", packed[:at], sound=False)
+        yield Hostile(f"gzip cut at {at}", packed[:at], valid=False)
     for at in range(0, len(packed), 5):
         yield Hostile(f"gzip with a wrong byte at {at}", packed[:at] + bytes([packed[at] ^ 0x55]) + packed[at + 1 :])
     for tail in (b"x", b"\0" * 9 + b"x", packed, whole):
-        yield Hostile(f"gzip and {tail[:4].hex()} after it", packed + tail, questions(), sound=False)
-    yield Hostile("gzip and NULs", packed + b"\0" * 100, questions(), sound=True)
-    yield Hostile("gzip in gzip", gzip.compress(packed, mtime=0), sound=False)
-    yield Hostile("a bomb", gzip.compress(b"\0" * BOMB, mtime=0), sound=False)
+        yield Hostile(f"gzip and {tail[:4].hex()} after it", packed + tail, questions(), valid=False)
+    yield Hostile("gzip and NULs", packed + b"\0" * 100, questions(), valid=True)
+    yield Hostile("gzip in gzip", gzip.compress(packed, mtime=0), valid=False)
+    yield Hostile("a bomb", gzip.compress(b"\0" * BOMB, mtime=0), valid=False)
     bomb = whole.rstrip()[:-1] + b', "x": "' + b"a" * BOMB + b'"}'
     yield Hostile("a session with a bomb in it", gzip.compress(bomb, mtime=0), questions())
 
 
 def _foreign() -> Iterator[Hostile]:
-    """What other programs write, what nobody wrote, and text that wants to rule the terminal."""
+    """Use files of other programs, empty files, and text with terminal escape sequences."""
     others: list[Any] = [None, 1, "text", [], {}, [session(1)], {"turns": []}, {"model": "m"}, {"messages": []}]
     for number, data in enumerate(others):
-        yield Hostile(f"other JSON {number}", written(data), sound=False)
+        yield Hostile(f"other JSON {number}", written(data), valid=False)
     for raw in (b"", b" ", b"\n\n", b"\0", b"\0" * 70_000, b"\xef\xbb\xbf", b"{", b"not JSON", b"<html>", b"PK\3\4"):
-        yield Hostile(f"{len(raw)} bytes {raw[:4].hex()}", raw, sound=False)
+        yield Hostile(f"{len(raw)} bytes {raw[:4].hex()}", raw, valid=False)
     random = Random("noise")
     for size in (1, 10, 1_000, 100_000):
         yield Hostile(f"{size} bytes of noise", random.randbytes(size))

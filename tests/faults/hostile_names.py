@@ -1,4 +1,4 @@
-"""Names that nobody should give a session, names that lie in the directory all the same, and what is no file at all."""
+"""Invalid session names, odd names in the directory, and entries that are not files."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ LYING = (
 
 
 def odd_things(runs: Path, outside: Path) -> list[str]:
-    """What is called like a session and is no plain file, made in `runs`; their names. Links lead to `outside`."""
+    """Create entries named like sessions that are not plain files; return their names. Links lead to `outside`."""
     (runs / "directory.json").mkdir()
     (runs / "full.json").mkdir()
     (runs / "full.json" / "inner.json").write_text("{}")
@@ -168,7 +168,7 @@ def odd_things(runs: Path, outside: Path) -> list[str]:
     (runs / "ping.json").symlink_to("pong.json")
     (runs / "pong.json").symlink_to("ping.json")
     (runs / "dangling.json").symlink_to(outside / "nowhere.json")
-    (runs / "sound_link.json").symlink_to(outside / "sound.json")
+    (runs / "valid_link.json").symlink_to(outside / "valid.json")
     (runs / "bad_link.json").symlink_to(outside / "bad.json")
     (runs / "device.json").symlink_to("/dev/zero")
     (runs / "upward.json").symlink_to("..")

@@ -1,4 +1,4 @@
-"""The program in a forked process in which one call to the disk goes wrong.
+"""Run the program in a forked process in which one disk operation fails.
 
 What is wrapped are Python's own functions in `os`, as far as they change something below one directory. What SQLite
 does and what a file object writes by itself is not seen.
@@ -29,7 +29,7 @@ _MAKING = os.O_CREAT | os.O_TRUNC
 
 @dataclass(frozen=True)
 class Plan:
-    """What happens at call number `call` (from 0), and with `for_good` at every later one too."""
+    """The fault at call number `call` (from 0), and with `for_good` at every later one."""
 
     fault: str = ""
     call: int = -1
@@ -39,7 +39,7 @@ class Plan:
         return f"{self.fault} at call {self.call}{' and after' if self.for_good else ''}"
 
     def fits(self, name: str) -> bool:
-        """Whether the fault can happen to such a call."""
+        """Whether the fault is possible for this call."""
         if self.fault in ("torn", SHORT):
             return name == "write"
         if self.fault == "EMFILE":
@@ -49,8 +49,8 @@ class Plan:
 
 @dataclass(frozen=True)
 class Operation:
-    """One call that was made: `path` and `other` below the directory, `data` what was written; `said` is how many
-    bytes of output were out by then."""
+    """A recorded call: `path` and `other` below the directory, and the written `data`; `said` is how many
+    bytes of output had been printed."""
 
     name: str
     path: str
@@ -61,7 +61,7 @@ class Operation:
 
 
 class Injector:
-    """Wraps the calls in this process. `operations` are those that were made; `said` tells how much was put out."""
+    """Wraps the calls in this process. `operations` are the recorded calls; `said` returns how much was printed."""
 
     def __init__(self, top: Path, plan: Plan, said: Callable[[], int]) -> None:
         self._top = os.path.realpath(top)
@@ -102,7 +102,7 @@ class Injector:
         return result
 
     def _path(self, given: Any) -> str | None:
-        """The place of a path or of an open file below the directory, None if it is elsewhere."""
+        """Return the path of a path or an open file relative to the directory, or None if it is outside."""
         if isinstance(given, int):
             return self._paths.get(given)
         directory, name = os.path.split(os.path.join(os.getcwd(), os.fsdecode(given)))

@@ -1,4 +1,4 @@
-"""Random histories of three machines that keep one sessions directory in git: partitions, crashes, merges in any order.
+"""Random histories of three machines that share a sessions directory in Git, with partitions and crashes.
 
 Git is the real one. The machines are working trees of one repository, each on a branch of its own, which merges as
 clones do without the time to fetch. The merge driver that git starts hands its files to this process, which runs the
@@ -49,13 +49,13 @@ exit "$code"
 
 
 def run(stride: int = 1) -> Iterator[Outcome]:
-    """Every `stride`-th history."""
+    """Run every `stride`-th history."""
     for seed in range(0, HISTORIES, stride):
         yield history(seed)
 
 
 def history(seed: int, check: Callable[[Path], None] | None = None) -> Outcome:
-    """Run the history of this number; `check` is called with the sessions directory of each machine at its end."""
+    """Run a history; `check` is called with each machine's sessions directory at its end."""
     place = Path(tempfile.mkdtemp(prefix="llm-merge-"))
     try:
         world = _World(place, random.Random(seed))
@@ -74,7 +74,7 @@ def history(seed: int, check: Callable[[Path], None] | None = None) -> Outcome:
 
 
 class _Machine:
-    """A working tree, and what was said and deleted there."""
+    """A working tree, with the turns added and the sessions deleted there."""
 
     def __init__(self, name: str, root: Path) -> None:
         self.name = name
@@ -86,7 +86,7 @@ class _Machine:
 
 
 class _World:
-    """Three machines, which see each other except while one is cut off."""
+    """Three machines, which see each other unless one is partitioned."""
 
     def __init__(self, place: Path, random_: random.Random) -> None:
         self.random = random_
@@ -118,12 +118,12 @@ class _World:
         self._asked, self._answered = (os.open(fifo, os.O_RDWR | os.O_NONBLOCK) for fifo in (asked, answered))
 
     def close(self) -> None:
-        """Close the fifos."""
+        """Close the FIFOs."""
         os.close(self._asked)
         os.close(self._answered)
 
     def git(self, machine: _Machine, *words: str) -> tuple[int, str]:
-        """Run git on a machine, and the merge driver when git asks for it."""
+        """Run Git on a machine, serving its merge driver."""
         process = subprocess.Popen(
             ["git", *words], cwd=machine.root, env=ENVIRON, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
@@ -151,7 +151,7 @@ class _World:
     # ------------------------------------------------------------ what happens on a machine
 
     def step(self) -> None:
-        """One thing that happens."""
+        """Run a random step."""
         machine = self.random.choice(self.machines)
         act = self.random.choices(
             (self._talk, self._crash, self._edit, self._delete, self._meet, self._divide), (6, 2, 3, 1, 5, 1)
@@ -200,7 +200,7 @@ class _World:
         open_session.close()
 
     def _crash(self, machine: _Machine) -> None:
-        """The power fails while a reply comes: the journal is left, and the JSON file is as it was."""
+        """Simulate a power failure during a reply: the journal stays, the JSON file is unchanged."""
         open_session = self._open(machine, self.random.choice(SESSIONS))
         assert open_session.path
         number = open_session.begin_turn(self._text(machine, open_session.path.stem), self._date(), "offline/echo")
@@ -245,14 +245,14 @@ class _World:
     # ------------------------------------------------------------ git
 
     def commit(self, machine: _Machine) -> None:
-        """Commit everything; in some cases a command folds the journals of dead shells in before."""
+        """Commit everything, in some cases after a command that folds the journals of dead shells."""
         if self.random.random() < 0.5:
             machine.store.recover_journals()
         self.git(machine, "add", "-A")
         self.git(machine, "commit", "-qm", "sessions")
 
     def merge(self, machine: _Machine, branch: str) -> None:
-        """Merge until git is content; a file that one side deleted and the other changed is kept."""
+        """Merge until Git reports no conflict. A file deleted on one side and changed on the other is kept."""
         for _ in range(50):
             code, said = self.git(machine, "merge", "-q", "--no-edit", branch)
             if code == 0:
@@ -268,7 +268,7 @@ class _World:
         raise AssertionError("git does not merge")
 
     def settle(self) -> str:
-        """Let every machine merge what the others had, each in an order of its own; return what is wrong then."""
+        """Merge all machines, each in its own order; return what is wrong then."""
         for machine in self.machines:
             for note in machine.store.recover_journals():
                 if "could not be written back" in note:
@@ -304,7 +304,7 @@ class _World:
 
 
 def _write_older(path: Path) -> None:
-    """A session of a program that knows nothing of ids."""
+    """Write a session without turn ids, as older programs do."""
     turns: list[dict[str, Any]] = [
         {"messages": [{"role": "user", "content": f"older {n}"}, {"role": "assistant", "content": "yes"}]}
         for n in range(2)

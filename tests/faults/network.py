@@ -1,4 +1,4 @@
-"""A server that refuses, lies, floods or leaves in the middle, in four protocols, and the whole program before it.
+"""Servers that refuse, lie, flood or disconnect, in every protocol, against the complete program.
 
 A case runs in a fork of this process with limits of time and memory; waiting for another try takes no time.
 """
@@ -40,7 +40,7 @@ del remote  # loaded here, so that no fork has to
 
 
 def run(stride: int = 1) -> Iterator[Outcome]:
-    """Every `stride`-th case, the protocols in turn."""
+    """Run every `stride`-th case, alternating the protocols."""
     numbers = ((d, number) for number in range(_most()) for d in range(len(DIALECTS)))
     with multiprocessing.get_context("fork").Pool() as pool:
         for outcomes in pool.imap_unordered(_numbered, islice(numbers, 0, None, stride), chunksize=2):
@@ -52,13 +52,13 @@ def _most() -> int:
 
 
 def _numbered(case: tuple[int, int]) -> list[Outcome]:
-    """What comes of one row of a protocol, if there are so many."""
+    """Run a row of a protocol, if it exists."""
     dialect = DIALECTS[case[0]]
     return [attempt(dialect, row) for row in islice(rows(dialect), case[1], case[1] + 1)]
 
 
 def attempt(dialect: Dialect, row: Row) -> Outcome:
-    """Have one conversation."""
+    """Run a conversation against a row's server."""
     name = f"{dialect.name}: {row.name}"
     complaints, why = apart(lambda: [(name, *one) for one in _complaints(dialect, row)], SECONDS)
     kinds = {kind for _, kind, _ in complaints}
@@ -91,7 +91,7 @@ def _complaints(dialect: Dialect, row: Row) -> Iterator[tuple[str, str]]:
 
 
 def _kept(row: Row, turns: list[dict[str, Any]], ran: Ran) -> Iterator[tuple[str, str]]:
-    """What is wrong with the turns in the session."""
+    """Return what is wrong with the turns in the session."""
     if len(turns) != len(row.prompts):
         yield "lost", f"{len(turns)} turns are kept: {ran.err[:300]!a}"
         return
@@ -112,7 +112,7 @@ def _kept(row: Row, turns: list[dict[str, Any]], ran: Ran) -> Iterator[tuple[str
 
 
 class _Clock:
-    """Time that passes by itself, and at once when somebody sleeps."""
+    """A clock that advances by itself, and at once when something sleeps."""
 
     def __init__(self) -> None:
         self._slept = 0.0
@@ -125,7 +125,7 @@ class _Clock:
 
 
 def _chat(cli: CliRunner, dialect: Dialect, row: Row, server: Server) -> Ran:
-    """Ask the prompts, one after the other, in a session called talk."""
+    """Send the prompts in order in a session called talk."""
     provider, place, ending, key = ENVIRON[dialect.name]
     base = row.base_url.format(port=server.port) or f"http://127.0.0.1:{server.port}"
     environ = cli.environ | {place: base + ending, "LLM_CONNECT_TIMEOUT": "3"}

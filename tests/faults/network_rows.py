@@ -1,4 +1,4 @@
-"""What a server can get wrong, row by row, and what a user then sees: the same in every protocol."""
+"""Server faults, one per row, with the expected result, which is the same in every protocol."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ KEY = "sk-faults-0123456789abcdefXYZ"
 
 @dataclass(frozen=True)
 class Row:
-    """A fault: the server's answers, one after the other, and what must come of them.
+    """A fault: the server's responses in order and the expected result.
 
     `text` is what is shown and kept of the reply, `requests` how many are right, `codes` the exit codes; `reason` is
     the turn's finish_reason; `word` stands in what is said on stderr; `usage` is that of the turn, `estimated`, or None
@@ -42,18 +42,18 @@ class Row:
 
 
 def failed(name: str, *answers: Answer, **more: Any) -> Row:
-    """A row in which there is no reply."""
+    """Return a row without a reply."""
     return Row(name, answers, **{"text": "", "codes": (1,), "reason": "error"} | more)
 
 
 def broken(name: str, count: int, *answers: Answer, **more: Any) -> Row:
-    """A row in which the first `count` pieces come."""
+    """Return a row in which only the first `count` deltas arrive."""
     expected: dict[str, Any] = {"text": "".join(PIECES[:count]), "codes": (1,), "reason": "interrupted", "word": "kept"}
     return Row(f"{name} after {count}", answers, **expected | more)
 
 
 def rows(d: Dialect) -> Iterator[Row]:
-    """Every row, in the bytes of a protocol."""
+    """Return every row in the bytes of a protocol."""
     for part in (_statuses, _waits, _drops, _cuts, _instead, _inside, _silence, _floods, _usages):
         yield from part(d)
     for part in (_legal, _texts, _moved, _ends):

@@ -1,4 +1,4 @@
-"""The power fails: every state that the disk can be in afterwards, made from what a run did.
+"""Power failures: every state that the disk can be in afterwards, derived from the calls of a run.
 
 What was not flushed with fsync may be missing: of a file's bytes all, half or none, and of the names in each directory
 the later ones. (POSIX promises no more; file systems keep more.)
@@ -25,7 +25,7 @@ FLUSHED = ("none", "half", "all")
 
 @dataclass(frozen=True)
 class State:
-    """A disk after a power cut: files and directories by their place, and what the program had said by then."""
+    """A disk after a power failure: files and directories by path, and what the program had printed by then."""
 
     scenario: Scenario
     case: str
@@ -40,7 +40,7 @@ class _File:
     flushed: bytes = b""
 
     def after(self, how: str) -> bytes:
-        """What the disk has of it."""
+        """Return the durable state."""
         if how == "all":
             return self.data
         more = self.data[len(self.flushed) :] if how == "half" and self.data.startswith(self.flushed) else b""
@@ -53,19 +53,19 @@ Change = tuple[str, _File | None]
 
 @dataclass
 class _Disk:
-    """Names as a program sees them, and as they surely are on the disk; the changes between the two, in their order."""
+    """The file names as the program sees them and as they are durably on disk, with the changes between, in order."""
 
     names: dict[str, _File]
     sure: dict[str, _File] = field(default_factory=dict)
     pending: list[Change] = field(default_factory=list)
 
     def change(self, name: str, file: _File | None) -> None:
-        """Give a file a name, or take one away."""
+        """Add or remove a name."""
         self.pending.append((name, file))
         _apply(self.names, name, file)
 
     def do(self, one: Operation) -> None:
-        """Do what a call did."""
+        """Apply a recorded call."""
         path, file = one.path, self.names.get(one.path)
         if one.name == "open" and file is None:
             self.change(path, _File())
@@ -95,7 +95,7 @@ class _Disk:
             self.pending.remove(change)
 
     def states(self) -> Iterator[tuple[str, dict[str, bytes]]]:
-        """What may be on the disk: a word on it, and the bytes of each name."""
+        """Yield the possible states of the disk: a label, and the bytes by name."""
         places = list(dict.fromkeys(os.path.dirname(name.rstrip("/")) for name, _ in self.pending))
         changes = [[c for c in self.pending if os.path.dirname(c[0].rstrip("/")) == place] for place in places]
         for counts in product(*(range(len(some) + 1) for some in changes)):
@@ -115,7 +115,7 @@ def _apply(names: dict[str, _File], name: str, file: _File | None) -> None:
 
 
 def cases() -> Iterator[State]:
-    """Every state, once, of every scenario."""
+    """Yield every state of every scenario once."""
     for scenario in SCENARIOS:
         yield from _states(scenario)
 
@@ -140,7 +140,7 @@ def _states(scenario: Scenario) -> Iterator[State]:
 
 
 def _disk(top: Path) -> _Disk:
-    """The disk as it was prepared, all of it flushed."""
+    """Return the disk as prepared, completely flushed."""
     names: dict[str, _File] = {}
     for path in top.rglob("*"):
         data = path.read_bytes() if path.is_file() else b""
@@ -149,7 +149,7 @@ def _disk(top: Path) -> _Disk:
 
 
 def attempt(state: State) -> Outcome:
-    """Start the program on such a disk, and look at what it finds."""
+    """Start the program on this disk and check what it finds."""
     with storage.place(state.scenario) as cli:
         before = storage.Kept.of(cli)
         top = cli.cwd.parent

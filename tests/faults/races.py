@@ -1,4 +1,4 @@
-"""Several shells on one session, and terminals that are closed while a reply comes."""
+"""Several shells that open one session, and terminals that close during a reply."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ WAYS = ("-r one", "-c", "--name shared")
 
 
 def run(stride: int = 1) -> Iterator[Outcome]:
-    """Some rounds of a race, some of them with a kill in the middle."""
+    """Run several rounds of a race, some with a kill in the middle."""
     for number in range(0, ROUNDS, stride):
         yield _race(number)
     for number in range(0, len(ENDS) * 4, stride):
@@ -33,7 +33,7 @@ def run(stride: int = 1) -> Iterator[Outcome]:
 
 
 def _race(number: int) -> Outcome:
-    """Three shells go on with one session at the same time; in every third round one of them is killed."""
+    """Run three shells that continue one session at the same time; every third round kills one."""
     way = WAYS[number % len(WAYS)]
     scenario = Scenario("race", (), "", sessions)
     with storage.place(scenario) as cli:
@@ -68,7 +68,7 @@ ENDS = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, None)
 
 
 def _left_alone(number: int) -> Outcome:
-    """A coprocess whose other side is gone, or that is ended, after some acknowledgements."""
+    """Run a coprocess whose peer disappears, or that is killed, after some acknowledgments."""
     end, turns = ENDS[number % len(ENDS)], 1 + number // len(ENDS)
     scenario = Scenario("coprocess", (), "", sessions)
     with storage.place(scenario) as cli:
@@ -106,7 +106,7 @@ CLOSED = 4
 
 
 def _closed(number: int) -> Outcome:
-    """The window is closed after some turns: the shell saves and is gone soon."""
+    """Close the window after some turns; the shell must save and exit soon."""
     scenario = Scenario("terminal", (), "", sessions)
     with storage.place(scenario) as cli:
         before = storage.Kept.of(cli)

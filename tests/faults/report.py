@@ -1,4 +1,4 @@
-"""What came of one injected fault."""
+"""The result of an injected fault."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ PROMISES = ("lost", "damaged", "hung", "leaked")
 
 @dataclass(frozen=True)
 class Outcome:
-    """A case of a part of the suite, which promises it broke, and a sentence about it."""
+    """A case: its part of the suite, the promises it broke, and a sentence about it."""
 
     part: str
     case: str
@@ -22,5 +22,5 @@ class Outcome:
 
     @property
     def broken(self) -> tuple[str, ...]:
-        """The promises that it broke."""
+        """The broken promises."""
         return tuple(name for name in PROMISES if getattr(self, name))

@@ -1,4 +1,4 @@
-"""What users do that changes files, each in a place that is prepared for it."""
+"""User actions that change files, each in a prepared directory."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ OLD_KEYS = '{"openai": "sk-old-0123456789abcdef"}\n'
 
 
 def empty(cli: CliRunner) -> None:
-    """Nothing is there."""
+    """Prepare nothing."""
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """`llm WORDS` with `typed` piped in, in a place that `prepare` made."""
+    """`llm WORDS` with `typed` piped in, in a directory prepared by `prepare`."""
 
     name: str
     words: tuple[str, ...]
@@ -33,7 +33,7 @@ class Scenario:
 
 
 def sessions(cli: CliRunner) -> None:
-    """Three sessions, of which one is old, and a configuration."""
+    """Create three sessions, one of them old, and a configuration."""
     cli.runs.mkdir(mode=0o700)
     for number, name in enumerate(("one", "two", "old")):
         turns = [_turn(f"{name} asks {n}", f"{name} answers {n}") for n in range(3)]
@@ -53,7 +53,7 @@ def sessions(cli: CliRunner) -> None:
 
 
 def removed(cli: CliRunner) -> None:
-    """The same, and one in the trash and one in the archive, compressed."""
+    """Create three sessions, one in the trash, and one compressed in the archive."""
     sessions(cli)
     for folder, name, ending in ((".trash", "two", ""), ("archive", "old", ".gz")):
         (cli.runs / folder).mkdir(mode=0o700)
@@ -64,17 +64,17 @@ def removed(cli: CliRunner) -> None:
 
 
 def damaged(cli: CliRunner) -> None:
-    """A session whose end is missing."""
+    """Create a truncated session."""
     sessions(cli)
     path = cli.runs / "one.json"
     path.write_bytes(path.read_bytes()[:-200])
 
 
 def foreign(cli: CliRunner) -> None:
-    """Two conversations as other programs keep them."""
+    """Create two conversations in the formats of other programs."""
     sessions(cli)
     lines = [
-        {"messages": [{"role": "user", "content": f"asked {n}"}, {"role": "assistant", "content": f"told {n}"}]}
+        {"messages": [{"role": "user", "content": f"asked {n}"}, {"role": "assistant", "content": f"answered {n}"}]}
         for n in range(2)
     ]
     (cli.cwd / "theirs.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))

@@ -1,4 +1,4 @@
-"""A server on a bare socket, so that it can send anything; its answers are functions of a connection."""
+"""A server on a bare socket that can send any bytes; its answers are functions of a connection."""
 
 from __future__ import annotations
 
@@ -17,36 +17,36 @@ FORMS = "text/event-stream"
 
 @dataclass
 class Connection:
-    """One request and the way back. Sending raises OSError once the client has left."""
+    """A request and its connection. Sending raises OSError once the client has disconnected."""
 
     socket: socket.socket
     head: bytes
     body: bytes
 
     def send(self, data: bytes) -> None:
-        """Bytes as they are."""
+        """Send raw bytes."""
         self.socket.sendall(data)
 
     def status(self, code: int, body: bytes = b"", **headers: str) -> None:
-        """A whole answer."""
+        """Send a complete response."""
         self.begin(code, content_length=str(len(body)), **headers)
         self.send(body)
 
     def begin(self, code: int = 200, **headers: str) -> None:
-        """Status and headers."""
+        """Send status and headers."""
         lines = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
         self.send(f"HTTP/1.1 {code} Such\r\n{lines}\r\n".encode("latin-1"))
 
     def stream(self, **headers: str) -> None:
-        """The head of an answer in chunks."""
+        """Send the head of a chunked response."""
         self.begin(200, **{"content_type": FORMS, "transfer_encoding": "chunked", "connection": "close"} | headers)
 
     def chunk(self, data: bytes) -> None:
-        """One chunk; an empty one ends the body."""
+        """Send a chunk; an empty one ends the body."""
         self.send(b"%x\r\n%s\r\n" % (len(data), data))
 
     def reset(self) -> None:
-        """Hang up so that what is on the way is lost too."""
+        """Reset the connection, so that bytes in flight are lost too."""
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.socket.close()
 
@@ -55,7 +55,7 @@ Answer = Callable[[Connection], None]
 
 
 def streamed(*pieces: bytes, pause: float = 0.0, **headers: str) -> Answer:
-    """The pieces as chunks, and a clean end."""
+    """Send the pieces as chunks, with a proper end."""
 
     def answer(connection: Connection) -> None:
         connection.stream(**headers)
@@ -68,7 +68,7 @@ def streamed(*pieces: bytes, pause: float = 0.0, **headers: str) -> Answer:
 
 
 def cut(data: bytes, *, reset: bool = False) -> Answer:
-    """Some of a reply, and then the connection is gone in the middle of its chunks."""
+    """Send part of a reply and close the connection between two chunks."""
 
     def answer(connection: Connection) -> None:
         connection.stream()
@@ -81,17 +81,17 @@ def cut(data: bytes, *, reset: bool = False) -> Answer:
 
 
 def packed(data: bytes) -> Answer:
-    """An answer in gzip, whatever of it is there."""
+    """Send a gzip response, complete or not."""
     return streamed(data, content_encoding="gzip")
 
 
 def zipped(data: bytes) -> bytes:
-    """Bytes in gzip."""
+    """Compress with gzip."""
     return gzip.compress(data, mtime=0)
 
 
 def bomb(size: int) -> Answer:
-    """So many empty lines, in gzip."""
+    """Return `count` empty lines, compressed."""
 
     def answer(connection: Connection) -> None:
         connection.stream(content_encoding="gzip")
@@ -106,12 +106,12 @@ def bomb(size: int) -> Answer:
 
 
 def status(code: int, body: bytes = b"", **headers: str) -> Answer:
-    """A whole answer with a status."""
+    """Send a complete response with a status."""
     return lambda connection: connection.status(code, body, **headers)
 
 
 def for_ever(first: bytes, piece: bytes, pause: float = 0.0) -> Answer:
-    """A beginning, and then the same piece until the client leaves."""
+    """Send a start, then the same piece until the client disconnects."""
 
     def answer(connection: Connection) -> None:
         connection.stream()
@@ -125,7 +125,7 @@ def for_ever(first: bytes, piece: bytes, pause: float = 0.0) -> Answer:
 
 @dataclass
 class Server:
-    """Gives its answers one after the other, the last one for ever, once it is let go."""
+    """Sends its answers in order, repeating the last, once `serve` is called."""
 
     answers: Sequence[Answer]
     requests: list[bytes] = field(default_factory=list)
@@ -133,7 +133,7 @@ class Server:
     _listener: socket.socket | None = None
 
     def serve(self) -> None:
-        """Begin to answer."""
+        """Start to answer."""
         threading.Thread(target=self._accept, daemon=True).start()
 
     def _accept(self) -> None:
@@ -174,7 +174,7 @@ def _request(client: socket.socket) -> tuple[bytes, bytes]:
 
 @contextlib.contextmanager
 def listening(answers: Sequence[Answer]) -> Iterator[Server]:
-    """A server whose port is open, until the block ends. Nobody is answered before `serve`."""
+    """Run a server until the block ends. It answers nothing before `serve`."""
     server = Server(answers)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         server._listener, server.port = listener, listener.getsockname()[1]

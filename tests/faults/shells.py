@@ -1,4 +1,4 @@
-"""Three shells, commands beside them, kills, damage and moved directories in any order, against a model that knows
+"""Three shells with commands, kills, damage and moved directories in any order, against a model that knows
 every acknowledged event: each must be found again, with its model, its cost and its place among the others.
 """
 
@@ -33,7 +33,7 @@ LARGE = "x" * (300 << 10)
 
 @dataclass
 class Asked:
-    """An acknowledged turn: `number` counts all of them; `may_be_lost` once its record was damaged."""
+    """An acknowledged turn; `number` is unique. `may_be_lost` once its record was damaged."""
 
     number: int
     text: str
@@ -46,14 +46,14 @@ class Asked:
 
 @dataclass
 class OpenShell:
-    """A running `llm chat --json` and the turns that are in its context or were taken out of it, as it was told."""
+    """A running `llm chat --json` and the turns that it reported as in its context or removed from it."""
 
     process: subprocess.Popen[bytes]
     context: list[Asked] = field(default_factory=list)
     removed: list[Asked] = field(default_factory=list)
 
     def do(self, line: str) -> dict[str, Any] | None:
-        """What comes of an input; None if the shell ended."""
+        """Send an input and return its result, or None if the shell ended."""
         assert self.process.stdin and self.process.stdout
         try:
             self.process.stdin.write(f"{line}\n".encode())
@@ -68,7 +68,7 @@ class OpenShell:
         return None
 
     def end(self, *, kill: bool) -> str:
-        """End it, by kill -9 or the end of its input; what it said on stderr."""
+        """End the shell by SIGKILL or end of input; return its stderr."""
         if kill:
             self.process.kill()
         assert self.process.stdin and self.process.stdout and self.process.stderr
@@ -86,7 +86,7 @@ class OpenShell:
 
 
 class ThreeShells(RuleBasedStateMachine):
-    """The rules are what people and machines do; `teardown` looks for everything that was acknowledged."""
+    """The rules are actions of users and machines; `teardown` checks everything that was acknowledged."""
 
     examples = 0
 
@@ -194,7 +194,7 @@ class ThreeShells(RuleBasedStateMachine):
 
     @rule(at=st.integers(0, 1 << 20), bit=st.integers(0, 7))
     def damage_a_journal(self, at: int, bit: int) -> None:
-        """Of a shell that died; nobody else may read it before, so the shells are let alone."""
+        """Damage the journal of a dead shell before another shell reads it."""
         dead = sorted(self.cli.runs.glob(".*.journal"), key=lambda path: path.stat().st_size)
         if not dead or any(self.shells) or not (raw := bytearray(dead[-1].read_bytes())):
             return
@@ -240,7 +240,7 @@ class ThreeShells(RuleBasedStateMachine):
             shutil.rmtree(self.place)
 
     def check(self) -> None:
-        """Everything that was acknowledged is in some session of some directory, as it was."""
+        """Check that every acknowledged turn is unchanged in some session of some directory."""
         directories = [path for path in self.cli.cwd.iterdir() if path.is_dir()]
         for directory in directories:
             ran = self.cli.process("sessions", "list", "--dir", str(directory))
@@ -277,7 +277,7 @@ def _files(directory: Path) -> Iterator[bytes]:
 
 
 def tried(examples: int, steps: int) -> str:
-    """Run some interleavings; what the first that breaks a promise says, nothing if all are kept."""
+    """Run random interleavings; return the complaint of the first that breaks a promise."""
     ThreeShells.examples = 0
     try:
         run_state_machine_as_test(
@@ -297,7 +297,7 @@ def tried(examples: int, steps: int) -> str:
 
 
 def run(stride: int = 1) -> Iterator[Outcome]:
-    """Interleavings of three shells."""
+    """Run interleavings of three shells."""
     said = tried(max(1, INTERLEAVINGS // stride), STEPS)
     for number in range(ThreeShells.examples):
         is_last = number == ThreeShells.examples - 1

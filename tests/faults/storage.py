@@ -1,4 +1,4 @@
-"""The disk and the process fail: at every call of everything that changes files, and in every way.
+"""Failing disks and killed processes, at every call of every action that changes files.
 
 A case runs in a fork of this process, so that the program need not be loaded for each. Afterwards a fresh program
 lists the sessions, which brings back what the journals of dead shells have, and the files are looked at.
@@ -43,7 +43,7 @@ Said = tuple[str, str]
 
 @dataclass(frozen=True)
 class Ended:
-    """How a faulty run ended: its exit code, minus the signal it died of; None if it did not end."""
+    """How a run ended: its exit code, or minus the signal; None if it did not end."""
 
     code: int | None
     out: str
@@ -51,12 +51,12 @@ class Ended:
 
     @property
     def acknowledged(self) -> set[Said]:
-        """The turns that the program said are kept."""
+        """Return the turns that the program reported as saved."""
         return {said for said in self._turns() if said[1] is not None}  # type: ignore[misc]
 
     @property
     def unanswered(self) -> set[str]:
-        """The prompts that it took and did not say to be kept."""
+        """Return the prompts that were accepted but not reported as saved."""
         return {question for question, answer in self._turns() if answer is None}
 
     def _turns(self) -> set[tuple[str, str | None]]:
@@ -71,7 +71,7 @@ class Ended:
 
 
 def run(stride: int = 1) -> Iterator[Outcome]:
-    """Every `stride`-th case."""
+    """Run every `stride`-th case."""
     from tests.faults import power, races  # which look at what is left as this module does
 
     cases = ((scenario, plan) for scenario in SCENARIOS for plan in plans(scenario))
@@ -82,7 +82,7 @@ def run(stride: int = 1) -> Iterator[Outcome]:
 
 
 def plans(scenario: Scenario) -> Iterator[Plan]:
-    """Every fault at every call that the scenario makes."""
+    """Yield every fault at every call of the scenario."""
     calls = [operation.name for operation in operations(scenario)]
     for fault in (*KILLS, *SIGNALS, *ERRORS, SHORT):
         for for_good in (False, True) if fault in ERRORS else (False,):
@@ -91,14 +91,14 @@ def plans(scenario: Scenario) -> Iterator[Plan]:
 
 
 def operations(scenario: Scenario) -> list[Operation]:
-    """The calls of a run in which nothing goes wrong."""
+    """Return the calls of a run without faults."""
     with place(scenario) as cli:
         _, made = faulty(cli, scenario, Plan())
         return made
 
 
 class place:
-    """A prepared place, in memory where there is such a directory, until the block ends."""
+    """Yield a prepared directory, in memory if possible, removed afterwards."""
 
     def __init__(self, scenario: Scenario) -> None:
         self._scenario = scenario
@@ -114,7 +114,7 @@ class place:
 
 
 def attempt(case: tuple[Scenario, Plan]) -> Outcome:
-    """Run one case, and look at what it left."""
+    """Run a case and check what it left behind."""
     scenario, plan = case
     with place(scenario) as cli:
         before = Kept.of(cli)
@@ -124,14 +124,14 @@ def attempt(case: tuple[Scenario, Plan]) -> Outcome:
 
 
 def allowed(plan: Plan) -> tuple[int, ...]:
-    """The exit codes that are right: those reported to the user, or the signal that ended it."""
+    """Return the allowed exit codes: those reported to the user, or the signal."""
     if plan.fault in KILLS:
         return (-signal.SIGKILL,)
     return (-getattr(signal, plan.fault),) if plan.fault in SIGNALS else CODES
 
 
 def faulty(cli: CliRunner, scenario: Scenario, plan: Plan) -> tuple[Ended, list[Operation]]:
-    """Run a scenario in a process of its own in which `plan` happens; how it ended, and its calls if it got so far."""
+    """Run a scenario with `plan` in a child process; return how it ended, and its calls if it got that far."""
     top = cli.cwd.parent
     names = [top / name for name in ("in", "out", "err", "calls")]
     names[0].write_text(scenario.typed)
@@ -147,7 +147,7 @@ def faulty(cli: CliRunner, scenario: Scenario, plan: Plan) -> tuple[Ended, list[
 
 
 def _be(cli: CliRunner, scenario: Scenario, plan: Plan, names: list[Path]) -> None:
-    """Become the program; does not return."""
+    """Become the program; never returns."""
     code = 70
     try:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -183,7 +183,7 @@ def _wait(child: int, seconds: float) -> int | None:
 
 @dataclass
 class Kept:
-    """What is in the files of a place: the turns, how often each, and the bytes of files that are no sessions."""
+    """The contents of a directory: turns with their counts, and the bytes of other files."""
 
     turns: Counter[Said]
     broken: list[str]
@@ -193,7 +193,7 @@ class Kept:
 
     @classmethod
     def of(cls, cli: CliRunner) -> Kept:
-        """Look at everything below the working directory, and at the user's two files."""
+        """Read everything below the working directory, and the user's two files."""
         found = cls(Counter(), [], [], _text(cli.home / CONFIG), _text(cli.home / KEYS))
         for path in cli.cwd.rglob("*"):
             if not path.is_file():
@@ -218,7 +218,7 @@ class Kept:
 def judged(
     scenario: Scenario, case: str, cli: CliRunner, before: Kept, ended: Ended, codes: tuple[int, ...], litter: int
 ) -> Outcome:
-    """Which promises a run broke."""
+    """Return the promises that a run broke."""
     said: list[str] = []
     after, listed = _fresh(cli)
     missing = set(before.turns) - set(after.turns)
@@ -230,7 +230,7 @@ def judged(
     damage = [name for name in after.broken if name not in before.broken]
     if damage or listed:
         said.append(f"cannot be read: {damage!a} {listed}")
-    whole = _sound(scenario, before, after)
+    whole = _intact(scenario, before, after)
     littered = len(after.temporary) > litter
     if not whole or littered:
         said.append(f"configuration {after.config!a}, keys {after.keys!a}, left over: {after.temporary!a}")
@@ -252,14 +252,14 @@ def judged(
 
 
 def _fresh(cli: CliRunner) -> tuple[Kept, str]:
-    """Start the program again, which repairs what it can; return what is kept, and any error of listing."""
+    """Start the program again, which repairs what it can; return the contents and any error of `list`."""
     ended, _ = faulty(cli, Scenario("list", ("sessions", "list")), Plan())
     complaint = "" if ended.code in (0, 3) and not _MISHAP.search(ended.err) else f"list: {ended.code} {ended.err!a}"
     return Kept.of(cli), complaint
 
 
-def _sound(scenario: Scenario, before: Kept, after: Kept) -> bool:
-    """Whether the configuration and the keys are the old ones or the new ones, whole."""
+def _intact(scenario: Scenario, before: Kept, after: Kept) -> bool:
+    """Whether the configuration and the keys are the old or the new ones, complete."""
     if scenario.name != "config set" and after.config != before.config:
         return False
     if scenario.name != "keys set" and after.keys != before.keys:

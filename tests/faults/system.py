@@ -1,4 +1,4 @@
-"""Whatever the system refuses, the program ends with one true sentence and the right exit code; small inputs take
+"""When the system refuses something, the program ends with one true message and the right exit code; small inputs take
 bounded memory and time; commands at the same time lose nothing.
 """
 
@@ -34,7 +34,7 @@ COMMANDS = (
 
 @dataclass(frozen=True)
 class Case:
-    """A line for the system's shell in which `llm` is the program; `codes` are the right ends of it."""
+    """A command line for sh in which `llm` is the program; `codes` are the allowed exit codes."""
 
     kind: str
     script: str
@@ -55,7 +55,7 @@ STREAMS = {"full": "> /dev/full", "closed": ">&-", "no input": "<&-", "full mess
 
 
 def cases() -> Iterator[Case]:
-    """All of them."""
+    """Return all of them."""
     for name, script in PLACES.items():
         odd = name in ("configuration is a directory", "sessions directory is a file")
         for words in COMMANDS:
@@ -69,7 +69,7 @@ def cases() -> Iterator[Case]:
 
 
 def run(stride: int = 1) -> Iterator[Outcome]:
-    """Every `stride`-th case of each kind."""
+    """Run every `stride`-th case of each kind."""
     for number, case in enumerate(cases()):
         if number % stride == 0:
             yield _tried(case)
@@ -102,7 +102,7 @@ def _tried(case: Case) -> Outcome:
 
 
 class _place:
-    """Somebody with an empty home in an empty directory, which is gone afterwards."""
+    """Yield a user with an empty home and directory, removed afterwards."""
 
     def __enter__(self) -> CliRunner:
         self._directory = Path(tempfile.mkdtemp(prefix="llm-system-"))
@@ -125,7 +125,7 @@ UNITS = {
 
 
 def small_files() -> Iterator[tuple[str, bytes]]:
-    """Names and bytes of files that are small and say that they are large."""
+    """Yield names and bytes of small files that claim to be large."""
     for name, (first, unit, last) in UNITS.items():
         for megabytes in (12, 190):
             packer = zlib.compressobj(9, wbits=31)
@@ -139,7 +139,7 @@ def small_files() -> Iterator[tuple[str, bytes]]:
 
 
 def _bounded(name: str, data: bytes) -> Iterator[Outcome]:
-    """What listing, checking and repairing a file takes."""
+    """Measure what listing, checking and repairing a file takes."""
     with _place() as cli:
         cli.runs.mkdir()
         turn = {"messages": [{"role": "user", "content": "hello"}]}
@@ -175,7 +175,7 @@ AT_ONCE: dict[str, list[str]] = {
 
 
 def _at_once(name: str, commands: list[str]) -> Outcome:
-    """Run commands at the same time; whether what each of them said that it did is there."""
+    """Run commands at the same time; return whether all their reported effects are there."""
     with _place() as cli:
         cli.script("hello", words=("chat", "-m", "offline/echo", "--name", "talk"))
         messages = [{"role": "user", "content": "imported"}, {"role": "assistant", "content": "yes"}]

@@ -1,4 +1,4 @@
-"""A sample of damage, of what the system refuses, and of three shells at once: nothing is lost, nobody is blamed."""
+"""A sample of damage, system errors and concurrent shells: nothing is lost and no user is blamed."""
 
 from __future__ import annotations
 

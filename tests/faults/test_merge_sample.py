@@ -1,4 +1,4 @@
-"""A sample of the histories of three machines, and the guide's programs on what they end with."""
+"""A sample of the merge histories, with the guide's programs run on the results."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ GUIDE = Path(__file__).resolve().parent.parent / "guide"
 
 
 def check_with_the_guide(directory: Path) -> None:
-    """Every program of the guide reads every session."""
+    """Check that every program of the guide reads every session."""
     sessions = {path.name: json.loads(path.read_bytes()) for path in sorted(directory.glob("*.json"))}
     said = {name: program(directory, name) for name in ("analyze_sessions", "validate_sessions", "filter_sessions")}
     tokens = sum(session.get("usage_totals", {}).get("total_tokens", 0) for session in sessions.values())

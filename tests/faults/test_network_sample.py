@@ -1,4 +1,4 @@
-"""A sample of what servers do to replies breaks no promise; and a broken promise is seen."""
+"""A sample of server faults breaks no promise, and a broken promise is detected."""
 
 from __future__ import annotations
 

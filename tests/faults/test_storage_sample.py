@@ -1,4 +1,4 @@
-"""A sample of the failing disks, killed processes and power cuts breaks no promise; and broken promises are seen."""
+"""A sample of disk faults, kills and power failures breaks no promise, and a broken promise is detected."""
 
 from __future__ import annotations
 

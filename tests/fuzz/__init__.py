@@ -1,1 +1,1 @@
-"""Fuzzing: any bytes for whatever reads bytes of others. `python -m tests.fuzz` runs for long, pytest for a moment."""
+"""Fuzzing of everything that reads foreign bytes: `python -m tests.fuzz` for long, pytest briefly."""

@@ -1,4 +1,4 @@
-"""Fuzz for long: `python -m tests.fuzz [TARGET…] --minutes M`, all targets one after the other.
+"""Fuzz for long: `python -m tests.fuzz [TARGET…] --minutes M`, one target after the other.
 
 With the package atheris installed the inputs are found by coverage, else by chance. Exit code 1 if anything broke.
 """
@@ -18,7 +18,7 @@ from tests.fuzz.targets import TARGETS
 
 
 def main() -> int:
-    """Fuzz, and say by the exit code whether nothing broke."""
+    """Fuzz the targets. The exit code is 1 if anything broke."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description="Bytes of any kind for every reader.")
     parser.add_argument("targets", nargs="*", metavar="TARGET", help=f"which ones, of: {', '.join(TARGETS)}")
     parser.add_argument("--minutes", type=float, default=1, help="how long for each target")

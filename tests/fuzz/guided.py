@@ -15,7 +15,7 @@ from tests.fuzz.mutation import TOKENS
 
 
 def main(name: str, seconds: int) -> None:
-    """Fuzz until the time is over or something broke, which ends the process."""
+    """Fuzz until the time is up or a check fails, which ends the process."""
     atheris: Any = importlib.import_module("atheris")
     with atheris.instrument_imports(include=["llmrepl"]):
         target = importlib.import_module("tests.fuzz.targets").TARGETS[name]

@@ -1,4 +1,4 @@
-"""Bytes that are nearly right: an input that is known, changed in a few places."""
+"""Nearly valid bytes: a known input with a few changes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TOKENS = (
 
 
 def mutated(random: Random, corpus: tuple[bytes, ...], most: int = 6) -> bytes:
-    """One of the corpus with up to `most` changes."""
+    """Return an input of the corpus with up to `most` changes."""
     data = bytearray(random.choice(corpus))
     for _ in range(random.randint(0, most)):
         at = random.randrange(len(data) + 1)

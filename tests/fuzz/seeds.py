@@ -1,4 +1,4 @@
-"""What fuzzing begins with: small inputs of the shape that each reader expects."""
+"""Seeds for fuzzing: small inputs in the format that each reader expects."""
 
 from __future__ import annotations
 

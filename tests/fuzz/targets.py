@@ -1,4 +1,4 @@
-"""What is fuzzed: for each reader of bytes that come from others, what must be true whatever they are."""
+"""Fuzz targets: for each reader of foreign bytes, what must hold for any input."""
 
 from __future__ import annotations
 
@@ -48,19 +48,19 @@ Check = Callable[[bytes], None]
 
 @dataclass(frozen=True)
 class Target:
-    """A check that raises AssertionError, or whatever the reader should not, and inputs to begin with."""
+    """A check that raises AssertionError, or an exception of the reader, and its seeds."""
 
     check: Check
     seeds: tuple[bytes, ...]
 
 
 def pieces(data: bytes, size: int) -> Iterator[bytes]:
-    """The bytes as a network may deliver them."""
+    """Split bytes as a network may deliver them."""
     return (data[at : at + size] for at in range(0, len(data), size))
 
 
 def split_frames(data: bytes) -> None:
-    """Frames are the same however the bytes are cut, and gzip gives no more than its limit."""
+    """Check that frames do not depend on how the bytes are split, and that gzip is limited."""
     for cut in (frames.sse, frames.ndjson):
         whole = list(cut([data]))
         assert all(list(cut(pieces(data, size))) == whole for size in (1, 2, 7))
@@ -73,7 +73,7 @@ def split_frames(data: bytes) -> None:
 
 
 def dialect(name: str) -> Check:
-    """The check of one protocol's reader."""
+    """Return the check of a protocol's reader."""
 
     def events(data: bytes, size: int) -> tuple[str, str, list[Usage], bool, str]:
         said, thought, usage, finished, failed = "", "", [], False, ""
@@ -102,7 +102,7 @@ def dialect(name: str) -> Check:
 
 
 def sessions(data: bytes) -> None:
-    """What is read is written back the same, what is not is repaired, and repairing loses no turn."""
+    """Check that valid sessions round-trip, others are repaired, and repair loses no turn."""
     try:
         found = session_file.load(data)
     except session_file.Unreadable:
@@ -118,7 +118,7 @@ def sessions(data: bytes) -> None:
 
 
 def journals(data: bytes) -> None:
-    """Records that are applied twice give the same as once. Each line gets its sum, or nothing would get through."""
+    """Check that applying records twice equals once. Each line gets a valid checksum, or none would be read."""
     raw = b"".join(b"%08x %s\n" % (zlib.crc32(line), line) for line in data.split(b"\n"))
     read_records(data)
     records, _ = read_records(raw)
@@ -136,7 +136,7 @@ _TABLE = all_commands()
 
 
 def scripts(data: bytes) -> None:
-    """Each line is a prompt, a command or nothing; a wrong command is refused in words that are harmless."""
+    """Check that each line is a prompt, a command or blank, and that errors are printed safely."""
     text = data.decode("utf-8", "replace")
     for line in accepted(text.splitlines(keepends=True)):
         found = parse(line)
@@ -153,7 +153,7 @@ def scripts(data: bytes) -> None:
 
 
 def configuration(data: bytes) -> None:
-    """A configuration of any bytes is read, problems are reported, and setting one value keeps the others."""
+    """Check that any configuration is read, problems are reported, and setting a value keeps the others."""
     with tempfile.TemporaryDirectory() as top:
         environ = {"HOME": top, "LLM_CONFIG_DIR": top}
         paths = Paths.find(environ)
@@ -175,7 +175,7 @@ def configuration(data: bytes) -> None:
 
 
 def rendering(data: bytes) -> None:
-    """Streamed in pieces a text looks like the whole one, and of what a terminal obeys there is only our own."""
+    """Check that a streamed text looks like the complete one, with no escape sequences but ours."""
     text = data.decode("utf-8", "replace")[:LONGEST]
     cut = [text[at : at + 7] for at in range(0, len(text), 7)]
     for width in (20, 80):
@@ -186,7 +186,7 @@ def rendering(data: bytes) -> None:
 
 
 def plain(data: bytes) -> None:
-    """Off a terminal a text is written as it is but for what a terminal obeys, however it comes."""
+    """Check that text off a terminal is unchanged except for removed control characters."""
     text = data.decode("utf-8", "replace")
     whole = escape_controls(text.replace("\r\n", "\n"))
     for size in (1, 5):
@@ -199,13 +199,13 @@ def plain(data: bytes) -> None:
 
 
 def accepted(lines: list[str]) -> Iterator[str]:
-    """The inputs of a script up to what is refused in it."""
+    """Return the inputs of a script up to the first error."""
     with suppress(UsageError):
         yield from inputs(lines)
 
 
 def importer(source: str) -> Check:
-    """The check of one importer: it yields valid sessions, errors or reported skips."""
+    """Return the check of an importer: it yields valid sessions, errors or reported skips."""
 
     def check(data: bytes) -> None:
         with tempfile.TemporaryDirectory() as top:

@@ -1,4 +1,4 @@
-"""A moment of fuzzing for every target, from another beginning in each run."""
+"""Fuzz every target briefly, with a new seed in each run."""
 
 from __future__ import annotations
 

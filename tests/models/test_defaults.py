@@ -1,4 +1,4 @@
-"""Default models come from lists and prices, whatever they are called and whatever year it is."""
+"""Default models are chosen from model lists and prices, whatever their names and the year."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ REPLY = stream(sse({"choices": [{"delta": {"content": "ok"}, "finish_reason": "s
 
 
 def test_the_first_prompt_with_only_a_key_gets_an_answer(cli: CliRunner) -> None:
-    """The provider's own list decides, not what this program knew when it was made."""
+    """The provider's list decides, not what this program knew at its release."""
     lists = status(200, listing("nova-1-mini", "nova-1-embed"))
     with serving(lists, REPLY) as server:
         environ = {"GROQ_API_KEY": KEY}

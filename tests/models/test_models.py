@@ -1,4 +1,4 @@
-"""`models list` and `models info`: what providers, local servers and the price data say, and what is kept."""
+"""`models list` and `models info`: from providers, local servers, price data and the cache."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def page(data: Any, *, seconds: float = 0.0) -> Answer:
 
 
 def asked(cli: CliRunner, **environ: str) -> str:
-    """The model that a conversation begins with."""
+    """Return the model that a conversation starts with."""
     return cli.script(":model", words=("chat",), LLM_LOCAL_SERVERS="on", **environ).out.strip()
 
 

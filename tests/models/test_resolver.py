@@ -1,4 +1,4 @@
-"""What a model's name means, and that no key goes where the user did not send it."""
+"""Model names resolve to a provider, and no API key goes where the user did not send it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Home:
         self.env_file, self.project_file = self.cwd / ".env", self.cwd / ".llm.toml"
 
     def has(self, *, config: str = "", env_file: str = "", project: str = "", **environ: str) -> Home:
-        """The same user with these files and variables."""
+        """Return the same user with these files and variables."""
         for file, text in ((self.paths.config_file, config), (self.env_file, env_file), (self.project_file, project)):
             if text:
                 write_private(file, text.encode())
@@ -267,7 +267,7 @@ some = st.none() | st.sampled_from(["https://mine.example/v1", EVIL])
 def test_a_key_goes_only_where_it_may(
     urls: tuple[str | None, ...], keys: tuple[bool, ...], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """Whatever is set where: the address is the user's or built in; the .env's key goes to the built-in one."""
+    """The base URL is the user's or built in, whatever is set, and the key of .env goes only to the built-in one."""
     home = Home(tmp_path_factory.mktemp("home"))
     environment, config, in_env_file, project = urls
     lines = [f"OPENAI_BASE_URL={in_env_file}"] * bool(in_env_file) + [f"OPENAI_API_KEY={THEIRS}"] * keys[1]

@@ -1,4 +1,4 @@
-"""The user's editor: what goes wrong is said, and what was written in it is never thrown away."""
+"""The user's editor: failures are reported, and what was written in it is never lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is coloured in an input, and what is left alone."""
+"""Which parts of an input are highlighted."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TABLE = all_commands()
 
 
 def coloured(text: str) -> list[tuple[str, str]]:
-    """The parts of an input that have a style."""
+    """Return the styled parts of an input."""
     return [part for line in styled(text) for part in line if part[0] and part[1].strip()]
 
 

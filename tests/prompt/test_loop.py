@@ -31,17 +31,17 @@ UP, DOWN, TAB, PASTE, PASTED = "\x1b[A", "\x1b[B", "\t", "\x1b[200~", "\x1b[201~
 
 
 class Watched(DummyOutput):
-    """A screen that knows when it was last drawn on."""
+    """An output that records when it was last written to."""
 
     def __init__(self) -> None:
         self._drawn = threading.Event()
 
     def flush(self) -> None:
-        """Somebody drew."""
+        """Record the time of an update."""
         self._drawn.set()
 
     def wait_until_still(self, moment: float) -> None:
-        """Wait until it was drawn on, and then was not for a moment, in seconds: earlier inputs are read in by then."""
+        """Wait until the output changed and then was quiet for `pause` seconds, so earlier inputs are processed."""
         self._drawn.wait(5)
         while self._drawn.is_set():
             self._drawn.clear()
@@ -50,7 +50,7 @@ class Watched(DummyOutput):
 
 @dataclass
 class Typist:
-    """Types into the prompt of a newcomer who talks to the echo."""
+    """Types keys into the prompt of a new user with the echo model."""
 
     cli: CliRunner
     out: str = ""
@@ -58,7 +58,7 @@ class Typist:
     save_dir: str = ""
 
     def types(self, *keys: str, at_leisure: bool = False) -> int:
-        """Type the keys and Ctrl-D at the end; at leisure, each when what came of the last is seen. The exit code."""
+        """Type the keys, each after the result of the last, then Ctrl-D; return the exit code."""
         out, err, screen = io.StringIO(), io.StringIO(), Watched()
         with open(os.devnull) as nothing, create_pipe_input() as pipe:
             environ = self.cli.environ | {"LLM_MODEL": "offline/echo"}
@@ -90,7 +90,7 @@ class Typist:
 
     @property
     def asked(self) -> list[str]:
-        """The prompts in the one session there is."""
+        """Return the prompts in the only session."""
         names = [name.removesuffix(".json") for name in self.cli.files("runs") if name.endswith(".json")]
         return [question for name in names for question, _ in self.cli.said(name)]
 

@@ -1,4 +1,4 @@
-"""Endless marks on one letter: the prompt and the reply stay quick, and what is sent has all of them."""
+"""Endless combining marks: the prompt and the reply stay fast, and all of them are sent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is typed while a reply streams: as text, without what keys mean elsewhere."""
+"""Keys typed while a reply streams become text, without their other meanings."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_nothing_that_was_typed_is_lost(keys: str) -> None:
 
 
 def test_enter_is_enter_whenever_it_is_pressed(cli: CliRunner) -> None:
-    """Each input is typed as soon as what the one before says is seen, so some come before the prompt is there."""
+    """Each input is typed as soon as the result of the last one shows, so some arrive before the prompt."""
     with shell(cli) as terminal:
         for number in range(30):
             terminal.send(f":save s{number}\r")

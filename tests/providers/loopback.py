@@ -1,4 +1,4 @@
-"""A server on 127.0.0.1 with scripted answers, and replies of real shape in every protocol."""
+"""A server on 127.0.0.1 with scripted answers, and realistic replies in every protocol."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ KEY = "sk-test-0123456789abcdef"
 
 @dataclass
 class Seen:
-    """One request as the server saw it."""
+    """A request as the server received it."""
 
     method: str
     path: str
@@ -35,7 +35,7 @@ Answer = Callable[[BaseHTTPRequestHandler], None]
 
 @dataclass
 class Server:
-    """Gives its answers one after the other, the last one for ever."""
+    """Sends its answers in order, repeating the last."""
 
     answers: list[Answer]
     seen: list[Seen] = field(default_factory=list)
@@ -45,7 +45,7 @@ class Server:
 
 @contextmanager
 def serving(*answers: Answer) -> Iterator[Server]:
-    """A server with these answers, until the block ends."""
+    """Run a server with these answers until the block ends."""
     server = Server(list(answers))
 
     class Handler(BaseHTTPRequestHandler):
@@ -80,7 +80,7 @@ def serving(*answers: Answer) -> Iterator[Server]:
 
 
 def status(code: int, body: object = "", **headers: str) -> Answer:
-    """An answer with a status and a body (JSON unless it is text or bytes)."""
+    """Return an answer with a status and a body, sent as JSON unless it is text or bytes."""
     raw = body if isinstance(body, bytes) else (body if isinstance(body, str) else json.dumps(body)).encode()
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
@@ -95,7 +95,7 @@ def status(code: int, body: object = "", **headers: str) -> Answer:
 
 
 def stream(*pieces: bytes, wait: Callable[[], object] = lambda: None, whole: bool = True, **headers: str) -> Answer:
-    """An answer of chunks; `wait` is called before the last of them, an answer that is not whole just closes."""
+    """Return a chunked answer. `wait` is called before the last chunk; if incomplete, the connection closes."""
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
         handler.send_response(200)
@@ -115,23 +115,23 @@ def stream(*pieces: bytes, wait: Callable[[], object] = lambda: None, whole: boo
 
 
 def hang_up(handler: BaseHTTPRequestHandler) -> None:
-    """No answer at all."""
+    """Close the connection without an answer."""
 
 
 def sse(*events: object) -> bytes:
-    """Events as a server sends them; text goes out as it is."""
+    """Encode server-sent events; text is sent as it is."""
     return b"".join(
         b"data: %s\n\n" % (event if isinstance(event, str) else json.dumps(event)).encode() for event in events
     )
 
 
 def ndjson(*events: object) -> bytes:
-    """A JSON document a line."""
+    """Encode newline-delimited JSON."""
     return b"".join(json.dumps(event).encode() + b"\n" for event in events)
 
 
 def retries(most: int = 2) -> tuple[RetryPolicy, list[float]]:
-    """Retries by a clock that only sleeping moves, and the list of its sleeps."""
+    """Return a retry policy whose clock advances only by sleeping, and the list of its sleeps."""
     now, slept = [0.0], list[float]()
 
     def sleep(seconds: float) -> None:
@@ -142,7 +142,7 @@ def retries(most: int = 2) -> tuple[RetryPolicy, list[float]]:
 
 
 def vendor_of(dialect: str) -> Vendor:
-    """A vendor that speaks a protocol; for `openai` and `responses` it is OpenAI."""
+    """Return a vendor that speaks a protocol: OpenAI for `openai` and `responses`."""
     if dialect in ("openai", "responses"):
         return replace(VENDORS["openai"], dialect=dialect)
     return VENDORS[dialect]
@@ -151,7 +151,7 @@ def vendor_of(dialect: str) -> Vendor:
 def provider(
     url: str, dialect: str = "openai", *, key: str | None = KEY, network: Network | None = None, most: int = 0
 ) -> HTTPProvider:
-    """A provider at a test server."""
+    """Return a provider for a test server."""
     return create_http_provider(vendor_of(dialect), url, key, "$TEST_KEY", network or Network(), retries(most)[0])
 
 
@@ -163,5 +163,5 @@ def question(
     model: str = "m",
     earlier: Sequence[Message] = (),
 ) -> Request:
-    """A request with one question at its end."""
+    """Return a request that ends with a prompt."""
     return Request(model, [*earlier, Message("user", text)], system, options or Options())

@@ -1,4 +1,4 @@
-"""A small documentation to search in."""
+"""A small documentation to search."""
 
 PAGES = {
     "sessions.md": """# Sessions

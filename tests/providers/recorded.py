@@ -1,4 +1,4 @@
-"""Whole replies in each protocol, of the shape that the real servers send, and what they mean."""
+"""Complete replies in each protocol, in the shape of real servers, with the expected events."""
 
 from __future__ import annotations
 

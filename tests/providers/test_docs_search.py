@@ -1,4 +1,4 @@
-"""The full-text search over the documentation."""
+"""Full-text search in the documentation."""
 
 from __future__ import annotations
 

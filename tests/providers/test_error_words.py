@@ -1,4 +1,4 @@
-"""What an error is about, where its status does not say so, and errors in shapes of their own."""
+"""Classification of errors whose status is not specific, and errors of unusual shapes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from llmrepl.providers.error_words import BAD_KEY, NO_CREDIT, status_in_words
 from llmrepl.providers.errors import ProviderError
 from tests.providers.loopback import provider, question, serving, sse, status, stream
 from tests.providers.recorded import REPLIES, TEXT
-from tests.providers.test_reading import chunk, read, text_of
+from tests.providers.test_event_reader import chunk, read, text_of
 
 LONG = (
     "prompt is too long: 210000 tokens > 200000 maximum",

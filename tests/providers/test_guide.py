@@ -1,4 +1,4 @@
-"""The guide, held to questions that people ask who have not read the documentation."""
+"""The guide, tested with questions of people who have not read the documentation."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def guide() -> Guide:
 
 
 def conversations(file: Path) -> Iterator[list[tuple[list[str], str]]]:
-    """The questions of a set, each conversation with the answers that are right for each of its questions."""
+    """Return the conversations of a set, with the acceptable answers to each question."""
     for line in file.read_text(encoding="utf-8").splitlines():
         if line and not line.startswith("#"):
             wanted, _, asked = line.partition(" | ")
@@ -41,7 +41,7 @@ def conversations(file: Path) -> Iterator[list[tuple[list[str], str]]]:
 
 
 def verdict(wanted: list[str], reply: Reply) -> str:
-    """`right`; `partly` if a right answer is among several; `none` if the guide said that it is not sure."""
+    """Judge an answer: `right`, `partly` if a right one is among several, `none` if the guide is unsure."""
     if reply.topics[0].partition("/")[0] in wanted and reply.sure:
         return "right"
     if set(reply.topics) & set(wanted):
@@ -97,7 +97,7 @@ def test_names_of_intents_are_unique() -> None:
 
 
 def commands(answer: str) -> Iterator[str]:
-    """The lines of an answer that call this program: `:save NAME`, `llm -c`, also those in a pipe."""
+    """Return the commands in an answer (`:save NAME`, `llm -c`), also those in pipes."""
     indented = [line.strip() for line in answer.splitlines() if line.startswith("    ")]
     for text in [*re.findall(r"`([^`]+)`", answer), *indented]:
         for part in re.split(r" \| |\s+2?[<>]\(?", text.replace("source <(", "").rstrip(")")):

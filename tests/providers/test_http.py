@@ -1,4 +1,4 @@
-"""The way to a server and back, against a real one on loopback: retries, waits, time limits, redirects, drops."""
+"""HTTP against a real server on loopback: retries, waits, timeouts, redirects, disconnects."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def ask(
     network: Network | None = None,
     options: Options | None = None,
 ) -> tuple[list[Event], LLMError | None, list[float]]:
-    """The events of one question, the failure at the end, and how long it slept."""
+    """Return the events of a request, the final error, and the seconds slept."""
     clock, slept = retries(most)
     asked = create_http_provider(vendor_of(dialect), server.url, KEY, "$TEST_KEY", network or Network(), clock)
     events: list[Event] = []
@@ -282,7 +282,7 @@ def quick(idle: float) -> Network:
 
 
 def for_ever(piece: bytes, first: bytes = b"", every: float = 0.02) -> Answer:
-    """A server that sends `first` and then the same piece again and again."""
+    """Answer with `first`, then the same piece again and again."""
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
         stream(*([first] if first else []), whole=False)(handler)
@@ -407,7 +407,7 @@ def test_an_authority_of_ones_own_is_named_in_ssl_cert_file(certificate: Path) -
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate for localhost that only it itself vouches for, with its key, in one file."""
+    """Create a self-signed certificate for localhost with its key, in one file."""
     if not (openssl := shutil.which("openssl")):
         pytest.skip("openssl is needed to make a certificate")
     made = tmp_path_factory.mktemp("tls")
@@ -438,7 +438,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def whole_request(connection: socket.socket) -> bytes:
-    """Headers and body: what is closed with bytes unread resets the connection under the answer."""
+    """Read headers and body; closing with unread bytes would reset the connection."""
     data = b""
     while b"\r\n\r\n" not in data and (part := connection.recv(65536)):
         data += part
@@ -451,7 +451,7 @@ def whole_request(connection: socket.socket) -> bytes:
 
 @contextmanager
 def tls_server(certificate: Path, *, silent: bool = False) -> Iterator[tuple[int, list[bytes]]]:
-    """A TLS server that answers Hello, or nothing for 5 seconds, and what it could read."""
+    """Run a TLS server that answers Hello, or nothing for 5 seconds; yield what it could read."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     listener = socket.create_server(("127.0.0.1", 0))

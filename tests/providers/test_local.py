@@ -1,4 +1,4 @@
-"""Model files: names, files that cannot be run, and with LLMREPL_GGUF=FILE a real model in llama.cpp."""
+"""Model files: names, invalid files, and with LLMREPL_GGUF=FILE a real model in llama.cpp."""
 
 from __future__ import annotations
 
@@ -220,7 +220,7 @@ os.kill(os.getpid(), 9)
 
 
 def alive(pid: int) -> bool:
-    """Whether a process runs; one that is over and was not yet waited for does not."""
+    """Whether a process runs; a zombie does not."""
     with suppress(OSError):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
     return False

@@ -1,4 +1,4 @@
-"""The built-in models: the echo, and the guide that answers out of the documentation."""
+"""The built-in models: the echo, and the guide that answers from the documentation."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def docs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(docs: Path, model: str, *prompts: str, options: Options | None = None) -> list[Event]:
-    """The events of the reply to the last of `prompts`, the others having been asked before it."""
+    """Return the events of the reply to the last of `prompts`, after the others."""
     messages = [Message("user", prompts[0])]
     for prompt in prompts[1:]:
         messages += [Message("assistant", "an answer"), Message("user", prompt)]

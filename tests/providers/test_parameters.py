@@ -1,4 +1,4 @@
-"""A refused parameter is found in the error, whatever the language, and the request is sent without it."""
+"""A refused parameter is recognized in any language, and the request is repeated without it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is sent in each protocol, and what their lists of models say."""
+"""Request bodies and model lists of each protocol."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.providers.recorded import REPLIES
 PNG = Attachment("dot.png", "image/png", b"\x89PNG")
 NOTES = Attachment("notes.txt", "text/plain", "naïve".encode())
 PDF = Attachment("paper.pdf", "application/pdf", b"%PDF")
-SOUND = Attachment("a.wav", "audio/wav", b"RIFF")
+AUDIO = Attachment("a.wav", "audio/wav", b"RIFF")
 B64 = base64.b64encode(PNG.data).decode()
 
 
@@ -183,9 +183,9 @@ def test_ollama_takes_images_beside_the_text() -> None:
 @pytest.mark.parametrize(
     ("vendor", "attachment"),
     [
-        ("openai", SOUND),
+        ("openai", AUDIO),
         ("groq", PDF),
-        ("anthropic", SOUND),
+        ("anthropic", AUDIO),
         ("ollama", PDF),
         ("gemini", Attachment("a", "x/y", b"")),
     ],

@@ -1,4 +1,4 @@
-"""OpenAI's Responses: what is sent, what comes back, and chat completions where a server has only these."""
+"""OpenAI's Responses protocol: requests, replies, and the switch to chat completions for servers without it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from llmrepl.providers.protocols import openai_responses
 from llmrepl.types import Attachment, Citation, Message, ProviderData
 from tests.providers.loopback import Answer, provider, question, serving, sse, status, stream, vendor_of
 from tests.providers.recorded import REPLIES, TEXT
-from tests.providers.test_reading import chunk, read, text_of
+from tests.providers.test_event_reader import chunk, read, text_of
 from tests.providers.test_sdks import piece, response
 
 OPENAI = vendor_of("responses")
@@ -181,7 +181,7 @@ MISSING = status(404, {"detail": "Not Found"})
 
 
 def ask(*answers: Answer, times: int = 1) -> tuple[list[str], str, LLMError | None]:
-    """The paths that were asked for, the text of all replies, and the failure."""
+    """Return the requested paths, the text of all replies, and the error."""
     text, failure = "", None
     with serving(*answers) as server:
         asked = provider(server.url, "responses")

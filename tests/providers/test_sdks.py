@@ -1,4 +1,4 @@
-"""The providers' own SDKs read the same bytes from the same server: text, usage and failures agree."""
+"""The official SDKs read the same bytes from the same server: text, usage and errors agree."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.providers.recorded import REPLIES
 
 
 class Reported(NamedTuple):
-    """What a reader of a reply says of it: the text and the tokens (prompt, completion, from the cache)."""
+    """The text of a reply and its tokens (prompt, completion, cached)."""
 
     text: str
     prompt: int
@@ -25,7 +25,7 @@ class Reported(NamedTuple):
 
 
 def ours(url: str, dialect: str) -> Reported | None:
-    """What this program says; None if it is a failure."""
+    """Return our reading, or None on an error."""
     text, usage = "", Usage(0, 0)
     try:
         for event in provider(url, dialect).stream(question()):

@@ -1,4 +1,4 @@
-"""Reasoning in the text, between tags."""
+"""Reasoning inside the text, between tags."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from llmrepl.providers.base import ReasoningDelta, TextDelta
 from llmrepl.providers.think_tags import TAGS, ThinkTags
 from tests.providers.loopback import ndjson, sse
-from tests.providers.test_reading import chunk, read
+from tests.providers.test_event_reader import chunk, read
 
 
 def split(*pieces: str) -> tuple[str, str]:
-    """The reasoning and the text in a reply of these pieces."""
+    """Return the reasoning and the text of a reply in these pieces."""
     tags = ThinkTags()
     events = [event for piece in pieces for event in tags.split(piece)] + tags.end()
     assert all(event.text for event in events)

@@ -1,4 +1,4 @@
-"""Paragraphs in one line each."""
+"""Unwrapping of paragraphs into one line each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Token counts and costs, each vendor read as it counts; a detail that makes no sense is dropped alone."""
+"""Token counts and costs as each vendor reports them; an implausible detail is dropped alone."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from llmrepl.providers.base import Notice
 from llmrepl.providers.tokens import estimated
 from llmrepl.types import Usage
 from tests.providers.loopback import question, sse
-from tests.providers.test_reading import chunk, read, usage_of
+from tests.providers.test_event_reader import chunk, read, usage_of
 
 
 def counted(usage: dict[str, Any], text: str = "Hello") -> tuple[Usage, list[str]]:
-    """The usage of a chat completion that reports `usage`, and what is said about it."""
+    """Return the usage of a chat completion that reports `usage`, and the notices."""
     body = sse(chunk({"content": text}), chunk({}, "stop"), {"choices": [], "usage": usage}, "[DONE]")
     events, failure = read("openai", body)
     assert failure is None

@@ -1,4 +1,4 @@
-"""The table of vendors, and where a key may go."""
+"""The table of vendors, and where their keys may go."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A terminal to draw on: what it shows afterwards, and what was done to its rows on the way."""
+"""A terminal to draw on: its screen afterwards, and the changes to its rows."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ STEPS = re.compile(r"\x1b\[(\d+)A|\x1b\[J|\r|\n")
 
 
 def console(width: int, height: int = 24, **environ: str) -> Console:
-    """A colour terminal of that size."""
+    """Return a color console of this size."""
     return Console(
         file=io.StringIO(), width=width, height=height, force_terminal=True, color_system="standard", _environ=environ
     )
 
 
 def written(out: Console) -> str:
-    """Everything that was written to a console."""
+    """Return everything written to a console."""
     assert isinstance(out.file, io.StringIO)
     return out.file.getvalue()
 
 
 def screen(output: str, width: int, height: int = 24) -> list[list[Char]]:
-    """The cells of every row of a terminal, those that have scrolled away first, without blank rows at the end."""
+    """Return the cells of every row including the scrollback, without blank rows at the end."""
     shown = Emulator(width, height, history=1_000_000, ratio=0.5)
     shown.set_mode(pyte.modes.LNM)
     pyte.Stream(shown).feed(output)
@@ -43,12 +43,12 @@ def screen(output: str, width: int, height: int = 24) -> list[list[Char]]:
 
 
 def lines(cells: list[list[Char]]) -> list[str]:
-    """Rows of cells as text."""
+    """Convert rows of cells to text."""
     return ["".join(cell.data for cell in row).rstrip() for row in cells]
 
 
 def cut(text: str, random: Random) -> list[str]:
-    """A text in pieces as a model sends it."""
+    """Split a text as a model streams it."""
     pieces = []
     while text:
         size = random.choice((1, 2, 3, 5, 8, 30))
@@ -58,7 +58,7 @@ def cut(text: str, random: Random) -> list[str]:
 
 
 class Rows:
-    """The logical rows of a terminal, told what is written to it. `touched` is the highest row that was changed."""
+    """The logical rows of a terminal, updated by its output. `touched` is the highest changed row."""
 
     def __init__(self, height: int) -> None:
         self.rows = [""]
@@ -66,7 +66,7 @@ class Rows:
         self._height = height
 
     def take(self, output: str) -> None:
-        """Follow an update; it may go up, clear what is below, and add text, nothing else."""
+        """Apply an update, which may only move up, clear below, and add text."""
         self.touched = len(self.rows) - 1
         at = 0
         for step in STEPS.finditer(output):
@@ -85,7 +85,7 @@ class Rows:
         self._add(output[at:])
 
     def narrow(self, width: int) -> None:
-        """Break rows that are too wide, as many terminals do when they are made narrower."""
+        """Wrap rows that are too wide, as many terminals do when they shrink."""
         plain = [CODES.sub("", row) for row in self.rows]
         self.rows = [row[at : at + width] for row in plain for at in range(0, max(len(row), 1), width)]
 
@@ -95,7 +95,7 @@ class Rows:
 
 
 def streamed(pieces: list[str], out: Console) -> str:
-    """What a reply in pieces writes to a terminal that is fast enough to show each of them."""
+    """Return the output of a streamed reply on a terminal fast enough to show each piece."""
     view = ReplyView(out, clock=lambda: 0.0)
     for piece in pieces:
         view.text(piece)

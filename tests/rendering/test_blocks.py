@@ -1,4 +1,4 @@
-"""The line scanner finds the blocks that markdown-it finds with the whole text before it."""
+"""The line scanner finds the same blocks as markdown-it with all the text before."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def marker(token: Token, counts: list[int]) -> str:
 
 
 def numbered(blocks: list[tuple[tuple[object, ...], str, str]]) -> list[Block]:
-    """The blocks with containers named alike on both sides; an item that has other blocks is not empty."""
+    """Number the containers alike on both sides; an item that contains other blocks is not empty."""
     numbers: dict[object, int] = {}
     out = []
     filled = {container for place, kind, _ in blocks if kind != "empty" for container in place}

@@ -1,4 +1,4 @@
-"""Code is coloured line by line, and what goes across lines stays of one colour."""
+"""Code is highlighted line by line, and multi-line tokens keep their style."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ GREEN, DIM = "green", "dim italic"
 
 
 def styles(info: str, lines: list[str]) -> list[list[tuple[str, str]]]:
-    """For each line, its parts and their styles."""
+    """Return the parts and styles of each line."""
     highlighter = Highlighter(info)
     coloured = [highlighter.line(line) for line in lines]
     assert [line.plain for line in coloured] == lines
@@ -18,7 +18,7 @@ def styles(info: str, lines: list[str]) -> list[list[tuple[str, str]]]:
 
 
 def only(parts: list[tuple[str, str]]) -> set[str]:
-    """The styles of what is not blank."""
+    """Return the styles of nonblank parts."""
     return {style for text, style in parts if text.strip()}
 
 

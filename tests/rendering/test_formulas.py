@@ -1,4 +1,4 @@
-"""Formulas are shown character for character, and the line breaks of a reply are kept."""
+"""Formulas are shown verbatim, and the line breaks of a reply are kept."""
 
 from __future__ import annotations
 

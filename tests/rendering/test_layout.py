@@ -1,4 +1,4 @@
-"""Rows hold what fits, lose nothing, and keep together what a terminal draws as one."""
+"""Layout fills rows, loses nothing, and never splits a grapheme cluster."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The user's pager: one that cannot be run, or fails, is named, and the text can be shown without it."""
+"""The user's pager: one that fails is named, and the text is shown without it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A reply that comes in pieces looks like the whole one, and what is done stays untouched on the way."""
+"""A streamed reply looks like the complete one, and finished rows are not changed."""
 
 from __future__ import annotations
 

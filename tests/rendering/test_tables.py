@@ -1,4 +1,4 @@
-"""Tables fit the terminal: figures and dates stay intact, names stay distinct, and a session is a row."""
+"""Tables fit the terminal: numbers and dates are intact, names distinct, one row per session."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MODELS = ["openai/gpt-5-mini", "anthropic/claude-sonnet-5", "openrouter/meta-lla
 
 
 def sessions(names: list[str]) -> Table:
-    """A list of sessions as the command returns it."""
+    """Return a list of sessions as the command does."""
     return Table(
         [
             Column("Filename", "name"),
@@ -51,7 +51,7 @@ def sessions(names: list[str]) -> Table:
 
 
 def drawn(table: Table, width: int) -> list[str]:
-    """The lines of a table on a terminal of that width."""
+    """Return the lines of a table on a terminal of this width."""
     screen = Console(file=io.StringIO(), width=width, markup=False, emoji=False, highlight=False)
     with screen.capture() as capture:
         draw_table(table, screen)

@@ -1,4 +1,4 @@
-"""Messages on a terminal: an error stands out, its hint has a line of its own, notices are dim."""
+"""Messages on a terminal: styled errors, hints on a line of their own, dim notices."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from llmrepl.system.paths import Paths
 
 
 class Tty(io.StringIO):
-    """A stream that is a terminal."""
+    """A stream that reports to be a terminal."""
 
     def isatty(self) -> bool:
-        """Say so."""
+        """Return True."""
         return True
 
 
 def output(tmp_path: Path, err: io.StringIO, **environ: str) -> TerminalOutput:
-    """The output of a program with that stderr."""
+    """Return an output with this stderr."""
     environ = {"HOME": str(tmp_path)} | environ
     environment = Environment(environ, tmp_path, Tty(), Tty(), err)
     return TerminalOutput(environment, Settings.load(environ, tmp_path, Paths.find(environ)))

@@ -1,1 +1,1 @@
-"""What docs/security.md promises, attacked."""
+"""Attacks on the promises of docs/security.md."""

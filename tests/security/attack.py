@@ -1,4 +1,4 @@
-"""What the attacks share: the program as it is installed, and a server that nobody should speak to."""
+"""Shared by the attacks: the installed program, and a server that must not be contacted."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ KEY = "sk-proj-RECOGNISE0123456789abcdefME"
 
 @dataclass
 class Evil:
-    """A server that takes connections and answers nothing."""
+    """A server that accepts connections and answers nothing."""
 
     listener: socket.socket
 
     @property
     def url(self) -> str:
-        """Where it is."""
+        """Its base URL."""
         return f"http://127.0.0.1:{self.listener.getsockname()[1]}"
 
     @property
     def visited(self) -> bool:
-        """Whether anybody has connected since this was last asked."""
+        """Whether anything has connected since the last call."""
         try:
             self.listener.accept()[0].close()
         except BlockingIOError:
@@ -42,14 +42,14 @@ class Evil:
 
 @contextmanager
 def evil_server() -> Iterator[Evil]:
-    """An evil server, until the block ends."""
+    """Run an evil server until the block ends."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.setblocking(False)
         yield Evil(listener)
 
 
 def installed(interaction: CliRunner, *words: str, typed: str = "", **environ: str) -> Ran:
-    """Run the installed `llm WORDS` where the person is."""
+    """Run the installed `llm WORDS` in the user's directory."""
     ours = {name: value for name, value in interaction.environ.items() if name != "PYTHONPATH"}
     done = subprocess.run(
         [INSTALLED, *words],
@@ -63,7 +63,7 @@ def installed(interaction: CliRunner, *words: str, typed: str = "", **environ: s
 
 
 def tree(top: Path) -> dict[str, str | bytes]:
-    """Everything below a directory: what a link says, what a file holds, nothing for a directory."""
+    """Return everything below a directory: link targets, file contents, nothing for directories."""
     found: dict[str, str | bytes] = {}
     for place, directories, files in os.walk(top):
         for name in directories + files:

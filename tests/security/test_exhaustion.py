@@ -1,4 +1,4 @@
-"""A server without end gets a bounded part of memory and time; a session file gets nobody more money to spend."""
+"""Endless responses take bounded memory and time; a session file cannot raise a budget."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Answer = Callable[[BaseHTTPRequestHandler], None]
 
 
 def without_end(status: int, first: bytes, more: bytes, **headers: str) -> Answer:
-    """An answer that goes on until nobody listens, or for 2 GiB."""
+    """Send an answer until the client disconnects, or for 2 GiB."""
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
         handler.send_response(status)
@@ -38,7 +38,7 @@ def without_end(status: int, first: bytes, more: bytes, **headers: str) -> Answe
 
 
 def headers_without_end(handler: BaseHTTPRequestHandler) -> None:
-    """A status, and then headers."""
+    """Send a status, then endless headers."""
     handler.wfile.write(b"HTTP/1.1 200 OK\r\n")
     for _ in range(2048):
         handler.wfile.write(b"X-Filler: " + b"x" * MIB + b"\r\n")
@@ -82,7 +82,7 @@ def test_a_list_of_models_without_end_is_left(cli: CliRunner) -> None:
 
 
 def measured(cli: CliRunner, *words: str, **environ: str) -> tuple[int, int, float]:
-    """Run `llm WORDS` with a question piped in: its exit code, the most memory it had in bytes, and the seconds."""
+    """Run `llm WORDS` with a prompt piped in; return exit code, peak memory in bytes, and seconds."""
     begun, report = time.monotonic(), cli.home / "peak"
     with subprocess.Popen(
         launched([*LLM, *words], report),

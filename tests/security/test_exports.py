@@ -1,4 +1,4 @@
-"""What leaves the program as a file is text to whatever opens it, also where it is not the export of a conversation."""
+"""Exported files are plain text to any program that opens them, with no formulas or scripts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A working directory that somebody else filled: the installed program runs in it, and it gets nothing."""
+"""A hostile working directory: the installed program runs in it and discloses nothing."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ REACHES = (
 
 @dataclass
 class Project:
-    """A hostile project, the person in it with a key and a budget, and the server that wants the key."""
+    """A hostile project, a user in it with a key and a budget, and the server that wants the key."""
 
     interaction: CliRunner
     evil: Evil
     ran: Path
 
     def put(self, name: str, text: str) -> None:
-        """Write a file that the program would read if it were the user's own."""
+        """Write a file that the program would read if it belonged to the user."""
         file = self.interaction.cwd / name
         file.write_text(text)
         file.chmod(0o600)
@@ -105,7 +105,7 @@ def test_a_project_cannot_send_the_key_to_an_address_of_its_own(project: Project
 
 
 def test_no_variable_of_the_env_file_changes_what_a_request_does(cli: CliRunner) -> None:
-    """The server of the user's own is not there; what counts is that nobody is asked in its place."""
+    """The user's own server is down; no other server may be contacted instead."""
     config = cli.home / ".config" / "llm" / "config.toml"
     config.parent.mkdir(parents=True)
     config.write_text('max_retries = 0\n[providers.mine]\nbase_url = "https://nowhere.invalid/v1"\n')
@@ -130,7 +130,7 @@ def test_parents_are_not_looked_into(cli: CliRunner) -> None:
 
 
 def test_nothing_is_read_or_written_through_a_link(project: Project, tmp_path: Path) -> None:
-    """The names that the program uses by itself lead out of the project, to files and to where there is none."""
+    """The program's own file names are links out of the project, to files or to nothing."""
     outside = tmp_path / "outside"
     outside.mkdir()
     (outside / "victim").write_text(f"OPENAI_API_KEY={KEY}\n")

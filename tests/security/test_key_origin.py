@@ -1,4 +1,4 @@
-"""A key goes to the one place that it belongs to, encrypted, whatever that place or the network answers."""
+"""An API key goes only to its own server, encrypted, whatever that server or the network answers."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_a_key_stands_in_a_header_and_in_no_address(dialect: str) -> None:
 
 @pytest.mark.parametrize("allowed", ["", "project", ".env", "user"])
 def test_only_the_user_can_allow_an_unencrypted_key(cli: CliRunner, allowed: str) -> None:
-    """0.0.0.0 is no address of this machine to whoever reads it, and yet leads to it."""
+    """0.0.0.0 does not look like a loopback address but leads to this machine."""
     for name, text in (("project", "allow_http = true"), (".env", "LLM_ALLOW_HTTP=1")):
         if allowed == name:
             file = cli.cwd / (".llm.toml" if name == "project" else name)

@@ -1,4 +1,4 @@
-"""Names lead nowhere else: not those of sessions, of planted links and temporary files, nor what a shell would run."""
+"""Names cannot lead elsewhere: session names, planted links, temporary files, shell quoting."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TYPED = [name for name in REFUSED if name.strip() and name.isprintable() and nam
 
 
 def test_no_name_writes_outside_of_the_directory(cli: CliRunner) -> None:
-    """Each refused name, wherever a name is given; the faults give all of them in every spelling."""
+    """Each refused name wherever a name is accepted; the fault suite has every spelling."""
     (cli.home / "x").write_text("precious")
     before = tree(cli.home.parent)
     lines = [f":{command} -- '{name}'" for name in TYPED for command in ("save", "fork")]
@@ -94,7 +94,7 @@ def test_a_directory_that_is_a_link_of_another_user_is_not_written_to(cli: CliRu
 
 
 def test_everything_is_private_at_every_moment(cli: CliRunner, slow: SlowServer) -> None:
-    """Without a umask, in the middle of a reply and after it; nothing calls chmod, so it was so from the start."""
+    """With umask 0, during a reply and after it. Nothing calls chmod, so files were private from the start."""
     llm = " ".join(LLM)
     script = f"umask 0; {llm} keys set openai < key; exec {llm} chat -m openai/slow --name talk"
     (cli.home / "key").write_text(KEY)
@@ -133,7 +133,7 @@ def test_everything_is_private_at_every_moment(cli: CliRunner, slow: SlowServer)
 
 
 def modes(cli: CliRunner) -> dict[str, int]:
-    """The permissions of all that the program made; of a directory with 0o40000."""
+    """Return the permissions of everything the program created, with 0o40000 for directories."""
     tops = (cli.home / ".config", cli.home / ".local", cli.home / ".cache", cli.cwd)
     paths = [path for top in tops for path in top.rglob("*") if not path.is_symlink()]
     return {str(path): stat.S_IMODE(path.stat().st_mode) | path.is_dir() * 0o40000 for path in paths}

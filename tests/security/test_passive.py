@@ -1,4 +1,4 @@
-"""A session is text to look at: loading one sends nothing, runs nothing and does not say where the next turn goes."""
+"""A session is passive text: loading one sends nothing, runs nothing and selects no server."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.providers.loopback import serving, sse, stream
 from tests.security.attack import KEY, evil_server
 
 ANSWER = stream(sse({"choices": [{"index": 0, "delta": {"content": "ok"}, "finish_reason": "stop"}]}, "[DONE]"))
-WISHES = (
+INJECTED = (
     "base_url",
     "api_base",
     "api_key",
@@ -41,7 +41,7 @@ WISHES = (
 
 
 def write(cli: CliRunner, name: str, **parts: object) -> None:
-    """A session file with one turn."""
+    """Write a session file with one turn."""
     cli.runs.mkdir(exist_ok=True)
     messages = [{"role": "user", "content": ":exit"}, {"role": "assistant", "content": ":!touch ran"}]
     data = {"model": "openai/gpt-4o-mini", "turns": [{"messages": messages}], **parts}
@@ -50,9 +50,9 @@ def write(cli: CliRunner, name: str, **parts: object) -> None:
 
 def test_a_session_sets_nothing_but_its_text_its_model_and_its_system_prompt(cli: CliRunner) -> None:
     with evil_server() as evil, serving(ANSWER) as server:
-        wishes = dict.fromkeys(WISHES, evil.url) | {"providers": {"openai": {"base_url": evil.url}}}
-        message = {"role": "user", "content": "x", **wishes}
-        write(cli, "theirs", meta=wishes, system="Be kind.", turns=[{"messages": [message], **wishes}], **wishes)
+        injected = dict.fromkeys(INJECTED, evil.url) | {"providers": {"openai": {"base_url": evil.url}}}
+        message = {"role": "user", "content": "x", **injected}
+        write(cli, "theirs", meta=injected, system="Be kind.", turns=[{"messages": [message], **injected}], **injected)
         environ = {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": server.url}
         loading = (":load theirs", ":history", ":model", ":budget", ":cost", ":show theirs", ":export html")
         cli.script(*loading, words=("chat",), **environ)
@@ -163,7 +163,7 @@ SLOW = ("a", "a-", "sk-", "-----BEGIN PRIVATE KEY-----", "http://a:", "api_key",
 
 @pytest.mark.parametrize("part", SLOW)
 def test_no_text_makes_the_search_for_secrets_slow(part: str) -> None:
-    """A hundred times as much takes a hundred times as long, and not ten thousand."""
+    """The time is linear in the length of the text."""
     text = part * (100_000 // len(part))
     begun = time.process_time()
     assert secrets.find(text) is not None

@@ -1,4 +1,4 @@
-"""Text that comes through a pipe may be somebody else's: it runs nothing and changes no setting."""
+"""Piped text may be foreign: it runs nothing and changes no setting."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What others write is text on the screen: it moves no cursor, sets no title, fills no clipboard and types nothing."""
+"""Foreign text is shown as text: it cannot move the cursor, set the title, fill the clipboard or type."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def delta(**parts: str) -> dict[str, object]:
 
 
 def whole(text: str) -> Answer:
-    """A reply whose every part is `text`."""
+    """Return a reply in which every part is `text`."""
     return stream(
         sse(
             delta(reasoning=text),
@@ -55,34 +55,34 @@ def whole(text: str) -> Answer:
 
 
 def answers(text: str) -> list[Answer]:
-    """What a server says to one question after the other."""
+    """Return a server's answers to consecutive requests."""
     error = {"error": {"message": text, "code": text, "type": text}}
     broken = stream(sse(delta(content=text), error))
     return [whole(text), status(401, error), broken, status(302, Location=f"/{text[:6]}")]
 
 
 def toml(text: str) -> str:
-    """A text as TOML writes it."""
+    """Encode a text as a TOML string."""
     return '"' + "".join(f"\\U{ord(char):08x}" for char in text) + '"'
 
 
 def prompted(screen: str, line: str) -> bool:
-    """Whether the prompt is there again after `line`, with the toolbar below it."""
+    """Whether the prompt has returned after `line`, with the toolbar below it."""
     return bool(re.search(rf"You: {re.escape(line)}\n(?:.*\n)*You:\n+[^\n]*\Z", screen))
 
 
 def kinds(raw: bytes) -> set[bytes]:
-    """The kinds of escape sequences; colours, steps of the cursor and erased line ends depend on widths and on time."""
+    """Return the kinds of escape sequences, except those that depend on widths and timing."""
     return {found for found in SEQUENCE.findall(raw) if not re.fullmatch(rb"\x1b\[[\d;]*[mA-DK]", found)}
 
 
 def obeyed(raw: bytes) -> list[str]:
-    """The characters that a terminal obeys, apart from escape sequences and what the prompt moves its cursor with."""
+    """Return the control characters except those of escape sequences and of the prompt itself."""
     return OBEYED.findall(re.sub(r"[\r\b]", "", SEQUENCE.sub(b"", raw).decode()))
 
 
 def dialogue(cli: CliRunner, text: str) -> bytes:
-    """What the terminal gets of a conversation with a server, settings and session files that all say `text`."""
+    """Return the terminal output of a conversation in which server, settings and files all contain `text`."""
     (cli.cwd / ".llm.toml").write_text(f"{toml(text)} = 1\ndefault_model = {toml(text)}\n")
     (cli.cwd / ".llm.toml").chmod(0o600)
     (cli.cwd / "note.txt").write_text(text)
@@ -159,7 +159,7 @@ def test_what_is_refused_is_named_without_a_control_character(cli: CliRunner, wo
 
 
 def lay_out(cli: CliRunner) -> str:
-    """Session files, a configuration and a name that are hostile; what they say."""
+    """Write hostile session files, a configuration and a name."""
     cli.runs.mkdir()
     text = HOSTILE.replace("\0", "").replace("/", "")
     data = {

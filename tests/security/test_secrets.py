@@ -1,4 +1,4 @@
-"""A key is shown nowhere and kept nowhere but where the user put it, and what a user types by mistake is noticed."""
+"""A key is shown and stored nowhere but where the user put it, and accidental disclosure is detected."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_a_key_repeated_by_the_server_is_neither_shown_nor_saved(cli: CliRunner,
 
 
 def test_a_key_is_in_no_list_of_processes(cli: CliRunner) -> None:
-    """No option takes a key, so none can be asked for by habit either."""
+    """No option takes a key, so none can be passed by habit either."""
     for words in (("ask", "--api-key", KEY, "x"), ("chat", "--key", KEY), ("keys", "set", "openai", KEY)):
         ran = cli.llm(*words)
         assert ran.code == 2
@@ -114,7 +114,7 @@ def test_a_script_prints_a_note_about_a_secret_and_continues(cli: CliRunner) -> 
 
 
 def test_a_mistake_of_ours_shows_no_key(cli: CliRunner, tmp_path: Path) -> None:
-    """Even a crash with the log turned on: what is printed is where, and not with what."""
+    """Even with debug logging, a crash report shows locations, not values."""
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "sitecustomize.py").write_text(
         "import llmrepl.chat.turn\nllmrepl.chat.turn.ChatTurn.__iter__ = lambda self: iter([1 / 0])\n"
@@ -129,7 +129,7 @@ def test_a_mistake_of_ours_shows_no_key(cli: CliRunner, tmp_path: Path) -> None:
 
 
 def assert_nowhere(cli: CliRunner, key: str) -> None:
-    """The key is in no file of the person's, and in no name of one."""
+    """Assert that the key is in no file or file name of the user."""
     for place in (cli.home, cli.cwd):
         held = {name: text for name, text in tree(place).items() if key in name or key.encode() in _raw(text)}
         assert not held

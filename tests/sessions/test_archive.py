@@ -1,4 +1,4 @@
-"""What is put away comes back byte for byte; nothing is overwritten, nothing is moved from under a shell."""
+"""Archived sessions are restored byte for byte; nothing is overwritten or moved under an open shell."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def archive(store: Store) -> Archive:
 
 
 def write(directory: Path, name: str, created: str | None = "2020-01-01T00:00:00.000000") -> bytes:
-    """A session as another program wrote it, years ago."""
+    """Write a session as another program did, years ago."""
     turns = [{"messages": [{"role": "user", "content": f"in {name}\u2028é"}]}]
     data = json.dumps({"turns": turns, "model": "offline/echo", "created_at": created, "own": [1.50]}).encode()
     path = directory / f"{name}.json"
@@ -172,7 +172,7 @@ def test_a_damaged_session_stays_while_its_journal_holds_more(store: Store, arch
 
 
 def _die(store: Store, directory: Path) -> None:
-    """What a shell leaves that is killed in mid-reply."""
+    """Leave the files of a shell killed during a reply."""
     open_session = store.open(directory / "talk.json", beside=False)
     open_session.begin_turn("the last words", "2025-01-01T12:00:00.000000")
     journal = (directory / ".talk.journal").read_bytes()
@@ -235,7 +235,7 @@ def test_a_move_that_was_cut_short_is_finished_by_the_next(archive: Archive, tmp
 def test_whichever_sync_fails_the_words_stand_somewhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str
 ) -> None:
-    """The rename or the deletion before a failed fsync may have happened: the other copy must not go then."""
+    """A rename or deletion before a failed fsync may have happened, so the other copy must stay."""
     sync = os.fsync
     for number in range(12):
         place = tmp_path / str(number)

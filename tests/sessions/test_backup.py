@@ -1,4 +1,4 @@
-"""A backup has the bytes of everything that is kept, copies only what changed, and never loses a turn it once had."""
+"""A backup has the bytes of every session, copies only changes, and never loses a turn."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from llmrepl.sessions.storage.store import Store
 
 
 def quiet(what: str, done: int, total: int) -> None:
-    """Nobody is told how far it is."""
+    """Ignore progress."""
 
 
 class Fixture:
-    """A sessions directory, and another one for its backup."""
+    """A sessions directory and a backup directory."""
 
     def __init__(self, place: Path) -> None:
         self.runs, self.target = place / "runs", place / "backup"
@@ -48,7 +48,7 @@ def home(tmp_path: Path) -> Fixture:
 
 
 def kept(directory: Path) -> dict[str, tuple[bytes, int]]:
-    """The bytes and the mtime of every file in a directory."""
+    """Return the bytes and mtime of every file in a directory."""
     files = (path for path in directory.rglob("*") if path.is_file())
     return {str(p.relative_to(directory)): (p.read_bytes(), p.stat().st_mtime_ns) for p in files}
 
@@ -233,6 +233,6 @@ def test_every_turn_that_was_ever_backed_up_is_there(rounds: list[list[tuple[str
 
 
 def said(directory: Path) -> set[str]:
-    """The turns of all sound sessions below a directory."""
+    """Return the turns of all valid sessions below a directory."""
     every = (unpack(data) for data, _ in kept(directory).values())
     return {json.dumps(turn) for data in every if data != b"{" for turn in json.loads(data)["turns"]}

@@ -1,4 +1,4 @@
-"""Damaged gzip files give back what unpacks; small files take little memory, whatever they unpack to."""
+"""Damaged gzip files are recovered as far as possible; small files take little memory."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ COUNT = 40
 
 
 def session(count: int = COUNT) -> bytes:
-    """A session whose turns do not compress well, so that damage in the middle leaves some of them."""
+    """Return a session that does not compress well, so that damage in the middle spares some turns."""
     words = random.Random(1)
     turns = [
         {
@@ -143,7 +143,7 @@ BOMBS = {
 
 
 def bomb(first: bytes, more: bytes, last: bytes) -> bytes:
-    """A gzip file of 200 KB, which is 200 MB of JSON."""
+    """Write a gzip file of 200 KB that unpacks to 200 MB of JSON."""
     packer = zlib.compressobj(9, wbits=31)
     block = more * ((1 << 20) // len(more))
     out = [packer.compress(b'{"model":"x","turns":[' + first), *(packer.compress(block) for _ in range(190))]
@@ -174,7 +174,7 @@ def test_a_sparse_journal_takes_little_memory_and_time(cli: CliRunner) -> None:
 
 
 def measured(cli: CliRunner, *words: str) -> tuple[float, float, str]:
-    """Seconds, MB of resident memory and output of a command that may not have more than 4 GB of addresses."""
+    """Return seconds, resident MB and output of a command limited to 4 GB of address space."""
 
     def bounded() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))

@@ -1,4 +1,4 @@
-"""A damaged index is made again, quietly; no date and no odd value ends a listing; a live journal is listed too."""
+"""A damaged index is rebuilt silently; odd dates and values do not break lists; live journals are listed."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def write(path: Path, **more: Any) -> None:
 
 
 def answers(index: Path, runs: Path) -> tuple[Any, ...]:
-    """What a listing and the statistics say."""
+    """Return the output of list and stats."""
     finder = SessionFinder(Index(index, time.time_ns), lambda *_: None, time.monotonic)
     try:
         return finder.find(runs, Filters()), finder.totals(runs, Filters())
@@ -44,7 +44,7 @@ def answers(index: Path, runs: Path) -> tuple[Any, ...]:
 
 @pytest.fixture(scope="module")
 def indexed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, bytes, tuple[Any, ...]]:
-    """A directory of sessions, its index in one file, the bytes of that, and what is true."""
+    """Return a sessions directory, its index file with its bytes, and the expected answers."""
     place = tmp_path_factory.mktemp("indexed")
     runs, index = place / "runs", place / "index.db"
     runs.mkdir()
@@ -76,7 +76,7 @@ def test_a_changed_byte_anywhere_in_the_index_changes_no_answer(
 
 
 def test_a_changed_row_is_noticed(indexed: tuple[Path, Path, bytes, tuple[Any, ...]]) -> None:
-    """Also where the file as a database is in order."""
+    """Also if the database file itself is valid."""
     runs, index, raw, truth = indexed
     for path in index.parent.glob("index.db*"):
         path.unlink()

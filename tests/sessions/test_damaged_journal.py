@@ -1,4 +1,4 @@
-"""Damage in a journal costs only what it hit: everything else comes back, what is lost is said, its bytes are kept."""
+"""Damage to a journal costs only the damaged records; the rest is recovered and the loss reported."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def turn(number: int, reply: str = "", **more: Any) -> dict[str, Any]:
 
 
 def lines_of(base: bytes | None, count: int) -> list[bytes]:
-    """The journal of a shell that was asked `count` questions."""
+    """Return the journal lines of a shell after `count` prompts."""
     records: list[dict[str, Any]] = [{"opened": {"pid": 1, "base": fingerprint(base)}}]
     records += [] if base else [{"head": {"model": "offline/echo", "created_at": AT, "meta": {}}}]
     first = 2 if base else 1
@@ -44,7 +44,7 @@ def lines_of(base: bytes | None, count: int) -> list[bytes]:
 
 
 def recovered(directory: Path) -> tuple[str, list[str]]:
-    """All that is in the sessions of a directory after a recovery, and the notes."""
+    """Return the contents of all sessions after a recovery, and the notices."""
     notes = Store(directory, directory, nullcontext).recover_journals()
     sessions = [session_file.load(path.read_bytes()) for path in sorted(directory.glob("*.json"))]
     return json.dumps([session.model_dump(mode="json") for session in sessions]), notes
@@ -148,7 +148,7 @@ def test_text_that_could_not_be_written_stays_first(tmp_path: Path, monkeypatch:
 
 
 def test_after_a_failed_sync_a_new_file_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The kernel may have dropped what a failed fsync was to write, and say yes to the next one."""
+    """After a failed fsync the kernel may drop the data and report success the next time."""
     open_session = opened(tmp_path, bulk=300 << 10)
     open_session.begin_turn("one", AT)
     open_session.complete(1, Completion("1", "stop", 1.0, None, None))
@@ -197,7 +197,7 @@ def test_a_journal_goes_only_when_the_json_has_it_all(
 
 
 def test_half_a_character_in_the_system_prompt_costs_no_turn(cli: CliRunner) -> None:
-    """As a terminal gives them for bytes that are not UTF-8."""
+    """Lone surrogates, as from terminal bytes that are not UTF-8."""
     ran = cli.script(":system caf\udce9", "hello \udce9", ":tag +\udce9", ":exit")
     assert "café" not in ran.err
     session = session_file.load(next(cli.runs.glob("*.json")).read_bytes())

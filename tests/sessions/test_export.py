@@ -1,4 +1,4 @@
-"""Exports, judged by reading them: by our own reader, by Markdown's, by csv, json and html.parser."""
+"""Exports, checked with independent readers: our importer, a Markdown parser, csv, json and html.parser."""
 
 from __future__ import annotations
 
@@ -296,7 +296,7 @@ def test_jsonl_is_the_context_on_one_line(replies: list[str], system: str) -> No
 
 
 class Page(HTMLParser):
-    """What a browser would find in a page."""
+    """The elements of an HTML page as a browser finds them."""
 
     def __init__(self, page: str) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Import of what is not plain text: attachments of Claude.ai, marks and canvases of ChatGPT."""
+"""Import of content that is not plain text: attachments of Claude.ai, annotations and canvases of ChatGPT."""
 
 from __future__ import annotations
 

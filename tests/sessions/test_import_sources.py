@@ -1,4 +1,4 @@
-"""Import of JSON from other programs: each is detected by its content, and its texts arrive."""
+"""Import of JSON from other programs: the format is detected by content, and the texts are complete."""
 
 from __future__ import annotations
 

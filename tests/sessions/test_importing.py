@@ -1,4 +1,4 @@
-"""Imports, of files as the foreign program writes them where it can be had, and of files that nobody should trust."""
+"""Imports of files written by the other program itself where it can be installed, and of untrusted files."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ QUICK = settings(
 
 
 def found(path: Path, source: str | None = None) -> list[FoundConversation]:
-    """All conversations of a file in which everything fits."""
+    """Return all conversations of a file without skips."""
     items = list(read(path, NOW, source))
     assert not [item for item in items if isinstance(item, Skipped)]
     return [item for item in items if isinstance(item, FoundConversation)]
@@ -84,7 +84,7 @@ ask(model, "häßlich 👋\\n\\nzwei")
 
 @pytest.fixture(scope="module")
 def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A logs.db that llm itself wrote, in an environment of its own: its command has the name of ours."""
+    """Create a logs.db with simonw's llm in a virtual environment of its own, since its command has our name."""
     python = os.environ.get("LLMREPL_PYTHON_WITH_LLM")
     if python is None:
         pytest.skip("LLMREPL_PYTHON_WITH_LLM names no Python that has the package llm")
@@ -379,7 +379,7 @@ values = st.recursive(
 
 @st.composite
 def twisted(draw: st.DrawFn, whole: Any) -> Any:
-    """`whole` with any part of it replaced by anything."""
+    """Replace any part of `whole` by anything."""
     if draw(st.integers(0, 12)) == 0:
         return draw(values)
     if isinstance(whole, dict):

@@ -1,4 +1,4 @@
-"""The index and the catalog: they answer what a plain reading of the files does, whatever happened to either."""
+"""The index gives the same answers as reading every file, whatever happened to the index or the files."""
 
 from __future__ import annotations
 
@@ -63,13 +63,13 @@ def quiet(what: str, done: int, total: int) -> None:
 
 
 def always() -> float:
-    """A clock on which everything is quick, so that each search looks at the files again."""
+    """Return a clock that makes every step look fast, so that each search checks the files again."""
     return 0.0
 
 
 @contextmanager
 def catalog(place: Path) -> Iterator[SessionFinder]:
-    """A catalog with its index below `place`, closed at the end as a shell does it."""
+    """Open a finder with its index below `place`, closed at the end as a shell does."""
     known = SessionFinder(Index(place / "cache" / "index.db", time.time_ns), quiet, always)
     try:
         yield known
@@ -80,13 +80,13 @@ def catalog(place: Path) -> Iterator[SessionFinder]:
 def listed(
     place: Path, filters: Filters = NO_FILTERS, sort: str = "name", contains: str | None = None
 ) -> FoundSessions:
-    """What a shell of its own says of `place / "runs"`."""
+    """Return the list that a new shell gives of `place / "runs"`."""
     with catalog(place) as known:
         return known.find(place / "runs", filters, sort, None, contains)
 
 
 def session(text: str = "hello", **more: Any) -> dict[str, Any]:
-    """A session of one turn."""
+    """Return a session of one turn."""
     messages = [{"role": "user", "content": text}, {"role": "assistant", "content": f"you said: {text}"}]
     return {"model": "offline/echo", "created_at": "2024-01-08T14:30:22", "turns": [{"messages": messages}], **more}
 
@@ -166,7 +166,7 @@ def test_every_listing_is_what_reading_the_files_gives(
 
 
 def change(runs: Path, what: str, name: str, content: str) -> None:
-    """Another program writes over a file, puts another one in its place, or removes it."""
+    """Overwrite, replace or remove a file as another program would."""
     runs.mkdir(exist_ok=True)
     path = runs / f"{name}.json"
     if what == "remove":
@@ -189,7 +189,7 @@ def test_search_finds_what_grep_finds(sessions: list[dict[str, Any]], wanted: st
 
 
 def grep(runs: Path, wanted: str) -> list[Hit]:
-    """Every message that has the text in it, by reading all of them."""
+    """Return every message that contains the text, by reading all files."""
     found = []
     for row in filter_and_sort(scan.rows(runs), Filters()):
         _, data = scan.read(runs / row.name)
@@ -237,7 +237,7 @@ def test_a_change_in_the_same_tick_of_the_clock_is_seen(tmp_path: Path) -> None:
 
 @pytest.fixture
 def runs(tmp_path: Path) -> Path:
-    """Three sessions and a damaged file, known to the index of `catalog(tmp_path)`."""
+    """Create three sessions and a damaged file, all indexed."""
     for number in range(3):
         write(tmp_path / "runs", f"s{number}", session(f"needle {number}"))
     write(tmp_path / "runs", "bad", "{")
@@ -246,7 +246,7 @@ def runs(tmp_path: Path) -> Path:
 
 
 def assert_right(place: Path, known: SessionFinder | None = None) -> None:
-    """What is listed, found and damaged below `place` is what is there."""
+    """Assert that list, search and damage reports match the files below `place`."""
     if known is None:
         with catalog(place) as known:
             return assert_right(place, known)
@@ -343,10 +343,10 @@ def test_an_interrupted_update_goes_on_where_it_was(runs: Path, monkeypatch: pyt
     for number in range(30):
         os.utime(write(runs, f"more{number:02}", session(f"text {number}")), (10**9, 10**9))
     monkeypatch.setattr("llmrepl.sessions.index.index.BATCH", 4)
-    told = itertools.count()
+    calls = itertools.count()
 
     def interrupting(what: str, done: int, total: int) -> None:
-        if next(told) % 5 == 3:
+        if next(calls) % 5 == 3:
             raise KeyboardInterrupt
 
     known = SessionFinder(Index(runs.parent / "cache" / "index.db", time.time_ns), interrupting, always)

@@ -1,4 +1,4 @@
-"""The journal: whatever of it reached the disk before a shell died comes back, once, and exactly."""
+"""The journal: everything that reached the disk before a crash is recovered once, exactly."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def store_in(directory: Path) -> Store:
 
 @dataclass
 class Said:
-    """What a turn must come back as: the last value of each that was put on disk."""
+    """The expected state of a turn: the last value of each field that reached the disk."""
 
     question: str
     text: str = ""
@@ -47,7 +47,7 @@ class Said:
 
 @dataclass
 class Shell:
-    """A shell at work in `directory`, and what was acknowledged as on disk."""
+    """A shell in `directory`, and its acknowledged turns."""
 
     directory: Path
     open_session: OpenSession
@@ -63,7 +63,7 @@ class Shell:
         return cls(directory, OpenSession(session, path, nullcontext))
 
     def do(self, step: tuple[str, Any]) -> None:
-        """One step of the program of a hypothetical shell."""
+        """Run a step of a generated program."""
         what, value = step
         open_turn = bool(self.turns) and not self.turns[-1].finished
         if what == "begin" and not open_turn:
@@ -100,14 +100,14 @@ STEPS = st.lists(
 
 @pytest.fixture(scope="module")
 def at_once() -> Iterator[None]:
-    """Pieces of a reply are written without waiting for more."""
+    """Write deltas at once instead of in batches."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(journals, "FLUSH_SECONDS", 0.0)
         yield
 
 
 def killed(directory: Path, shell: Shell) -> None:
-    """Wait until the streamed text is on disk, put aside what a kill would leave, end the shell, and put that back."""
+    """Wait until the text is on disk, copy the files, end the shell, and restore the copies, as after a kill."""
     if shell.turns and not shell.turns[-1].finished and shell.turns[-1].text:
         _await_text(shell)
     left = {path: path.read_bytes() for path in directory.iterdir()}
@@ -179,7 +179,7 @@ def turn(number: int, text: str = "", **more: Any) -> dict[str, Any]:
 @settings(max_examples=100, deadline=None)
 @given(st.lists(TEXTS, min_size=1, max_size=4), st.data())
 def test_a_journal_cut_at_any_byte_keeps_every_complete_record(replies: list[str], draw: st.DataObject) -> None:
-    """Each reply is begun, arrives in two pieces, and is finished; nothing of it is in the JSON yet."""
+    """Each reply is begun, arrives in two deltas, and is finished; none of it is in the JSON yet."""
     base = session_file.dump(Session(model="m", turns=[], meta={"kept": True}))
     records: list[dict[str, Any]] = [{"opened": {"pid": 1, "base": fingerprint(base)}}]
     for number, text in enumerate(replies, 1):
@@ -234,7 +234,7 @@ def test_records_applied_twice_give_what_they_give_once(parts: list[tuple[int, s
 def test_a_crash_between_replacing_the_json_and_emptying_the_journal_changes_nothing(
     tmp_path: Path, written: str
 ) -> None:
-    """Without the finished turn: of two files that are not synced together, the disk may have kept the older one."""
+    """The JSON lacks the finished turn: of two files that are not synced together, the older may survive."""
     shell = Shell.started(tmp_path, bulk=False)
     shell.do(("begin", "first"))
     shell.do(("finish", ""))

@@ -1,4 +1,4 @@
-"""Merging copies of a session: in any order, any number of times, the same bytes, and no turn lost or doubled."""
+"""Merging copies of a session: commutative, associative, idempotent, without lost or doubled turns."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ JSON = st.recursive(
 
 
 class Replica:
-    """A copy of a session on one machine; every prompt names the machine, so that no two are equal."""
+    """A copy of a session on a machine, whose prompts contain its name, so that no two are equal."""
 
     def __init__(self, name: str, session: Session) -> None:
         self.name = name
@@ -85,7 +85,7 @@ def run(replica: Replica, steps: list[Any]) -> Replica:
 
 @st.composite
 def replicas(draw: st.DrawFn) -> list[Replica]:
-    """Three copies of a session that went on alone, some after a merge with another."""
+    """Generate three copies of a session that were continued apart, some after merges."""
     base = run(Replica("base", Session.start("m/x", None, NOW)), draw(STEPS))
     copies = [run(Replica(name, base.session), draw(STEPS)) for name in "pqr"]
     for copy, other in draw(st.lists(st.tuples(st.sampled_from(copies), st.sampled_from(copies)), max_size=2)):
@@ -172,7 +172,7 @@ def test_values_of_other_programs_are_joined_in_any_order(a: Any, b: Any, c: Any
 
 
 def answered(*texts: str, **keys: Any) -> Session:
-    """A session as the guide shows it: turns without id and date."""
+    """Return a session in the format of the guide: turns without id and date."""
     turns = [
         {"messages": [{"role": "user", "content": text}, {"role": "assistant", "content": text.upper()}]}
         for text in texts

@@ -1,4 +1,4 @@
-"""Session names: what is refused, what is the same, and which file one means."""
+"""Session names: which are refused, which are equal, and which file one selects."""
 
 from __future__ import annotations
 

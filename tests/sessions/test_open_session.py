@@ -1,4 +1,4 @@
-"""An open session on disk: what happens to it when the disk, another shell or another program is against it."""
+"""An open session when the disk, another shell or another program interferes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def fresh(directory: Path, name: str | None = None) -> OpenSession:
 
 
 def say(open_session: OpenSession, question: str, text: str = "") -> int:
-    """One whole turn."""
+    """Add a complete turn."""
     number = open_session.begin_turn(question, "2025-01-01T12:00:00.000000")
     open_session.complete(number, Completion(text or question, "stop", 12.5, Usage(1, 2), 0.5))
     return number
@@ -49,7 +49,7 @@ def questions(path: Path) -> list[str]:
 
 @contextmanager
 def full_disk(code: int = errno.ENOSPC) -> Iterator[None]:
-    """Nothing can be written to any file."""
+    """Make every write fail as on a full disk."""
 
     def fails(*_arguments: object) -> int:
         raise OSError(code, os.strerror(code))
@@ -205,7 +205,7 @@ def test_a_directory_that_was_moved_and_copied_back_goes_on(tmp_path: Path, size
 
 
 def test_a_directory_of_somebody_else_in_its_place_keeps_what_it_holds(tmp_path: Path) -> None:
-    """There is a session of the same name with a journal of a shell that died, which stands nowhere else."""
+    """The directory has a session of the same name with the journal of a dead shell, the only copy of its turns."""
     runs, before, other = tmp_path / "runs", tmp_path / "before", tmp_path / "other"
     runs.mkdir()
     other.mkdir()
@@ -273,7 +273,7 @@ def test_a_copy_leaves_the_session_as_it_was_under_its_old_name(tmp_path: Path) 
 
 
 def test_a_name_that_another_shell_is_about_to_use_is_taken(tmp_path: Path) -> None:
-    """The other shell waits for its first reply, so there is no file of that name yet."""
+    """The other shell waits for its first reply, so no file of that name exists yet."""
     other, mine = fresh(tmp_path, "plan"), fresh(tmp_path, "draft")
     other.begin_turn("theirs", "2025-01-01T12:00:00.000000")
     say(mine, "one")

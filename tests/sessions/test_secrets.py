@@ -1,4 +1,4 @@
-"""Secrets: found by their form, masked once and for all, and ordinary text left alone."""
+"""Secrets are detected by their format and masked everywhere; ordinary text is not."""
 
 from __future__ import annotations
 

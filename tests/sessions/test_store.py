@@ -1,4 +1,4 @@
-"""A directory of sessions: opening, reading beside a live shell, and what dead shells left."""
+"""A sessions directory: opening, reading beside a live shell, and the journals of dead shells."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def store(tmp_path: Path) -> Store:
 
 
 def write(directory: Path, name: str, *asked: str, **more: Any) -> Path:
-    """A session file as another program would have written it."""
+    """Write a session file as another program would."""
     turns = [
         {"messages": [{"role": "user", "content": text}, {"role": "assistant", "content": f"re: {text}"}]}
         for text in asked
@@ -117,7 +117,7 @@ def test_reading_beside_a_live_shell_shows_what_it_has(store: Store, tmp_path: P
 
 
 def dies(open_session: OpenSession, directory: Path) -> None:
-    """Leave the files as they are, and let go of the lock as the kernel does."""
+    """Release the lock as the kernel does, leaving the files unchanged."""
     left = files(directory)
     open_session.close()
     for path in directory.iterdir():

@@ -1,4 +1,4 @@
-"""Endless input is refused after a bounded part of it, with a sentence that says so."""
+"""Endless input is refused after a bounded amount, with a message."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from llmrepl.system.limits import MAX_INPUT_CHARACTERS
 
 
 class Endless(io.StringIO):
-    """A line that never ends; `taken` is how much of it was read."""
+    """A line that never ends; `taken` is the number of characters read."""
 
     taken = 0
 

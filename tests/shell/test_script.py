@@ -1,4 +1,4 @@
-"""Scripts: each line that is piped in is an input, answered as it comes."""
+"""Scripts: each piped line is an input and is answered in order."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NAMED = (*CHAT, "--name", "talk")
 
 
 def prompts(script: str) -> list[str]:
-    """The prompts in a script, as the model gets them."""
+    """Return the prompts of a script as the model receives them."""
     parsed = [parse(text) for text in inputs(io.StringIO(script, newline=""))]
     return [p.text for p in parsed if isinstance(p, Prompt)]
 

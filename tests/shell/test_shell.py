@@ -1,4 +1,4 @@
-"""The commands of the live conversation, as whole transcripts through a script."""
+"""Commands of the live conversation, as complete transcripts of scripts."""
 
 from __future__ import annotations
 
@@ -298,7 +298,7 @@ def test_a_command_that_does_not_exist_is_never_sent_to_the_model(cli: CliRunner
 
 
 def test_a_session_that_cannot_be_saved_is_not_left_and_the_other_is_not_taken(cli: CliRunner, tmp_path: Path) -> None:
-    """A file stands where the directory of the current session was, for a while."""
+    """A file replaces the directory of the current session for a while."""
     other = tmp_path / "other"
     cli.script("theirs", words=(*CHAT, "--save-dir", str(other), "--name", "x"))
 

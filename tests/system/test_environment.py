@@ -1,4 +1,4 @@
-"""Started anywhere, by anybody, with any streams: one true sentence and the right exit code, never a traceback."""
+"""Started in any environment: one true message and the right exit code, never a traceback."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FULL = Path("/dev/full")
 
 
 def started(cli: CliRunner, script: str, **environ: str) -> Ran:
-    """Run a line of the shell in which `llm` is the program."""
+    """Run a line of sh in which `llm` is the program."""
     llm = " ".join(LLM)
     done = subprocess.run(
         ["/bin/sh", "-c", script.replace("llm", llm, 1)],

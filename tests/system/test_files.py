@@ -1,4 +1,4 @@
-"""Bytes reach the disk whole or not at all, private, and never through a link."""
+"""Files are replaced atomically, private, and never through a link."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The table of limits in the documentation is the one that the program keeps to."""
+"""The table of limits in the documentation matches the program."""
 
 from __future__ import annotations
 

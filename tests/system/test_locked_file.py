@@ -1,4 +1,4 @@
-"""A locked file: torn writes are cut off, a replaced file is noticed, and a file system without locks is told apart."""
+"""A locked file: torn writes are truncated, a replaced file is detected, as is a file system without locks."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def test_what_a_failed_write_left_is_cut_off(tmp_path: Path, monkeypatch: pytest
     file = LockedFile.open(tmp_path / "file")
     file.append(b"one\n")
     write = os.write
-    room = [2]
+    left = [2]
 
     def full(fd: int, data: bytes) -> int:
-        if not room:
+        if not left:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        return write(fd, bytes(data)[: room.pop()])
+        return write(fd, bytes(data)[: left.pop()])
 
     monkeypatch.setattr(os, "write", full)
     with pytest.raises(OSError, match="No space"):
@@ -106,7 +106,7 @@ def test_a_hole_costs_nothing_and_a_file_that_is_too_large_is_refused(tmp_path: 
 
 @pytest.fixture
 def no_locks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file system without flock, as some network file systems are."""
+    """Simulate a file system without flock, as some network file systems are."""
 
     def refuses(_fd: int, _operation: int) -> None:
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))

@@ -1,4 +1,4 @@
-"""Signals wait for a save of the main thread, and for no other."""
+"""Signals are deferred while the main thread saves, and at no other time."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_the_shield_of_another_thread_neither_holds_a_signal_nor_raises_it(signa
     assert raised == []
 
 
-def test_ctrl_c_does_not_hide_that_the_process_was_told_to_end(signals: Signals) -> None:
+def test_ctrl_c_does_not_hide_that_the_process_is_to_end(signals: Signals) -> None:
     with pytest.raises(SignalExit), signals.shield():
         os.kill(os.getpid(), signal.SIGTERM)
         os.kill(os.getpid(), signal.SIGINT)

@@ -1,4 +1,4 @@
-"""list, search and stats as they are typed, and what Tab says of sessions."""
+"""`list`, `search` and `stats` from the prompt and the terminal, and Tab on session names."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from tests.cli_runner import LLM, CliRunner
 
 
 def said(question: str, answer: str, cost: float | None = None) -> dict[str, Any]:
-    """One turn."""
+    """Return a turn."""
     messages = [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
     return {"messages": messages} | ({} if cost is None else {"cost_estimate": cost})
 
 
 def keep(directory: Path, name: str, day: int, model: str, *turns: dict[str, Any], **meta: Any) -> Path:
-    """A session file."""
+    """Write a session file."""
     directory.mkdir(exist_ok=True)
     path = directory / f"{name}.json"
     data = {
@@ -50,7 +50,7 @@ def keep(directory: Path, name: str, day: int, model: str, *turns: dict[str, Any
 
 @pytest.fixture
 def reader(cli: CliRunner) -> CliRunner:
-    """Somebody with three sessions and a damaged one."""
+    """A user with three sessions and a damaged one."""
     keep(
         cli.runs,
         "loops",
@@ -212,7 +212,7 @@ def test_a_list_off_a_terminal_loads_neither_pydantic_nor_rich(reader: CliRunner
 
 
 def tab(interaction: CliRunner, line: str) -> list[Completion]:
-    """What Tab offers after `line`."""
+    """Return what Tab offers after `line`."""
     environment = Environment(interaction.environ, interaction.cwd, io.StringIO(), io.StringIO(), io.StringIO())
     completer = RegistryCompleter(all_commands(), _create_workspace(environment, Signals()))
     return list(completer.get_completions(Document(line), CompleteEvent(completion_requested=True)))

@@ -1,4 +1,4 @@
-"""Naming, tagging, branching, putting away and bringing back: from the prompt and from the terminal."""
+"""Rename, tag, fork, delete, archive and restore sessions, from the prompt and the terminal."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ def test_the_current_session_is_not_deleted_under_its_shell(cli: CliRunner) -> N
 
 
 def conversations(cli: CliRunner, *questions: str) -> None:
-    """An OpenAI-style file, x.jsonl, of one question a conversation."""
+    """Write x.jsonl in OpenAI's message format, with one prompt per conversation."""
     lines = [[{"role": "user", "content": text}, {"role": "assistant", "content": "a"}] for text in questions]
     (cli.cwd / "x.jsonl").write_text("".join(json.dumps({"messages": line}) + "\n" for line in lines))
 
@@ -300,7 +300,7 @@ MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
 
 
 def conversations_in(runs: Path) -> Iterator[tuple[tuple[str, str], ...]]:
-    """Role and text of all messages of each session, wherever it is."""
+    """Return role and text of all messages per session, in any directory."""
     for place in (runs, runs / "archive", runs / ".trash"):
         for path in place.glob("*.json*"):
             raw = path.read_bytes()
@@ -331,8 +331,8 @@ def test_whatever_is_done_to_sessions_no_message_is_lost_or_changed(steps: list[
         ran = cli.llm(*CHAT, "--keep-going", typed=lines())
         check()
         assert "went wrong" not in ran.err
-        told = [text for text in numbered if text.startswith("say ")]
-        assert {("user", text) for text in told} <= {message for said in known for message in said}
+        prompts = [text for text in numbered if text.startswith("say ")]
+        assert {("user", text) for text in prompts} <= {message for said in known for message in said}
         for path in cli.llm("sessions", "restore").out.splitlines():
             cli.llm("sessions", "restore", "--", path)
         check()

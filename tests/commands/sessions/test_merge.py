@@ -26,7 +26,7 @@ def prompts(file: Path) -> list[tuple[str, bool]]:
 
 @pytest.fixture
 def copies(cli: CliRunner) -> tuple[Path, Path]:
-    """The file of a session, and a copy that went on elsewhere."""
+    """Create a session file and a copy with later turns."""
     file = talk(cli, "one", "two")
     other = cli.cwd / "other.json"
     other.write_bytes(file.read_bytes())
@@ -135,7 +135,7 @@ def git(directory: Path, *words: str, code: int | None = 0) -> str:
 
 @pytest.fixture
 def repository(cli: CliRunner) -> CliRunner:
-    """A repository with a session, whose merge driver is installed."""
+    """Create a Git repository with a session and an installed merge driver."""
     talk(cli, "one")
     git(cli.cwd, "init", "-q", "-b", "main")
     done = cli.llm("sessions", "merge", "--install")
@@ -150,7 +150,7 @@ def repository(cli: CliRunner) -> CliRunner:
 
 
 def diverge(cli: CliRunner) -> None:
-    """Two branches on which the session goes on differently; the second one is checked out."""
+    """Create two branches with different later turns and check out the second."""
     git(cli.cwd, "checkout", "-qb", "there")
     talk(cli, "there")
     git(cli.cwd, "commit", "-qam", "there")

@@ -1,4 +1,4 @@
-"""Markdown documents for the tests of what is drawn."""
+"""Markdown documents for the rendering tests."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ HERE = Path(__file__).parent
 
 @cache
 def commonmark() -> dict[str, str]:
-    """The examples of the CommonMark specification by their number."""
+    """Return the examples of the CommonMark specification by number."""
     data = json.loads((HERE / "commonmark.json").read_text(encoding="utf-8"))
     return {f"spec-{one['example']}": one["markdown"] for one in data["examples"]}
 
 
 @cache
 def replies() -> dict[str, str]:
-    """Long replies by the names of their files."""
+    """Return long replies by file name."""
     return {file.stem: file.read_text(encoding="utf-8") for file in sorted((HERE / "replies").glob("*.md"))}
 
 
 @cache
 def documents() -> dict[str, str]:
-    """All of them."""
+    """Return all of them."""
     return {**commonmark(), **replies()}

@@ -1,4 +1,4 @@
-"""Bytes to frames, wherever the network cuts them."""
+"""Frames do not depend on how the network splits the bytes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from llmrepl.providers.transport.frames import ServerEvent
 
 
 def cut(data: bytes, places: list[int]) -> list[bytes]:
-    """`data` in pieces, cut at these places."""
+    """Split `data` at these positions."""
     borders = sorted({0, len(data), *(place % (len(data) + 1) for place in places)})
     return [data[start:end] for start, end in pairwise(borders)]
 

@@ -1,4 +1,4 @@
-"""Recover: every turn that is whole in the bytes comes back, whatever happened to the others."""
+"""Recovery returns every turn that is complete in the bytes, whatever happened to the others."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def written(turns: int) -> bytes:
 
 def asked(recovery: Recovery | None) -> list[str]:
     assert recovery is not None
-    session_file.load(session_file.dump(recovery.session))  # what comes back is sound
+    session_file.load(session_file.dump(recovery.session))  # the result is valid
     return [turn.text_of("user").split(" é")[0] for turn in recovery.session.turns if not turn.undone]
 
 
@@ -61,8 +61,8 @@ def test_a_file_cut_at_any_byte_keeps_every_complete_turn() -> None:
         whole = sum(end <= cut for end in ends)
         found = recover(raw[:cut])
         kept = found.session.turns if found else []
-        sound = [turn for turn in kept if turn.finish_reason not in ("interrupted", "error")]
-        assert len(sound) >= whole, cut
+        valid = [turn for turn in kept if turn.finish_reason not in ("interrupted", "error")]
+        assert len(valid) >= whole, cut
 
 
 QUESTIONS = ["question 0", "question 1"]
@@ -135,9 +135,9 @@ def test_the_original_is_kept_and_a_valid_file_is_not_changed(tmp_path: Path) ->
         before = path.read_bytes()
         assert recover_file(path) is not None
         assert (tmp_path / name).read_bytes() == before
-    sound = path.read_bytes()
+    valid = path.read_bytes()
     assert recover_file(path) is None
-    assert path.read_bytes() == sound
+    assert path.read_bytes() == valid
 
 
 @pytest.mark.parametrize("raw", [b"", b"\0\0\0", b"   ", b"hello", b'{"a": 1}', b"[]", b"\xff\xfe"])

@@ -1,4 +1,4 @@
-"""Filters, order and dates of a listing, and where a text stands in a session."""
+"""Filters, order and dates of lists, and positions of search hits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whole answers to events: the same for every protocol, whatever the server gets wrong."""
+"""Responses become the same events in every protocol, whatever the server gets wrong."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SITE = Endpoint("openai", "https://acme.example/v1", "sk-secret-key", "$ACME_KEY
 
 
 def read(dialect: str, *chunks: bytes, request: Request | None = None) -> tuple[list[Event], LLMError | None]:
-    """The events of a body and the failure at its end."""
+    """Return the events of a body and the final error."""
     events: list[Event] = []
     try:
         events.extend(read_reply(chunks, PROTOCOLS[dialect], request or question(), SITE, lambda: None))

@@ -1,4 +1,4 @@
-"""Commands that change one thing at the same time, each a process of its own, lose nothing."""
+"""Concurrent commands, each in a process of its own, lose no change."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tree of branches: its order, circles and parents that are gone, and how both faces show it."""
+"""The tree of forks: order, cycles and missing parents, at the prompt and in the terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The session file: read strictly, with the place of what is wrong, and written exactly."""
+"""The session file: strict parsing that locates errors, and exact serialization."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ values = st.recursive(
 
 
 def with_extras(known: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
-    """Objects with the known keys, and unknown ones beside them."""
+    """Generate objects with known and unknown keys."""
     extras = st.dictionaries(texts.filter(lambda key: key not in KNOWN), values, max_size=3)
     return st.builds(lambda more, fixed: fixed | more, extras, st.fixed_dictionaries(known))
 
