@@ -23,7 +23,8 @@ def context_used(workspace: Workspace) -> tuple[int, int, int | None] | None:
 def context_fraction(workspace: Workspace) -> float | None:
     """Return the fraction of the context window that the last turn used (1.0 is full); None if unknown."""
     session = workspace.chat.current.session if workspace.chat.current else None
-    last = session.turns[-1] if session and session.context_start < len(session.turns) else None
+    later = session.turns[session.context_start :] if session else []
+    last = next((turn for turn in reversed(later) if not turn.is_aside), None)
     if not last or not last.in_context or not last.usage or not last.usage.total_tokens:
         return None
     window = _window(workspace)

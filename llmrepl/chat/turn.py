@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
-from types import TracebackType
-from typing import TYPE_CHECKING
+from types import MappingProxyType, TracebackType
+from typing import TYPE_CHECKING, Any
 
 from llmrepl.billing.cost_tracker import RAISE_SESSION
 from llmrepl.chat.attachments import append_texts
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from llmrepl.sessions.storage.open_session import OpenSession
 
 INTERRUPTED, ERROR = "interrupted", "error"
+ORDINARY: Mapping[str, Any] = MappingProxyType({})
+"""The marks of a turn that becomes part of the context."""
+
 KINDS = {INTERRUPTED: "interrupted", ERROR: "failed"}
 """Ledger entry kinds of requests without a complete reply."""
 
@@ -70,13 +73,15 @@ class ChatTurn:
         system: str | None,
         replaces: int | None,
         undoes: Sequence[int],
-        context: Sequence[Message],
+        context: Sequence[Message] | None,
         attachments: Sequence[Attachment],
+        marks: Mapping[str, Any],
     ) -> None:
         self._workspace = workspace
         self._images = tuple(a for a in attachments if not a.media_type.startswith("text/"))
         self._context = context
         self._undoes = undoes
+        self._marks = marks
         self._attachments = attachments
         self._undone: dict[int, Turn] = {}
         self._refused: list[str] = []
@@ -105,19 +110,13 @@ class ChatTurn:
         self._resolved, self._provider = workspace.provider(self._model)
         self._started = self._request_started = workspace.environment.monotonic()
         system = workspace.chat.system if self._system is None else self._system
-        question = Message("user", self._question, self._images)
-
-        def max_tokens() -> int:
-            session = self._open_session.session if self._open_session else None
-            before = session.context_without(self._undoes) if session else self._context
-            return prompt_tokens(Request(self._resolved.model, [*before, question], system))
-
-        self._reservation = workspace.cost_tracker().reserve(self._resolved, max_tokens)
+        context = [*self._earlier(), Message("user", self._question, self._images)]
+        self._reservation = workspace.cost_tracker().reserve(
+            self._resolved, lambda: prompt_tokens(Request(self._resolved.model, context, system))
+        )
         try:
-            context = [*self._context, question]
             if self._open_session:
                 self._begin(self._open_session)
-                context = self._open_session.session.context()
             if self._attachments is workspace.chat.attachments:
                 workspace.chat.attachments = []
             options = self._reservation.capped(options_of(workspace.settings, self._resolved))
@@ -129,6 +128,12 @@ class ChatTurn:
             workspace.cost_tracker().release(self._reservation)
             raise
         return self
+
+    def _earlier(self) -> Sequence[Message]:
+        """Return the messages before the question."""
+        if self._context is not None:
+            return self._context
+        return self._open_session.session.context_without(self._undoes) if self._open_session else ()
 
     def __iter__(self) -> Iterator[Event]:
         """Yield the events of the reply. An error of the provider ends them and is in `turn_result`."""
@@ -274,7 +279,13 @@ class ChatTurn:
         self._replaced = None if self._replaces is None else open_session.session.turns[self._replaces - 1]
         try:
             open_session.begin_turn(
-                self._question, created_at, self._resolved.shown, self._replaces, self._images, undoes=self._undoes
+                self._question,
+                created_at,
+                self._resolved.shown,
+                self._replaces,
+                self._images,
+                undoes=self._undoes,
+                marks=self._marks,
             )
         except SaveError as unsaved:
             if not self._workspace.environment.interactive():
@@ -344,13 +355,15 @@ def ask(
     replaces: int | None = None,
     undoes: Sequence[int] = (),
     keep: bool = True,
-    context: Sequence[Message] = (),
+    context: Sequence[Message] | None = None,
     attachments: Sequence[Attachment] | None = None,
+    marks: Mapping[str, Any] = ORDINARY,
 ) -> ChatTurn:
-    """Ask the model `text` in the open conversation (with `keep`), or on its own, after `context`.
+    """Ask the model `text` in the open conversation (with `keep`), or on its own, after the messages `context`.
 
-    The turn `replaces` is replaced, the turns `undoes` leave the context, once the prompt is on disk. `attachments` are
-    sent with it, by default those that wait for the next prompt, which they then no longer do.
+    `context` is by default that of the open conversation. `marks` are fields of the turn, such as `aside`, that keep it
+    out of the context. The turn `replaces` is replaced, the turns `undoes` leave the context, once the prompt is on
+    disk. `attachments` are sent with it, by default those that wait for the next prompt, which they then no longer do.
 
     Entering the `with` block raises UsageError for an unknown model or a missing key, BudgetError, and, when not
     interactive, SaveError. Nothing was sent then, and the conversation is unchanged.
@@ -367,4 +380,5 @@ def ask(
         undoes=undoes,
         context=context,
         attachments=waiting,
+        marks=marks,
     )

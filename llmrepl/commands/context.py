@@ -153,9 +153,12 @@ def edit(workspace: Workspace, turn: int | None) -> Result:
     def ask(text: str) -> Result:
         if not text.strip():
             return Note("the prompt is empty; nothing was changed")
-        later = range(number, len(turns) + 1)
-        undoes = [one for one in later if not turns[one - 1].undone and turns[one - 1].branch is not True]
-        return SendPrompt(text, undoes=undoes, attachments=turns[number - 1].attachments, edited=True)
+        edited = turns[number - 1]
+        if edited.is_aside:
+            return SendPrompt(text, attachments=edited.attachments, edited=True, marks={"aside": True})
+        later = ((one, turns[one - 1]) for one in range(number, len(turns) + 1))
+        undoes = [one for one, turn in later if not (turn.undone or turn.is_aside or turn.branch is True)]
+        return SendPrompt(text, undoes=undoes, attachments=edited.attachments, edited=True)
 
     return EditText(old, ask)
 

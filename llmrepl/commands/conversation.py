@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 GROUP = "conversation"
 
+ASIDE = {"aside": True}
+"""The mark of a side question."""
+
 
 @command(
     "model",
@@ -118,6 +121,7 @@ def history(workspace: Workspace, n: int | None, tree: bool) -> Result:
     for number, turn in turns[-n:] if n else turns:
         mark = "" if turn.in_context and number > start else " (not in the context)"
         mark = " (on a branch)" if turn.branch is True else mark
+        mark = " (aside)" if turn.is_aside else mark
         mark += f" ({turn.finish_reason})" if turn.finish_reason in ("interrupted", "error", "length") else ""
         lines += [f"[{number}]{mark}", f"You: {turn.text_of('user')}"]
         lines += [turn.text_of("assistant")] if turn.text_of("assistant") else []
@@ -140,6 +144,22 @@ def _tree(workspace: Workspace, open_session: OpenSession) -> Iterator[str]:
 
 
 @command(
+    "aside",
+    "ask a side question that stays out of the context",
+    argument("text", help="question", rest=True),
+    group=GROUP,
+    example="aside what does idempotent mean?",
+    at_end="The model sees the conversation. Question and answer stay on disk, and later prompts do not include them.",
+    where=PROMPT,
+)
+def aside(workspace: Workspace, text: str) -> Result:
+    """Ask with the context, and keep the turn out of it."""
+    if not text.strip():
+        raise UsageError("There is no question.", "For example ':aside what does idempotent mean?'.")
+    return SendPrompt(text, marks=ASIDE)
+
+
+@command(
     "retry",
     "send the last prompt again, optionally to another model",
     argument("id", help="model to use this time", source="models", nargs="?"),
@@ -158,8 +178,11 @@ def retry(workspace: Workspace, id: str | None) -> Result:
     last = open_session.session.turns[number - 1]
     model = workspace.resolver().resolve(id).shown if id else None
     text, attachments = last.text_of("user"), last.attachments
+    marks = ASIDE if last.is_aside else {}
     if last.finish_reason == "error" and number == len(open_session.session.turns):
-        return SendPrompt(text, model, replaces=number, attachments=attachments)
+        return SendPrompt(text, model, replaces=number, attachments=attachments, marks=marks)
+    if last.is_aside:
+        return SendPrompt(text, model, attachments=attachments, marks=marks)
     return SendPrompt(text, model, undoes=(number,), attachments=attachments)
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from llmrepl.errors import LLMError
 from llmrepl.types import Attachment
@@ -98,8 +98,9 @@ class SendPrompt:
     """Send `text` to the model, or to another `model` this once, replacing the failed turn `replaces`.
 
     The turns `undoes` leave the context once the prompt is admitted. `attachments` are sent with it, by default those
-    that wait for the next prompt. With `keep` it becomes a turn of the open session; `json` selects the output format
-    of the reply. An `edited` text that cannot be sent is offered as the next draft.
+    that wait for the next prompt. With `keep` it becomes a turn of the open session, with the fields `marks`, such as
+    `aside`; `json` selects the output format of the reply. An `edited` text that cannot be sent is offered as the next
+    draft.
     """
 
     text: str
@@ -111,6 +112,7 @@ class SendPrompt:
     keep: bool = True
     json: bool = False
     edited: bool = False
+    marks: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass

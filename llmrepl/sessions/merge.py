@@ -363,10 +363,15 @@ def _newest(nodes: dict[str, _Node], children: Mapping[str | None, list[str]]) -
     newest: dict[str, tuple[str, int, str]] = {}
     for key in reversed(order):
         below = [newest[child] for child in children.get(key, ())]
-        failed = nodes[key].ordered()[0].get("finish_reason") == ERROR
-        date = max(["" if failed else nodes[key].created_at, *(d for d, _, _ in below)])
+        date = max([_said_at(nodes[key]), *(d for d, _, _ in below)])
         newest[key] = date, 1 + sum(n for _, n, _ in below), max([key, *(name for _, _, name in below)])
     return newest
+
+
+def _said_at(node: _Node) -> str:
+    """The date of a turn that the conversation can go on from; empty for one that failed or is an aside."""
+    aside = node.extra.get("aside") is True or node.ordered()[0].get("finish_reason") == ERROR
+    return "" if aside else node.created_at
 
 
 def _turn(node: _Node, version: Data, name: str, parent: str | None, *, branch: bool) -> Data:

@@ -6,8 +6,9 @@ Pure. Keys that these models do not know survive reading and writing.
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
@@ -23,6 +24,10 @@ SUMMARIZED = "A summary of our conversation so far:"
 
 INTERRUPTED, ERROR = "interrupted", "error"
 """`finish_reason` of a reply that was cut off (what arrived is kept) and of a prompt that got no reply."""
+
+
+NO_MARKS: Mapping[str, Any] = MappingProxyType({})
+"""The marks of an ordinary turn."""
 
 
 class _Record(BaseModel):
@@ -92,6 +97,8 @@ class Turn(_Record):
     absent if unknown. `answered_by` names the model if it is not the session's. `finish_reason` is the provider's,
     `interrupted` or `error`. `undone` removes the turn from the context, and so does `branch`: a merge found that the
     conversation went on elsewhere after the turn `parent_id` (see merge.py). `undo_count` is absent if it is 0 or 1.
+    `aside` marks a side question, which is never part of the context. `comparison` is the id that answers of several
+    models to one prompt have in common. Each is a branch until it is picked, at the local time `picked_at`.
     `citations` are the sources of the reply, `pictures` the names of the files that it brought, beside this one, and
     `provider_data` (provider, model, items) is sent back with the reply to the same model only.
     """
@@ -107,6 +114,9 @@ class Turn(_Record):
     copied: bool | None = None
     branch: Any = None
     undo_count: int | None = None
+    aside: Any = None
+    comparison: Any = None
+    picked_at: Any = None
     citations: Any = None
     pictures: Any = None
     provider_data: Any = None
@@ -121,14 +131,17 @@ class Turn(_Record):
         answered_by: str | None = None,
         images: Sequence[Attachment] = (),
         id: str | None = None,
+        marks: Mapping[str, Any] = NO_MARKS,
     ) -> Turn:
-        """Create a turn that has no reply yet."""
+        """Create a turn that has no reply yet; `marks` are fields such as `aside` and `comparison`."""
         message = MessageRecord(role="user", content=question)
         if images:
             message.attachments = [AttachmentRecord.of(image) for image in images]
         turn = cls(messages=[message], created_at=created_at)
         if answered_by:
             turn.answered_by = answered_by
+        for name, value in marks.items():
+            setattr(turn, name, value)
         if id:
             turn.id = id
         return turn
@@ -171,8 +184,13 @@ class Turn(_Record):
 
     @property
     def in_context(self) -> bool:
-        """Whether the turn is sent to the model: it did not fail, was not undone, and is not of another branch."""
-        return not self.undone and self.branch is not True and self.finish_reason != ERROR
+        """Whether the turn is sent to the model: not one that failed, was undone, is an aside or of another branch."""
+        return not self.undone and not self.is_aside and self.branch is not True and self.finish_reason != ERROR
+
+    @property
+    def is_aside(self) -> bool:
+        """Whether the turn is a side question."""
+        return self.aside is True
 
 
 class Session(_Record):
@@ -274,6 +292,8 @@ class Session(_Record):
         branch.truncate(number)
         branch._keep_line()
         for turn in reversed(branch.turns):  # of a fork at an undone turn, that turn and those undone with it are back
+            if turn.is_aside and turn is not branch.turns[-1]:
+                continue
             if not turn.undone:
                 break
             turn.undone = turn.undo_count = None

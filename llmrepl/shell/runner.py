@@ -178,6 +178,7 @@ class Shell:
             undoes=result.undoes,
             keep=result.keep,
             attachments=result.attachments,
+            marks=result.marks,
         )
         output = self.output
         if result.json and not isinstance(output, SingleJsonOutput):  # `:ask --json`

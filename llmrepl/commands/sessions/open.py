@@ -171,7 +171,11 @@ def conversation(session: Session) -> str:
     """Format all turns as numbered text."""
     parts = []
     for number, turn in enumerate(session.turns, 1):
-        parts += [f"[{number}]", *(f"{m.role.upper()}: {m.text}" for m in turn.messages), ""]
+        parts += [
+            f"[{number}]{' (aside)' if turn.is_aside else ''}",
+            *(f"{m.role.upper()}: {m.text}" for m in turn.messages),
+            "",
+        ]
     return "\n".join(parts).rstrip()
 
 

@@ -73,8 +73,8 @@ def figures(turn: Turn) -> Figures | None:
 
 
 def marks(turn: Turn, model: str) -> list[str]:
-    """Return what is unusual about a turn of a session with `model`: undone, on a branch, failed, interrupted …"""
-    found = []
+    """Return what is unusual about a turn of a session with `model`: an aside, undone, on a branch, failed …"""
+    found = ["aside"] if turn.is_aside else []
     if turn.undone:
         found.append("taken back")
     if turn.branch is True:

@@ -92,7 +92,8 @@ def _total_cost(session: Session) -> str:
 
 
 def _turn(number: int, turn: Turn, model: str) -> Iterator[str]:
-    yield f'<section class="turn{" undone" if turn.undone or turn.branch is True else ""}" id="turn-{number}">'
+    is_out = turn.undone or turn.is_aside or turn.branch is True
+    yield f'<section class="turn{" undone" if is_out else ""}" id="turn-{number}">'
     for message in turn.messages:
         yield from _message(message)
     words = [f"Turn {number}"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from llmrepl.errors import LLMError, SaveError, SessionInUseError, UsageError
 from llmrepl.formatting import escape_name, valid_data, valid_text
 from llmrepl.sessions import edits
-from llmrepl.sessions.model import ERROR, Session, Turn, title_from_prompt
+from llmrepl.sessions.model import ERROR, NO_MARKS, Session, Turn, title_from_prompt
 from llmrepl.sessions.storage import session_file
 from llmrepl.sessions.storage.completion import Completion
 from llmrepl.sessions.storage.journal import Journal, journal_path, no_locks_note
@@ -97,16 +97,18 @@ class OpenSession:
         images: Sequence[Attachment] = (),
         *,
         undoes: Sequence[int] = (),
+        marks: Mapping[str, Any] = NO_MARKS,
     ) -> int:
         """Save the prompt as a new turn, or in place of turn `number`, and return the turn's number.
 
-        `answered_by` names the model. The turns `undoes` leave the context. Raises SaveError; the session in memory
-        has changed even then.
+        `answered_by` names the model, `marks` are more fields of the turn. The turns `undoes` leave the context. Raises
+        SaveError; the session in memory has changed even then.
         """
         for undone in undoes:
             self.session.replace(undone, self.session.turns[undone - 1].changed(undone=True, id=self._id_of(undone)))
         replaced = None if number is None else self._id_of(number)
-        turn = Turn.begin(valid_text(question), created_at, answered_by, images, replaced or os.urandom(8).hex())
+        new_id = replaced or os.urandom(8).hex()
+        turn = Turn.begin(valid_text(question), created_at, answered_by, images, new_id, marks)
         if number is None:
             number = self.session.add(turn)
             if number == 1 and not self.session.title:
