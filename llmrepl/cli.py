@@ -232,7 +232,7 @@ def _create_output(workspace: Workspace, *, json: bool) -> Output:
         return TerminalOutput(environment, workspace.settings)
     from llmrepl.rendering.base import PlainOutput
 
-    return PlainOutput(environment, footer=environment.stdout.isatty())
+    return PlainOutput(environment, workspace.settings)
 
 
 def _find_start_chat(result: Result) -> StartChat | None:

@@ -120,7 +120,7 @@ def test_ctrl_c_stops_a_reply_keeps_its_part_and_comes_back_to_the_prompt(cli: C
         assert time.monotonic() - pressed < 0.5
         assert slow.left.wait(2), "the connection was not closed"
         shown = terminal.text
-        assert "the reply was cut off; the part that came is kept" in " ".join(shown.split())
+        assert "stopped; the part that came is kept" in shown
         terminal.send(":exit" + ENTER)
         assert terminal.ends() == 0
     question, answer, reason = only_turn(cli)

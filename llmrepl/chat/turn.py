@@ -12,10 +12,20 @@ from llmrepl.billing.cost_tracker import RAISE_SESSION
 from llmrepl.chat.attachments import append_texts
 from llmrepl.chat.reply_extras import ReplyExtras
 from llmrepl.chat.workspace import Workspace
-from llmrepl.errors import BudgetError, LLMError, SaveError
+from llmrepl.errors import BudgetError, LLMError, SaveError, SignalExit
 from llmrepl.formatting import escape_name, valid_text
 from llmrepl.models.factory import options_of
-from llmrepl.providers.base import Event, Finish, Notice, Provider, ReasoningDelta, Request, Retrying, TextDelta
+from llmrepl.providers.base import (
+    Event,
+    Finish,
+    Notice,
+    Provider,
+    ReasoningDelta,
+    Request,
+    Requesting,
+    Retrying,
+    TextDelta,
+)
 from llmrepl.providers.errors import ProviderError
 from llmrepl.providers.tokens import estimated, prompt_tokens, tokens, utf8_size
 from llmrepl.sessions.secrets import StreamMasker
@@ -39,7 +49,7 @@ class TurnResult:
     """How a turn ended. `cost` is USD or None if unknown; `failure` the error; `unsaved` why the turn is not on disk.
 
     `left` is the remaining budget in USD, None without one. `session` and `number` tell where the turn is saved, None
-    if it is not. `pictures` are the paths of the files that the reply brought.
+    if it is not. `pictures` are the paths of the files that the reply brought. `stopped` says that the user stopped it.
     """
 
     text: str
@@ -55,6 +65,7 @@ class TurnResult:
     unsaved: SaveError | None
     citations: Sequence[Citation] = ()
     pictures: Sequence[str] = ()
+    stopped: bool = False
 
 
 class ChatTurn:
@@ -200,10 +211,10 @@ class ChatTurn:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         with self._workspace.signals.shield():  # a second Ctrl-C waits until the partial reply is saved
-            self.turn_result = self._finalize()
+            self.turn_result = self._finalize(by_user=isinstance(error, KeyboardInterrupt | SignalExit))
 
-    def _finalize(self) -> TurnResult:
-        """Save the turn and return its result."""
+    def _finalize(self, *, by_user: bool) -> TurnResult:
+        """Save the turn and return its result; `by_user` says that the user stopped it."""
         self._workspace.environment.log("reply over")
         latency = (self._workspace.environment.monotonic() - self._started) * 1000
         text = "".join(self._text_parts)
@@ -239,6 +250,7 @@ class ChatTurn:
             unsaved=self._unsaved,
             citations=self._extras.citations,
             pictures=[str(path) for path in self._extras.pictures],
+            stopped=by_user,
         )
 
     def _load_telemetry(self) -> None:
@@ -304,6 +316,7 @@ class ChatTurn:
 
     def _stream(self, provider: Provider) -> Iterator[Event]:
         open_session = self._open_session
+        yield Requesting(self._resolved.shown)
         for event in provider.stream(self._request):
             if isinstance(event, TextDelta):
                 if not self._text_parts:

@@ -144,6 +144,7 @@ SETTINGS = (
     Setting(
         "reasoning", "choice", "show", "whether to show the model's reasoning", choices=("show", "hide"), shell=True
     ),
+    Setting("bell", "flag", False, "ring the terminal's bell after a reply that took over 10 seconds", shell=True),
     Setting("keys", "choice", "emacs", "editing keys", choices=("emacs", "vi"), shell=True),
 )
 """All settings other than those in TABLES."""

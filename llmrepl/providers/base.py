@@ -64,6 +64,13 @@ class Notice:
 
 
 @dataclass(slots=True)
+class Requesting:
+    """A request is about to be sent to `model`, as PROVIDER/MODEL."""
+
+    model: str
+
+
+@dataclass(slots=True)
 class Retrying:
     """The request failed before any text and is retried: `seconds` remain of the wait, `why` is the reason.
 
@@ -93,7 +100,19 @@ class Closable(Protocol):
         ...
 
 
-Event = TextDelta | ReasoningDelta | Attachment | Citation | ProviderData | Usage | Finish | Notice | Retrying | Loading
+Event = (
+    TextDelta
+    | ReasoningDelta
+    | Attachment
+    | Citation
+    | ProviderData
+    | Usage
+    | Finish
+    | Notice
+    | Requesting
+    | Retrying
+    | Loading
+)
 """An Attachment is an image in the reply; Citation and ProviderData follow the text."""
 
 

@@ -9,11 +9,18 @@ from llmrepl.commands.results import Result
 from llmrepl.errors import LLMError
 from llmrepl.formatting import escape_controls, format_usd, pluralize
 from llmrepl.rendering import plain
+from llmrepl.rendering.status_line import StatusLine
 from llmrepl.system.environment import Environment
 
 if TYPE_CHECKING:
     from llmrepl.chat.turn import TurnResult
+    from llmrepl.config.settings import Settings
     from llmrepl.providers.base import Event
+
+
+BELL, BELL_AFTER_MS = "\a", 10_000
+STOPPED_BEFORE = "stopped before a reply came; :retry asks again"
+STOPPED_PART = "stopped; the part that came is kept"
 
 
 class Output(Protocol):
@@ -45,12 +52,19 @@ class Output(Protocol):
 
 
 class PlainOutput:
-    """Plain text for pipes, files and dumb terminals. `footer` adds a line of figures after each reply."""
+    """Plain text for pipes, files and dumb terminals.
 
-    def __init__(self, environment: Environment, *, footer: bool = False) -> None:
+    With `settings`, it shows replies to their taste, and on a terminal adds a line while waiting and the figures of
+    each reply.
+    """
+
+    def __init__(self, environment: Environment, settings: Settings | None = None) -> None:
         self._out = environment.stdout
         self._err = environment.stderr
-        self._footer = footer
+        self._settings = settings
+        self._watched = settings is not None and self._out.isatty()
+        self._status = StatusLine(environment, redraw=False)
+        self._notes = EventNotes()
         self._held = ""
         self._open_line = False
         self._reasons = False
@@ -60,21 +74,25 @@ class PlainOutput:
 
     def event(self, event: Event) -> None:
         """Write text as it arrives; reasoning and notices go to stderr."""
-        from llmrepl.providers.base import ReasoningDelta, TextDelta
+        from llmrepl.providers.base import ReasoningDelta, Requesting, TextDelta
 
         if isinstance(event, ReasoningDelta):
-            self._err.write(escape_controls(event.text))
-            self._err.flush()
-            self._reasons = not event.text.endswith("\n")
+            self._reason(event.text)
             return
         self._end_reasoning()
         if isinstance(event, TextDelta):
+            if self._status.waiting:
+                self._status.stop()
             self._write(event.text)
-        elif text := describe_event(event):
+        elif isinstance(event, Requesting):
+            if self._watched:
+                self._status.wait(event.model)
+        elif text := self._notes.describe(event):
             self.note(text)
 
     def turn_result(self, turn_result: TurnResult) -> None:
         """End the reply's line and report failures and the footer."""
+        self._status.stop()
         self._end_reasoning()
         self.finish()
         if sources := format_sources(turn_result):
@@ -85,8 +103,12 @@ class PlainOutput:
             self.failure(turn_result.unsaved)
         for text in outcome_notes(turn_result):
             self.note(text)
-        if self._footer:
-            self.say(format_footer(turn_result))
+        if self._watched and self._settings:
+            if turn_result.text and self._settings.get("show_costs"):
+                self.say(format_footer(turn_result))
+            if rings(turn_result, self._settings):
+                self._out.write(BELL)
+                self._out.flush()
 
     def result(self, call: Call, result: Result) -> None:
         """Write results to stdout and notes to stderr."""
@@ -114,6 +136,14 @@ class PlainOutput:
     def preload(self) -> None:
         """Do nothing; everything is loaded."""
 
+    def _reason(self, text: str) -> None:
+        if not self._settings or self._settings.text("reasoning") != "hide":
+            if self._status.waiting:
+                self._status.stop()
+            self._err.write(escape_controls(text))
+            self._err.flush()
+            self._reasons = not text.endswith("\n")
+
     def _end_reasoning(self) -> None:
         if self._reasons:
             self._err.write("\n")
@@ -140,6 +170,21 @@ class PlainOutput:
             self._open_line = False
 
 
+class EventNotes:
+    """The messages for events that are not part of the reply; a wait that is counted down is announced once."""
+
+    def __init__(self) -> None:
+        self._retrying = False
+
+    def describe(self, event: Event) -> str:
+        """Return the message for an event; empty if there is none."""
+        from llmrepl.providers.base import Retrying
+
+        again = self._retrying
+        self._retrying = isinstance(event, Retrying) and event.seconds > 0
+        return "" if again and self._retrying else describe_event(event)
+
+
 def describe_event(event: Event) -> str:
     """Return the message for an event that is not part of the reply; empty if there is none."""
     from llmrepl.providers.base import Loading, Notice, Retrying
@@ -151,6 +196,11 @@ def describe_event(event: Event) -> str:
     if isinstance(event, Loading) and not event.seconds:
         return f"loading {event.name}"
     return ""
+
+
+def rings(turn_result: TurnResult, settings: Settings) -> bool:
+    """Whether to ring the bell after a turn: it took long, and the user did not end it."""
+    return settings.flag("bell") and turn_result.latency_ms > BELL_AFTER_MS and not turn_result.stopped
 
 
 def format_footer(turn_result: TurnResult) -> str:
@@ -182,6 +232,8 @@ def format_sources(turn_result: TurnResult) -> str:
 
 def outcome_notes(turn_result: TurnResult) -> list[str]:
     """Return notes about a reply that did not end normally."""
+    if turn_result.stopped:
+        return [STOPPED_PART if turn_result.text else STOPPED_BEFORE]
     if turn_result.finish_reason == "interrupted":
         return ["the reply was cut off; the part that came is kept, and :retry asks again"]
     if turn_result.finish_reason == "length":

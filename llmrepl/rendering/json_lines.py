@@ -10,7 +10,7 @@ from llmrepl.commands.results import Result
 from llmrepl.errors import LLMError
 from llmrepl.formatting import escape_controls
 from llmrepl.rendering import plain
-from llmrepl.rendering.base import describe_event
+from llmrepl.rendering.base import EventNotes
 from llmrepl.system.environment import Environment
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ class JsonOutput:
     def __init__(self, environment: Environment) -> None:
         self._out = environment.stdout
         self._err = environment.stderr
+        self._notes = EventNotes()
 
     def begin_reply(self, text: str) -> None:
         """Write a `prompt` event."""
@@ -34,7 +35,7 @@ class JsonOutput:
 
     def event(self, event: Event) -> None:
         """Write notices to stderr; the reply itself is written when it is complete."""
-        if text := describe_event(event):
+        if text := self._notes.describe(event):
             self.note(text)
 
     def turn_result(self, turn_result: TurnResult) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import textwrap
 from typing import TYPE_CHECKING
 
@@ -11,9 +10,10 @@ from llmrepl.commands.results import Document, Note, Result
 from llmrepl.config.settings import Settings
 from llmrepl.errors import LLMError
 from llmrepl.formatting import escape_controls
-from llmrepl.providers.base import Event, Loading, Notice, ReasoningDelta, Retrying, TextDelta
+from llmrepl.providers.base import Event, Loading, Notice, ReasoningDelta, Requesting, Retrying, TextDelta
 from llmrepl.rendering import pager
-from llmrepl.rendering.base import PlainOutput, format_footer, format_sources, outcome_notes
+from llmrepl.rendering.base import BELL, PlainOutput, format_footer, format_sources, outcome_notes, rings
+from llmrepl.rendering.status_line import StatusLine
 from llmrepl.system.environment import Environment
 
 if TYPE_CHECKING:
@@ -30,8 +30,9 @@ class TerminalOutput:
         self._environment = environment
         self._settings = settings
         self._plain = PlainOutput(environment)
-        self._view: ReplyView | None = None
+        self._status = StatusLine(environment)
         self._waiting = False
+        self._view: ReplyView | None = None
 
     def preload(self) -> None:
         """Import what the first reply needs, while the prompt is idle."""
@@ -46,25 +47,46 @@ class TerminalOutput:
         self._view = reply_view.create_reply_view(self._environment, self._settings)
 
     def event(self, event: Event) -> None:
-        """Draw a chunk of the reply, or the countdown of a retry."""
-        if self._waiting and not isinstance(event, Retrying | Loading):
-            self._countdown("")
-        if isinstance(event, TextDelta) and self._view:
-            self._view.text(event.text)
-        elif isinstance(event, ReasoningDelta) and self._view:
-            self._view.reasoning(event.text)
+        """Draw a chunk of the reply, or what happens until it comes."""
+        if isinstance(event, TextDelta):
+            if self._waiting:
+                self._end_waiting()
+            if self._view:
+                self._view.text(event.text)
+        elif isinstance(event, ReasoningDelta):
+            if self._settings.text("reasoning") == "hide":
+                self._status.think(event.text)
+                return
+            if self._waiting:
+                self._end_waiting()
+            if self._view:
+                self._view.reasoning(event.text)
         elif isinstance(event, Notice):
             self.note(event.text)
+        else:
+            self._progress(event)
+
+    def _progress(self, event: Event) -> None:
+        """Show on the status line what happens before the reply."""
+        if isinstance(event, Requesting):
+            self._waiting = True
+            self._status.wait(event.model)
         elif isinstance(event, Loading):
-            self._countdown(f"loading {event.name} · {event.seconds:.0f} s · Ctrl-C stops")
+            self._waiting = True
+            self._status.show(f"loading {event.name} · {event.seconds:.0f} s")
+        elif isinstance(event, Retrying) and event.seconds:
+            self._waiting = True
+            self._status.show(f"{event.why} · retrying in {max(event.seconds, 1):.0f} s")
         elif isinstance(event, Retrying):
-            waiting = f"{event.why} · retrying in {max(event.seconds, 1):.0f} s · Ctrl-C stops"
-            self._countdown(waiting if event.seconds else "")
+            self._status.wait_again()
+
+    def _end_waiting(self) -> None:
+        self._waiting = False
+        self._status.stop()
 
     def turn_result(self, turn_result: TurnResult) -> None:
         """End the reply, report failures, and add a dim line of figures."""
-        if self._waiting:
-            self._countdown("")
+        self._end_waiting()
         if self._view:
             self._view.finish()
             self._view = None
@@ -78,6 +100,9 @@ class TerminalOutput:
             self.note(text)
         if turn_result.text and self._settings.get("show_costs"):
             self._dim(format_footer(turn_result))
+        if rings(turn_result, self._settings):
+            self._environment.stdout.write(BELL)
+            self._environment.stdout.flush()
 
     def result(self, call: Call, result: Result) -> None:
         """Draw a command's result; long output goes through the pager."""
@@ -86,7 +111,7 @@ class TerminalOutput:
             return
         from llmrepl.rendering import widgets
 
-        rows = shutil.get_terminal_size().lines
+        rows = self._environment.terminal_size().lines
         text = widgets.render_results(result, self._environment.stdout)
         if text.count("\n") >= rows - 1 and isinstance(result, Document) and result.brief:
             text = widgets.render_results(result.brief, self._environment.stdout)
@@ -116,6 +141,7 @@ class TerminalOutput:
 
     def note(self, text: str) -> None:
         """Write a dim line; where stderr is not a terminal, a plain line that is marked as a note."""
+        self._status.erase()
         if self._view:
             self._view.finish()
         if self._environment.stderr.isatty():
@@ -135,7 +161,7 @@ class TerminalOutput:
         """Wrap a message between words."""
         return textwrap.fill(
             " ".join(escape_controls(text).split()),
-            max(20, shutil.get_terminal_size().columns),
+            max(20, self._environment.terminal_size().columns),
             initial_indent=indent,
             subsequent_indent=indent,
             break_long_words=False,
@@ -145,12 +171,3 @@ class TerminalOutput:
     def _dim(self, text: str) -> None:
         text = escape_controls(text)
         self._plain.say(f"{DIM}{text}{PLAIN}" if self._color else text, ours=True)
-
-    def _countdown(self, text: str) -> None:
-        """Replace the line of the countdown; it is cut to the width, because a wrapped line cannot be replaced."""
-        from llmrepl.rendering.table_fit import cut_line
-
-        self._waiting = bool(text)
-        text = cut_line(" ".join(escape_controls(text).split()), max(20, shutil.get_terminal_size().columns) - 1)
-        self._environment.stderr.write(f"\r\x1b[K{DIM}{text}{PLAIN}" if text and self._color else f"\r\x1b[K{text}")
-        self._environment.stderr.flush()

@@ -93,6 +93,18 @@ class Environment:
             cwd = Path(os.environ.get("PWD", "")).absolute() if os.environ.get("PWD", "")[:1] == "/" else Path("/")
         return cls(dict(os.environ), cwd, stdin, sys.stdout, sys.stderr, debug=debug)
 
+    def terminal_size(self) -> os.terminal_size:
+        """Return the columns and rows of the terminal, 80 by 24 without one.
+
+        Exported COLUMNS and LINES are not read; they would be stale after a resize.
+        """
+        for stream in (self.stdout, self.stderr, self.stdin):
+            with suppress(OSError, ValueError):  # no file behind it, or not a terminal
+                size = os.get_terminal_size(stream.fileno())
+                if size.columns > 0 and size.lines > 0:
+                    return size
+        return os.terminal_size((80, 24))
+
     def log(self, text: str) -> None:
         """With `debug`, write a line with the ms since start to stderr. Never pass keys."""
         if self.debug:

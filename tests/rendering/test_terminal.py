@@ -5,14 +5,16 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
+from llmrepl.chat.turn import TurnResult
 from llmrepl.config.settings import Settings
 from llmrepl.errors import LLMError
 from llmrepl.providers.base import Retrying, TextDelta
-from llmrepl.rendering.base import describe_event
+from llmrepl.rendering.base import PlainOutput, describe_event
 from llmrepl.rendering.markdown.layout import cell_width
 from llmrepl.rendering.terminal import TerminalOutput
 from llmrepl.system.environment import Environment
 from llmrepl.system.paths import Paths
+from llmrepl.types import Usage
 
 
 class Tty(io.StringIO):
@@ -72,3 +74,30 @@ def test_a_countdown_is_one_line_that_leaves_no_trace(tmp_path: Path) -> None:
 def test_a_retry_is_announced_without_a_zero() -> None:
     assert describe_event(Retrying(0.2, "work is rate limiting you (429)")).endswith(" · retrying in 1 s")
     assert describe_event(Retrying(0, "work is rate limiting you (429)")) == ""
+
+
+def turn_result(seconds: float, *, stopped: bool = False) -> TurnResult:
+    """A reply that took so many seconds."""
+    usage = Usage(prompt_tokens=1, completion_tokens=1)
+    ends = {"text": "hello", "finish_reason": "stop", "usage": usage, "cost": 0.0, "left": None, "model": "m"}
+    place = {"session": None, "number": None, "failure": None, "unsaved": None}
+    return TurnResult(**ends, **place, latency_ms=seconds * 1000, stopped=stopped)  # type: ignore[arg-type]
+
+
+def test_the_bell_rings_once_after_a_long_reply_if_it_is_on(tmp_path: Path) -> None:
+    for bell, ended, rings in (
+        ("on", turn_result(10.1), 1),
+        ("on", turn_result(9.9), 0),
+        ("off", turn_result(60), 0),
+        ("on", turn_result(60, stopped=True), 0),
+    ):
+        environ = {"HOME": str(tmp_path), "LLM_BELL": bell}
+        environment = Environment(environ, tmp_path, Tty(), Tty(), Tty())
+        settings = Settings.load(environ, tmp_path, Paths.find(environ))
+        for out in (TerminalOutput(environment, settings), PlainOutput(environment, settings)):
+            environment.stdout.truncate(0)
+            out.turn_result(ended)
+            assert str(environment.stdout.getvalue()).count("\a") == rings  # type: ignore[attr-defined]
+        piped = Environment(environ, tmp_path, Tty(), io.StringIO(), Tty())
+        PlainOutput(piped, settings).turn_result(ended)
+        assert "\a" not in piped.stdout.getvalue()  # type: ignore[attr-defined]
