@@ -157,6 +157,7 @@ complete -c llm -n '_shtab_llm_using models; and test $_shtab_llm_npos -eq 0' -a
 complete -c llm -n '_shtab_llm_using models list' -s h -l help -d 'show this help message and exit'
 complete -c llm -n '_shtab_llm_using models list' -l filter -s f -x -d 'show only models with all WORDS in their name'
 complete -c llm -n '_shtab_llm_using models list' -l provider -xka "(llm --complete providers (commandline -ct | string unescape))" -d 'show only one provider, even without its key'
+complete -c llm -n '_shtab_llm_using models list' -l all -d 'include retired models and those for other purposes than chat'
 complete -c llm -n '_shtab_llm_using models list' -l details -s d -d 'show more columns'
 complete -c llm -n '_shtab_llm_using models list' -l refresh -d 'refresh the cached model lists'
 complete -c llm -n '_shtab_llm_using models list' -l json -d 'print all details as JSON'

@@ -7,9 +7,10 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -36,11 +37,12 @@ class Ran:
 
 @dataclass
 class CliRunner:
-    """A user whose working directory is `cwd`, with an empty `home`."""
+    """A user whose working directory is `cwd`, with an empty `home`, at the local time `now`."""
 
     home: Path
     cwd: Path
     environ: dict[str, str] = field(default_factory=dict)
+    now: Callable[[], datetime] = datetime.now
 
     @classmethod
     def at(cls, place: Path) -> CliRunner:
@@ -56,7 +58,7 @@ class CliRunner:
         """Run `llm WORDS` in this process with `typed` piped in, line by line if it is an iterator."""
         out, err = io.StringIO(), io.StringIO()
         stdin = io.StringIO(typed) if isinstance(typed, str) else _Pipe(typed)
-        environment = Environment({**self.environ, **environ}, self.cwd, stdin, out, err)
+        environment = Environment({**self.environ, **environ}, self.cwd, stdin, out, err, self.now)
         with _signals():
             code = main(list(words), environment)
         return Ran(code, out.getvalue(), err.getvalue())

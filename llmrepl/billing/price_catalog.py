@@ -71,15 +71,15 @@ class PriceCatalog:
         """Return the models of a provider in the data set, which is loaded."""
         return _names(_DATASET_NAMES.get(provider, provider))
 
-    def models_of(self, provider: str) -> list[tuple[str, float | None, bool]]:
-        """Return the models of a provider in the data set, which is loaded.
+    def models_of(self, provider: str, now: datetime) -> list[tuple[str, float | None, bool]]:
+        """Return the models of a provider in the data set, which is loaded, with their prices at the time `now`.
 
         Each has its id, USD per million tokens of a reply (None if unknown or priced otherwise) and whether it is
         deprecated.
         """
         from genai_prices import data_snapshot
 
-        now, name = datetime.now().astimezone(), _DATASET_NAMES.get(provider, provider)
+        name = _DATASET_NAMES.get(provider, provider)
         found = (owner for owner in data_snapshot.get_snapshot().providers if owner.id == name)
         rows = []
         for model in (model for owner in found for model in owner.models):

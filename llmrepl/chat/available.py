@@ -9,6 +9,7 @@ from llmrepl.billing.pricing import Price
 from llmrepl.chat.workspace import Workspace
 from llmrepl.errors import LLMError, UsageError
 from llmrepl.formatting import escape_name
+from llmrepl.models.defaults import can_chat, is_alive
 from llmrepl.models.factory import local_model, local_models, network_provider
 from llmrepl.models.list_cache import closest_name
 from llmrepl.models.resolver import OFFLINE, ResolvedModel
@@ -35,9 +36,15 @@ class AvailableModel:
         """The context window in tokens, from the provider or the price data; None if unknown."""
         return self.info.context_window or (self.price.context_window if self.price else None)
 
+    def is_usable(self, now: float) -> bool:
+        """Whether one can chat with it at `now`, in seconds since 1970."""
+        return can_chat(self.info) and is_alive(self.info, now)
+
 
 def available_models(workspace: Workspace, provider: str | None, *, refresh: bool) -> list[AvailableModel]:
     """List the models of a provider, or of all usable ones: those with a key, local servers, and the built-in one.
+
+    Models for other purposes and retired ones are included.
 
     A provider that does not respond is reported in the workspace's notes. Raises UsageError for an unknown provider.
     """
@@ -92,7 +99,7 @@ def model_warning(workspace: Workspace) -> str:
 
 
 def cached_models(workspace: Workspace, provider: str = "") -> list[AvailableModel]:
-    """List the models in all cached lists, without network access.
+    """List the models to chat with in all cached lists, without network access.
 
     If there is no cached list of `provider`, its models in the price data are added.
     """
@@ -109,7 +116,29 @@ def cached_models(workspace: Workspace, provider: str = "") -> list[AvailableMod
             AvailableModel(provider, ModelInfo(name), None, "prices")
             for name in workspace.cost_tracker().prices.known(provider)
         ]
-    return listed
+    now = workspace.environment.now().timestamp()
+    return [model for model in listed if model.is_usable(now)]
+
+
+def models_to_pick(workspace: Workspace) -> list[AvailableModel]:
+    """List the models to chat with that are known without network access to others, with prices.
+
+    These are those of local servers and cached lists, the default models, and the built-in ones.
+    """
+    resolver = workspace.resolver()
+    local = local_models(resolver, workspace.environment)
+    here = [AvailableModel(name, info, None, "provider") for name, models in local.items() for info in models]
+    known = {model.name: model for model in [*here, *cached_models(workspace)]}
+    for name in [workspace.chat.model, *workspace.default_models().remembered()]:
+        provider, _, model = name.partition("/")
+        known.setdefault(name, AvailableModel(provider, ModelInfo(model), None, "prices"))
+    found = [model for model in known.values() if model.provider != OFFLINE]
+    found = [
+        _make_available(workspace, resolver.resolve(model.name), model.info, model.listed)
+        for model in found
+        if resolver.vendor(model.provider)
+    ]
+    return [*found, *_list_provider(workspace, OFFLINE, refresh=False)]
 
 
 def _list_provider(

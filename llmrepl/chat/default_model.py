@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llmrepl.errors import LLMError
-from llmrepl.models.defaults import ModelCandidate, choose
+from llmrepl.models.defaults import SOON_SECONDS, ModelCandidate, choose, is_alive
 from llmrepl.system.files import write_private
 
 if TYPE_CHECKING:
@@ -53,10 +54,9 @@ class DefaultModels:
 
     def of(self, provider: str) -> str | None:
         """Return the default model of a provider without network access, or None."""
-        row = self._read().get(provider)
-        if row:
-            return str(row["model"])
         cached = self._lists().cached(self._resolver().locate(provider))
+        if (row := self._read().get(provider)) and self._is_alive(row["model"], cached):
+            return str(row["model"])
         chosen = self._choose(provider, cached)
         if chosen:
             self._remember(provider, chosen, cached.at if cached else 0.0)
@@ -69,7 +69,8 @@ class DefaultModels:
         """
         now = self._environment.now().timestamp()
         row = self._read().get(provider)
-        if row and 0 <= now - row["at"] < DAY:
+        cached = self._lists().cached(self._resolver().locate(provider))
+        if row and 0 <= now - row["at"] < DAY and self._is_alive(row["model"], cached):
             return str(row["model"])
         from llmrepl.models.factory import network_provider
 
@@ -98,16 +99,22 @@ class DefaultModels:
             self._remember(provider, chosen, cached.at if cached else 0.0)
         return chosen
 
+    def _is_alive(self, model: str, cached: CachedList | None) -> bool:
+        """Whether the list does not say that a model has ended or soon will."""
+        info = cached.models.get(model) if cached else None
+        return info is None or is_alive(info, self._environment.now().timestamp() + SOON_SECONDS)
+
     def remembered(self) -> list[str]:
         """Return the cached defaults as `provider/model`."""
         return [f"{provider}/{row['model']}" for provider, row in self._read().items()]
 
     def _choose(self, provider: str, cached: CachedList | None, refused: Sequence[str] = ()) -> str | None:
-        prices = self._prices()
-        found = _from_list(cached, provider, prices) if cached and cached.models else _from_prices(provider, prices)
+        now = self._environment.now()
+        known = _from_prices(provider, self._prices(), now)
+        found = _from_list(cached, known) if cached and cached.models else known
         candidates = [one for one in found if one.id not in refused]
         own = [one for one in candidates if one.id.startswith(OWN.get(provider, ()))]
-        return choose(own or candidates, self._environment.now().timestamp())
+        return choose(own or candidates, now.timestamp())
 
     def _remember(self, provider: str, model: str, at: float) -> None:
         rows = {**self._read(), provider: {"model": model, "at": at}}
@@ -128,16 +135,18 @@ class DefaultModels:
         }
 
 
-def _from_list(cached: CachedList, provider: str, prices: PriceCatalog) -> Iterator[ModelCandidate]:
-    known = {row.id: row for row in _from_prices(provider, prices)}
+def _from_list(cached: CachedList, known: Sequence[ModelCandidate]) -> Iterator[ModelCandidate]:
+    """Yield the models of a list, with what the price data adds."""
+    rows = {row.id: row for row in known}
     for info in cached.models.values():
-        other = known.get(info.id)
+        other = rows.get(info.id)
         output = info.output_price * 1e6 if info.output_price is not None else other.output if other else None
         deprecated = info.deprecated or bool(other and other.deprecated)
-        yield ModelCandidate(info.id, output, info.created, info.ends, deprecated, info.chat)
+        yield ModelCandidate(info.id, output, info.created, info.ends, deprecated, info.chat, info.retired)
 
 
-def _from_prices(provider: str, prices: PriceCatalog) -> Iterable[ModelCandidate]:
-    return (
-        ModelCandidate(name, output, deprecated=deprecated) for name, output, deprecated in prices.models_of(provider)
-    )
+def _from_prices(provider: str, prices: PriceCatalog, now: datetime) -> list[ModelCandidate]:
+    return [
+        ModelCandidate(name, output, deprecated=deprecated)
+        for name, output, deprecated in prices.models_of(provider, now)
+    ]

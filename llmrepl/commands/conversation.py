@@ -23,7 +23,7 @@ ASIDE = {"aside": True}
 
 @command(
     "model",
-    "show or switch the model",
+    "pick or switch the model; in a script, show it",
     argument("id", help="model to switch to, as PROVIDER/MODEL", source="models", nargs="?"),
     group=GROUP,
     example="model openai/gpt-4o-mini",
@@ -31,10 +31,16 @@ ASIDE = {"aside": True}
     aliases=("switch",),
 )
 def model(workspace: Workspace, id: str | None) -> Result:
-    """Show or switch the model; the conversation continues."""
-    if id is None:
-        return Document(workspace.chat.model)
-    workspace.chat.set_model(id)
+    """Show, pick or switch the model; the conversation continues."""
+    if id is None and workspace.environment.interactive():
+        from llmrepl.commands.models import pick_model
+
+        return pick_model(workspace, lambda name: _switch(workspace, name))
+    return _switch(workspace, id) if id else Document(workspace.chat.model)
+
+
+def _switch(workspace: Workspace, name: str) -> Result:
+    workspace.chat.set_model(name)
     from llmrepl.chat import available
 
     warning = available.model_warning(workspace)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json as json_format
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from llmrepl.chat.workspace import Workspace
 from llmrepl.commands.registry import argument, command
-from llmrepl.commands.results import Cell, Column, Document, Group, Narrowing, Note, Result, Table
+from llmrepl.commands.results import Cell, Column, Document, Group, Narrowing, Note, PickItem, PickOne, Result, Table
 from llmrepl.errors import UsageError
 from llmrepl.formatting import escape_name, format_usd
 
@@ -25,6 +27,7 @@ RATES = ("input", "output", "cache_read", "cache_write")
     "list models with context window and price",
     argument("--filter", "-f", help="show only models with all WORDS in their name", metavar="WORDS"),
     argument("--provider", help="show only one provider, even without its key", source="providers"),
+    argument("--all", help="include retired models and those for other purposes than chat", switch=True),
     argument("--details", "-d", help="show more columns", switch=True),
     argument("--refresh", help="refresh the cached model lists", switch=True),
     argument("--json", help="print all details as JSON", switch=True),
@@ -33,37 +36,27 @@ RATES = ("input", "output", "cache_read", "cache_write")
     aliases=("models",),
 )
 def models_list(
-    workspace: Workspace, *, filter: str | None, provider: str | None, details: bool, refresh: bool, json: bool
+    workspace: Workspace,
+    *,
+    filter: str | None,
+    provider: str | None,
+    all: bool,
+    details: bool,
+    refresh: bool,
+    json: bool,
 ) -> Result:
     """List the models of providers with a key, of local servers, and of this program."""
     words = (filter or "").casefold().split()
     from llmrepl.chat.available import available_models
 
+    now = workspace.environment.now().timestamp()
     every = available_models(workspace, provider, refresh=refresh)
-    found = [model for model in every if all(word in f"{model.name} {model.info.name}".casefold() for word in words)]
+    usable = [model for model in every if all or model.is_usable(now)]
+    found = [model for model in usable if not words or _has_words(f"{model.name} {model.info.name}".casefold(), words)]
     if json:
         return Document(json_format.dumps([_facts(model) for model in found], indent=2, ensure_ascii=False))
-    columns = [
-        Column("Model", "name"),
-        Column("Context", "count"),
-        Column("Input $/M", "usd"),
-        Column("Output $/M", "usd"),
-    ]
-    rows: list[list[Cell]] = [
-        [model.name, model.context_window, _rate(model, "input"), _rate(model, "output")] for model in found
-    ]
-    if details:
-        columns += [Column("Cached $/M", "usd"), Column("Released", "date"), Column("About", "name")]
-        rows = [
-            [*row, _rate(model, "cache_read"), _released(model), model.info.name or None]
-            for row, model in zip(rows, found, strict=True)
-        ]
-    table = Table(
-        columns,
-        rows,
-        empty=f"no model has '{filter}' in its name" if filter else "there are no models",
-        narrowing=[Narrowing(title) for title in ("About", "Released", "Cached $/M", "Context")],
-    )
+    table = _table(found, details=details)
+    table.empty = f"no model has '{filter}' in its name" if filter else "there are no models to chat with"
     if provider or any(model.listed != "built in" for model in every):
         return table
     return Group(
@@ -75,6 +68,50 @@ def models_list(
             ),
         ]
     )
+
+
+def _has_words(text: str, words: Sequence[str]) -> bool:
+    return all(word in text for word in words)
+
+
+def _table(found: Sequence[AvailableModel], *, details: bool) -> Table:
+    """Return the models as a table. The column of their end is there if one of them has an end."""
+    columns = [
+        Column("Model", "name"),
+        Column("Context", "count"),
+        Column("Input $/M", "usd"),
+        Column("Output $/M", "usd"),
+    ]
+    rows: list[list[Cell]] = [
+        [model.name, model.context_window, _rate(model, "input"), _rate(model, "output")] for model in found
+    ]
+    if details or any(_end(model) for model in found):
+        columns.append(Column("Ends", "date"))
+        rows = [[*row, _end(model)] for row, model in zip(rows, found, strict=True)]
+    if details:
+        columns += [
+            Column("Cached $/M", "usd"),
+            Column("Reply", "count"),
+            Column("Images"),
+            Column("Released", "date"),
+            Column("About", "name"),
+        ]
+        rows = [
+            [
+                *row,
+                _rate(model, "cache_read"),
+                model.info.max_output,
+                _YES_NO[model.info.vision],
+                _date(model.info.created),
+                model.info.name or None,
+            ]
+            for row, model in zip(rows, found, strict=True)
+        ]
+    titles = ("About", "Released", "Reply", "Images", "Cached $/M", "Context")
+    return Table(columns, rows, narrowing=[Narrowing(title) for title in titles])
+
+
+_YES_NO = {True: "yes", False: "no", None: None}
 
 
 @command(
@@ -108,14 +145,37 @@ def models_info(workspace: Workspace, model: str, json: bool) -> Result:
         "Asked": f"{resolved.model} at {resolved.address}" if resolved.address else "this program",
         "Key from": (key or "nowhere yet") if resolved.vendor and resolved.vendor.key_env else "",
         "Context": window,
+        "Reply": f"up to {found.info.max_output:,} tokens" if found.info.max_output else "",
+        "Images": _YES_NO[found.info.vision] or "",
+        "Effort": "none" if found.info.efforts == () else ", ".join(found.info.efforts or ()),
         **_prices(found.price),
         "Price from": _source(workspace, found.price),
-        "Released": _released(found) or "",
+        "Released": _date(found.info.created) or "",
+        "Ends": _end(found) or "",
         "A simple chat": _example(found.price, 500, 300),
         "A long document": _example(found.price, 50_000, 2_000),
     }
     width = max(len(name) for name, text in facts.items() if text)
     return Document("\n".join(f"{name + ':':{width + 2}}{escape_name(text)}" for name, text in facts.items() if text))
+
+
+def pick_model(workspace: Workspace, then: Callable[[str], Result]) -> PickOne:
+    """Let the user pick a model; `then` gets its name. The current one comes first."""
+    from llmrepl.chat.available import models_to_pick
+
+    current = workspace.chat.model
+    known = sorted(models_to_pick(workspace), key=lambda model: model.name != current)
+    choices = [PickItem(model.name, _hint(model), partial(str, model.info.name)) for model in known]
+    return PickOne(choices, then, "name one; 'models list' shows them")
+
+
+def _hint(model: AvailableModel) -> str:
+    """Return the context window and the prices in one line."""
+    window = f"{model.context_window:,} tokens" if model.context_window else ""
+    rates = [_rate(model, "input"), _rate(model, "output")]
+    price = "free" if rates == [0, 0] else "  ".join(f"${rate:g}" for rate in rates if rate is not None)
+    end = _end(model)
+    return "  ".join(filter(None, (window, f"{price} per million" if "$" in price else price, end and f"ends {end}")))
 
 
 def _example(price: Price | None, prompt: int, reply: int) -> str:
@@ -130,14 +190,18 @@ def _rate(model: AvailableModel, key: str) -> float | None:
     return rate[0][1] if rate else None
 
 
-def _released(model: AvailableModel) -> str | None:
+def _date(seconds: float | None) -> str | None:
     try:
-        try:
-            return f"{datetime.fromtimestamp(model.info.created, UTC):%Y-%m-%d}" if model.info.created else None
-        except (ValueError, OverflowError, OSError):
-            return None
+        return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d}" if seconds else None
     except (OverflowError, ValueError, OSError):
         return None
+
+
+def _end(model: AvailableModel) -> str | None:
+    """Return the date of a model's retirement, or a word for an end without a date."""
+    if date := _date(model.info.ends):
+        return date
+    return "retired" if model.info.retired else "deprecated" if model.info.deprecated else None
 
 
 def _prices(price: Price | None) -> dict[str, str]:
@@ -160,7 +224,7 @@ def _source(workspace: Workspace, price: Price | None) -> str:
     return sources.get(price.source) or workspace.cost_tracker().prices.dataset_name()
 
 
-def _facts(model: AvailableModel) -> dict[str, str | int | float | None]:
+def _facts(model: AvailableModel) -> dict[str, str | int | float | list[str] | None]:
     rates = {f"{key}_usd_per_million": _rate(model, key) for key in RATES}
     return {
         "model": model.name,
@@ -168,8 +232,13 @@ def _facts(model: AvailableModel) -> dict[str, str | int | float | None]:
         "id": model.info.id,
         "name": model.info.name or None,
         "context_window": model.context_window,
+        "max_output_tokens": model.info.max_output,
         **rates,
         "price_from": model.price.source if model.price else None,
-        "released": _released(model),
+        "images": model.info.vision,
+        "efforts": None if model.info.efforts is None else list(model.info.efforts),
+        "released": _date(model.info.created),
+        "ends": _date(model.info.ends),
+        "deprecated": model.info.deprecated,
         "listed_by": model.listed,
     }

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from llmrepl.chat.workspace import Workspace
 from llmrepl.commands.registry import CommandTable
 from llmrepl.config.settings_table import EFFORTS
+from llmrepl.errors import UsageError
 from llmrepl.formatting import escape_name, pluralize
 from llmrepl.providers.local.model_file import SUFFIX, locate
 from llmrepl.providers.vendors import LOCAL, OFFLINE_MODELS
@@ -89,8 +91,9 @@ def values(workspace: Workspace, before: str, word: str) -> Iterable[Candidate]:
     row = next((row for row in workspace.settings.shell_settings() if name in (row.key, row.name)), None)
     if row is None:
         return ()
-    known = {"flag": ("on", "off"), "effort": ("default", *EFFORTS)}
-    return (Candidate(value) for value in known.get(row.kind, row.choices))
+    if row.kind == "effort":
+        return [Candidate("default"), *efforts(workspace, "", word)]
+    return (Candidate(value) for value in (("on", "off") if row.kind == "flag" else row.choices))
 
 
 def tags(workspace: Workspace, before: str, word: str) -> Iterable[Candidate]:
@@ -121,8 +124,22 @@ def budget(workspace: Workspace, before: str, word: str) -> Iterable[Candidate]:
 
 
 def efforts(workspace: Workspace, before: str, word: str) -> Iterable[Candidate]:
-    """Return the possible values of reasoning effort."""
-    return (Candidate(name) for name in EFFORTS)
+    """Return the efforts that the model takes: the one named by `-m` before, or the current one."""
+    typed = before.split()
+    named = [name for option, name in pairwise(typed) if option in ("-m", "--model")]
+    return (Candidate(name) for name in efforts_of(workspace, named[-1] if named else workspace.chat.model))
+
+
+def efforts_of(workspace: Workspace, model: str) -> Sequence[str]:
+    """Return the efforts that a model takes; all that there are if its list does not say."""
+    try:
+        resolved = workspace.resolver().resolve(model)
+    except UsageError:
+        return EFFORTS
+    if resolved.vendor is None or resolved.vendor is LOCAL:
+        return ()
+    info = workspace.model_lists().info(resolved)
+    return EFFORTS if info is None or info.efforts is None else info.efforts
 
 
 def formats(workspace: Workspace, before: str, word: str) -> Iterable[Candidate]:

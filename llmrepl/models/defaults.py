@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 NOT_CHAT = re.compile(
     r"""(?ix) (?<![a-z]) (?: embed\w* | embedding\w* | rerank\w* | moderation\w* | guard\w* | safeguard | ocr | tts
@@ -13,7 +14,14 @@ NOT_CHAT = re.compile(
     | research | codex | code\w* | coder | instruct-(?:0\d+) | davinci | babbage | curie | ada | ft | translate\w*
     | parse\w* | nano-banana | aqa | reward | classif\w* | decisions ) (?![a-z])"""
 )
-"""Words in model names that indicate a purpose other than chat."""
+"""Words in model names that indicate a purpose other than general chat."""
+
+NO_CHAT = re.compile(
+    r"""(?ix) (?<![a-z]) (?: embed\w* | rerank\w* | moderation\w* | guard\w* | safeguard | ocr | tts | stt | speech
+    | whisper\w* | transcri\w* | realtime | live | image\w* | imagen\w* | veo | sora | dall | flux | diffusion | lyria
+    | bge | parse\w* | reward | davinci | babbage | curie | ada | aqa ) (?![a-z])"""
+)
+"""Words in the names of models that one cannot chat with at all."""
 
 UNSTABLE = re.compile(
     r"(?i)(?<![a-z])(preview|beta|alpha|exp|experimental|nightly|rc\d*|free|legacy|latest-exp)(?![a-z])"
@@ -31,11 +39,15 @@ CURRENT_SECONDS = 400 * 86_400.0
 """Maximum age of a current model relative to the newest one."""
 
 
+SOON_SECONDS = 30 * 86_400.0
+"""A model that ends within this time is only chosen if there is no other."""
+
+
 @dataclass(frozen=True, slots=True)
 class ModelCandidate:
     """A possible default model: `output` is USD per million reply tokens, `created` and `ends` seconds since 1970.
 
-    None is unknown. `chat` is False for a model with another purpose.
+    None is unknown. `chat` is False for a model with another purpose, `retired` for one that no longer answers.
     """
 
     id: str
@@ -44,16 +56,46 @@ class ModelCandidate:
     ends: float | None = None
     deprecated: bool = False
     chat: bool | None = None
+    retired: bool = False
 
 
-def is_chat(candidate: ModelCandidate) -> bool:
-    """Whether a model is for chat, by its list entry or its name."""
-    return candidate.chat is not False and not NOT_CHAT.search(candidate.id)
+class Listed(Protocol):
+    """What lists and price data say about a model; see ModelCandidate and protocols.base.ModelInfo."""
+
+    @property
+    def id(self) -> str:
+        """The provider's name of the model."""
+        ...
+
+    @property
+    def chat(self) -> bool | None:
+        """Whether it is for chat; None if unknown."""
+        ...
+
+    @property
+    def ends(self) -> float | None:
+        """When it is retired, in seconds since 1970."""
+        ...
+
+    @property
+    def retired(self) -> bool:
+        """Whether it no longer answers."""
+        ...
 
 
-def is_alive(candidate: ModelCandidate, now: float) -> bool:
+def is_chat(model: Listed) -> bool:
+    """Whether a model is for general chat, by its list entry and its name."""
+    return model.chat is not False and not NOT_CHAT.search(model.id)
+
+
+def can_chat(model: Listed) -> bool:
+    """Whether one can chat with a model, by its list entry or else its name."""
+    return model.chat if model.chat is not None else not NO_CHAT.search(model.id)
+
+
+def is_alive(model: Listed, now: float) -> bool:
     """Whether a model is still available at `now`, in seconds since 1970."""
-    return candidate.ends is None or candidate.ends > now
+    return not model.retired and (model.ends is None or model.ends > now)
 
 
 def choose(candidates: Iterable[ModelCandidate], now: float, preferred: Sequence[str] = ()) -> str | None:
@@ -62,7 +104,7 @@ def choose(candidates: Iterable[ModelCandidate], now: float, preferred: Sequence
     `preferred` ids win if they are listed, available and not deprecated.
     """
     chat = [one for one in candidates if is_chat(one) and is_alive(one, now)]
-    living = [one for one in chat if not one.deprecated] or chat
+    living = [one for one in chat if not one.deprecated and is_alive(one, now + SOON_SECONDS)] or chat
     named = {one.id: one for one in living}
     if known := next((name for name in preferred if name in named and not named[name].deprecated), None):
         return known

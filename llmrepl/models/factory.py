@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from llmrepl.config.settings import Settings
+from llmrepl.models.defaults import can_chat
 from llmrepl.models.resolver import ModelResolver, ResolvedModel
 from llmrepl.providers.vendors import LOCAL
 from llmrepl.system.environment import Environment
@@ -59,7 +60,7 @@ def local_models(resolver: ModelResolver, environment: Environment) -> dict[str,
 
 def _first(local: dict[str, list[ModelInfo]]) -> str | None:
     """Return the first chat model."""
-    return next((f"{name}/{m.id}" for name, models in local.items() for m in models if "embed" not in m.id), None)
+    return next((f"{name}/{m.id}" for name, models in local.items() for m in models if can_chat(m)), None)
 
 
 def create_provider(resolved: ResolvedModel, settings: Settings, environment: Environment, paths: Paths) -> Provider:

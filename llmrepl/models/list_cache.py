@@ -100,10 +100,13 @@ def _read(file: Path, base_url: str) -> CachedList | None:
 
 def _model(row: dict[str, Any]) -> ModelInfo:
     """Parse a row of the file. Raises TypeError for a value of the wrong type."""
-    info = ModelInfo(**row)
-    numbers = (info.context_window, info.input_price, info.output_price, info.created)
+    efforts = row.get("efforts")
+    info = ModelInfo(**{**row, "efforts": tuple(efforts) if isinstance(efforts, list) else None})
+    numbers = (info.context_window, info.max_output, info.input_price, info.output_price, info.created, info.ends)
     if not isinstance(info.id, str) or not isinstance(info.name, str):
         raise TypeError
     if any(n is not None and not isinstance(n, int | float) for n in numbers):
+        raise TypeError
+    if not all(isinstance(effort, str) for effort in info.efforts or ()):
         raise TypeError
     return info

@@ -261,7 +261,7 @@ LISTS: list[tuple[str, object, list[ModelInfo]]] = [
                 {"name": "models/embed", "supportedGenerationMethods": ["embedContent"]},
             ]
         },
-        [ModelInfo("gemini-2.5-pro", "Gemini 2.5 Pro", 1048576)],
+        [ModelInfo("gemini-2.5-pro", "Gemini 2.5 Pro", 1048576, chat=True), ModelInfo("embed", chat=False)],
     ),
     ("ollama", {"models": [{"name": "llama3.2:latest", "size": 1}]}, [ModelInfo("llama3.2:latest")]),
 ]

@@ -6,7 +6,6 @@ Source: docs.claude.com/en/api/messages, /en/docs/build-with-claude/streaming an
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -22,9 +21,9 @@ from llmrepl.providers.protocols.base import (
     dicts,
     is_text,
     texts,
-    whole_number,
 )
 from llmrepl.providers.protocols.citations import of_claude
+from llmrepl.providers.protocols.model_rows import effort_names, lifecycle, moment, supported, token_count
 from llmrepl.providers.transport import frames
 from llmrepl.providers.vendors import Vendor
 from llmrepl.types import Attachment, Message
@@ -184,29 +183,39 @@ def _usage(usage: object, reply: StreamState) -> None:
 def models(page: Any) -> list[ModelInfo]:
     """Parse a page of the model list."""
     rows = dicts(page.get("data")) if isinstance(page, dict) else []
-    return [
-        ModelInfo(
-            row["id"],
-            texts(row.get("display_name")),
-            whole_number(row.get("max_input_tokens")),
-            created=_seconds(texts(row.get("created_at"))),
-        )
-        for row in rows
-        if texts(row.get("id"))
-    ]
+    return [_model(row) for row in rows if texts(row.get("id"))]
+
+
+def _model(row: dict[str, Any]) -> ModelInfo:
+    created, (ends, deprecated, retired) = moment(row.get("created_at")), lifecycle(row)
+    said = row.get("capabilities")
+    capabilities: dict[str, Any] = said if isinstance(said, dict) else {}
+    return ModelInfo(
+        row["id"],
+        texts(row.get("display_name")),
+        token_count(row.get("max_input_tokens")),
+        created=None if created is None else int(created),
+        ends=ends,
+        deprecated=deprecated,
+        max_output=token_count(row.get("max_tokens")),
+        retired=retired,
+        vision=supported(capabilities.get("image_input")),
+        efforts=_efforts(capabilities),
+    )
+
+
+def _efforts(capabilities: dict[str, Any]) -> tuple[str, ...] | None:
+    """Return the efforts that a model takes: levels, or a number of tokens for those that only take a budget."""
+    levels, thinking = capabilities.get("effort"), capabilities.get("thinking")
+    if supported(levels):
+        return effort_names([name for name, said in levels.items() if supported(said)]) if levels else None
+    return () if supported(thinking) is False else None
 
 
 def next_page(page: Any) -> str | None:
     """Return the path of the next page, or None."""
     last = texts(page.get("last_id")) if isinstance(page, dict) and page.get("has_more") else ""
     return f"/v1/models?limit=1000&after_id={quote(last, safe='')}" if last else None
-
-
-def _seconds(moment: str) -> int | None:
-    try:
-        return int(datetime.fromisoformat(moment).timestamp())
-    except (ValueError, OverflowError):
-        return None
 
 
 PROTOCOL = Protocol(path, headers, body, frames.sse, read, "/v1/models?limit=1000", models, next_page, suffix="/v1")

@@ -19,7 +19,8 @@ class ModelInfo:
     """A model in a provider's list; None means that the provider does not tell.
 
     `context_window` and `max_output` (the longest reply) are in tokens, prices in USD per token, `created` and `ends`
-    (retirement) in seconds since 1970. `chat` is False for a model with another purpose.
+    (retirement) in seconds since 1970. `chat` is False for a model with another purpose; a `retired` one no longer
+    answers. `vision` means that it takes images. `efforts` are the efforts that it takes, empty if it does not reason.
     """
 
     id: str
@@ -32,6 +33,9 @@ class ModelInfo:
     deprecated: bool = False
     chat: bool | None = None
     max_output: int | None = None
+    retired: bool = False
+    vision: bool | None = None
+    efforts: tuple[str, ...] | None = None
 
 
 @dataclass(slots=True)

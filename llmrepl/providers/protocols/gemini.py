@@ -23,6 +23,7 @@ from llmrepl.providers.protocols.base import (
     whole_number,
 )
 from llmrepl.providers.protocols.citations import of_grounding
+from llmrepl.providers.protocols.model_rows import lifecycle, token_count
 from llmrepl.providers.transport import frames
 from llmrepl.providers.vendors import Vendor
 from llmrepl.types import Attachment, Message
@@ -46,6 +47,8 @@ _REASONS = {
 }
 _UNSPECIFIED = "FINISH_REASON_UNSPECIFIED"
 _THINKS = re.compile(r"gemini-(2\.5|[3-9])(?!.*(image|tts|live|audio))")
+_SPEAKS = re.compile(r"-tts\b|native-audio")
+"""Names of models that generate content, but only speech."""
 _KINDS = ("image/", "audio/", "video/", "application/pdf")
 
 
@@ -160,19 +163,25 @@ def _by_modality(details: object, kinds: tuple[str, ...]) -> int:
 
 
 def models(page: Any) -> list[ModelInfo]:
-    """Parse a page of the model list, keeping models that generate content."""
+    """Parse a page of the model list. Models without `generateContent` are not for chat."""
     rows = dicts(page.get("models")) if isinstance(page, dict) else []
-    return [
-        ModelInfo(
-            row["name"].removeprefix("models/"), texts(row.get("displayName")), whole_number(row.get("inputTokenLimit"))
-        )
-        for row in rows
-        if texts(row.get("name")) and _answers(row.get("supportedGenerationMethods"))
-    ]
+    return [_model(row) for row in rows if texts(row.get("name"))]
 
 
-def _answers(methods: object) -> bool:
-    return not isinstance(methods, list) or "generateContent" in methods
+def _model(row: dict[str, Any]) -> ModelInfo:
+    ends, deprecated, retired = lifecycle(row)
+    name, methods = row["name"].removeprefix("models/"), row.get("supportedGenerationMethods")
+    return ModelInfo(
+        name,
+        texts(row.get("displayName")),
+        token_count(row.get("inputTokenLimit")),
+        ends=ends,
+        deprecated=deprecated,
+        chat=None if not isinstance(methods, list) else "generateContent" in methods and not _SPEAKS.search(name),
+        max_output=token_count(row.get("outputTokenLimit")),
+        retired=retired,
+        efforts=() if row.get("thinking") is False else None,
+    )
 
 
 def next_page(page: Any) -> str | None:

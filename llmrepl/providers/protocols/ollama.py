@@ -18,6 +18,7 @@ from llmrepl.providers.protocols.base import (
     is_text,
     texts,
 )
+from llmrepl.providers.protocols.model_rows import effort_names, token_count
 from llmrepl.providers.transport import frames
 from llmrepl.providers.vendors import Vendor
 from llmrepl.types import Message
@@ -77,9 +78,24 @@ def read(data: dict[str, Any], reply: StreamState) -> Iterable[Event]:
 
 
 def models(page: Any) -> list[ModelInfo]:
-    """Parse the list of installed models."""
+    """Parse the list of installed models. Newer servers add what a model can do."""
     rows = dicts(page.get("models")) if isinstance(page, dict) else []
-    return [ModelInfo(row["name"]) for row in rows if texts(row.get("name"))]
+    return [_model(row) for row in rows if texts(row.get("name"))]
+
+
+def _model(row: dict[str, Any]) -> ModelInfo:
+    said, thinking = row.get("capabilities"), row.get("thinking")
+    can = [name for name in said if isinstance(name, str)] if isinstance(said, list) and said else None
+    details = row.get("details")
+    window = details.get("context_length") if isinstance(details, dict) else None
+    efforts = effort_names(thinking.get("values")) if isinstance(thinking, dict) else None
+    return ModelInfo(
+        row["name"],
+        context_window=token_count(row.get("context_length")) or token_count(window),
+        chat=None if can is None else "completion" in can,
+        vision=None if can is None else "vision" in can,
+        efforts=efforts if efforts is not None else () if can is not None and "thinking" not in can else None,
+    )
 
 
 PROTOCOL = Protocol(path, headers, body, frames.ndjson, read, "/api/tags", models, think_tags=True)

@@ -22,11 +22,11 @@ from llmrepl.providers.protocols.base import (
     dicts,
     is_text,
     picture_of_url,
-    price,
     texts,
     whole_number,
 )
 from llmrepl.providers.protocols.citations import of_annotations, of_search
+from llmrepl.providers.protocols.model_rows import model_of
 from llmrepl.providers.transport import frames
 from llmrepl.providers.usage_counts import reported_cost
 from llmrepl.providers.vendors import Vendor
@@ -219,29 +219,12 @@ def _details(usage: dict[str, Any], *names: str) -> dict[str, Any]:
 
 
 def models(page: Any) -> list[ModelInfo]:
-    """Parse the model list; context and prices are in vendor-specific fields."""
-    rows = page.get("data") if isinstance(page, dict) else page
-    return [_model(row) for row in dicts(rows) if texts(row.get("id"))]
-
-
-def _model(row: dict[str, Any]) -> ModelInfo:
-    windows = (
-        whole_number(row.get(name))
-        for name in ("context_length", "context_window", "max_model_len", "max_context_length")
-    )
-    meta = row.get("meta")
-    served = whole_number(meta.get("n_ctx")) if isinstance(meta, dict) else None
-    trained = whole_number(meta.get("n_ctx_train")) if isinstance(meta, dict) else None
-    prices = row.get("pricing")
-    fields = prices if isinstance(prices, dict) else {}
-    return ModelInfo(
-        row["id"],
-        texts(row.get("name")) or texts(row.get("display_name")),
-        next((window for window in windows if window), served or trained),
-        price(fields.get("prompt")),
-        price(fields.get("completion")),
-        whole_number(row.get("created")),
-    )
+    """Parse the model list: `{"data": […]}`, `{"models": […]}` or just the array."""
+    rows = page
+    if isinstance(page, dict):
+        rows = page.get("data") if isinstance(page.get("data"), list) else page.get("models")
+    named = ({**row, "id": row.get("id") or row.get("name")} for row in dicts(rows))
+    return [model_of(row) for row in named if texts(row["id"])]
 
 
 PROTOCOL = Protocol(path, headers, body, frames.sse, read, "/models", models, think_tags=True)
