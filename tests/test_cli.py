@@ -291,6 +291,15 @@ def test_ask_is_saved_as_a_session_on_request(cli: CliRunner) -> None:
     assert (event["response"], event["session"]) == ("hi", None)
 
 
+@pytest.mark.parametrize("option", [("--save",), ("--name", "once")])
+def test_ask_does_not_pretend_to_save(cli: CliRunner, option: tuple[str, ...]) -> None:
+    ran = cli.llm("ask", "-m", "offline/echo", *option, "hello", LLM_SAVE_SESSIONS="0")
+    assert (ran.code, ran.out) == (2, "") and "Nothing is saved here" in ran.err
+    ran = cli.script("one", f":ask {' '.join(option)} hello", words=CHAT)
+    assert (ran.code, ran.out) == (2, "one\n") and "A session is open here" in ran.err
+    assert len(cli.files("runs")) == 1
+
+
 def test_ask_json_is_exactly_one_object(cli: CliRunner) -> None:
     ran = cli.llm("ask", "-m", "offline/echo", "-s", "Be brief.", "--json", "--name", "kept", "hi", "there")
     [answer] = ran.events

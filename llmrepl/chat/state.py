@@ -39,6 +39,7 @@ class ChatState:
         self._system: str | None = None
         self._before_incognito: tuple[Path | None, bool] = (None, saving)
         self.turns_before_incognito = 0
+        """Turns of the current session when it was opened or incognito began."""
 
     @property
     def directory(self) -> Path:
@@ -184,6 +185,7 @@ class ChatState:
             self.current.close()
             self.collect_notes()
         self.current, self._name = open_session, None
+        self.turns_before_incognito = len(open_session.session.turns) if open_session else 0
         self._began = self._services.environment.now()
         self._services.cost_tracker().spent = open_session.session.cost if open_session else 0.0
         if open_session is None:
@@ -196,10 +198,9 @@ class ChatState:
 
         Raises SaveError if the conversation so far cannot be saved; nothing is changed then.
         """
-        turns = len(self.current.session.turns) if self.current else 0
-        before = self.current.path if self.current and turns else None
+        before = self.current.path if self.current and self.current.session.turns else None
         self.switch(self.current.detached_copy() if self.current else None)
-        self._before_incognito, self.turns_before_incognito = (before, self.saving), turns
+        self._before_incognito = (before, self.saving)
         self.incognito, self.saving = True, False
         self._services.cost_tracker().incognito = True
 
@@ -213,7 +214,7 @@ class ChatState:
             return
         path, saving = self._before_incognito
         if discard:
-            self.switch(self.reopen(path) if path else None)
+            self.switch(self._open(path, saving=saving) if path else None)
         self.incognito, self.saving = False, saving or not discard
         self._services.cost_tracker().incognito = False
 
@@ -222,8 +223,10 @@ class ChatState:
 
         Raises SessionInUseError (when not interactive; else the session continues as NAME-2), DamagedError.
         """
+        return self._open(path, saving=self.saving)
+
+    def _open(self, path: Path, *, saving: bool) -> OpenSession:
         store = self._services.store_at(path.parent)
-        saving = self._before_incognito[1] if self.incognito else self.saving
         if saving:
             return store.open(path, beside=self._services.environment.interactive())
         from llmrepl.sessions.storage.open_session import OpenSession

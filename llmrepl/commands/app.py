@@ -145,7 +145,11 @@ def ask(
         raise UsageError("there is no question", "llm ask QUESTION, or pipe text into it")
     if effort is not None:
         workspace.settings.set("effort", effort)
-    keep = (save or name is not None) and workspace.chat.current is None
+    keep = save or name is not None
+    if keep and not workspace.chat.saving:
+        raise UsageError("Nothing is saved here, and --save and --name save a session.", "leave them out")
+    if keep and workspace.chat.current:
+        raise UsageError("A session is open here, and --save and --name start one.", "leave them out, or ':new' first")
     if name:
         workspace.chat.name_next(name)
     if keep:

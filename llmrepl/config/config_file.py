@@ -13,6 +13,7 @@ from tomlkit.exceptions import TOMLKitError
 
 from llmrepl.config.settings_table import SETTINGS, TABLES, Setting, Value
 from llmrepl.errors import SaveError, UsageError
+from llmrepl.formatting import escape_name, valid_text
 from llmrepl.system import files
 from llmrepl.system.locked_file import change_private
 
@@ -25,6 +26,8 @@ def write_setting(file: Path, key: str, text: str) -> Value:
     key, an invalid value or invalid TOML, and SaveError.
     """
     path, row = _row(key)
+    if valid_text(f"{key}{text}") != f"{key}{text}":
+        raise UsageError(f"{escape_name(key)} must be text in UTF-8", "nothing was changed")
     try:
         value = row.read(text)
     except ValueError as wrong:

@@ -74,6 +74,15 @@ def test_no_save_keeps_nothing_whatever_follows(cli: CliRunner, lines: tuple[str
     assert not any(b"secret words" in path.read_bytes() for path in cli.cwd.parent.rglob("*") if path.is_file())
 
 
+@pytest.mark.parametrize("lines", [(":load talk",), (":load talk", ":fork"), (":sessions resume talk",)])
+def test_a_session_that_is_loaded_while_incognito_is_not_written(cli: CliRunner, lines: tuple[str, ...]) -> None:
+    cli.script("one", ":save talk")
+    before = {path: path.read_bytes() for path in cli.runs.iterdir()}
+    ran = cli.script(":incognito on", *lines, "secret words", words=CHAT)
+    assert ran.code == 0, ran.err
+    assert {path: path.read_bytes() for path in cli.runs.iterdir()} == before
+
+
 def test_save_leaves_incognito_on_purpose(cli: CliRunner) -> None:
     cli.script(":incognito on", "said", ":save kept", "more")
     assert [turn[0] for turn in cli.said("kept")] == ["said", "more"]

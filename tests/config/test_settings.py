@@ -54,6 +54,13 @@ def load(paths: Paths, project: Path, overrides: dict[str, Value] | None = None,
     return Settings.load(environ, project, paths, overrides)
 
 
+@pytest.mark.parametrize("key", ["default_system_prompt", "prompts.caf\udce9"])
+def test_a_value_that_is_not_utf_8_is_refused(paths: Paths, key: str) -> None:
+    with pytest.raises(UsageError, match="must be text in UTF-8"):
+        write_setting(paths.config_file, key, "caf\udce9")
+    assert not paths.config_file.exists()
+
+
 def test_directories_follow_xdg_and_the_environment_wins() -> None:
     plain = Paths.find({"HOME": "/h"})
     assert plain.config_file == Path("/h/.config/llm/config.toml")

@@ -239,11 +239,8 @@ def cost_by_turn(session: Session) -> Table:
 
 
 def _actions(place: str) -> Note:
-    return Note(
-        "Actions available:\n"
-        f"• Resume the session: llm sessions resume {quote_for_shell(place)}\n"
-        "• List all sessions: llm sessions list"
-    )
+    resume = f"• Resume the session: llm sessions resume {quote_for_shell(place)}\n" if place else ""
+    return Note(f"Actions available:\n{resume}• List all sessions: llm sessions list")
 
 
 @command(
