@@ -102,7 +102,7 @@ complete -c llm -n '_shtab_llm_using export' -l force -d 'overwrite FILE if it e
 complete -c llm -n '_shtab_llm_using export' -l dir -s d -xka "(__fish_complete_directories)" -d 'sessions directory'
 complete -c llm -n '_shtab_llm_using export; and test $_shtab_llm_npos -eq 0' -ka "(llm --complete formats (commandline -ct | string unescape))" -d 'output format'
 complete -c llm -n '_shtab_llm_using export; and test $_shtab_llm_npos -eq 1' -ka "(__fish_complete_path (commandline -ct))" -d 'output file (default: stdout)'
-complete -c llm -n '_shtab_llm_using; and test $_shtab_llm_npos -eq 0' -a help -d 'show help for all commands or for one'
+complete -c llm -n '_shtab_llm_using; and test $_shtab_llm_npos -eq 0' -a help -d 'show help on commands, the keyboard or API keys'
 complete -c llm -n '_shtab_llm_using help' -s h -l help -d 'show this help message and exit'
 complete -c llm -n '_shtab_llm_using; and test $_shtab_llm_npos -eq 0' -a search -d 'search all messages for a text'
 complete -c llm -n '_shtab_llm_using search' -s h -l help -d 'show this help message and exit'

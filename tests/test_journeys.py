@@ -95,7 +95,7 @@ def test_the_first_visit(cli: CliRunner) -> None:
         terminal.wait_for("export")
         terminal.wait_until(lambda screen: screen.count("You:") == 2)
         terminal.send(":save my first session" + ENTER)
-        terminal.wait_for("error: :save: unrecognized arguments")
+        terminal.wait_for("error: A name with spaces needs quotes")
         terminal.send(":save my_first_session" + ENTER)
         terminal.wait_for("💾 Session saved to ./runs/my_first_session.json")
         terminal.send(":sessions list" + ENTER)

@@ -51,7 +51,7 @@ SCRIPTS = {"bash": "llm.bash", "zsh": "_llm", "fish": "llm.fish", "powershell": 
     argument("--json", help="in scripts, print one JSON object per line", switch=True),
     argument("--keep-going", help="in scripts, continue after a failed input", switch=True),
     argument("--allow-shell", help="in scripts, allow system commands and changes of settings", switch=True),
-    group=GROUP,
+    group="conversation",
     example="chat -m openai/gpt-4o-mini --name my_coding_session",
     where=TERMINAL,
 )
@@ -124,7 +124,7 @@ def _check_contradictions(resume: str | None, continue_: bool, name: str | None,
     argument("--name", help="save as a session with this name"),
     argument("--json", help="print JSON objects", switch=True),
     argument("question", help="question to ask", rest=True),
-    group=GROUP,
+    group="conversation",
     example="ask what is a monad",
 )
 def ask(

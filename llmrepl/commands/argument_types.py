@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import math
+from collections.abc import Callable
+from typing import Any
 
 
 def usd(text: str) -> float:
@@ -27,3 +29,10 @@ def _number(text: str) -> float:
         return float(text)
     except ValueError:
         return math.nan
+
+
+def describe(kind: Callable[[str], Any]) -> tuple[str, str]:
+    """Return what an argument of a type takes, as a noun, and an example."""
+    if kind is usd:
+        return "an amount in USD", "1.50"
+    return ("a fraction of the budget", "0.8") if kind is fraction else ("a number", "5")

@@ -135,7 +135,14 @@ def _attached(attachment: Attachment) -> Note:
 @command(
     "edit",
     "edit an earlier prompt and continue from there",
-    argument("turn", help="number of the turn in ':history' (default: last)", kind=int, nargs="?", metavar="TURN"),
+    argument(
+        "turn",
+        help="number of the turn in ':history' (default: last)",
+        kind=int,
+        nargs="?",
+        metavar="TURN",
+        takes="the number of a turn",
+    ),
     group=GROUP,
     example="edit 3",
     where=PROMPT,
@@ -206,9 +213,16 @@ def compact(workspace: Workspace) -> Result:
 
 @command(
     "copy",
-    "copy the last reply, or one of its code blocks, to the clipboard or a file",
+    "copy the last reply or its code to the clipboard or a file",
     argument("what", help="'code' copies a code block", choices=("code",), nargs="?"),
-    argument("n", help="number of the code block (default: last)", kind=int, nargs="?", metavar="N"),
+    argument(
+        "n",
+        help="number of the code block (default: last)",
+        kind=int,
+        nargs="?",
+        metavar="N",
+        takes="the number of a code block",
+    ),
     argument("--to", help="write to FILE instead", source="files", metavar="FILE"),
     argument("--force", help="replace an existing file, which is kept as FILE.backup", switch=True),
     group=GROUP,

@@ -20,6 +20,8 @@ GROUP = "conversation"
 ASIDE = {"aside": True}
 """The mark of a side question."""
 
+_TURNS = "a number of turns"
+
 
 @command(
     "model",
@@ -107,7 +109,7 @@ def reset(workspace: Workspace) -> Result:
     "history",
     "show the conversation with turn numbers",
     argument("--tree", help="show the tree of forked sessions instead", switch=True),
-    argument("n", help="show only the last N turns", kind=int, nargs="?", metavar="N"),
+    argument("n", help="show only the last N turns", kind=int, nargs="?", metavar="N", takes=_TURNS),
     group=GROUP,
     example="history 5",
     where=PROMPT,
@@ -195,7 +197,7 @@ def retry(workspace: Workspace, id: str | None) -> Result:
 @command(
     "undo",
     "take turns out of the context (they stay on disk)",
-    argument("n", help="how many (1)", kind=int, default=1, nargs="?", metavar="N"),
+    argument("n", help="how many (1)", kind=int, default=1, nargs="?", metavar="N", takes=_TURNS),
     group=GROUP,
     example="undo 2",
     where=PROMPT,
@@ -221,7 +223,15 @@ def undo(workspace: Workspace, n: int) -> Result:
 @command(
     "redo",
     "bring undone turns back into the context",
-    argument("n", help="how many (all that were undone last)", kind=int, nargs="?", metavar="N"),
+    argument(
+        "n",
+        help="how many (all that were undone last)",
+        kind=int,
+        nargs="?",
+        metavar="N",
+        takes=_TURNS,
+        sample="2",
+    ),
     group=GROUP,
     example="redo",
     where=PROMPT,

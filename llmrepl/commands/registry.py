@@ -1,4 +1,4 @@
-"""Commands and their arguments, and the grammar that parses input into calls."""
+"""Commands and their arguments, and how words become the values of arguments."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ import keyword
 import os
 import re
 import shlex
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, NoReturn
 
+from llmrepl.commands import argument_types
+from llmrepl.commands.grammar import usage_errors
 from llmrepl.commands.results import Document, Result
 from llmrepl.errors import UsageError
-from llmrepl.formatting import closest_match, escape_name
 
 BOTH, PROMPT, TERMINAL = "both", "prompt", "terminal"
 
@@ -25,7 +26,8 @@ class Argument:
 
     `source` names the source of its values for completion (see value_sources.py). `nargs` is as in argparse; `switch`
     is an option without a value; `rest` takes the rest of the line verbatim at the prompt; `signed` also accepts words
-    that begin with one dash unless they are options of the command.
+    that begin with one dash unless they are options of the command. `trailing_options`: at the prompt, options may also
+    follow a `rest`. Messages say what it `takes`, such as `a number of turns`, with `sample` as an example of it.
     """
 
     flags: tuple[str, ...]
@@ -40,6 +42,9 @@ class Argument:
     switch: bool = False
     rest: bool = False
     signed: bool = False
+    trailing_options: bool = False
+    takes: str = ""
+    sample: str = ""
 
     @property
     def dest(self) -> str:
@@ -52,6 +57,21 @@ class Argument:
     def positional(self) -> bool:
         """Whether the argument is positional."""
         return not self.flags[0].startswith("-")
+
+    @property
+    def noun(self) -> str:
+        """What a question for the argument asks for: `Which session?`."""
+        return _NOUNS.get(self.source) or {"new": "name", "to": "directory", "key": "setting"}.get(self.dest, self.dest)
+
+    @property
+    def is_name(self) -> bool:
+        """Whether its values may have spaces: names and paths."""
+        return self.positional and (
+            self.source in ("sessions", "removed", "files", "directories") or self.dest in ("name", "new")
+        )
+
+
+_NOUNS = {"sessions": "session", "providers": "provider", "models": "model", "files": "file", "formats": "format"}
 
 
 @dataclass
@@ -112,106 +132,55 @@ def command(
     return row
 
 
-_OTHER_NAMES = {"list": "sessions list", "ls": "sessions list", "version": "--version"}
-"""Commands that other programs have in a terminal, and what to use here."""
-
-
-def _quoted(text: str) -> str:
-    """Quote a text for a POSIX shell, in double quotes where they keep it as it is."""
-    return shlex.quote(text) if re.search(r'["$`\\!]', text) else f'"{text}"'
-
-
-class CommandTable:
-    """All commands, found by their words."""
-
-    def __init__(self, commands: Iterable[Command]) -> None:
-        self.commands = list(commands)
-        self._by_words = {c.words: c for c in self.commands}
-        self._by_words |= {tuple(alias.split()): c for c in self.commands for alias in c.aliases}
-        self._heads = {words[: n + 1] for words in self._by_words for n in range(len(words))}
-
-    def at(self, interface: str) -> list[Command]:
-        """Return the commands available at `prompt` or `terminal`."""
-        return [c for c in self.commands if c.where in (BOTH, interface)]
-
-    def spellings(self, interface: str) -> dict[str, Command]:
-        """Return every name and alias available at an interface, with its command."""
-        return {" ".join(words): c for words, c in self._by_words.items() if c.where in (BOTH, interface)}
-
-    def find(self, words: Sequence[str], interface: str) -> tuple[Command, list[str]]:
-        """Find the command that `words` begin with; also return the remaining words.
-
-        Raises UsageError with the closest match.
-        """
-        mark = ":" if interface == PROMPT else "llm "
-        depth = 0
-        while depth < len(words) and tuple(words[: depth + 1]) in self._heads:
-            depth += 1
-        for n in range(depth, 0, -1):
-            found = self._by_words.get(tuple(words[:n]))
-            if found is None or self._misspelled(found, words, n):
-                continue
-            if found.where not in (BOTH, interface):
-                other = f":{found.name}" if interface == TERMINAL else f"llm {found.name}"
-                raise UsageError(f"'{mark}{found.name}' does not work here", f"use '{other}'")
-            return found, list(words[n:])
-        typed = " ".join(words[: max(depth + 1, 1)]) if words else ""
-        if interface == TERMINAL and len(typed.split()) > 1 and depth == 0:
-            hint = f"To ask one question: llm ask {_quoted(escape_name(typed))}"
-            raise UsageError(f"Unknown command '{escape_name(typed)}'.", hint)
-        if interface == TERMINAL and (ours := _OTHER_NAMES.get(typed)):
-            raise UsageError(f"Unknown command 'llm {typed}'.", f"Did you mean 'llm {ours}'?")
-        names = [name for name in self.spellings(interface) if depth == 0 or name.startswith(" ".join(words[:depth]))]
-        near = closest_match(typed, names, 0.5)
-        hint = f"Did you mean '{mark}{near}'?" if near else f"See '{mark}help'."
-        raise UsageError(f"Unknown command '{mark}{escape_name(typed)}'.", hint)
-
-    def _misspelled(self, found: Command, words: Sequence[str], n: int) -> bool:
-        """Whether the word after the first `n` can only be a misspelled subcommand."""
-        if len(words) == n or words[n].startswith("-") or any(a.positional for a in found.arguments):
-            return False
-        return any(len(longer) > n and longer[:n] == tuple(words[:n]) for longer in self._by_words)
-
-    def parse(self, words: Sequence[str], interface: str) -> Call:
-        """Parse `words` into a call. Raises UsageError."""
-        found, rest = self.find(words, interface)
-        return parse_arguments(found, rest, interface)
-
-    def parse_line(self, line: str) -> Call:
-        """Parse a line at the prompt, without its colon, into a call. Raises UsageError."""
-        head = line.split()
-        found, rest = self.find(head, PROMPT)
-        if not found.rest:
-            if "\n" in line.strip():
-                raise UsageError(
-                    f"':{found.name}' takes one line.", "begin a prompt with '::' to send a text with a colon"
-                )
-            try:
-                words = shlex.split(line)
-            except ValueError as error:
-                raise UsageError(f"the quotes of ':{escape_name(line)}' do not match", "close the quote") from error
-            return parse_arguments(found, words[len(head) - len(rest) :], PROMPT)
-        text = line.strip()
-        for _ in range(len(head) - len(rest)):
-            text = text.partition(text.split(None, 1)[0])[2].lstrip()
-        options, text = _leading_options(found, text)
-        return parse_arguments(found, [*options, *(["--", text] if text else [])], PROMPT)
+def help_call(text: str) -> Call:
+    """Return a call that shows a help page."""
+    return Call(Command(("help",), "show help", "program", "help", lambda _: Document(text)), {})
 
 
 def parser_for(found: Command, interface: str) -> argparse.ArgumentParser:
     """Create the argparse parser of a command."""
     parser = _Parser(
-        prog=f":{found.name}" if interface == PROMPT else f"llm {found.name}",
+        prog=program_of(found, interface),
         description=found.help[0].upper() + found.help[1:] + ".",
         epilog="\n".join(filter(None, [found.at_end, f"Example: {example_of(found, interface)}"])),
         formatter_class=_formatter,
         allow_abbrev=False,
         add_help=False,
+        exit_on_error=False,
     )
-    parser.example = example_of(found, interface)
-    add_arguments(parser, found)
+    actions = add_arguments(parser, found)
+    for a in found.arguments:
+        if not a.switch:
+            actions[a.dest].type = _converter(found, a, interface)
     parser.add_argument("-h", "--help", action="store_true", help="show this help")
     return parser
+
+
+def program_of(found: Command, interface: str) -> str:
+    """Return the command's name as typed at an interface."""
+    return f":{found.name}" if interface == PROMPT else f"llm {found.name}"
+
+
+def _converter(found: Command, a: Argument, interface: str) -> Callable[[str], Any]:
+    """Return the function that converts the text of an argument, and raises UsageError for a wrong one."""
+
+    def convert(text: str) -> Any:
+        command = program_of(found, interface)
+        subject = command if a.positional else a.flags[-1]
+        try:
+            value = a.kind(text)
+        except (ValueError, argparse.ArgumentTypeError):
+            takes, sample = argument_types.describe(a.kind)
+            example = f"{subject} {a.sample or sample}"
+            if a.positional and not a.sample:
+                example = example_of(found, interface)
+            raise usage_errors.wrong_type(subject, a.takes or takes, example) from None
+        if a.choices and value not in a.choices:
+            before = command if a.positional else f"{command} {subject}"
+            raise usage_errors.wrong_choice(subject, text, a.choices, before)
+        return value
+
+    return convert
 
 
 def add_arguments(parser: argparse.ArgumentParser, found: Command) -> dict[str, argparse.Action]:
@@ -248,26 +217,57 @@ def parse_arguments(found: Command, words: Sequence[str], interface: str) -> Cal
         words = _split_text(found, words)
     options = words[: words.index("--")] if "--" in words else words
     if "-h" in options or "--help" in options:
-        text = parser_for(found, interface).format_help()
-        return Call(Command(found.words, found.help, found.group, found.example, lambda _: Document(text)), {})
+        return help_call(parser_for(found, interface).format_help().rstrip())
     debug = interface == TERMINAL and "--debug" in options
     if debug:
         words = [word for at, word in enumerate(words) if at >= len(options) or word != "--debug"]
-    if any(a.signed for a in found.arguments):
-        words = _options_first(found, words)
-    parser = parser_for(found, interface)
-    values = vars(parser.parse_args(list(words)))
+    words = _options_first(found, words, interface)
+    values = _parse(found, words, interface)
     values.pop("help")
     for a in found.arguments:
         if a.nargs or a.rest or not isinstance(values[a.dest], list):
             continue
         if a.positional:  # argparse removed a `--`
-            parser.error(f"{a.dest} cannot be '--'")
+            raise UsageError(f"'--' is no {a.noun}.", f"For example {example_of(found, interface)}")
         values[a.dest] = "--"
     if found.rest:
         given = values[found.rest.dest]
         values[found.rest.dest] = " ".join(given) if isinstance(given, list) else given or ""
     return Call(found, values, debug)
+
+
+def _parse(found: Command, words: Sequence[str], interface: str) -> dict[str, Any]:
+    """Return the values that argparse finds. Raises UsageError in our own words."""
+    command = program_of(found, interface)
+    flags = {flag: a for a in found.arguments if not a.positional for flag in a.flags}
+    options = words[: words.index("--")] if "--" in words else words
+    for word in options:
+        name, equals, _ = word.partition("=")
+        if equals and name in flags and flags[name].switch:
+            raise usage_errors.needless_value(command, name)
+    try:
+        values, extra = parser_for(found, interface).parse_known_args(list(words))
+    except argparse.ArgumentError as error:
+        option = next((flag for flag in flags if flag in (error.argument_name or "").split("/")), None)
+        if option:
+            metavar = flags[option].metavar or flags[option].dest.upper()
+            raise usage_errors.missing_value(command, flags[option].flags[-1], metavar) from None
+        given = words[words.index("--") + 1 :] if "--" in words else []
+        needed = [a for a in found.arguments if a.positional][len(given)]
+        raise usage_errors.missing(needed.noun, example_of(found, interface)) from None
+    if extra:
+        raise _extra(found, interface, vars(values), [word for word in extra if word != "--"] or ["--"])
+    return vars(values)
+
+
+def _extra(found: Command, interface: str, values: dict[str, Any], extra: list[str]) -> UsageError:
+    """Refuse the words after the last argument."""
+    command = program_of(found, interface)
+    positional = [a for a in found.arguments if a.positional]
+    if positional and positional[-1].is_name:
+        *before, last = [str(values[a.dest]) for a in positional]
+        return usage_errors.unquoted_name(command, before, [last, *extra])
+    return usage_errors.too_many(command, len(positional), extra[0])
 
 
 def _split_text(found: Command, words: Sequence[str]) -> list[str]:
@@ -304,32 +304,35 @@ def _formatter(prog: str) -> argparse.HelpFormatter:
 
 
 class _Parser(argparse.ArgumentParser):
-    example = ""
+    """Raises ArgumentError for every error, in all versions of Python."""
 
     def error(self, message: str) -> NoReturn:
-        if found := re.fullmatch(r"argument (\S+): invalid (?:int|float) value: (.*)", message, re.DOTALL):
-            what = found[1] if found[1].startswith("-") else f"'{self.prog}'"
-            wrong = f"{what} takes a number, not {escape_name(found[2])}."
-            raise UsageError(wrong, f"For example '{self.example}'.")
-        names = message.removeprefix("the following arguments are required: ")
-        if names != message:
-            raise UsageError(f"'{self.prog}' needs {names.lower()}.", f"For example '{self.example}'.")
-        raise UsageError(f"{self.prog}: {escape_name(message)}", f"see '{self.prog} --help'")
+        raise argparse.ArgumentError(None, message)
 
 
-def _options_first(found: Command, words: Sequence[str]) -> list[str]:
-    """Reorder words: the command's options, `--`, then all others."""
+def _options_first(found: Command, words: Sequence[str], interface: str) -> list[str]:
+    """Reorder words, so that options may stand anywhere: the options with their values, `--`, then all others.
+
+    Raises UsageError for an option that the command does not have.
+    """
     flags = {flag: a for a in found.arguments if not a.positional for flag in a.flags}
+    unknown = re.compile(r"--" if any(a.signed for a in found.arguments) else r"--|-[A-Za-z]")
     options: list[str] = []
     others: list[str] = []
-    rest = iter(words)
-    for word in rest:
+    rest = list(words)
+    while rest:
+        word = rest.pop(0)
         if word == "--":
             others += rest
-        elif word in flags or word.startswith("--"):
+            break
+        if word in flags:
+            optional = flags[word].nargs == "?"
+            takes = not flags[word].switch and rest and not (optional and rest[0].startswith("-"))
+            options += [word, rest.pop(0)] if takes else [word]
+        elif word.partition("=")[0] in flags or word[:2] in flags:  # --limit=5, -n5
             options.append(word)
-            if word in flags and not flags[word].switch:
-                options += [value for value in (next(rest, None),) if value is not None]
+        elif unknown.match(word):
+            raise usage_errors.unknown_option(program_of(found, interface), word.partition("=")[0], flags)
         else:
             others.append(word)
     return [*options, "--", *others] if others else options
@@ -339,7 +342,7 @@ _WORD = re.compile(r"""(?:[^\s"']|"(?:[^"\\]|\\.)*"|'[^']*')+|\S+""")
 """A shell word with its quotes; an unclosed quote is an ordinary character."""
 
 
-def _leading_options(found: Command, text: str) -> tuple[list[str], str]:
+def leading_options(found: Command, text: str) -> tuple[list[str], str]:
     """Split the options at the start of a line, whose values may be quoted, from the rest."""
     options: list[str] = []
     flags = {flag: a for a in found.arguments if not a.positional for flag in a.flags}
@@ -357,6 +360,25 @@ def _leading_options(found: Command, text: str) -> tuple[list[str], str]:
         if not flags[name].switch and not equals and (value := _WORD.match(text)):
             options.append(_unquote(value[0]))
             text = text[value.end() :].lstrip()
+    return options, text
+
+
+def trailing_options(found: Command, text: str) -> tuple[list[str], str]:
+    """Split the options at the end of a text from it."""
+    flags = {flag: a for a in found.arguments if not a.positional for flag in a.flags}
+    words = list(_WORD.finditer(text))
+    options: list[str] = []
+    while words:
+        last = words[-1][0].partition("=")
+        if last[0] in flags:  # if its value is missing, the parser says so
+            taken = 1
+        elif len(words) > 1 and (flag := flags.get(words[-2][0])) and not flag.switch:
+            taken = 2
+        else:
+            break
+        options = [*(_unquote(word[0]) for word in words[-taken:]), *options]
+        text = text[: words[-taken].start()].rstrip()
+        words = words[:-taken]
     return options, text
 
 

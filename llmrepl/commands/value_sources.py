@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from llmrepl.chat.workspace import Workspace
-from llmrepl.commands.registry import CommandTable
+from llmrepl.commands.grammar.command_table import CommandTable
 from llmrepl.config.settings_table import EFFORTS
 from llmrepl.errors import UsageError
 from llmrepl.formatting import escape_name, pluralize

@@ -7,8 +7,10 @@ import argparse
 import shtab
 
 from llmrepl.commands.app import SCRIPTS
-from llmrepl.commands.registry import BOTH, PROMPT, TERMINAL, Command, CommandTable, add_arguments, example_of
-from llmrepl.commands.table import GROUPS, all_commands
+from llmrepl.commands.grammar.command_table import CommandTable
+from llmrepl.commands.grammar.help_pages import GROUPS
+from llmrepl.commands.registry import BOTH, PROMPT, TERMINAL, Command, add_arguments, example_of
+from llmrepl.commands.table import all_commands
 from llmrepl.commands.value_sources import SOURCES
 from llmrepl.completion.live_values import for_both_names, live_completer
 
@@ -33,8 +35,8 @@ def reference(table: CommandTable) -> str:
         "This page is made from the table of commands.",
         "",
     ]
-    for group in GROUPS:
-        lines += [f"## {group.capitalize()}", ""]
+    for group, title in GROUPS.items():
+        lines += [f"## {title}", ""]
         for command in table.commands:
             if command.group == group:
                 lines += _entry(command)

@@ -9,7 +9,8 @@ from prompt_toolkit.completion import CompleteEvent, Completer, Completion, Path
 from prompt_toolkit.document import Document
 
 from llmrepl.chat.workspace import Workspace
-from llmrepl.commands.registry import PROMPT, Argument, Command, CommandTable
+from llmrepl.commands.grammar.command_table import CommandTable
+from llmrepl.commands.registry import PROMPT, Argument, Command
 from llmrepl.commands.value_sources import SOURCES, Candidate, commands, filter_matching
 from llmrepl.errors import UsageError
 from llmrepl.formatting import escape_name

@@ -17,7 +17,7 @@ from prompt_toolkit.utils import get_cwidth
 from llmrepl.errors import UsageError
 
 if TYPE_CHECKING:
-    from llmrepl.commands.registry import CommandTable
+    from llmrepl.commands.grammar.command_table import CommandTable
 
 MOST = 20_000
 """Longer inputs, in characters, are not highlighted."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from prompt_toolkit.application import run_in_terminal
 from prompt_toolkit.buffer import Buffer
 from prompt_toolkit.document import Document
-from prompt_toolkit.filters import completion_is_selected, has_completions, is_searching
+from prompt_toolkit.filters import completion_is_selected, has_completions, is_searching, vi_navigation_mode
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.keys import Keys
 
@@ -15,8 +17,11 @@ from llmrepl.formatting import escape_controls
 from llmrepl.system.environment import Environment
 
 
-def key_bindings(environment: Environment) -> KeyBindings:
-    """Enter sends; Alt-Enter and Ctrl-J make a line; a block in triple quotes is one input; Ctrl-G edits it."""
+def key_bindings(environment: Environment, pick_model: Callable[[str], None]) -> KeyBindings:
+    """Enter sends; Alt-Enter, Ctrl-J and Ctrl-O make a line; Ctrl-G edits the input; Alt-P calls `pick_model` with it.
+
+    A block in triple quotes is one input.
+    """
     keys = KeyBindings()
 
     @keys.add("enter", filter=~completion_is_selected & ~is_searching)
@@ -33,13 +38,21 @@ def key_bindings(environment: Environment) -> KeyBindings:
 
     @keys.add("escape", "enter")
     @keys.add("c-j", filter=~is_searching)
+    @keys.add("c-o", filter=~is_searching)
     def _newline(event: KeyPressEvent) -> None:
         event.current_buffer.insert_text("\n")
 
-    @keys.add("c-g")
-    @keys.add("c-x", "c-e")
+    @keys.add("c-g", filter=~is_searching)
+    @keys.add("c-x", "c-e", filter=~is_searching)
+    @keys.add("v", filter=vi_navigation_mode & ~is_searching)
     def _edit(event: KeyPressEvent) -> None:
         event.app.create_background_task(_edit_buffer(event.current_buffer, environment))
+
+    @keys.add("escape", "p", filter=~is_searching)
+    def _pick_model(event: KeyPressEvent) -> None:
+        pick_model(event.current_buffer.text)
+        event.app.erase_when_done = True
+        event.app.exit(result=":model")
 
     @keys.add(Keys.ControlC, filter=~is_searching)
     def _clear(event: KeyPressEvent) -> None:

@@ -20,7 +20,6 @@ from llmrepl.errors import LLMError
 from llmrepl.formatting import display_path
 from llmrepl.prompt.banner import create_greeting, first_run_notes
 from llmrepl.prompt.highlight import STYLE, InputLexer, ShortenMarks
-from llmrepl.prompt.hints import LEAVE, hint_for
 from llmrepl.prompt.history import open_history
 from llmrepl.prompt.keys import key_bindings, strip_block_quotes
 from llmrepl.prompt.paste import end_pastes_with_ctrl_c
@@ -31,6 +30,9 @@ from llmrepl.prompt.typeahead import Typeahead
 
 if TYPE_CHECKING:
     from llmrepl.shell.runner import Shell
+
+LEAVE = ("exit", "quit")
+"""Inputs that leave, besides the commands."""
 
 PROMPT, INCOGNITO = "You: ", "You (incognito): "
 
@@ -60,6 +62,7 @@ class Loop:
         self._lexer = InputLexer()
         self._typeahead = Typeahead(workspace.environment.stdin.fileno())
         self._unsent = False
+        self._draft = ""
         self._prompt: PromptSession[str] = PromptSession(
             PROMPT,
             history=open_history(workspace),
@@ -73,7 +76,7 @@ class Loop:
             auto_suggest=AutoSuggestFromHistory(),
             multiline=True,
             prompt_continuation=" " * len(PROMPT),
-            key_bindings=key_bindings(workspace.environment),
+            key_bindings=key_bindings(workspace.environment, self._keep_draft),
             bottom_toolbar=lambda: toolbar(workspace, self._context_fraction),
             enable_suspend=True,
             input=input,
@@ -145,19 +148,23 @@ class Loop:
         self._unsent = False
         if self._shell and self._shell.draft:
             draft, self._shell.draft, entered = self._shell.draft + draft, "", False
+        if self._draft:
+            draft, self._draft, entered = self._draft + draft, "", False
+        self._prompt.app.erase_when_done = False
         self._prompt.message = [("class:you", INCOGNITO if self._workspace.chat.incognito else PROMPT)]
         pre_run = None if self._preloaded else lambda: when_idle(self._prompt.app, self._preload, self._show_notes)
         self._preloaded = True
         return self._prompt.prompt(default=draft, accept_default=entered, pre_run=pre_run)
+
+    def _keep_draft(self, text: str) -> None:
+        """Offer an unfinished input again at the next prompt."""
+        self._draft = text
 
     def _input(self, text: str) -> bool:
         """Run one input; return whether a banner is needed for a new or loaded conversation."""
         word, shell = text.strip(), self.shell
         if word in LEAVE:
             shell.left = True
-            return False
-        if hint := hint_for(word):
-            shell.output.note(hint)
             return False
         shell.greet = shell.sent_prompt = False
         stopped = True

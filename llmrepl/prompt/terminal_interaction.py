@@ -8,6 +8,7 @@ from prompt_toolkit import PromptSession
 from prompt_toolkit.input.vt100 import cooked_mode
 
 from llmrepl.commands.results import PickOne
+from llmrepl.formatting import escape_name
 from llmrepl.prompt.clipboard import copy
 from llmrepl.prompt.picker import pick
 from llmrepl.system.environment import Environment
@@ -48,4 +49,20 @@ class TerminalInteraction:
 
     def choose(self, result: PickOne) -> str | None:
         """Let the user pick from the filterable list."""
+        if self._environment.environ.get("ACCESSIBLE") or self._environment.environ.get("TERM") == "dumb":
+            return self._choose_by_number(result)
         return pick(result.choices)
+
+    def _choose_by_number(self, result: PickOne) -> str | None:
+        """Let the user choose by number or name, for screens on which nothing may be redrawn."""
+        err = self._environment.stderr
+        for number, item in enumerate(result.choices, 1):
+            err.write(escape_name(f"{number}. {item.name}  {item.hint}".rstrip()) + "\n")
+        err.flush()
+        try:
+            typed = PromptSession[str]().prompt("Number, or Enter to cancel: ").strip()
+        except (KeyboardInterrupt, EOFError):
+            return None
+        if typed.isascii() and typed.isdigit() and 0 < int(typed[:9]) <= len(result.choices):
+            return result.choices[int(typed) - 1].name
+        return next((item.name for item in result.choices if item.name == typed), None)

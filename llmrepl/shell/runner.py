@@ -8,7 +8,8 @@ from itertools import islice
 
 from llmrepl.chat.workspace import Workspace
 from llmrepl.commands import line, other_tools
-from llmrepl.commands.registry import PROMPT, Call, CommandTable
+from llmrepl.commands.grammar.command_table import CommandTable
+from llmrepl.commands.registry import PROMPT, Call
 from llmrepl.commands.results import (
     Confirm,
     CopyText,

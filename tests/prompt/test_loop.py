@@ -26,6 +26,7 @@ from llmrepl.system.paths import Paths
 from llmrepl.system.signals import Signals
 from tests.cli_runner import CHAT, CliRunner
 
+CTRL_G, CTRL_O, ALT_P = "\x07", "\x0f", "\x1bp"
 ENTER, ALT_ENTER, CTRL_C, CTRL_D, CTRL_J, CTRL_R, ESCAPE = "\r", "\x1b\r", "\x03", "\x04", "\n", "\x12", "\x1b"
 UP, DOWN, TAB, PASTE, PASTED = "\x1b[A", "\x1b[B", "\t", "\x1b[200~", "\x1b[201~"
 
@@ -126,7 +127,10 @@ INPUTS = {
     ),
     "Ctrl-C leaves the search": (["pear", ENTER, CTRL_R, "pe", CTRL_C, "plum", ENTER], ["pear", "plum"]),
     "emacs keys": (["two", "\x01", "one ", "\x05", " three", "\x17", "four", ENTER], ["one two four"]),
-    "words that are mistaken": (["help", ENTER, "/exit", ENTER, "q", ENTER, "/help", ENTER, ":q", ENTER], []),
+    "words that are mistaken": (["help", ENTER, "/exit", ENTER, "q", ENTER, "/help", ENTER], []),
+    ":q leaves": (["one", ENTER, ":q", ENTER, "never", ENTER], ["one"]),
+    "Ctrl-O makes a line": (["one", CTRL_O, "two", ENTER], ["one\ntwo"]),
+    "Ctrl-G leaves the search": (["pear", ENTER, CTRL_R, "pe", CTRL_G, "plum", ENTER], ["pear", "plum"]),
     "exit leaves": (["one", ENTER, "exit", ENTER, "never", ENTER], ["one"]),
     "quit leaves": (["one", ENTER, "quit", ENTER, "never", ENTER], ["one"]),
     ":exit leaves": (["one", ENTER, ":exit", ENTER, "never", ENTER], ["one"]),
@@ -241,6 +245,24 @@ def test_an_editor_writes_the_system_prompt(typist: Typist, tmp_path: Path) -> N
     typist.types(":system --edit", ENTER, "one", ENTER)
     [name] = typist.cli.files("runs")
     assert typist.cli.session(name.removesuffix(".json"))["system"] == 'Be brief.\nAnd "kind".'
+
+
+@pytest.mark.parametrize("keys", [CTRL_G, "\x18\x05", ":set keys vi"])
+def test_the_editor_only_fills_the_line(typist: Typist, tmp_path: Path, keys: str) -> None:
+    editor = tmp_path / "editor"
+    editor.write_text("#!/bin/sh\nprintf 'from the editor' > \"$1\"\n")
+    editor.chmod(0o755)
+    typist.cli.environ["VISUAL"] = str(editor)
+    before = [keys, ENTER] if keys.startswith(":") else []
+    pressed = [ESCAPE + "v", "A"] if before else [keys]
+    typist.types(*before, "draft", *pressed, " and more", ENTER, at_leisure=True)
+    assert typist.asked == ["from the editor and more"]
+
+
+def test_alt_p_keeps_the_draft(typist: Typist) -> None:
+    typist.types("a draft", ALT_P, " goes on", ENTER, at_leisure=True)
+    assert typist.asked == ["a draft goes on"]
+    assert typist.out.startswith("offline/echo\n"), "off a terminal, the current model"
 
 
 def test_an_editor_that_fails_changes_nothing(typist: Typist) -> None:

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from llmrepl.commands.registry import PROMPT, TERMINAL, CommandTable
+from llmrepl.commands.grammar.command_table import CommandTable
+from llmrepl.commands.registry import PROMPT, TERMINAL
 from llmrepl.commands.table import all_commands
 from llmrepl.config.settings_table import SETTINGS
 from llmrepl.errors import UsageError
@@ -116,7 +117,7 @@ def parses(line: str, table: CommandTable) -> bool:
             table.parse(words[1:], TERMINAL)
     except UsageError as error:
         # A bare command in a sentence may need an argument; its name must exist.
-        return ("required" in str(error) or "' needs " in str(error)) and "unrecognized" not in str(error)
+        return error.message.startswith("Which ")
     return True
 
 

@@ -282,13 +282,13 @@ def test_help(cli: CliRunner, line: str) -> None:
     [
         (":sevae", "Unknown command ':sevae'. Did you mean ':save'?"),
         (":sessions shwo", "Unknown command ':sessions shwo'. Did you mean ':sessions show'?"),
-        (":undo x", "':undo' takes a number, not 'x'. For example ':undo 2'."),
-        (":keys set", "':keys set' needs provider. For example ':keys set openai'."),
-        (":xyzzy", "Unknown command ':xyzzy'. See ':help'."),
-        (":chat", "':chat' does not work here; use 'llm chat'"),
-        (":save 'a", "the quotes of ':save 'a' do not match; close the quote"),
-        (":save a b", ":save: unrecognized arguments: b; see ':save --help'"),
-        (":\x1b[2J", "Unknown command ':\\x1b[2J'. See ':help'."),
+        (":undo x", "':undo' takes a number of turns, such as ':undo 2'."),
+        (":keys set", "Which provider? For example :keys set openai"),
+        (":xyzzy", "Unknown command ':xyzzy'. :help lists the commands"),
+        (":chat", "':chat' does not work at the prompt. llm chat works in a terminal"),
+        (":save 'a", "The quotes in ':save 'a' do not match. Close the quote, or put a \\ before it"),
+        (":save a b", "A name with spaces needs quotes: :save 'a b'"),
+        (":\x1b[2J", "Unknown command ':\\x1b[2J'. :help lists the commands"),
     ],
 )
 def test_a_command_that_does_not_exist_is_never_sent_to_the_model(cli: CliRunner, line: str, said: str) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from llmrepl.chat.workspace import Workspace
+from llmrepl.commands.argument_types import usd
 from llmrepl.commands.registry import argument, command
 from llmrepl.commands.results import Column, Document, Group, Narrowing, Note, Result, Table
 from llmrepl.errors import UsageError
@@ -23,6 +24,7 @@ RowOrHit = TypeVar("RowOrHit", Row, Hit)
 
 FORMATS = ("table", "list", "json", "csv")
 
+_TURNS = "a number of turns"
 _MODEL = argument("--model", help="only models with TEXT in their name", source="models", metavar="TEXT")
 _SINCE = argument("--since", help="from DATE on: 2024-01-08, or 30d, 2w, 12h ago", metavar="DATE")
 _UNTIL = argument("--until", help="up to and including DATE", metavar="DATE")
@@ -37,15 +39,15 @@ _ALL = argument("--all", help="look in every directory used so far", switch=True
     _MODEL,
     _SINCE,
     _UNTIL,
-    argument("--min-turns", help="at least N turns", kind=int, metavar="N"),
-    argument("--max-turns", help="at most N turns", kind=int, metavar="N"),
-    argument("--min-cost", help="at least this cost in USD", kind=float, metavar="USD"),
-    argument("--max-cost", help="at most this cost in USD", kind=float, metavar="USD"),
+    argument("--min-turns", help="at least N turns", kind=int, metavar="N", takes=_TURNS),
+    argument("--max-turns", help="at most N turns", kind=int, metavar="N", takes=_TURNS),
+    argument("--min-cost", help="at least this cost in USD", kind=usd, metavar="USD"),
+    argument("--max-cost", help="at most this cost in USD", kind=usd, metavar="USD"),
     argument("--system-contains", help="only sessions with TEXT in the system prompt", metavar="TEXT"),
     _TAG,
     argument("--contains", help="only sessions with TEXT in a message", metavar="TEXT"),
     argument("--sort", help="sort key", choices=SORTS, default="date"),
-    argument("--limit", help="show at most N", kind=int, metavar="N"),
+    argument("--limit", help="show at most N", kind=int, metavar="N", takes="a number of sessions"),
     argument("--format", help="output format", choices=FORMATS, default="table"),
     _DIR,
     _ALL,
@@ -88,10 +90,10 @@ def sessions_list(
     _SINCE,
     _UNTIL,
     _TAG,
-    argument("--limit", help="show at most N matches", kind=int, default=20, metavar="N"),
+    argument("--limit", help="show at most N matches", kind=int, default=20, metavar="N", takes="a number of matches"),
     _DIR,
     _ALL,
-    argument("text", help="text to search for, ignoring case", rest=True),
+    argument("text", help="text to search for, ignoring case", rest=True, trailing_options=True),
     group="sessions",
     example="sessions search decorators",
     aliases=("search",),
@@ -110,7 +112,7 @@ def search(
 ) -> Result:
     """List the matching messages, newest session first."""
     if not text.strip():
-        raise UsageError("there is no text to search for", "sessions search TEXT")
+        raise UsageError("Which text?", "For example sessions search decorators")
     paths = _paths(workspace, dir, all)
     filters = Filters(model, *_parse_span(workspace, since, until), tag=tag)
     most = _check_limit(limit) or 0

@@ -171,7 +171,9 @@ def _open_session(workspace: Workspace, action: str) -> OpenSession:
     return open_session
 
 
-_AT = argument("--at", help="last turn to include (default: all)", kind=int, metavar="TURN")
+_AT = argument(
+    "--at", help="last turn to include (default: all)", kind=int, metavar="TURN", takes="the number of a turn"
+)
 
 
 @command(

@@ -1,0 +1,1 @@
+"""The commands by name, the errors for wrong arguments, and the help pages."""

@@ -1,0 +1,128 @@
+"""Finds a command by its words, and parses input into calls."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterable, Sequence
+
+from llmrepl.commands.grammar import usage_errors
+from llmrepl.commands.registry import (
+    BOTH,
+    PROMPT,
+    TERMINAL,
+    Call,
+    Command,
+    help_call,
+    leading_options,
+    parse_arguments,
+    trailing_options,
+)
+from llmrepl.errors import UsageError
+from llmrepl.formatting import closest_match, escape_name
+
+_OTHER_NAMES = {"list": "sessions list", "ls": "sessions list", "version": "--version"}
+"""Commands that other programs have in a terminal, and what to use here."""
+
+
+def _quoted(text: str) -> str:
+    """Quote a text for a POSIX shell, in double quotes where they keep it as it is."""
+    return shlex.quote(text) if re.search(r'["$`\\!]', text) else f'"{text}"'
+
+
+class CommandTable:
+    """All commands, found by their words."""
+
+    def __init__(self, commands: Iterable[Command]) -> None:
+        self.commands = list(commands)
+        self._by_words = {c.words: c for c in self.commands}
+        self._by_words |= {tuple(alias.split()): c for c in self.commands for alias in c.aliases}
+        self._heads = {words[: n + 1] for words in self._by_words for n in range(len(words))}
+
+    def at(self, interface: str) -> list[Command]:
+        """Return the commands available at `prompt` or `terminal`."""
+        return [c for c in self.commands if c.where in (BOTH, interface)]
+
+    def spellings(self, interface: str) -> dict[str, Command]:
+        """Return every name and alias available at an interface, with its command."""
+        return {" ".join(words): c for words, c in self._by_words.items() if c.where in (BOTH, interface)}
+
+    def find(self, words: Sequence[str], interface: str) -> tuple[Command, list[str]]:
+        """Find the command that `words` begin with; also return the remaining words.
+
+        Raises UsageError with the closest match.
+        """
+        mark = ":" if interface == PROMPT else "llm "
+        depth = 0
+        while depth < len(words) and tuple(words[: depth + 1]) in self._heads:
+            depth += 1
+        for n in range(depth, 0, -1):
+            found = self._by_words.get(tuple(words[:n]))
+            if found is None or self._misspelled(found, words, n):
+                continue
+            if found.where not in (BOTH, interface):
+                raise usage_errors.elsewhere(found.name, PROMPT if interface == TERMINAL else TERMINAL)
+            return found, list(words[n:])
+        typed = " ".join(words[: max(depth + 1, 1)]) if words else ""
+        if interface == TERMINAL and len(typed.split()) > 1 and depth == 0:
+            hint = f"To ask one question: llm ask {_quoted(escape_name(typed))}"
+            raise UsageError(f"Unknown command '{escape_name(typed)}'.", hint)
+        if interface == TERMINAL and (ours := _OTHER_NAMES.get(typed)):
+            raise UsageError(f"Unknown command 'llm {typed}'.", f"Did you mean 'llm {ours}'?")
+        names = [name for name in self.spellings(interface) if depth == 0 or name.startswith(" ".join(words[:depth]))]
+        near = closest_match(typed, names, 0.5)
+        hint = f"Did you mean '{mark}{near}'?" if near else f"{mark}help lists the commands"
+        raise UsageError(f"Unknown command '{mark}{escape_name(typed)}'.", hint)
+
+    def is_group(self, words: Sequence[str]) -> bool:
+        """Whether `words` are one word with several subcommands, such as `sessions`."""
+        return len(words) == 1 and sum(c.words[:1] == (words[0],) and len(c.words) > 1 for c in self.commands) > 1
+
+    def group_page(self, head: str, interface: str) -> str:
+        """Return a page with the subcommands of a group, a line each."""
+        program = f":{head}" if interface == PROMPT else f"llm {head}"
+        rows = [c for c in self.at(interface) if c.words[0] == head and len(c.words) > 1]
+        width = max(len(c.words[1]) for c in rows)
+        alone = self._by_words.get((head,))
+        lines = [f"usage: {program} COMMAND", "", *(f"  {c.words[1]:{width}}  {c.help}" for c in rows), ""]
+        if alone:
+            lines.append(f"'{program}' alone is '{program} {alone.words[1]}'.")
+        return "\n".join([*lines, f"{program} COMMAND --help explains one."])
+
+    def _misspelled(self, found: Command, words: Sequence[str], n: int) -> bool:
+        """Whether the word after the first `n` can only be a misspelled subcommand."""
+        if len(words) == n or words[n].startswith("-") or any(a.positional for a in found.arguments):
+            return False
+        return any(len(longer) > n and longer[:n] == tuple(words[:n]) for longer in self._by_words)
+
+    def parse(self, words: Sequence[str], interface: str) -> Call:
+        """Parse `words` into a call. Raises UsageError."""
+        if self.is_group(words[:1]) and words[1:2] and words[1] in ("-h", "--help"):
+            return help_call(self.group_page(words[0], interface))
+        found, rest = self.find(words, interface)
+        return parse_arguments(found, rest, interface)
+
+    def parse_line(self, line: str) -> Call:
+        """Parse a line at the prompt, without its colon, into a call. Raises UsageError."""
+        head = line.split()
+        if self.is_group(head[:1]) and head[1:] in (["-h"], ["--help"]):
+            return self.parse(head, PROMPT)
+        found, rest = self.find(head, PROMPT)
+        if not found.rest:
+            if "\n" in line.strip():
+                raise UsageError(
+                    f"':{found.name}' takes one line.", "begin a prompt with '::' to send a text with a colon"
+                )
+            try:
+                words = shlex.split(line)
+            except ValueError as error:
+                raise usage_errors.open_quote(line) from error
+            return parse_arguments(found, words[len(head) - len(rest) :], PROMPT)
+        text = line.strip()
+        for _ in range(len(head) - len(rest)):
+            text = text.partition(text.split(None, 1)[0])[2].lstrip()
+        options, text = leading_options(found, text)
+        if found.rest.trailing_options:
+            trailing, text = trailing_options(found, text)
+            options += trailing
+        return parse_arguments(found, [*options, *(["--", text] if text else [])], PROMPT)
