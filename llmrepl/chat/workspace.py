@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from llmrepl.sessions.storage.store import Store
 
 
+_STREAMS = ("/dev/stdout", "/dev/stderr", "/dev/null")
+
+
 class Workspace(Services):
     """The services of a shell, and `chat`, the state of the conversation.
 
@@ -66,6 +69,19 @@ class Workspace(Services):
                 f"A script may not {action}; nothing was done.",
                 "'llm chat --allow-shell' allows it, for a script that you wrote",
             )
+
+    def check_new_file(self, target: Path) -> None:
+        """Raise UsageError if inputs from a pipe may not create `target`, since programs read such files unasked.
+
+        They may below the working, the home and the temporary directory, unless a name on the way is hidden.
+        """
+        environ, real = self.environment.environ, target.parent.resolve() / target.name
+        bases = (self.environment.cwd, self.paths.home, Path(environ.get("TMPDIR") or "/tmp"), Path("/var/tmp"))
+        below = [real.relative_to(base) for base in map(Path.resolve, bases) if real.is_relative_to(base)]
+        if str(target) in _STREAMS:
+            return
+        if not below or any(part.startswith(".") for part in below[0].parts):
+            self.check_trusted("create hidden files or files of the system")
 
     def directory(self, given: str | None = None) -> Path:
         """Return the sessions directory of a command: `given` with --dir, or the one the chat saves in."""

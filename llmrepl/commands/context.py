@@ -258,6 +258,7 @@ def _copied(workspace: Workspace, text: str, what: str, to: str | None, *, force
 
     cwd = workspace.environment.cwd
     target = cwd / expand(to, workspace.paths.home)
+    workspace.check_new_file(target)
     backup = files.write_new(target, text.encode("utf-8", "replace"), force=force)
     more = f"\nthe old file is kept as {escape_name(backup.name)}" if backup else ""
     return Note(f"{what} copied to {display_path(target, cwd)}, {pluralize(len(text), 'character')}{more}")

@@ -14,6 +14,10 @@ ATTACKS = {
     "a key": ":keys set openai",
     "a key away": ":keys remove openai",
     "a file of the user": ":export md notes.md --force",
+    "a start-up file": ":copy --to ~/.bash_profile",
+    "a start-up file by another way": ":export txt ../home/.profile",
+    "a hidden directory": ":export txt .git/hooks/post-commit",
+    "a file of the system": ":export txt /etc/cron.d/llm",
 }
 
 
@@ -25,6 +29,12 @@ def test_piped_text_runs_and_changes_nothing(cli: CliRunner, line: str) -> None:
     assert ran.out == "hello\n"
     assert not (cli.cwd / "pwned").exists() and (cli.cwd / "notes.md").read_text() == "mine"
     assert not (cli.home / ".config").exists()
+
+
+@pytest.mark.parametrize("file", ["out.md", "~/out.md", "{cwd}/../out.md", "/dev/null"])
+def test_piped_text_may_create_files_that_nothing_runs(cli: CliRunner, file: str) -> None:
+    ran = cli.script("hello", f":export md {file.format(cwd=cli.cwd)}")
+    assert ran.code == 0, ran.err
 
 
 def test_a_script_that_the_user_trusts_may(cli: CliRunner) -> None:

@@ -277,6 +277,7 @@ def export(
     if force:
         workspace.check_trusted("replace files")
     target = workspace.environment.cwd / expand(file, workspace.paths.home)
+    workspace.check_new_file(target)
     backup = files.write_new(target, text.encode("utf-8", "replace"), force=force)
     more = f"\nthe old file is kept as {escape_name(backup.name)}" if backup else ""
     return Note(f"exported to {display_path(target, workspace.environment.cwd)}{more}")
