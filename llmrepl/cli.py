@@ -125,15 +125,15 @@ def _create_workspace(environment: Environment, signals: Signals, model: str | N
 
 
 def _complete(words: list[str], workspace: Workspace) -> int:
-    """Print the completions of a word, one per line, with a hint after a tab; nothing on errors."""
+    """Print the completions of a word after another one, one per line, with a hint after a tab; nothing on errors."""
     import contextlib
 
     from llmrepl.commands.value_sources import complete_word
     from llmrepl.errors import LLMError
 
-    source, word = [*words, "", ""][:2]
+    source, word, before = [*words, "", "", ""][:3]
     with contextlib.suppress(LLMError, OSError):
-        for candidate in complete_word(workspace, source, word):
+        for candidate in complete_word(workspace, source, word, before):
             workspace.environment.stdout.write(f"{candidate.value}\t{candidate.hint}\n")
     return 0
 

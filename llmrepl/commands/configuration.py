@@ -74,7 +74,7 @@ def config_get(workspace: Workspace, key: str) -> Result:
     "config set",
     "change a setting in the configuration file",
     argument("key", help="setting to change", source="config"),
-    argument("value", help="new value"),
+    argument("value", help="new value", source="values"),
     group=GROUP,
     example="config set default_model openai/gpt-4o-mini",
 )

@@ -8,6 +8,7 @@ from itertools import pairwise
 
 from llmrepl.chat.workspace import Workspace
 from llmrepl.commands.grammar.command_table import CommandTable
+from llmrepl.commands.grammar.help_topics import TOPICS
 from llmrepl.config.settings_table import EFFORTS
 from llmrepl.errors import UsageError
 from llmrepl.formatting import escape_name, pluralize
@@ -88,9 +89,11 @@ def settings(workspace: Workspace, before: str, word: str) -> Iterable[Candidate
 def values(workspace: Workspace, before: str, word: str) -> Iterable[Candidate]:
     """Return the values of the setting named by the word before."""
     name = before.split()[-1] if before.split() else ""
-    row = next((row for row in workspace.settings.shell_settings() if name in (row.key, row.name)), None)
+    row = next((row for row in workspace.settings.rows() if name in (row.key, row.name)), None)
     if row is None:
         return ()
+    if row.key == "default_model":
+        return models(workspace, before, word)
     if row.kind == "effort":
         return [Candidate("default"), *efforts(workspace, "", word)]
     return (Candidate(value) for value in (("on", "off") if row.kind == "flag" else row.choices))
@@ -158,7 +161,7 @@ FORMATS: Mapping[str, str] = {
 """The export formats, duplicated so that completion does not load them."""
 
 COMPLETE = "--complete"
-"""Option that completion scripts pass to `llm`, followed by a source name and the word being typed."""
+"""Option that completion scripts pass to `llm`, followed by a source name, the word being typed and the one before."""
 
 SOURCES: Mapping[str, Source] = {
     "sessions": sessions,
@@ -176,9 +179,11 @@ SOURCES: Mapping[str, Source] = {
 """The sources by name. `files`, `directories` and `commands` are handled by each interface."""
 
 
-def commands(table: CommandTable, interface: str) -> Iterable[Candidate]:
-    """Return the commands available at an interface."""
-    return (Candidate(name, c.help) for name, c in sorted(table.spellings(interface).items()))
+def help_topics(table: CommandTable, interface: str, words: Sequence[str] = ()) -> Iterable[Candidate]:
+    """Return what may follow `words` after `help`: the commands available at an interface, and topics."""
+    found = {name: c.help for name, c in sorted(table.spellings(interface).items())} | TOPICS
+    lead = "".join(f"{word} " for word in words)
+    return [Candidate(name[len(lead) :], what) for name, what in found.items() if name.startswith(lead)]
 
 
 def filter_matching(candidates: Iterable[Candidate], word: str) -> list[Candidate]:
@@ -193,10 +198,10 @@ def _fits(typed: str, value: str) -> bool:
     return all(letter in letters for letter in typed)
 
 
-def complete_word(workspace: Workspace, source: str, word: str) -> Iterator[Candidate]:
-    """Yield shell completions of `word`: values of a source that need no quoting."""
+def complete_word(workspace: Workspace, source: str, word: str, before: str) -> Iterator[Candidate]:
+    """Yield shell completions of `word` after the word `before`: values of a source that need no quoting."""
     typed = word.strip("'\"")
-    values = SOURCES[source](workspace, "", typed) if source in SOURCES else ()
+    values = SOURCES[source](workspace, before, typed) if source in SOURCES else ()
     for candidate in filter_matching(values, typed):
         if escape_name(candidate.value) == candidate.value:
             yield Candidate(candidate.value, escape_name(candidate.hint))

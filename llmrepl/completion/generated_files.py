@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 
 import shtab
 
 from llmrepl.commands.app import SCRIPTS
 from llmrepl.commands.grammar.command_table import CommandTable
 from llmrepl.commands.grammar.help_pages import GROUPS
+from llmrepl.commands.grammar.help_topics import TOPICS
 from llmrepl.commands.registry import BOTH, PROMPT, TERMINAL, Command, add_arguments, example_of
 from llmrepl.commands.table import all_commands
 from llmrepl.commands.value_sources import SOURCES
@@ -65,9 +67,14 @@ def tree(table: CommandTable) -> argparse.ArgumentParser:
     """Build one argparse parser with all terminal commands as subcommands, for shtab."""
     root = argparse.ArgumentParser(prog="llm", description="a shell for language models")
     root.add_argument("--version", action="store_true", help="show the version")
+    spelled = table.spellings(TERMINAL)
+    _add(root, spelled["chat"])  # `llm -c` is `llm chat -c`
     groups: dict[tuple[str, ...], argparse._SubParsersAction[argparse.ArgumentParser]] = {}
     groups[()] = root.add_subparsers()
-    named = sorted((tuple(name.split()), c) for name, c in table.spellings(TERMINAL).items())
+    named = sorted((tuple(name.split()), c) for name, c in spelled.items())
+    named += [(("help", *words), c) for words, c in named if words != ("help",)]
+    named += [(("help", topic), replace(spelled["help"], help=what)) for topic, what in TOPICS.items()]
+    named = list(dict(named).items())
     heads = {words[:n] for words, _ in named for n in range(1, len(words))}
     for words, command in sorted(named, key=lambda row: len(row[0])):
         for n in range(1, len(words)):
@@ -77,10 +84,16 @@ def tree(table: CommandTable) -> argparse.ArgumentParser:
         if words in heads:  # a group that is also a command: its subcommands complete, its options do not
             continue
         parser = groups[words[:-1]].add_parser(words[-1], help=command.help)
-        for dest, action in add_arguments(parser, command).items():
-            source = next(a.source for a in command.arguments if a.dest == dest)
-            if source in ("files", "directories"):
-                action.complete = shtab.FILE if source == "files" else shtab.DIRECTORY  # type: ignore[attr-defined]
-            elif source in SOURCES:
-                action.complete = live_completer(source)  # type: ignore[attr-defined]
+        if words[0] != "help":
+            _add(parser, command)
     return root
+
+
+def _add(parser: argparse.ArgumentParser, command: Command) -> None:
+    """Add the arguments of a command to a parser, each with the completion of its values."""
+    for dest, action in add_arguments(parser, command).items():
+        source = next(a.source for a in command.arguments if a.dest == dest)
+        if source in ("files", "directories"):
+            action.complete = shtab.FILE if source == "files" else shtab.DIRECTORY  # type: ignore[attr-defined]
+        elif source in SOURCES:
+            action.complete = live_completer(source)  # type: ignore[attr-defined]

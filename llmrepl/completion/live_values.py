@@ -7,10 +7,11 @@ from typing import Any
 from llmrepl.commands.value_sources import COMPLETE, SOURCES
 
 _BASH = rf"""
-_llm_live() {{  # values of the source $1 that fit the word $2, quoted as bash takes them
+_llm_live() {{  # values of the source $1 that fit the word $2, quoted for bash
   local word value
   word=$(printf '%s' "$2" | xargs -n 1 printf '%s' 2>/dev/null) || word=$2
-  llm {COMPLETE} "$1" "$word" 2>/dev/null | while IFS=$'\t' read -r value _; do printf '%q\n' "$value"; done
+  llm {COMPLETE} "$1" "$word" "${{COMP_WORDS[COMP_CWORD-1]}}" 2>/dev/null |
+    while IFS=$'\t' read -r value _; do printf '%q\n' "$value"; done
 }}
 COMP_WORDBREAKS=${{COMP_WORDBREAKS//:/}}  # the names of models have colons in them
 """
@@ -20,7 +21,7 @@ _llm_live() {{  # the last argument is the source; those before it are for compa
   local -a found; local value hint
   while IFS=$'\t' read -r value hint; do
     found+=("${{value//:/\\:}}:$hint")
-  done < <(llm {COMPLETE} "${{@[-1]}}" "${{(Q)PREFIX}}" 2>/dev/null)
+  done < <(llm {COMPLETE} "${{@[-1]}}" "${{(Q)PREFIX}}" "${{words[CURRENT-1]}}" 2>/dev/null)
   _describe -t "${{@[-1]}}" "${{@[-1]}}" found
 }}
 """
@@ -28,7 +29,9 @@ _llm_live() {{  # the last argument is the source; those before it are for compa
 _POWERSHELL = rf"""
 function _llm_live {{
   param([string]$Source, [string]$Word)
-  llm {COMPLETE} $Source $Word.Trim("'", '"') 2>$null | ForEach-Object {{
+  $words = @($commandAst.CommandElements | ForEach-Object {{ "$_" }})  # the caller's
+  $before = if ($Word) {{ $words[-2] }} else {{ $words[-1] }}
+  llm {COMPLETE} $Source $Word.Trim("'", '"') "$before" 2>$null | ForEach-Object {{
     $value = ($_ -split "`t")[0]
     if ($value -match '[^\w./:@+-]') {{ "'" + $value.Replace("'", "''") + "'" }} else {{ $value }}
   }}
@@ -51,7 +54,7 @@ def live_completer(source: str) -> dict[str, Any]:
     return {
         "bash": f"_llm_live_{source}",
         "zsh": f"_llm_live {source}",
-        "fish": f"(llm {COMPLETE} {source} (commandline -ct | string unescape))",
+        "fish": f"(llm {COMPLETE} {source} (commandline -ct | string unescape) (commandline -opc)[-1])",
         "powershell": f"_llm_live_{source}",
         "preamble": _PREAMBLE,
     }

@@ -11,7 +11,7 @@ from prompt_toolkit.document import Document
 from llmrepl.chat.workspace import Workspace
 from llmrepl.commands.grammar.command_table import CommandTable
 from llmrepl.commands.registry import PROMPT, Argument, Command
-from llmrepl.commands.value_sources import SOURCES, Candidate, commands, filter_matching
+from llmrepl.commands.value_sources import SOURCES, Candidate, filter_matching, help_topics
 from llmrepl.errors import UsageError
 from llmrepl.formatting import escape_name
 
@@ -67,6 +67,8 @@ class RegistryCompleter(Completer):
             for flag, a in flags.items():
                 if flag.startswith(word) and flag.startswith("--") and a not in given:
                     yield _completion(word, Candidate(flag, a.help))
+            if "--help".startswith(word):
+                yield _completion(word, Candidate("--help", "show help"))
             return
         last = rest[-1] if rest else ""
         wanted = flags[last] if last in flags and not flags[last].switch else _positional(found, rest, flags)
@@ -75,7 +77,7 @@ class RegistryCompleter(Completer):
         if wanted.choices:
             candidates: Iterable[Candidate] = (Candidate(c) for c in wanted.choices)
         elif wanted.source == "commands":
-            candidates = commands(self._table, PROMPT)
+            candidates = help_topics(self._table, PROMPT, rest)
         elif wanted.source in ("files", "directories"):
             paths = self._files if wanted.source == "files" else self._directories
             yield from paths.get_completions(Document(word), event)

@@ -78,6 +78,15 @@ TABBED = (
     ("llm sessions list --tag sea", "llm sessions list --tag seabirds"),
     ("llm keys set anth", "llm keys set anthropic"),
     ("llm config get daily", "llm config get daily_budget"),
+    ("llm config set daily", "llm config set daily_budget"),
+    ("llm config set keys v", "llm config set keys vi"),
+    ("llm config set default_model offline/ec", "llm config set default_model offline/echo"),
+    ("llm help comp", "llm help completions"),
+    ("llm help api", "llm help api-keys"),
+    ("llm help sessions sta", "llm help sessions stats"),
+    ("llm --keep-g", "llm --keep-going"),
+    ("llm -r tw", "llm -r two"),
+    ("llm sessions --he", "llm sessions --help"),
 )
 
 
@@ -156,6 +165,29 @@ def test_what_needs_a_conversation_is_offered_once_there_is_one(open_session: Cl
     workspace.chat.switch(workspace.store().open(workspace.store().path_for("two"), beside=False))
     assert needy <= {one.text for one in tab(workspace, ":")}
     workspace.close()
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        (":help key", ["keyboard", "keys", "keys list", "keys remove", "keys set"]),
+        (":help sessions sta", ["stats"]),
+        (":help api", ["api-keys"]),
+        (":config set keys ", ["emacs", "vi"]),
+        (":config set markdown ", ["on", "off"]),
+        (":sessions --he", ["--help"]),
+    ],
+)
+def test_tab_at_the_prompt(open_session: CliRunner, line: str, offered: list[str]) -> None:
+    assert sorted(one.text for one in tab(opened(open_session), line)) == sorted(offered)
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_tab_after_a_dash_lists_the_options_of_the_chat(open_session: CliRunner, shell: str) -> None:
+    with started(shell, open_session) as terminal:
+        terminal.send("llm --\t\t")
+        terminal.wait_for("--continue", "--resume", "--version", "--help")
+        terminal.send("\x15\x03")
 
 
 @pytest.mark.parametrize("words", [(), ("nothing",), ("sessions",), ("sessions", "\x1b[2J"), ("models", "x" * 5000)])
