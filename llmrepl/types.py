@@ -9,11 +9,15 @@ from typing import Any
 
 @dataclass(slots=True)
 class Attachment:
-    """A file sent with a message: `media_type` such as `image/png` or `text/plain`, and its bytes."""
+    """A file sent with a message: `media_type` such as `image/png` or `text/plain`, and its bytes.
+
+    `pages` is the number of pages of a document, None if unknown.
+    """
 
     name: str
     media_type: str
     data: bytes
+    pages: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any
 
 from llmrepl.billing.cost_tracker import RAISE_SESSION
-from llmrepl.chat.attachments import append_texts
+from llmrepl.chat.attachments.documents import adapt, check, has_pdf
+from llmrepl.chat.attachments.prompt_text import append_texts
 from llmrepl.chat.reply_extras import ReplyExtras
 from llmrepl.chat.workspace import Workspace
 from llmrepl.errors import BudgetError, LLMError, SaveError, SignalExit
@@ -33,6 +34,7 @@ from llmrepl.sessions.storage.completion import Completion
 from llmrepl.types import Attachment, Citation, Message, Usage
 
 if TYPE_CHECKING:
+    from llmrepl.models.resolver import ResolvedModel
     from llmrepl.sessions.model import Turn
     from llmrepl.sessions.storage.open_session import OpenSession
 
@@ -121,7 +123,12 @@ class ChatTurn:
         self._resolved, self._provider = workspace.provider(self._model)
         self._started = self._request_started = workspace.environment.monotonic()
         system = workspace.chat.system if self._system is None else self._system
-        context = [*self._earlier(), Message("user", self._question, self._images)]
+        question = Message("user", self._question, self._images)
+        if has_pdf([question]) and not _takes_pdfs(self._resolved):
+            names = " and ".join(check(self._images, self._resolved.provider))
+            workspace.notes.append(f"{self._resolved.provider} takes no PDFs. The text of {names} is sent.")
+        self._messages = [*self._earlier(), question]
+        context = self._adapted(self._messages)
         self._reservation = workspace.cost_tracker().reserve(
             self._resolved, lambda: prompt_tokens(Request(self._resolved.model, context, system))
         )
@@ -189,7 +196,9 @@ class ChatTurn:
         resolved, provider = workspace.provider(name)
         tracker, session = workspace.cost_tracker(), self._session or ""
         usage = estimated(self._request, 0) if failure.may_be_billed else None
-        reservation = tracker.reserve(resolved, lambda: prompt_tokens(replace(self._request, model=resolved.model)))
+        messages = self._adapted(self._messages, resolved)
+        request = replace(self._request, model=resolved.model, messages=messages)
+        reservation = tracker.reserve(resolved, lambda: prompt_tokens(request))
         try:
             cost = tracker.record_retry(self._reservation, self._resolved, usage, session=session)
         finally:
@@ -204,7 +213,7 @@ class ChatTurn:
         if workspace.chat.chosen_default == resolved.shown:
             workspace.chat.set_model(resolved.shown)
         options = reservation.capped(options_of(workspace.settings, resolved))
-        self._request = replace(self._request, model=resolved.model, options=options)
+        self._request = replace(request, options=options)
         return resolved.shown
 
     def __exit__(
@@ -252,6 +261,12 @@ class ChatTurn:
             pictures=[str(path) for path in self._extras.pictures],
             stopped=by_user,
         )
+
+    def _adapted(self, messages: Sequence[Message], resolved: ResolvedModel | None = None) -> Sequence[Message]:
+        """Return messages as the provider takes them, with the text of PDFs if it does not read these."""
+        if not has_pdf(messages):
+            return messages
+        return adapt(messages, native=_takes_pdfs(resolved or self._resolved))
 
     def _load_telemetry(self) -> None:
         if (telemetry := self._workspace.telemetry()) and not self._workspace.chat.incognito:
@@ -357,6 +372,10 @@ class ChatTurn:
             self._unsaved = None
         except SaveError as unsaved:
             self._unsaved = unsaved
+
+
+def _takes_pdfs(resolved: ResolvedModel) -> bool:
+    return resolved.vendor is not None and resolved.vendor.pdf
 
 
 def ask(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from llmrepl.chat.workspace import Workspace
 from llmrepl.commands.argument_types import fraction, usd
-from llmrepl.commands.context import attach_to_first
+from llmrepl.commands.prompts.attach import ALLOW_PRIVATE, FILE, attach_given
 from llmrepl.commands.registry import PROMPT, TERMINAL, argument, command
 from llmrepl.commands.results import Document, Exit, Group, Result, RunScript, SendPrompt, StartChat
 from llmrepl.commands.sessions.open import pick_session, resume_session
@@ -38,13 +38,8 @@ SCRIPTS = {"bash": "llm.bash", "zsh": "_llm", "fish": "llm.fish", "powershell": 
         metavar="NAME",
     ),
     argument("-c", "--continue", help="resume the latest session", switch=True),
-    argument(
-        "-f",
-        "--file",
-        help="attach FILE to the first prompt; - reads standard input",
-        source="files",
-        metavar="FILE",
-    ),
+    FILE,
+    ALLOW_PRIVATE,
     argument("--name", help="name of the new session"),
     argument("--save-dir", help="directory to save sessions in", source="directories", metavar="DIR"),
     argument("--no-save", help="do not save the session", switch=True),
@@ -65,7 +60,8 @@ def chat(
     effort: str | None,
     resume: str | None,
     continue_: bool,
-    file: str | None,
+    file: list[str],
+    allow_private: bool,
     name: str | None,
     save_dir: str | None,
     no_save: bool,
@@ -85,9 +81,8 @@ def chat(
     parts: list[Result] = []
     if continue_:
         resume = str(workspace.store().latest())
-    if file:
-        attach_to_first(workspace, file)
     if resume == "":
+        _attach(workspace, file, allow_private=allow_private)
         return pick_session(workspace)
     if resume:
         parts.append(resume_session(workspace, resume))
@@ -102,8 +97,16 @@ def chat(
     if budget is not None:
         workspace.cost_tracker().set_session(budget, warn_at)
     workspace.chat.check_writable()
+    _attach(workspace, file, allow_private=allow_private)
     start = StartChat(json=json, keep_going=keep_going, allow_shell=allow_shell)
     return Group([*parts, start]) if parts else start
+
+
+def _attach(workspace: Workspace, file: list[str], *, allow_private: bool) -> None:
+    """Attach files to the first prompt. Raises UsageError, LLMError for a URL."""
+    attach_given(workspace, file, None, allow_private=allow_private)
+    if "-" in file:
+        workspace.environment.talk_on_terminal()
 
 
 def _check_contradictions(resume: str | None, continue_: bool, name: str | None, no_save: bool) -> None:
@@ -123,6 +126,8 @@ def _check_contradictions(resume: str | None, continue_: bool, name: str | None,
     argument("--save", help="save as a session", switch=True),
     argument("--name", help="save as a session with this name"),
     argument("--json", help="print JSON objects", switch=True),
+    FILE,
+    ALLOW_PRIVATE,
     argument("question", help="question to ask", rest=True),
     group="conversation",
     example="ask what is a monad",
@@ -137,11 +142,13 @@ def ask(
     save: bool,
     name: str | None,
     json: bool,
+    file: list[str],
+    allow_private: bool,
 ) -> Result:
     """Ask a single question outside the open conversation."""
-    piped = workspace.piped_text()
+    piped = "" if "-" in file else workspace.piped_text()
     text = f"{question}\n\n{piped}" if question and piped else question or piped
-    if not text.strip():
+    if not text.strip() and not file:
         raise UsageError("there is no question", "llm ask QUESTION, or pipe text into it")
     if effort is not None:
         workspace.settings.set("effort", effort)
@@ -158,6 +165,7 @@ def ask(
             workspace.chat.set_model(model)
         if system is not None:
             workspace.chat.set_system(system)
+    attach_given(workspace, file, model, allow_private=allow_private)
     return SendPrompt(text, model, system=system, keep=keep, json=json)
 
 

@@ -1,19 +1,16 @@
-"""Commands that change what the model sees or what is saved: attach, edit, compact, copy, incognito."""
+"""Commands that change what the model sees or what is saved: !, edit, compact, copy, incognito."""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 from llmrepl.chat.workspace import Workspace
+from llmrepl.commands.prompts.attach import SHELL, add, run_and_read
 from llmrepl.commands.registry import PROMPT, argument, command
 from llmrepl.commands.results import Confirm, CopyText, Document, EditText, Group, Note, Result, RunProgram, SendPrompt
 from llmrepl.errors import UsageError
 from llmrepl.formatting import display_path, escape_name, pluralize
 from llmrepl.system.paths import expand
-
-if TYPE_CHECKING:
-    from llmrepl.types import Attachment
 
 GROUP = "conversation"
 
@@ -23,60 +20,9 @@ SUMMARY = (
 )
 """The prompt that `:compact` sends."""
 
-_SHELL = "run commands of the system"
-"""What an untrusted script may not do."""
-
 _FENCE = re.compile(
     r"^ {0,3}(?P<fence>`{3,}|~{3,})[^\n]*\n(?P<code>.*?)(?:^ {0,3}(?P=fence)[`~]*[ \t]*$|\Z)", re.MULTILINE | re.DOTALL
 )
-
-
-@command(
-    "attach",
-    "attach a file, image or command output to the next prompt",
-    argument("--clear", help="remove all attachments", switch=True),
-    argument("what", help="path, or ! followed by a command", source="files", rest=True),
-    group=GROUP,
-    example="attach !git diff",
-    where=PROMPT,
-)
-def attach(workspace: Workspace, what: str, clear: bool) -> Result:
-    """Attach a file or command output to the next prompt, or list the attachments."""
-    if clear:
-        workspace.chat.attachments.clear()
-        return Note("nothing is attached")
-    if not what:
-        names = "\n".join(escape_name(a.name) for a in workspace.chat.attachments)
-        return Document(names) if names else Note("nothing is attached")
-    if what.startswith("!"):
-        workspace.check_trusted(_SHELL)
-        attachment = _run_and_read(workspace, what[1:].strip())
-    else:
-        attachment = _file(workspace, what.strip("\"'"))
-    workspace.chat.attachments.append(attachment)
-    return _attached(attachment)
-
-
-def attach_to_first(workspace: Workspace, given: str) -> None:
-    """Attach a file to the first prompt; `-` reads standard input. Raises UsageError."""
-    if given != "-":
-        workspace.chat.attachments.append(_file(workspace, given))
-        return
-    text = workspace.piped_text()
-    if not text:
-        raise UsageError("there is no text on standard input", "pipe it in: COMMAND | llm chat -f -")
-    from llmrepl.chat.attachments import from_pipe
-
-    workspace.chat.attachments.append(from_pipe(text))
-    workspace.environment.talk_on_terminal()
-
-
-def _file(workspace: Workspace, given: str) -> Attachment:
-    from llmrepl.chat.attachments import from_file
-
-    cwd = workspace.environment.cwd
-    path = cwd / expand(given, workspace.paths.home)
-    return from_file(path, display_path(path, cwd).removeprefix("./"))
 
 
 _COMMAND = argument("command", help="command for your shell", rest=True)
@@ -88,13 +34,13 @@ def run_command(workspace: Workspace, command: str) -> Result:
     _check_command(workspace, command)
     environment = workspace.environment
     if not environment.interactive():
-        return Document(_run_and_read(workspace, command).data.decode("utf-8", "replace"))
+        return Document(run_and_read(workspace, command).data.decode("utf-8", "replace"))
 
     def run() -> int:
-        from llmrepl.chat import attachments
+        from llmrepl.chat.attachments import command_output
 
         with workspace.signals.shield():  # Ctrl-C is for the command
-            return attachments.run_command(command, environment.cwd, environment.environ)
+            return command_output.run_command(command, environment.cwd, environment.environ)
 
     return RunProgram(run, lambda code: Note(f"The command ended with exit code {code}.") if code else Group([]))
 
@@ -110,26 +56,16 @@ def run_command(workspace: Workspace, command: str) -> Result:
 def run_and_attach(workspace: Workspace, command: str) -> Result:
     """Run a command, print its output and attach it to the next prompt."""
     _check_command(workspace, command)
-    attachment = _run_and_read(workspace, command)
-    workspace.chat.attachments.append(attachment)
-    return Group([Document(attachment.data.decode("utf-8", "replace")), _attached(attachment)])
+    from llmrepl.chat.attachments.found import Found
+
+    attachment = run_and_read(workspace, command)
+    return Group([Document(attachment.data.decode("utf-8", "replace")), add(workspace, Found([attachment]))])
 
 
 def _check_command(workspace: Workspace, command: str) -> None:
-    workspace.check_trusted(_SHELL)
+    workspace.check_trusted(SHELL)
     if not command.strip():
         raise UsageError("There is no command to run.", "'!COMMAND' runs one, '::!TEXT' is a prompt")
-
-
-def _run_and_read(workspace: Workspace, command: str) -> Attachment:
-    from llmrepl.chat.attachments import from_command
-
-    environment = workspace.environment
-    return from_command(command, environment.cwd, environment.environ, environment.monotonic)
-
-
-def _attached(attachment: Attachment) -> Note:
-    return Note(f"{escape_name(attachment.name)} goes with the next prompt, {pluralize(len(attachment.data), 'byte')}")
 
 
 @command(

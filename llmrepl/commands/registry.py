@@ -27,7 +27,8 @@ class Argument:
     `source` names the source of its values for completion (see value_sources.py). `nargs` is as in argparse; `switch`
     is an option without a value; `rest` takes the rest of the line verbatim at the prompt; `signed` also accepts words
     that begin with one dash unless they are options of the command. `trailing_options`: at the prompt, options may also
-    follow a `rest`. Messages say what it `takes`, such as `a number of turns`, with `sample` as an example of it.
+    follow a `rest`. Messages say what it `takes`, such as `a number of turns`, with `sample` as an example of it. An
+    option of which `many` may be given is a list.
     """
 
     flags: tuple[str, ...]
@@ -45,6 +46,7 @@ class Argument:
     trailing_options: bool = False
     takes: str = ""
     sample: str = ""
+    many: bool = False
 
     @property
     def dest(self) -> str:
@@ -190,7 +192,9 @@ def add_arguments(parser: argparse.ArgumentParser, found: Command) -> dict[str, 
         if a.switch:
             actions[a.dest] = parser.add_argument(*a.flags, action="store_true", dest=a.dest, help=a.help)
             continue
-        more: dict[str, Any] = {"help": a.help, "type": a.kind, "default": a.default}
+        more: dict[str, Any] = {"help": a.help, "type": a.kind, "default": [] if a.many else a.default}
+        if a.many:
+            more["action"] = "append"
         nargs = "*" if a.rest else a.nargs
         if nargs:
             more["nargs"] = nargs
@@ -225,7 +229,7 @@ def parse_arguments(found: Command, words: Sequence[str], interface: str) -> Cal
     values = _parse(found, words, interface)
     values.pop("help")
     for a in found.arguments:
-        if a.nargs or a.rest or not isinstance(values[a.dest], list):
+        if a.nargs or a.rest or a.many or not isinstance(values[a.dest], list):
             continue
         if a.positional:  # argparse removed a `--`
             raise UsageError(f"'--' is no {a.noun}.", f"For example {example_of(found, interface)}")

@@ -111,16 +111,22 @@ def _connection(settings: Settings, environment: Environment) -> tuple[Network, 
     from random import random
 
     from llmrepl.providers.retry import RetryPolicy
+
+    again = RetryPolicy(settings.count("max_retries") or 0, environment.sleep, environment.monotonic, random)
+    return network_of(settings, environment), again
+
+
+def network_of(settings: Settings, environment: Environment) -> Network:
+    """Return how to reach servers."""
     from llmrepl.providers.transport.http import Network
 
-    network = Network(
+    return Network(
         connect_timeout=settings.number("connect_timeout") or 10.0,
         first_token_timeout=settings.number("first_token_timeout") or 300.0,
         idle_timeout=settings.number("idle_timeout") or 60.0,
         allow_http=settings.flag("allow_http"),
         environ=environment.environ,
     )
-    return network, RetryPolicy(settings.count("max_retries") or 0, environment.sleep, environment.monotonic, random)
 
 
 def options_of(settings: Settings, resolved: ResolvedModel) -> Options:

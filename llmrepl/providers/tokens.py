@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from llmrepl.providers.base import Request
-from llmrepl.types import Usage
+from llmrepl.types import Attachment, Usage
 
 BYTES_A_TOKEN = 3
 _A_MESSAGE = 8
 _AN_IMAGE = 2000
+_A_PAGE = 2500
+"""A page of a PDF, as text and image; Anthropic names 1,500 to 3,000 (docs.claude.com, PDF support)."""
 
 
 def tokens(size: int) -> int:
@@ -28,11 +30,15 @@ def prompt_tokens(request: Request) -> int:
         size += utf8_size(message.content)
         total += _A_MESSAGE
         for attachment in message.attachments:
-            if attachment.media_type.startswith("text/"):
-                size += len(attachment.data)
-            else:
-                total += max(_AN_IMAGE, tokens(len(attachment.data)) // 20)
+            total += attachment_tokens(attachment)
     return total + tokens(size)
+
+
+def attachment_tokens(attachment: Attachment) -> int:
+    """Estimate the tokens of an attachment, by its pages or its size."""
+    if attachment.media_type.startswith("text/"):
+        return tokens(len(attachment.data))
+    return (attachment.pages or 0) * _A_PAGE or max(_AN_IMAGE, tokens(len(attachment.data)) // 20)
 
 
 def estimated(request: Request, replied: int) -> Usage:

@@ -21,7 +21,7 @@ class Vendor:
     `headers` and `query` are sent with every request. `key_header` is the header of the key if not `authorization`;
     `key_optional` allows requests without a key. `prices` is the provider whose prices apply, if not its own. For
     OpenAI's protocol, `asks_usage` means that `stream_options.include_usage` is supported, `max_tokens` is the name of
-    that field, and `own_cost` means that usage includes a cost in USD.
+    that field, and `own_cost` means that usage includes a cost in USD. `pdf` means that models read PDFs.
     """
 
     name: str
@@ -38,6 +38,7 @@ class Vendor:
     key_header: str = ""
     key_optional: bool = False
     prices: str = ""
+    pdf: bool = False
 
     @property
     def needs_key(self) -> bool:
@@ -64,6 +65,7 @@ _ROWS = (
         ("OPENROUTER_BASE_URL",),
         "https://openrouter.ai/keys",
         own_cost=True,
+        pdf=True,
     ),
     Vendor(
         "openai",
@@ -73,6 +75,7 @@ _ROWS = (
         ("OPENAI_BASE_URL", "OPENAI_API_BASE"),
         "https://platform.openai.com/api-keys",
         max_tokens="max_completion_tokens",
+        pdf=True,
     ),
     Vendor(
         "anthropic",
@@ -81,6 +84,7 @@ _ROWS = (
         ("ANTHROPIC_API_KEY",),
         ("ANTHROPIC_BASE_URL",),
         "https://console.anthropic.com/settings/keys",
+        pdf=True,
     ),
     Vendor(
         "gemini",
@@ -89,6 +93,7 @@ _ROWS = (
         ("GEMINI_API_KEY", "GOOGLE_API_KEY"),
         ("GOOGLE_GEMINI_BASE_URL",),
         "https://aistudio.google.com/apikey",
+        pdf=True,
     ),
     Vendor("ollama", "http://127.0.0.1:11434", "ollama", (), ("OLLAMA_HOST",), "https://ollama.com/download"),
     _openai("groq", "https://api.groq.com/openai/v1", "GROQ_API_KEY", "https://console.groq.com/keys"),
@@ -215,6 +220,8 @@ def configured_vendor(name: str, known: Vendor | None, said: Mapping[str, object
     for key, field in (("protocol", "dialect"), ("max_tokens_field", "max_tokens"), ("prices", "prices")):
         if isinstance(value := said.get(key), str):
             changes[field] = value
+    if isinstance(protocol := changes.get("dialect"), str):
+        changes["pdf"] = protocol in ("anthropic", "gemini") or (vendor.pdf and protocol != "ollama")
     for key in ("headers", "query"):
         if isinstance(table := said.get(key), Mapping):
             changes[key] = tuple((str(name), str(value)) for name, value in table.items())

@@ -161,7 +161,7 @@ class Shell:
     def ask(self, result: SendPrompt) -> int:
         """Send a prompt and render the reply; return the exit code. Raises LLMError if nothing could be sent."""
         from llmrepl.chat import turn
-        from llmrepl.chat.attachments import append_texts
+        from llmrepl.chat.attachments.prompt_text import append_texts
 
         attached = self.workspace.chat.attachments if result.attachments is None else list(result.attachments)
         if not self._confirm_secrets(append_texts(result.text, attached) if attached else result.text):

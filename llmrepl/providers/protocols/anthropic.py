@@ -95,7 +95,7 @@ def _part(attachment: Attachment, vendor: Vendor) -> dict[str, Any]:
     source = {"type": "base64", "media_type": attachment.media_type, "data": as_base64(attachment)}
     if attachment.media_type.startswith("image/"):
         return {"type": "image", "source": source}
-    if attachment.media_type == "application/pdf":
+    if attachment.media_type == "application/pdf" and vendor.pdf:
         return {"type": "document", "source": source}
     raise cannot_send(attachment, vendor)
 

@@ -49,7 +49,7 @@ _UNSPECIFIED = "FINISH_REASON_UNSPECIFIED"
 _THINKS = re.compile(r"gemini-(2\.5|[3-9])(?!.*(image|tts|live|audio))")
 _SPEAKS = re.compile(r"-tts\b|native-audio")
 """Names of models that generate content, but only speech."""
-_KINDS = ("image/", "audio/", "video/", "application/pdf")
+_KINDS = ("image/", "audio/", "video/")
 
 
 def headers(key: str | None) -> Mapping[str, str]:
@@ -91,7 +91,7 @@ def _content(message: Message, vendor: Vendor) -> dict[str, Any]:
 def _part(attachment: Attachment, vendor: Vendor) -> dict[str, Any]:
     if is_text(attachment):
         return {"text": as_text(attachment)}
-    if attachment.media_type.startswith(_KINDS):
+    if attachment.media_type.startswith(_KINDS) or (attachment.media_type == "application/pdf" and vendor.pdf):
         return {"inlineData": {"mimeType": attachment.media_type, "data": as_base64(attachment)}}
     raise cannot_send(attachment, vendor)
 

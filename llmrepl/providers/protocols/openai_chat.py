@@ -102,7 +102,7 @@ def _part(attachment: Attachment, vendor: Vendor) -> dict[str, Any]:
     url = f"data:{attachment.media_type};base64,{as_base64(attachment)}"
     if attachment.media_type.startswith("image/"):
         return {"type": "image_url", "image_url": {"url": url}}
-    if attachment.media_type == "application/pdf" and vendor.name in ("openai", "openrouter"):
+    if attachment.media_type == "application/pdf" and vendor.pdf:
         return {"type": "file", "file": {"filename": attachment.name, "file_data": url}}
     raise cannot_send(attachment, vendor)
 

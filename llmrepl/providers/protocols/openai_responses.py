@@ -86,7 +86,7 @@ def _part(attachment: Attachment, vendor: Vendor) -> dict[str, Any]:
     url = f"data:{attachment.media_type};base64,{as_base64(attachment)}"
     if attachment.media_type.startswith("image/"):
         return {"type": "input_image", "image_url": url}
-    if attachment.media_type == "application/pdf":
+    if attachment.media_type == "application/pdf" and vendor.pdf:
         return {"type": "input_file", "filename": attachment.name, "file_data": url}
     raise cannot_send(attachment, vendor)
 

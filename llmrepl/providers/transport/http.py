@@ -15,7 +15,7 @@ from urllib.parse import urlencode, urlsplit
 
 import httpx
 
-from llmrepl.errors import UsageError
+from llmrepl.errors import LLMError, UsageError
 from llmrepl.providers.errors import KEPT, Endpoint, ProviderError, error_from_response
 from llmrepl.providers.transport import frames
 from llmrepl.providers.transport.proxy import proxy_for
@@ -210,6 +210,75 @@ class HTTPClient:
         return error_from_response(
             self._endpoint, model, response.status_code, response.headers, body[: _ERROR_LIMIT * 16], datetime.now(UTC)
         )
+
+
+@dataclass(frozen=True, slots=True)
+class PageResponse:
+    """The response to a request for a web page: status, headers and body."""
+
+    status: int
+    headers: Mapping[str, str]
+    _stream: ResponseStream
+
+    def chunks(self) -> Iterator[bytes]:
+        """Yield the decompressed body. Raises LLMError on a connection error or timeout."""
+        try:
+            yield from self._stream.chunks()
+        except ProviderError as error:
+            raise _page_error(error) from None
+
+
+@contextlib.contextmanager
+def open_page(url: str, host: str, address: str, network: Network, seconds: float) -> Iterator[PageResponse]:
+    """Request a page of `host` from an `address` of it; the connection is closed at the end of the block.
+
+    All of it may take `seconds`. A proxy that the environment names is asked for that address, too. Raises LLMError.
+    """
+    endpoint = Endpoint(host, url, None, "")
+    deadline = Deadline(seconds)
+
+    def traced(name: str, info: Mapping[str, object]) -> None:
+        if name.endswith(("connect_tcp.complete", "start_tls.complete")):
+            stream = info["return_value"]
+            deadline.guard(stream.get_extra_info("socket"))  # type: ignore[attr-defined]  # httpcore.NetworkStream
+
+    connect = min(seconds, network.connect_timeout)
+    timeout = httpx.Timeout(None, connect=connect).as_dict()
+    try:
+        with _httpx_client(network, endpoint) as client:
+            named = httpx.URL(url)
+            request = client.build_request(
+                "GET",
+                named.copy_with(host=address, fragment=None),
+                headers={
+                    "host": named.netloc.decode("ascii"),
+                    "accept": "text/html, text/*;q=0.9, */*;q=0.1",
+                    "accept-encoding": "identity",
+                },
+                extensions={"trace": traced, "timeout": timeout, "sni_hostname": host},
+            )
+            response = client.send(request, stream=True)
+            try:
+                yield PageResponse(
+                    response.status_code, response.headers, ResponseStream(response, deadline, seconds, endpoint)
+                )
+            finally:
+                response.close()
+    except httpx.InvalidURL:
+        raise UsageError(f"{host} has an invalid address.", "check the address") from None
+    except httpx.HTTPError as error:
+        late = deadline.expired
+        raise _page_error(
+            _late(deadline, endpoint, begun=False) if late else _unreached(error, endpoint, network)
+        ) from None
+    finally:
+        deadline.end()
+
+
+def _page_error(error: ProviderError) -> LLMError:
+    """Convert an error of `ResponseStream`, whose advice is about providers."""
+    message = error.message[0].upper() + error.message[1:]
+    return LLMError(f"{message}.", "check the address and the network, or try again")
 
 
 def _httpx_client(network: Network, endpoint: Endpoint) -> httpx.Client:

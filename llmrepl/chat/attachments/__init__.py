@@ -1,0 +1,1 @@
+"""What is attached to a prompt: files, directories, web pages and the output of commands."""
