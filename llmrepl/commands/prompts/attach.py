@@ -42,7 +42,7 @@ ALLOW_PRIVATE = argument(
 
 @command(
     "attach",
-    "attach files, directories, web pages or command output to the next prompt",
+    "attach files, URLs or command output to the next prompt",
     argument("--clear", help="remove all attachments", switch=True),
     ALLOW_PRIVATE,
     argument("what", help="paths, patterns, URLs, or ! followed by a command", source="files", rest=True),
