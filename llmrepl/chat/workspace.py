@@ -60,6 +60,10 @@ class Workspace(Services):
                 f"The text on standard input is longer than {MAX_INPUT_CHARACTERS >> 20} million characters.",
                 "send a part of it: head -c 1000000 FILE | llm ask …",
             )
+        if "\0" in text or text.startswith("\ufffd\ufffd"):  # a binary file, or UTF-16
+            raise UsageError(
+                "What is piped in is not UTF-8 text.", "convert it: iconv -f UTF-16 -t UTF-8 FILE | llm ask …"
+            )
         return text
 
     def check_trusted(self, action: str) -> None:

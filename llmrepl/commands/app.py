@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from llmrepl.chat.workspace import Workspace
 from llmrepl.commands.argument_types import fraction, usd
 from llmrepl.commands.prompts.attach import ALLOW_PRIVATE, FILE, attach_given
 from llmrepl.commands.registry import PROMPT, TERMINAL, argument, command
-from llmrepl.commands.results import Document, Exit, Group, Result, RunScript, SendPrompt, StartChat
+from llmrepl.commands.results import Document, Exit, Group, ReadLine, Result, RunScript, SendPrompt, StartChat
 from llmrepl.commands.sessions.open import pick_session, resume_session
+from llmrepl.config.prompt_templates import fill, holes, read_values
 from llmrepl.errors import UsageError
-from llmrepl.formatting import display_path
+from llmrepl.formatting import display_path, escape_name
 from llmrepl.system.files import reason
+from llmrepl.system.limits import MAX_INPUT_CHARACTERS
 from llmrepl.system.paths import expand
 from llmrepl.system.resources import packaged_directory
 
@@ -173,7 +177,7 @@ def ask(
     "run",
     "run a script or a saved prompt",
     argument("file", help="script, or a name in [prompts] of the configuration", source="files"),
-    argument("arguments", help="values of $1, $2 … in the script", nargs="*", metavar="ARG"),
+    argument("arguments", help="values of $1, $2 … in a script, NAME=VALUE for a prompt", nargs="*", metavar="ARG"),
     group=GROUP,
     example="run standup.llm",
     where=PROMPT,
@@ -182,12 +186,39 @@ def run(workspace: Workspace, file: str, arguments: list[str]) -> Result:
     """Run each line of a file, or a saved prompt, as input."""
     path = workspace.environment.cwd / expand(file, workspace.paths.home)
     if file in workspace.settings.prompts and not path.exists():
-        return RunScript(file, ['"""', *workspace.settings.prompts[file].split("\n"), '"""'], arguments)
+        return _saved_prompt(file, workspace.settings.prompts[file], arguments)
     shown = display_path(path, workspace.environment.cwd)
     try:
-        return RunScript(shown, path.read_text("utf-8", "replace").split("\n"), arguments)
+        with open(path, encoding="utf-8", errors="replace") as script:
+            text = script.read(MAX_INPUT_CHARACTERS + 1)
     except OSError as error:
         raise UsageError(f"there is no script {shown}: {reason(error)}", "check the path") from error
+    if len(text) > MAX_INPUT_CHARACTERS:
+        raise UsageError(f"{shown} is longer than {MAX_INPUT_CHARACTERS >> 20} million characters.", "run a part of it")
+    return RunScript(shown, text.split("\n"), arguments)
+
+
+def _saved_prompt(name: str, text: str, arguments: Sequence[str]) -> Result:
+    """Send a saved prompt with `arguments` in its holes; one that is missing is asked for."""
+    wanted = holes(text)
+    try:
+        values = read_values(wanted, arguments)
+    except KeyError as surplus:
+        what = f"The prompt {escape_name(name)} has no place for {escape_name(surplus.args[0])}."
+        raise UsageError(what, f"':run {' '.join([name, *map(_argument, wanted)])}' sends it") from None
+    missing = [hole for hole, default in wanted.items() if default is None and not values.get(hole, "").strip()]
+    if not missing:
+        return SendPrompt(fill(text, values))
+    first = missing[0]
+    return ReadLine(
+        f"{first}: ",
+        lambda typed: _saved_prompt(name, text, [*arguments, f"{first}={typed}"]),
+        UsageError(f"The prompt {escape_name(name)} needs a value.", f"':run {name} {_argument(first)}' gives it"),
+    )
+
+
+def _argument(hole: str) -> str:
+    return "TEXT" if hole.isdigit() else f"{hole}=TEXT"
 
 
 @command(

@@ -84,8 +84,8 @@ def inputs(lines: Iterable[str]) -> Iterator[str]:
             line = line.removeprefix("\ufeff")
             if line.startswith("#!"):
                 continue
-        if number == 1 and ("\0" in line or line.startswith("\ufffd\ufffd")):  # UTF-16, decoded as UTF-8
-            raise UsageError("The script is not UTF-8 text.", "save the script as UTF-8")
+        if "\0" in line or (number == 1 and line.startswith("\ufffd\ufffd")):  # UTF-16, decoded as UTF-8
+            raise UsageError(f"The script is not UTF-8 text (line {number}).", "save the script as UTF-8")
         if line.strip() == BLOCK:
             if block is None:
                 block, opened, size = [], number, 0

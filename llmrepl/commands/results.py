@@ -132,6 +132,15 @@ class ReadSecret:
 
 
 @dataclass
+class ReadLine:
+    """Prompt for a line of text; `then` turns it into the next result. A script fails with `missing`."""
+
+    prompt: str
+    then: Callable[[str], Result]
+    missing: LLMError
+
+
+@dataclass
 class Confirm:
     """Ask a yes-or-no question; `then` gives the next result if the answer is yes. A script is not asked."""
 
@@ -191,5 +200,17 @@ class Exit:
 
 
 Output = Note | Failed | Table | Panel | Document
-Action = StartChat | SendPrompt | EditText | ReadSecret | Confirm | CopyText | RunProgram | PickOne | RunScript | Exit
+Action = (
+    StartChat
+    | SendPrompt
+    | EditText
+    | ReadSecret
+    | ReadLine
+    | Confirm
+    | CopyText
+    | RunProgram
+    | PickOne
+    | RunScript
+    | Exit
+)
 Result = Output | Action | Group

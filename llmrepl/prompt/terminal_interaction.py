@@ -7,7 +7,7 @@ from collections.abc import Callable
 from prompt_toolkit import PromptSession
 from prompt_toolkit.input.vt100 import cooked_mode
 
-from llmrepl.commands.results import PickOne
+from llmrepl.commands.results import PickOne, ReadLine
 from llmrepl.formatting import escape_name
 from llmrepl.prompt.clipboard import copy
 from llmrepl.prompt.picker import pick
@@ -39,6 +39,10 @@ class TerminalInteraction:
     def secret(self, prompt: str) -> str:
         """Read hidden input."""
         return PromptSession[str]().prompt(prompt, is_password=True)
+
+    def line(self, result: ReadLine) -> str:
+        """Read a line of text."""
+        return PromptSession[str]().prompt(result.prompt)
 
     def confirm(self, question: str) -> bool:
         """Ask a yes-or-no question. Ctrl-C and Ctrl-D mean no."""

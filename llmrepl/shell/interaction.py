@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from llmrepl.commands.results import PickOne
+from llmrepl.commands.results import PickOne, ReadLine
 from llmrepl.errors import UsageError
 from llmrepl.formatting import escape_name
 
@@ -24,6 +24,9 @@ class Interaction(Protocol):
 
     def secret(self, prompt: str) -> str:
         """Read hidden input. Raises UsageError if not interactive."""
+
+    def line(self, result: ReadLine) -> str:
+        """Read a line of text. Raises the result's error if not interactive."""
 
     def confirm(self, question: str) -> bool:
         """Ask a yes-or-no question; True if not interactive."""
@@ -50,6 +53,10 @@ class NonInteractive:
     def secret(self, prompt: str) -> str:
         """Raise UsageError: nobody can type."""
         raise UsageError("there is nobody to type it", "pipe it in: 'llm keys set PROVIDER < FILE'")
+
+    def line(self, result: ReadLine) -> str:
+        """Raise the error for what is missing: nobody can type."""
+        raise result.missing
 
     def confirm(self, question: str) -> bool:
         """Return True: a script continues."""

@@ -18,6 +18,7 @@ from llmrepl.commands.results import (
     Failed,
     Group,
     PickOne,
+    ReadLine,
     ReadSecret,
     Result,
     RunProgram,
@@ -151,6 +152,8 @@ class Shell:
             return self.handle_result(call, result.then()) if self.interaction.confirm(result.question) else OK
         elif isinstance(result, ReadSecret):
             return self.handle_result(call, result.then(self.interaction.secret(result.prompt)))
+        elif isinstance(result, ReadLine):
+            return self.handle_result(call, result.then(self.interaction.line(result)))
         elif isinstance(result, RunProgram):
             return self.handle_result(call, result.then(self.interaction.run(result.run)))
         elif isinstance(result, PickOne):

@@ -17,6 +17,52 @@ from tests.cli_runner import CHAT, CliRunner
 NAMED = (*CHAT, "--name", "talk")
 
 
+PROMPTS = """[prompts]
+mail = "Write to {who} in a {tone:friendly} tone."
+review = "Review this $1 code."
+block = "a\\n\\"\\"\\"\\n:cost"
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "said"),
+    [
+        (":run mail who=Ada", 0, "Write to Ada in a friendly tone.\n"),
+        (":run mail tone=dry who={tone}", 0, "Write to {tone} in a dry tone.\n"),
+        (":run mail", 2, "error: The prompt mail needs a value. ':run mail who=TEXT' gives it\n"),
+        (":run mail who=", 2, "error: The prompt mail needs a value. ':run mail who=TEXT' gives it\n"),
+        (
+            ":run mail wo=Ada",
+            2,
+            "error: The prompt mail has no place for wo=Ada. ':run mail who=TEXT tone=TEXT' sends it\n",
+        ),
+        (":run review Rust", 0, "Review this Rust code.\n"),
+        (":run review", 2, "error: The prompt review needs a value. ':run review TEXT' gives it\n"),
+        (":run block", 0, 'a\n"""\n:cost\n'),
+    ],
+)
+def test_a_saved_prompt_is_sent_complete_or_not_at_all(cli: CliRunner, line: str, code: int, said: str) -> None:
+    config = cli.home / ".config" / "llm" / "config.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text(PROMPTS)
+    ran = cli.script(line)
+    assert (ran.code, ran.err if code else ran.out) == (code, said)
+
+
+@pytest.mark.parametrize("lines", [b"one\n\0two\n", "ok\n".encode("utf-16-le"), "\u4f60\n\u597d\n".encode("utf-16-le")])
+@pytest.mark.parametrize("way", ["pipe", "run", "ask"])
+def test_what_is_not_text_is_not_sent(cli: CliRunner, lines: bytes, way: str) -> None:
+    (cli.cwd / "script").write_bytes(lines)
+    words = ("ask", "-m", "offline/echo", "hi") if way == "ask" else CHAT
+    ran = cli.process(*words, typed=b":run script\n" if way == "run" else lines)
+    assert ran.code == 2 and "not UTF-8 text" in ran.err and "\0" not in ran.out and "x00" not in ran.out
+
+
+def test_an_endless_script_is_refused(cli: CliRunner) -> None:
+    ran = cli.script(":run /dev/zero")
+    assert ran.code == 2 and "/dev/zero is longer than 20 million characters" in ran.err
+
+
 def prompts(script: str) -> list[str]:
     """Return the prompts of a script as the model receives them."""
     parsed = [parse(text) for text in inputs(io.StringIO(script, newline=""))]
@@ -56,7 +102,7 @@ def test_grammar(case: str) -> None:
     assert prompts(script) == expected
 
 
-LINES = st.text(st.characters(exclude_characters="\r\n", exclude_categories=["Cs"])).filter(
+LINES = st.text(st.characters(exclude_characters="\r\n\0", exclude_categories=["Cs"])).filter(
     lambda line: line.strip() not in ("", '"""')
 )
 
