@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from llmrepl.providers.hints import claude_version
+from llmrepl.providers.hints import takes_levels
 from llmrepl.providers.vendors import Vendor
 
 TOKENS = {"minimal": 1024, "low": 2048, "medium": 8192, "high": 16384, "max": 32768}
@@ -64,9 +64,11 @@ def _level(effort: str) -> str:
 
 def _anthropic(body: dict[str, Any], effort: str, model: str) -> list[str]:
     if effort == "off":
-        return []  # models do not reason by default
-    if not effort.isdigit() and claude_version(model) >= (4, 6):
-        body["thinking"] = {"type": "adaptive"}
+        if takes_levels(model):  # these may reason by default
+            body["thinking"] = {"type": "disabled"}
+        return []
+    if not effort.isdigit() and takes_levels(model):
+        body["thinking"] = {"type": "adaptive", "display": "summarized"}
         body["output_config"] = {"effort": "low" if effort == "minimal" else effort}
     else:
         wanted = int(effort) if effort.isdigit() else TOKENS[effort]

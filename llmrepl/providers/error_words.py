@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 
@@ -58,6 +59,21 @@ def is_too_long(words: str) -> bool:
     return _TOO_LONG.search(words) is not None
 
 
+def is_stale_reasoning(payload: object) -> bool:
+    """Whether an error refuses the signed or encrypted reasoning of earlier replies, as with another account's key."""
+    return _STALE.search(payload if isinstance(payload, str) else json.dumps(payload)) is not None
+
+
+_STALE = re.compile(
+    r"""invalid_encrypted_content | encrypted\ content\b.{0,80}\b(?:verif|decrypt|parse|invalid)
+    | (?:invalid|corrupt\w*|expired|bad)\b.{0,30}\bsignature
+    | signature\b.{0,60}\b(?:invalid|not\ valid|corrupt|expired)
+    | thought[\ _]?signature | thinking.{0,20}\ blocks?\b.{0,80}\b(?:cannot|must|invalid|unexpected|not\ supported)
+    | reasoning_details | unexpected.{0,40}reasoning\ item""",
+    re.IGNORECASE | re.VERBOSE | re.DOTALL,
+)
+
+
 def too_long(message: str) -> str:
     """Return the message for a prompt that is too long.
 
@@ -65,5 +81,7 @@ def too_long(message: str) -> str:
     """
     found = {int(number.replace(",", "")) for number in re.findall(r"\d[\d,]{1,11}", message)}
     numbers = sorted(number for number in found if number >= 16)
+    if len(numbers) == 2 and re.search(rf"(?i)exceed\w*\ by\ {numbers[0]}\b", message):
+        numbers = [numbers[1], numbers[0] + numbers[1]]
     counted = f": {numbers[1]:,} of {numbers[0]:,} tokens" if len(numbers) == 2 else ""
     return f"Too long for this model{counted}. {message}".rstrip()

@@ -184,6 +184,8 @@ def _read(
     """Yield the events of one decoded object. Raises ProviderError for an error object, also inside an event."""
     error = error_in(data, name)
     if error is None:
+        if "type" not in data and "." in name:  # the kind is only in the event's name
+            data = {**data, "type": name}
         yield from protocol.read(data, reply)
         error = reply.error
     if error is not None:

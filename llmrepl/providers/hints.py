@@ -13,6 +13,8 @@ from collections.abc import Mapping
 _OPENAI_REASONING = re.compile(r"(?:.*/)?(?:o\d|gpt-(?:[5-9]|\d\d))(?!.*chat)")
 _OPENAI_TEXT = re.compile(r"(?:.*/)?(?:gpt-[34](?!\d)|chatgpt-)")
 _CLAUDE = re.compile(r"(?:.*/|.*\.)?claude-(?P<family>[a-z]+)-(?P<major>\d{1,2})(?:[-.](?P<minor>\d{1,2}))?(?!\d)")
+_NEW_CLAUDE = re.compile(r"(?:.*/|.*\.)?claude-(?!\d|instant|v\d)")
+_WITH_BUDGET = [(3, minor) for minor in range(10)] + [(4, minor) for minor in range(6)]
 _NO_SAMPLING: Mapping[str, None] = {"temperature": None, "top_p": None}
 
 
@@ -29,6 +31,11 @@ def likely_changes(model: str, protocol: str) -> Mapping[str, str | int | None]:
 def only_text(model: str) -> bool:
     """Whether it is an old OpenAI model that does not support reasoning."""
     return _OPENAI_TEXT.match(model) is not None
+
+
+def takes_levels(model: str) -> bool:
+    """Whether a Claude model takes a level of effort, as newer ones do, rather than a number of tokens."""
+    return _NEW_CLAUDE.match(model) is not None and claude_version(model) not in _WITH_BUDGET
 
 
 def claude_version(model: str) -> tuple[int, int]:

@@ -14,6 +14,7 @@ from llmrepl.errors import UsageError
 from llmrepl.providers import parameters
 from llmrepl.providers.base import Event, Notice, Request
 from llmrepl.providers.effort import add_effort
+from llmrepl.providers.error_words import is_stale_reasoning, is_too_long
 from llmrepl.providers.errors import Endpoint, ProviderError, lacks_path
 from llmrepl.providers.event_reader import read_reply
 from llmrepl.providers.parameters import Changes, ParameterMemory
@@ -35,6 +36,8 @@ PROTOCOLS: dict[str, Protocol] = {
 LIST_SECONDS = 10.0
 LIST_LIMIT = 32 * 1024 * 1024
 _MOST_PAGES = 20
+REFUSED = (400, 422)
+"""Statuses that may refuse a part of a request."""
 
 
 def retries(most: int = 2, sleep: Callable[[float], None] = time.sleep) -> RetryPolicy:
@@ -87,6 +90,17 @@ class HTTPProvider:
             yield event
 
     def _stream(self, request: Request) -> Iterator[Event]:
+        try:
+            yield from self._adapted(request)
+        except ProviderError as error:
+            if error.status not in REFUSED or not is_stale_reasoning(error.payload) or not _has_reasoning(request):
+                raise
+            yield Notice("The reasoning of earlier replies is not accepted with this key. It was left out.")
+            messages = [replace(message, provider_data=None) for message in request.messages]
+            yield from self._adapted(replace(request, messages=messages))
+
+    def _adapted(self, request: Request) -> Iterator[Event]:
+        """Send a request, and again without each parameter that the server refuses."""
         sent, left_out = self.protocol.body(request, self.vendor)
         for words in left_out:
             yield Notice(words)
@@ -102,10 +116,11 @@ class HTTPProvider:
                 yield from retry(partial(self._attempt, request, body), self.retries)
                 return
             except ProviderError as error:
-                change = parameters.refused(sent, error.payload) if error.status in (400, 422) else None
+                change = parameters.refused(sent, error.payload) if error.status in REFUSED else None
                 if change is None:
                     raise
-            self.parameters.remember(request.model, change)
+                if not is_too_long(error.message):  # what fits beside this prompt says nothing about others
+                    self.parameters.remember(request.model, change)
             yield from _notices(request.model, sent, dict([change]))
             sent = parameters.apply(sent, dict([change]))
 
@@ -151,6 +166,10 @@ class HTTPProvider:
     def close(self) -> None:
         """Close the connection."""
         self.client.close()
+
+
+def _has_reasoning(request: Request) -> bool:
+    return any(message.provider_data for message in request.messages)
 
 
 def _notices(model: str, sent: dict[str, Any], changes: Changes) -> Iterator[Event]:

@@ -13,6 +13,8 @@ TAGS = {
     "<thought>": "</thought>",
     "<seed:think>": "</seed:think>",
     "[THINK]": "[/THINK]",
+    "<|channel|>analysis<|message|>": "<|end|><|start|>assistant<|channel|>final<|message|>",
+    "<|channel>thought": "<channel|>",
 }
 """Opening and closing tags of reasoning."""
 

@@ -65,7 +65,7 @@ def reported_cost(usage: Mapping[str, Any]) -> object:
     if cost is None and (ticks := _count(usage.get("cost_in_usd_ticks"), 10**18)) is not None:
         return ticks / _TICKS_A_USD
     if cost is None:
-        cost = usage.get("estimated_cost")
+        cost = usage.get("total_cost", usage.get("estimated_cost"))
     if usage.get("is_byok") is True:
         details = usage.get("cost_details")
         upstream = details.get("upstream_inference_cost") if isinstance(details, dict) else None

@@ -237,7 +237,16 @@ REPLIES: dict[str, tuple[str, bytes, tuple[Event, ...]]] = {
         ),
     ),
     "openrouter": ("openai", OPENROUTER, (*_SAID, Usage(14, 9, cost=0.000123), Finish("stop"))),
-    "anthropic": ("anthropic", ANTHROPIC, (*_SAID, Usage(1003, 31, 900, 100), Finish("stop"))),
+    "anthropic": (
+        "anthropic",
+        ANTHROPIC,
+        (
+            *_SAID,
+            ProviderData("openai", "m", ({"type": "thinking", "thinking": "hm", "signature": "EqQB"},)),
+            Usage(1003, 31, 900, 100),
+            Finish("stop"),
+        ),
+    ),
     "gemini": ("gemini", GEMINI, (*_SAID, Usage(50, 31, 32, 0, 20), Finish("stop"))),
     "ollama": ("ollama", OLLAMA, (*_SAID, Usage(26, 31), Finish("stop"))),
 }

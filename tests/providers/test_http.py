@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler
@@ -28,7 +29,7 @@ from llmrepl.providers.http_provider import create_http_provider
 from llmrepl.providers.retry import back_off
 from llmrepl.providers.transport.http import Network
 from llmrepl.providers.vendors import VENDORS
-from llmrepl.types import Usage
+from llmrepl.types import ProviderData, Usage
 from tests.providers.loopback import (
     KEY,
     Answer,
@@ -78,7 +79,9 @@ def text_of(events: list[Event]) -> str:
 def test_a_reply_arrives_complete_over_the_network(name: str) -> None:
     dialect, body, expected = REPLIES[name]
     with serving(stream(*(body[place : place + 37] for place in range(0, len(body), 37)))) as server:
-        assert ask(server, dialect) == (list(expected), None, [])
+        vendor = vendor_of(dialect).name
+        events = [replace(event, provider=vendor) if isinstance(event, ProviderData) else event for event in expected]
+        assert ask(server, dialect) == (events, None, [])
     [seen] = server.seen
     assert seen.method == "POST"
     assert (

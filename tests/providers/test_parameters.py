@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llmrepl.providers.base import Notice
 from llmrepl.providers.effort import add_effort
 from llmrepl.providers.hints import likely_changes
 from llmrepl.providers.parameters import OPTIONAL, apply, refused, value_at
 from llmrepl.providers.vendors import VENDORS
+from llmrepl.types import Message, ProviderData
 from tests.cli_runner import CliRunner
-from tests.providers.loopback import KEY, Server, serving, sse, status, stream
+from tests.providers.loopback import KEY, Server, provider, question, serving, sse, status, stream
+from tests.providers.recorded import REPLIES
 
 SENT = {
     "model": "m",
@@ -41,7 +45,27 @@ ERRORS: dict[str, tuple[object, tuple[str, object] | None]] = {
     "a location": ({"detail": [{"loc": ["body", "stream_options"], "msg": "extra fields"}]}, ("stream_options", None)),
     "Japanese": ({"error": {"message": "パラメータ top_p はサポートされていません"}}, ("top_p", None)),
     "only a parameter": ({"error": {"param": "reasoning_effort", "message": "nein"}}, ("reasoning_effort", None)),
-    "its part": ({"error": {"message": "thinking.type: Input should be 'adaptive'"}}, ("thinking", None)),
+    "its part": ({"error": {"message": "thinking.type: Input should be 'disabled'"}}, ("thinking", None)),
+    "adaptive": (
+        {"error": {"message": '"thinking.type.enabled" is not supported. Use "thinking.type.adaptive".'}},
+        ("thinking.type=enabled", "adaptive"),
+    ),
+    "a lower effort": (
+        {"error": {"message": "This model does not support effort level 'high'. Supported levels: low, medium."}},
+        ("reasoning_effort=high", "medium"),
+    ),
+    "no effort": (
+        {"error": {"message": "reasoning_effort must be one of `none` or `default`"}},
+        ("reasoning_effort", None),
+    ),
+    "in other words": (
+        {"error": "registry.ollama.ai/library/m:latest does not support thinking"},
+        ("reasoning_effort", None),
+    ),
+    "what is left": (
+        {"message": "'max_tokens' is too large: 16641 (16641 > 8192 - 500)"},
+        ("max_tokens", 7692),
+    ),
     "a plain text": ("Unrecognized request argument supplied: temperature", ("temperature", None)),
     "an ordinary word": ({"error": {"message": "I was thinking of your usage; the stream is dry."}}, None),
     "a context": ({"error": {"message": "maximum context length is 8192 tokens, you sent 16700"}}, None),
@@ -89,6 +113,71 @@ def test_each_refusal_costs_one_request_and_is_remembered(cli: CliRunner) -> Non
         (False, False),
         (False, False),
     ]
+
+
+def test_a_server_that_refuses_every_parameter_in_turn_gets_the_bare_question(cli: CliRunner) -> None:
+    """It names the first parameter that it dislikes, in its own language, until only model and messages are left."""
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        sent = server.seen[-1].body
+        disliked = [name for name in sent if name not in ("model", "messages")]
+        if disliked:
+            status(400, {"error": {"message": f"Le paramètre « {disliked[0]} » n'est pas pris en charge."}})(handler)
+        else:
+            body = {"choices": [{"message": {"content": "ok"}, "finish_reason": "stop"}]}
+            status(200, body)(handler)
+
+    with serving(answer) as server:
+        environ = configured(cli, server, '[models."work/m"]\neffort = "high"\nmax_tokens = 500\n')
+        environ |= {"LLM_TEMPERATURE": "0.3", "LLM_TOP_P": "0.9"}
+        ran = cli.llm("ask", "-m", "work/m", "hi", **environ)
+        assert (ran.code, ran.out) == (0, "ok\n"), ran.err
+        first = len(server.seen)
+        again = cli.llm("ask", "-m", "work/m", "again", **environ)
+        assert again.code == 0 and len(server.seen) == first + 1, "all of it is remembered"
+    assert first == 1 + len(set(server.seen[0].body) - {"model", "messages"})
+
+
+def test_the_nearest_effort_that_a_model_takes_is_sent(cli: CliRunner) -> None:
+    refusal = {"error": {"message": "Unsupported value: 'xhigh'. Supported values are: 'low' and 'medium'."}}
+    refusal["error"]["param"] = "reasoning_effort"
+    reply = stream(sse({"choices": [{"delta": {"content": "ok"}, "finish_reason": "stop"}]}, "[DONE]"))
+    with serving(status(400, refusal), reply) as server:
+        environ = configured(cli, server)
+        ran = cli.llm("ask", "-m", "work/m", "--effort", "max", "hi", **environ)
+        assert "m takes no effort 'xhigh'. 'medium' was sent instead." in ran.err and ran.out == "ok\n"
+        cli.llm("ask", "-m", "work/m", "--effort", "max", "hi", **environ)
+        cli.llm("ask", "-m", "work/m", "--effort", "low", "hi", **environ)
+    assert [one.body["reasoning_effort"] for one in server.seen] == ["xhigh", "medium", "medium", "low"]
+
+
+def test_what_fits_beside_a_long_prompt_is_not_remembered(cli: CliRunner) -> None:
+    refusal = {"message": "'max_tokens' is too large: 500. maximum context length is 600 (500 > 600 - 300)"}
+    reply = stream(sse({"choices": [{"delta": {"content": "ok"}, "finish_reason": "stop"}]}, "[DONE]"))
+    with serving(status(400, refusal), reply) as server:
+        environ = configured(cli, server, '[models."work/m"]\nmax_tokens = 500\n')
+        cli.llm("ask", "-m", "work/m", "hi", **environ)
+        cli.llm("ask", "-m", "work/m", "hi", **environ)
+    assert [one.body["max_tokens"] for one in server.seen] == [500, 300, 500]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "messages.1.content.0: Invalid `signature` in `thinking` block",
+        "The encrypted content gAAA could not be verified.",
+        "Corrupted thought signature.",
+    ],
+)
+def test_reasoning_of_another_account_is_left_out_with_a_note(message: str) -> None:
+    reply = stream(REPLIES["anthropic"][1])
+    signed = ProviderData("anthropic", "m", ({"type": "thinking", "thinking": "hm", "signature": "s"},))
+    earlier = [Message("user", "hi"), Message("assistant", "ho", provider_data=signed)]
+    with serving(status(400, {"error": {"message": message}}), reply) as server:
+        events = list(provider(server.url, "anthropic").stream(question(earlier=earlier)))
+    assert any(isinstance(event, Notice) and "left out" in event.text for event in events)
+    before, after = ([part["type"] for part in one.body["messages"][1]["content"]] for one in server.seen)
+    assert (before, after) == (["thinking", "text"], ["text"])
 
 
 def test_a_server_that_refuses_everything_ends_in_its_error(cli: CliRunner) -> None:

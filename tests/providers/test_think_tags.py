@@ -34,6 +34,8 @@ def split(*pieces: str) -> tuple[str, str]:
         ("<think>a</think>", "a", ""),
         ("[THINK]a[/THINK]Hello", "a", "Hello"),
         ("<thought>a</thought>Hello", "a", "Hello"),
+        ("<|channel|>analysis<|message|>a<|end|><|start|>assistant<|channel|>final<|message|>Hello", "a", "Hello"),
+        ("<|channel>thought\na<channel|>Hello", "a", "Hello"),
         ("Hello <think>no</think>", "", "Hello <think>no</think>"),
         ("<thing>Hello", "", "<thing>Hello"),
         ("<thin", "", "<thin"),
@@ -73,4 +75,4 @@ def test_servers_without_a_parser_for_reasoning_are_read(pieces: list[str]) -> N
 
 
 def test_every_opening_tag_has_a_closing_one() -> None:
-    assert all(closing.replace("/", "") == opening for opening, closing in TAGS.items())
+    assert all(closing.replace("/", "") == opening for opening, closing in TAGS.items() if "|" not in opening)

@@ -20,6 +20,7 @@ from llmrepl.providers.protocols.base import (
     cannot_send,
     dicts,
     is_text,
+    own_items,
     texts,
 )
 from llmrepl.providers.protocols.citations import of_claude
@@ -67,7 +68,7 @@ def body(request: Request, vendor: Vendor) -> tuple[dict[str, Any], list[str]]:
         "model": request.model,
         "max_tokens": options.max_tokens or max_tokens(request.model),
         "messages": [
-            {"role": message.role, "content": _content(message, vendor)}
+            {"role": message.role, "content": _content(message, request.model, vendor)}
             for message in request.messages
             if message.content or message.attachments
         ],
@@ -84,8 +85,10 @@ def body(request: Request, vendor: Vendor) -> tuple[dict[str, Any], list[str]]:
     return sent, []
 
 
-def _content(message: Message, vendor: Vendor) -> list[dict[str, Any]]:
+def _content(message: Message, model: str, vendor: Vendor) -> list[dict[str, Any]]:
+    """Convert a message; the model's own signed thoughts come before its reply."""
     parts = [_part(attachment, vendor) for attachment in message.attachments]
+    parts += own_items(message, vendor, model)
     return [*parts, {"type": "text", "text": message.content}] if message.content else parts
 
 
@@ -128,19 +131,38 @@ def _delta(delta: object, reply: StreamState) -> Iterable[Event]:
     if text := texts(delta.get("text")):
         return (TextDelta(text),)
     if thought := texts(delta.get("thinking")):
+        reply.parts.setdefault("thoughts", []).append(thought)
         return (ReasoningDelta(thought),)
+    if signature := texts(delta.get("signature")):
+        _sign(signature, reply)
     return ()
+
+
+def _sign(signature: str, reply: StreamState) -> None:
+    """Keep the thoughts so far with their signature, to be sent back with the reply."""
+    thoughts = "".join(reply.parts.pop("thoughts", ()))
+    if not thoughts and reply.items and "signature" in reply.items[-1] and reply.parts.get("signing"):
+        reply.items[-1]["signature"] += signature  # it came in pieces
+        return
+    reply.parts["signing"] = True
+    reply.items.append({"type": "thinking", "thinking": thoughts, "signature": signature})
 
 
 def _block(block: object, reply: StreamState) -> Iterable[Event]:
     """Read the start of a content block, which may contain text, or a complete block."""
     if not isinstance(block, dict):
         return ()
+    reply.parts["signing"] = False
     if block.get("type") == "tool_use":
         return reply.note(TOOLS)
+    if block.get("type") == "redacted_thinking" and texts(block.get("data")):
+        reply.items.append({"type": "redacted_thinking", "data": block["data"]})
     for citation in dicts(block.get("citations")):
         reply.cite(of_claude(citation))
-    return _delta(block, reply)
+    events = list(_delta(block, reply))
+    if events and texts(block.get("signature")):  # a complete block has both
+        _sign(block["signature"], reply)
+    return events
 
 
 def _stop(said: object, reply: StreamState) -> None:

@@ -11,7 +11,7 @@ from llmrepl.errors import UsageError
 from llmrepl.providers.base import Event, Notice, Request
 from llmrepl.providers.transport.frames import ServerEvent
 from llmrepl.providers.vendors import Vendor
-from llmrepl.types import Attachment, Citation
+from llmrepl.types import Attachment, Citation, Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +127,13 @@ def picture_of_url(url: str) -> list[Event]:
 
 
 TOOLS = "the model asked for a tool, which this shell does not have; that part was left out"
+
+
+def own_items(message: Message, vendor: Vendor, model: str) -> list[dict[str, Any]]:
+    """Return the opaque parts of a reply that this model at this provider made, which it takes back; else none."""
+    data = message.provider_data
+    own = data is not None and (data.provider, data.model) == (vendor.name, model)
+    return [dict(item) for item in data.items] if data and own else []
 
 
 def is_text(attachment: Attachment) -> bool:

@@ -18,11 +18,12 @@ from llmrepl.providers.protocols.base import (
     cannot_send,
     dicts,
     is_text,
+    own_items,
     picture,
     texts,
     whole_number,
 )
-from llmrepl.providers.protocols.citations import of_grounding
+from llmrepl.providers.protocols.citations import of_gemini
 from llmrepl.providers.protocols.model_rows import lifecycle, token_count
 from llmrepl.providers.transport import frames
 from llmrepl.providers.vendors import Vendor
@@ -67,7 +68,7 @@ def path(model: str, stream: bool) -> str:
 def body(request: Request, vendor: Vendor) -> tuple[dict[str, Any], list[str]]:
     """Build the request body; reasoning models are asked to include thoughts."""
     options = request.options
-    sent: dict[str, Any] = {"contents": [_content(message, vendor) for message in request.messages]}
+    sent: dict[str, Any] = {"contents": [_content(message, request.model, vendor) for message in request.messages]}
     if request.system:
         sent["systemInstruction"] = {"parts": [{"text": request.system}]}
     config: dict[str, Any] = {
@@ -83,9 +84,11 @@ def body(request: Request, vendor: Vendor) -> tuple[dict[str, Any], list[str]]:
     return sent, []
 
 
-def _content(message: Message, vendor: Vendor) -> dict[str, Any]:
+def _content(message: Message, model: str, vendor: Vendor) -> dict[str, Any]:
+    """Convert a message; the signature of a model's thoughts follows its reply, as it came."""
     parts = [_part(attachment, vendor) for attachment in message.attachments]
-    return {"role": "model" if message.role == "assistant" else "user", "parts": [*parts, {"text": message.content}]}
+    role = "model" if message.role == "assistant" else "user"
+    return {"role": role, "parts": [*parts, {"text": message.content}, *own_items(message, vendor, model)]}
 
 
 def _part(attachment: Attachment, vendor: Vendor) -> dict[str, Any]:
@@ -98,6 +101,8 @@ def _part(attachment: Attachment, vendor: Vendor) -> dict[str, Any]:
 
 def read(data: dict[str, Any], reply: StreamState) -> Iterable[Event]:
     """Read a chunk of a stream or a complete response, which have the same shape. Only the first candidate counts."""
+    if "candidates" not in data and isinstance(data.get("response"), dict):  # wrapped by Google's gateways
+        data = data["response"]
     _usage(data.get("usageMetadata"), reply)
     feedback = data.get("promptFeedback")
     if isinstance(feedback, dict) and texts(feedback.get("blockReason")):
@@ -105,14 +110,14 @@ def read(data: dict[str, Any], reply: StreamState) -> Iterable[Event]:
         reply.explanation = (
             texts(feedback.get("blockReasonMessage")) or f"the prompt was blocked ({feedback['blockReason']})"
         )
-    events: list[Event] = []
+    events: list[Event] = list(_status(data.get("modelStatus"), reply))
     for candidate in dicts(data.get("candidates")):
         if candidate.get("index"):
             continue
         content = candidate.get("content")
         for part in dicts(content.get("parts")) if isinstance(content, dict) else ():
             events += _said(part, reply)
-        reply.cite(of_grounding(candidate.get("groundingMetadata")))
+        reply.cite(of_gemini(candidate))
         reason = texts(candidate.get("finishReason"))
         if reason and reason != _UNSPECIFIED:
             reply.reason = _REASONS.get(reason, reason.lower())
@@ -121,14 +126,25 @@ def read(data: dict[str, Any], reply: StreamState) -> Iterable[Event]:
     return events
 
 
+def _status(status: object, reply: StreamState) -> list[Event]:
+    """Report a model that is about to end (ai.google.dev/api/generate-content, ModelStatus)."""
+    if not isinstance(status, dict) or status.get("modelStage") not in ("LEGACY", "DEPRECATED", "RETIRED"):
+        return []
+    ends = texts(status.get("retirementTime"))[:10]
+    words = texts(status.get("message")) or f"this model is {status['modelStage'].lower()}"
+    return reply.note(f"Google: {words.rstrip('.')}{f' (until {ends})' if ends else ''}.")
+
+
 def _said(part: dict[str, Any], reply: StreamState) -> list[Event]:
+    if signature := texts(part.get("thoughtSignature")):
+        reply.items = [{"text": "", "thoughtSignature": signature}]
     if text := texts(part.get("text")):
         return [ReasoningDelta(text) if part.get("thought") else TextDelta(text)]
     if "functionCall" in part:
         return reply.note(TOOLS)
-    data = part.get("inlineData")
+    data = part.get("inlineData") or part.get("inline_data")
     if isinstance(data, dict) and not part.get("thought"):
-        return picture(texts(data.get("data")), texts(data.get("mimeType")))
+        return picture(texts(data.get("data")), texts(data.get("mimeType")) or texts(data.get("mime_type")))
     return []
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from llmrepl.providers.base import Event, ReasoningDelta, Request, TextDelta
 from llmrepl.providers.hints import only_text
-from llmrepl.providers.protocols import openai_chat
+from llmrepl.providers.protocols import interactions, openai_chat
 from llmrepl.providers.protocols.base import (
     TOOLS,
     Protocol,
@@ -21,11 +21,12 @@ from llmrepl.providers.protocols.base import (
     cannot_send,
     dicts,
     is_text,
+    own_items,
     picture,
     texts,
     whole_number,
 )
-from llmrepl.providers.protocols.citations import of_annotations
+from llmrepl.providers.protocols.citations import of_annotations, of_search
 from llmrepl.providers.transport import frames
 from llmrepl.providers.usage_counts import reported_cost
 from llmrepl.providers.vendors import Vendor
@@ -34,7 +35,13 @@ from llmrepl.types import Attachment, Message
 _LEAST_TOKENS = 16
 _REASONS = {"max_output_tokens": "length", "max_tokens": "length"}
 _STREAMED = ("text", "refusal", "reasoning_text", "reasoning_summary_text")
-_CLOSING = ("response.completed", "response.incomplete", "response.failed", "response.cancelled")
+_SAME = {
+    "reasoning": "reasoning_text",
+    "reasoning_content": "reasoning_text",
+    "reasoning_summary": "reasoning_summary_text",
+}
+"""Other names of streamed parts, of earlier versions and other servers."""
+_CLOSING = ("response.completed", "response.incomplete", "response.failed", "response.cancelled", "response.done")
 _TOOL_CALLS = ("function_call", "custom_tool_call", "mcp_approval_request", "computer_call", "local_shell_call")
 
 
@@ -72,10 +79,8 @@ def body(request: Request, vendor: Vendor) -> tuple[dict[str, Any], list[str]]:
 def _items(message: Message, model: str, vendor: Vendor) -> list[dict[str, Any]]:
     """Convert a message to input items; a reply follows the reasoning that led to it, if it is from the same model."""
     if message.role == "assistant":
-        data = message.provider_data
-        own = data and (data.provider, data.model) == (vendor.name, model)
         said = {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": message.content}]}
-        return [*(dict(item) for item in data.items if own), said] if data else [said]
+        return [*own_items(message, vendor, model), said]
     parts = [_part(attachment, vendor) for attachment in message.attachments]
     return [{"role": message.role, "content": [*parts, {"type": "input_text", "text": message.content}]}]
 
@@ -94,16 +99,22 @@ def _part(attachment: Attachment, vendor: Vendor) -> dict[str, Any]:
 def read(data: dict[str, Any], reply: StreamState) -> Iterable[Event]:
     """Read a stream event or a complete response.
 
-    Chat completions are accepted too, since some servers return them on every path. Unknown kinds are ignored.
+    Chat completions are accepted too, since some servers return them on every path, and Google's interactions. Unknown
+    kinds are ignored.
     """
     if "choices" in data:
         return openai_chat.read(data, reply)
+    if "event_type" in data:
+        return interactions.read(data, reply)
     if data.get("object") == "response" and "type" not in data:
         return _close(data, reply)
     kind = texts(data.get("type"))
-    if kind in _CLOSING and isinstance(data.get("response"), dict):
-        return _close(data["response"], reply)
+    if kind in _CLOSING:
+        return _close(data["response"] if isinstance(data.get("response"), dict) else data, reply)
     head, _, last = kind.removeprefix("response.").removeprefix("output_").rpartition(".")
+    if head == "content_part" and last == "done" and isinstance(part := data.get("part"), dict):
+        head, data = texts(part.get("type")).removeprefix("output_"), {**part, **data}
+    head = _SAME.get(head, head)
     if head in _STREAMED and last in ("delta", "done"):
         return _streamed(head, last, data, reply)
     if kind == "response.output_text.annotation.added":
@@ -122,7 +133,8 @@ def _streamed(kind: str, last: str, data: dict[str, Any], reply: StreamState) ->
     place = (kind, str(index), str(part))
     if last == "done" and place in came:
         return []
-    text = texts(data.get("delta") or data.get("refusal") or data.get("text"))
+    delta = data.get("delta") or data.get("refusal") or data.get("text")
+    text = texts(delta.get("text") if isinstance(delta, dict) else delta)
     begins = kind == "reasoning_summary_text" and place not in came and any(one[0] == kind for one in came)
     came.add(place)
     return _said(kind, f"\n\n{text}" if begins and text else text, reply)
@@ -164,6 +176,7 @@ def _close(response: dict[str, Any], reply: StreamState) -> list[Event]:
     """Read the final response: status, usage, and output items that were not streamed."""
     if isinstance(usage := response.get("usage"), dict):
         reply.count(_counts(usage))
+    reply.cite(of_search(response))
     if isinstance(error := response.get("error"), dict) and error:
         reply.error = error
         return []
@@ -186,6 +199,8 @@ def _close(response: dict[str, Any], reply: StreamState) -> list[Event]:
 
 
 def _counts(usage: dict[str, Any]) -> dict[str, Any]:
+    if "input_tokens" not in usage:
+        return openai_chat.counts(usage)
     details, written = usage.get("input_tokens_details"), usage.get("output_tokens_details")
     read_ones = details if isinstance(details, dict) else {}
     written_ones = written if isinstance(written, dict) else {}

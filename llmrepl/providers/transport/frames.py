@@ -69,8 +69,9 @@ def lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
 def sse(chunks: Iterable[bytes]) -> Iterator[ServerEvent]:
     """Yield the events of a server-sent event stream (WHATWG HTML, section 9.2.6); invalid UTF-8 becomes U+FFFD.
 
-    Lenient in two ways: data without a final blank line counts, since some servers omit it, and a field `error`
-    (llama.cpp) is an event of that type. Raises ProviderError for an event beyond FRAME_LIMIT.
+    Lenient in three ways: data without a final blank line counts, since some servers omit it, a field `error`
+    (llama.cpp) is an event of that type, and a line of JSON is an event, as gateways append their errors. Raises
+    ProviderError for an event beyond FRAME_LIMIT.
     """
     event, size = "", 0
     data: list[bytes] = []
@@ -88,6 +89,8 @@ def sse(chunks: Iterable[bytes]) -> Iterator[ServerEvent]:
             event = line[6:].strip().decode("utf-8", "replace")
         elif line.startswith(b"error:"):
             event, data = "error", [line[6:].strip()]
+        elif line.startswith(b"{") and not data:
+            yield _event(event, [line])
         elif line == b"data":
             data.append(b"")
     if data:
