@@ -9,6 +9,7 @@ import sqlite3
 import zipfile
 
 from tests.providers import recorded
+from tests.sessions.importing.samples import SAMPLES
 from tests.sessions.test_import_sources import CASES
 
 REPLIES = {name: raw for name, (dialect, raw, _) in recorded.REPLIES.items() if name == dialect}
@@ -92,7 +93,7 @@ _CHATGPT = json.dumps(
     ]
 ).encode()
 
-EXPORTS = {
+_EXPORTS = {
     **{name: ("\n".join(map(json.dumps, records)).encode(),) for name, records in CASES.items()},
     "llm": (_database(),),
     "chatgpt": (_CHATGPT, _zip(_CHATGPT)),
@@ -105,4 +106,8 @@ EXPORTS = {
         b"Session: a.json\nModel: m\nSystem: s\n\n[1]\nUSER: q\nASSISTANT: a\n",
     ),
 }
-"""A file to import from each source."""
+EXPORTS = {
+    source: (*_EXPORTS.get(source, ()), *(raw for name, raw in SAMPLES.values() if name == source))
+    for source in dict(SAMPLES.values())
+}
+"""Files to import from each source."""

@@ -17,7 +17,7 @@ from llmrepl.sessions.export import FORMATS, export
 from llmrepl.sessions.export.csv_safe import unescape_cell
 from llmrepl.sessions.export.csv_table import COLUMNS
 from llmrepl.sessions.export.markdown import LABELS
-from llmrepl.sessions.importing.transcript import read_markdown, read_text
+from llmrepl.sessions.importing.readers.transcript import read_markdown, read_text
 from llmrepl.sessions.model import MessageRecord, Session, Turn, UsageRecord
 from llmrepl.sessions.storage import session_file
 

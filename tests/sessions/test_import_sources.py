@@ -12,6 +12,7 @@ import pytest
 from llmrepl.errors import LLMError
 from llmrepl.sessions.importing import detect_source, read
 from llmrepl.sessions.importing.found import FoundConversation
+from llmrepl.sessions.importing.source_file import SourceFile
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 AT = "2026-01-01T10:00:00Z"
@@ -96,7 +97,7 @@ def _write(path: Path, documents: list[Any], indent: int | None = None) -> Path:
 def test_each_source_is_detected_and_its_texts_arrive(tmp_path: Path, source: str, indent: int | None) -> None:
     documents = CASES[source]
     path = _write(tmp_path / "file", documents, indent if len(documents) == 1 else None)
-    assert detect_source(path) == source
+    assert detect_source(SourceFile(path)) == source
     [item] = read(path, NOW)
     assert isinstance(item, FoundConversation)
     [turn] = item.session.turns

@@ -147,20 +147,25 @@ def backup(workspace: Workspace, to: str, dry_run: bool, dir: str | None) -> Res
     return Group([copied, note, *failed])
 
 
-_SOURCES = ("llm", "chatgpt", "claude.ai", "claude-code", "codex", "gemini-cli", "sharegpt", "openai", "llmrepl")
+_SOURCES = (
+    "llm", "chatgpt", "claude.ai", "claude-code", "codex", "gemini-cli", "aichat", "aider", "gptme", "elia",
+    "open-webui", "lm-studio", "sharegpt", "openai", "llmrepl",
+)  # fmt: skip
+"""The sources of `llmrepl.sessions.importing`, duplicated so that the command line does not load them."""
 
 
 @command(
     "sessions import",
     "import conversations from other programs",
-    argument("file", help="file to import", source="files"),
-    argument("--source", help="source format, if not detected", choices=_SOURCES),
+    argument("file", help="file, directory or zip archive to import", source="files"),
+    argument("--source", "--from", help="program that wrote it, if not detected", choices=_SOURCES),
     _DRY,
     _DIR,
     group=GROUP,
     example="sessions import conversations.json",
-    at_end="Reads logs.db of llm, ChatGPT and Claude.ai exports, transcripts of Claude Code, Codex and Gemini CLI,"
-    " ShareGPT and OpenAI JSON or JSONL, and our own txt and md exports.",
+    at_end="Reads conversations of ChatGPT, Claude.ai, Claude Code, Codex, Gemini CLI, simonw's llm, aichat, aider,"
+    " gptme, elia, Open WebUI and LM Studio, ShareGPT and OpenAI messages, and our own txt and md exports."
+    " docs/importing.md says where their files are.",
 )
 def import_(workspace: Workspace, file: str, source: str | None, dry_run: bool, dir: str | None) -> Result:
     """Save each conversation as a session, except those imported before."""

@@ -1,117 +1,125 @@
-"""Import conversations from other programs: one table of sources, with a module for each."""
+"""Import conversations from other programs: one table of sources, with a module for each in `readers/`."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
 from llmrepl.errors import LLMError, UsageError
 from llmrepl.formatting import escape_name
-from llmrepl.sessions.importing import chatgpt, claude_ai, coding_agents, llm_logs, openai_jsonl, sharegpt, transcript
-from llmrepl.sessions.importing.documents import as_dict, as_list, read_documents
+from llmrepl.sessions.importing import inputs
 from llmrepl.sessions.importing.found import FoundConversation, Skipped
+from llmrepl.sessions.importing.readers import (
+    aichat,
+    aider,
+    chatgpt,
+    claude_ai,
+    claude_code,
+    codex,
+    elia,
+    gemini_cli,
+    gptme,
+    llm_logs,
+    lm_studio,
+    open_webui,
+    openai_messages,
+    sharegpt,
+    transcript,
+)
+from llmrepl.sessions.importing.source_file import ImportFileError, SourceFile
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A program to import from: its file reader and one line of help."""
+class Reader(Protocol):
+    """A module that imports from one program: its name, a line of help, and how its files are detected and read."""
 
-    read: Callable[[Path, datetime], Iterator[FoundConversation | Skipped]]
-    help: str
+    NAME: str
+    HELP: str
+
+    def detect(self, file: SourceFile) -> bool:
+        """Whether the file is one of this program, by its content. Raises ImportFileError."""
+
+    def read(self, file: SourceFile, now: datetime) -> Iterator[FoundConversation | Skipped]:
+        """Yield the conversations; `now` dates those without a date, and its zone is that of the times."""
 
 
-SOURCES = {
-    llm_logs.NAME: Source(llm_logs.read, "logs.db of simonw's llm"),
-    chatgpt.NAME: Source(chatgpt.read, "ChatGPT data export, as .zip or conversations.json"),
-    claude_ai.NAME: Source(claude_ai.read, "Claude.ai data export, conversations.json"),
-    coding_agents.CLAUDE_CODE: Source(coding_agents.read_claude_code, "transcript of Claude Code"),
-    coding_agents.CODEX: Source(coding_agents.read_codex, "transcript of Codex"),
-    coding_agents.GEMINI_CLI: Source(coding_agents.read_gemini_cli, "transcript of Gemini CLI"),
-    sharegpt.NAME: Source(sharegpt.read, "ShareGPT JSON or JSONL"),
-    openai_jsonl.NAME: Source(openai_jsonl.read, "JSON or JSONL with OpenAI messages"),
-    transcript.NAME: Source(transcript.read, "txt or md export of this program"),
-}
+_READERS: tuple[Reader, ...] = (
+    llm_logs, chatgpt, claude_ai, claude_code, codex, gemini_cli, aichat, aider, gptme, elia, open_webui, lm_studio,
+    sharegpt, openai_messages, transcript,
+)  # fmt: skip
+SOURCES = {reader.NAME: reader for reader in _READERS}
 """The sources by name, as in `meta.origin.source` of a session."""
+
+OTHER_FORMAT = "its format is not known"
+"""Reason for skipping a file in a directory or archive that no source recognizes."""
 
 
 def read(path: Path, now: datetime, source: str | None = None) -> Iterator[FoundConversation | Skipped]:
-    """Read the conversations in `path` from `source`, or from the source detected.
+    """Read the conversations in `path`, a file, directory or zip archive.
 
-    `now` dates conversations without a date; times are in its time zone, or the system's if it has none. Raises
-    UsageError if the source is unknown or cannot be detected, LLMError if the file cannot be read, even halfway
-    through.
+    Files are read as `source`, or as the source detected; in a directory, only those detected as `source`. `now` dates
+    conversations without a date; times are in its time zone, or the system's if it has none. Raises UsageError if the
+    source is unknown or cannot be detected, LLMError if the only file cannot be read, even halfway through; of several
+    files, one that cannot be read is skipped.
     """
     if source is not None and source not in SOURCES:
         raise UsageError(f"there is no source '{source}'", f"choose one of {', '.join(SOURCES)}")
-    yield from SOURCES[source or detect_source(path)].read(path, now)
+    if inputs.is_single(path):
+        file = SourceFile(path)
+        yield from SOURCES[source or detect_source(file)].read(file, now)
+        return
+    known = False
+    for file_or_skipped in inputs.find_files(path):
+        if isinstance(file_or_skipped, Skipped):
+            yield file_or_skipped
+            continue
+        for item in _read_one(file_or_skipped, now, source):
+            known = known or isinstance(item, FoundConversation) or item.why != OTHER_FORMAT
+            yield item
+    if not known:
+        raise UsageError(
+            f"{escape_name(path.name)} holds nothing that can be imported", f"the sources are {', '.join(SOURCES)}"
+        )
+
+
+def _read_one(file: SourceFile, now: datetime, source: str | None) -> Iterator[FoundConversation | Skipped]:
+    try:
+        found = matching_sources(file)
+        if len(found) != 1 or (source and found != [source]):
+            yield Skipped(file.name, OTHER_FORMAT)
+        else:
+            yield from SOURCES[found[0]].read(file, now)
+    except ImportFileError as error:
+        yield Skipped(file.name, error.why)
+    except LLMError as error:
+        yield Skipped(file.name, str(error))
 
 
 def describe_source(path: Path, source: str | None) -> str:
     """Return the help of a source, detected if it is None. Raises as `detect_source`."""
-    return SOURCES[source or detect_source(path)].help
+    if source is None and not inputs.is_single(path):
+        return "any of its files"
+    return SOURCES[source or detect_source(SourceFile(path))].HELP
 
 
-def detect_source(path: Path) -> str:
-    """Detect the source from the content of a file. Raises UsageError, or LLMError for JSON that cannot be read."""
-    shown = escape_name(path.name)
-    if not os.path.isfile(path):
-        raise UsageError(f"there is no file {shown}", "name the file to import")
-    try:
-        with open(path, "rb") as file:
-            start = file.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()
-    except OSError:
-        raise UsageError(f"{shown} cannot be read", "repair that, or import another file") from None
-    for sign, source in _SIGNS:
-        if start.startswith(sign):
-            return source
-    if start.startswith((b"[", b"{", b"\x1f\x8b")):
-        if found := _detect_json(path):
-            return found
-        why = "it has no 'mapping', 'chat_messages', 'conversations', 'messages' or 'sessionId'"
-        raise LLMError(
-            f"{shown} looks like nothing that can be imported: {why}", f"name its source: {', '.join(SOURCES)}"
-        )
-    raise UsageError(f"{shown} looks like nothing that can be imported", f"name its source: {', '.join(SOURCES)}")
+def detect_source(file: SourceFile) -> str:
+    """Detect the source from the content of a file. Raises UsageError, or ImportFileError for what cannot be read."""
+    shown = escape_name(file.name)
+    found = matching_sources(file)
+    if len(found) > 1:
+        raise UsageError(f"{shown} could be of {' or '.join(found)}", f"name its source: --source {found[0]}")
+    if found:
+        return found[0]
+    hint = f"name its source: {', '.join(SOURCES)}"
+    if file.is_json:
+        raise LLMError(f"{shown} looks like nothing that can be imported: it has no {_KEYS}", hint)
+    raise UsageError(f"{shown} looks like nothing that can be imported", hint)
 
 
-def _detect_json(path: Path) -> str | None:
-    for number, document in enumerate(read_documents(path)):
-        if openai_jsonl.is_message_list(document):
-            return openai_jsonl.NAME
-        elements = as_list(document) or [document]
-        for element in elements[:_LOOKED_AT]:
-            fields = as_dict(element)
-            for source, signs in _FIELDS:
-                if signs(fields):
-                    return source
-        if number >= _LOOKED_AT:
-            break
-    return None
+_KEYS = "'mapping', 'chat_messages', 'conversations', 'messages', 'history' or 'sessionId'"
 
 
-_LOOKED_AT = 50
-"""Number of elements or lines that are looked at to detect a source."""
-
-_FIELDS: tuple[tuple[str, Callable[[dict[str, Any]], bool]], ...] = (
-    (chatgpt.NAME, lambda fields: isinstance(fields.get("mapping"), dict)),
-    (claude_ai.NAME, lambda fields: "chat_messages" in fields),
-    (sharegpt.NAME, lambda fields: isinstance(fields.get("conversations"), list)),
-    (coding_agents.CODEX, lambda fields: fields.get("type") == "session_meta" and "payload" in fields),
-    (coding_agents.GEMINI_CLI, lambda fields: "sessionId" in fields and isinstance(fields.get("messages"), list)),
-    (
-        coding_agents.CLAUDE_CODE,
-        lambda fields: "sessionId" in fields and "uuid" in fields and isinstance(fields.get("message"), dict),
-    ),
-    (openai_jsonl.NAME, lambda fields: "messages" in (as_dict(fields.get("body")) or fields)),
-)
-
-_SIGNS = (
-    (b"SQLite format 3\0", llm_logs.NAME),
-    (b"PK", chatgpt.NAME),
-    (b"# Chat Session", transcript.NAME),
-    (b"Session: ", transcript.NAME),
-)
+def matching_sources(file: SourceFile) -> list[str]:
+    """Return the sources that recognize a file. Raises ImportFileError."""
+    return [name for name, reader in SOURCES.items() if reader.detect(file)]

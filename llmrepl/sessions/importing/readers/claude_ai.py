@@ -1,4 +1,4 @@
-"""Import Claude.ai data exports: `conversations.json`, a list of conversations with `chat_messages`.
+"""Import Claude.ai data exports: the `.zip`, or its `conversations.json`, a list of objects with `chat_messages`.
 
 Anthropic documents how to get an export but not its format; this reads exports since 2024.
 """
@@ -7,22 +7,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from llmrepl.sessions.importing.conversation import Conversation, ImportedMessage, clean_text, local_time
-from llmrepl.sessions.importing.documents import as_dict, as_list, import_error, read_documents
 from llmrepl.sessions.importing.found import FoundConversation, Skipped
+from llmrepl.sessions.importing.source_file import ImportFileError, SourceFile, as_dict, as_list
 
 NAME = "claude.ai"
+HELP = "Claude.ai data export, as .zip or conversations.json"
 _ROLES = {"human": "user", "assistant": "assistant"}
 
 
-def read(path: Path, now: datetime) -> Iterator[FoundConversation | Skipped]:
-    """Yield every conversation of an export. Raises LLMError if the file is not one."""
-    for document in read_documents(path):
+def detect(file: SourceFile) -> bool:
+    """Whether the file holds conversations with `chat_messages`."""
+    return any("chat_messages" in fields for fields in file.sample)
+
+
+def read(file: SourceFile, now: datetime) -> Iterator[FoundConversation | Skipped]:
+    """Yield every conversation of an export. Raises ImportFileError if the file is not one."""
+    for document in file.documents:
         if isinstance(document, ValueError):
-            raise import_error(path, str(document))
+            raise ImportFileError(file.name, str(document))
         for number, entry in enumerate(document if isinstance(document, list) else [document], 1):
             if clean_text(as_dict(entry).get("uuid")) and isinstance(entry.get("chat_messages"), list):
                 yield _conversation(entry, now).to_session(now)

@@ -11,13 +11,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from html import unescape
-from pathlib import Path
 
 from llmrepl.errors import LLMError
 from llmrepl.sessions.export import markdown, text
 from llmrepl.sessions.importing.conversation import local_time
-from llmrepl.sessions.importing.documents import import_error, read_file
 from llmrepl.sessions.importing.found import FoundConversation, Skipped
+from llmrepl.sessions.importing.source_file import ImportFileError, SourceFile
 from llmrepl.sessions.model import ERROR, INTERRUPTED, MessageRecord, Session, Turn, UsageRecord, title_from_prompt
 
 
@@ -33,15 +32,21 @@ class _Dialect:
 
 
 NAME = "llmrepl"
+HELP = "txt or md export of this program"
 
 
-def read(path: Path, now: datetime) -> Iterator[FoundConversation | Skipped]:
+def detect(file: SourceFile) -> bool:
+    """Whether the file begins as an export of this program does."""
+    return file.head.startswith((b"# Chat Session", b"Session: "))
+
+
+def read(file: SourceFile, now: datetime) -> Iterator[FoundConversation | Skipped]:
     """Yield the one conversation of a txt or md export. Raises LLMError if the file is not one."""
-    raw = read_file(path)
+    raw = file.raw
     try:
         exported = raw.decode()
     except UnicodeDecodeError as error:
-        raise import_error(path, "a byte that is not UTF-8") from error
+        raise ImportFileError(file.name, "a byte that is not UTF-8") from error
     session = (read_markdown if exported.startswith("# ") else read_text)(exported)
     title = title_from_prompt(next((turn.text_of("user") for turn in session.turns), "")) or "untitled"
     origin = (NAME, hashlib.sha256(raw).hexdigest())

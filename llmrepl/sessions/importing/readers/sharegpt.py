@@ -6,20 +6,25 @@ import hashlib
 import json
 from collections.abc import Iterator
 from datetime import datetime
-from pathlib import Path
 
 from llmrepl.sessions.importing.conversation import Conversation, ImportedMessage, clean_text
-from llmrepl.sessions.importing.documents import as_dict, read_documents
 from llmrepl.sessions.importing.found import FoundConversation, Skipped
+from llmrepl.sessions.importing.source_file import SourceFile, as_dict
 
 NAME = "sharegpt"
+HELP = "ShareGPT JSON or JSONL"
 _ROLES = {"human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant", "system": "system"}
 
 
-def read(path: Path, now: datetime) -> Iterator[FoundConversation | Skipped]:
-    """Yield every conversation, identified by its hash. Raises LLMError if the file cannot be read."""
+def detect(file: SourceFile) -> bool:
+    """Whether the file holds objects with `conversations`."""
+    return any(isinstance(fields.get("conversations"), list) for fields in file.sample)
+
+
+def read(file: SourceFile, now: datetime) -> Iterator[FoundConversation | Skipped]:
+    """Yield every conversation, identified by its hash. Raises ImportFileError."""
     number = 0
-    for document in read_documents(path):
+    for document in file.documents:
         for entry in document if isinstance(document, list) else [document]:
             number += 1
             where = f"conversation {number}"

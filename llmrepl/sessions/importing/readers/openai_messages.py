@@ -9,20 +9,33 @@ import hashlib
 import json
 from collections.abc import Iterator
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from llmrepl.sessions.importing.conversation import Conversation, ImportedMessage, clean_text
-from llmrepl.sessions.importing.documents import as_dict, as_list, parse_json, read_documents, read_file
 from llmrepl.sessions.importing.found import FoundConversation, Skipped
+from llmrepl.sessions.importing.source_file import SourceFile, as_dict, as_list, parse_json
 
 NAME = "openai"
+HELP = "JSON or JSONL with OpenAI messages"
 _ROLES = {"user": "user", "assistant": "assistant", "system": "system", "developer": "system"}
 
 
-def read(path: Path, now: datetime) -> Iterator[FoundConversation | Skipped]:
-    """Yield a conversation from each line, identified by the line's hash. Raises LLMError if there is no file."""
-    for number, line in enumerate(_lines(path), 1):
+def detect(file: SourceFile) -> bool:
+    """Whether the file holds `messages` with roles and contents, or is a list of such messages."""
+    if file.is_json and is_message_list(file.documents[0]):
+        return True
+    return any(_is_request(fields) for fields in file.sample)
+
+
+def _is_request(fields: dict[str, Any]) -> bool:
+    body = as_dict(fields.get("body")) or fields
+    messages = as_list(body.get("messages"))
+    return bool(messages) and all("role" in as_dict(message) for message in messages)
+
+
+def read(file: SourceFile, now: datetime) -> Iterator[FoundConversation | Skipped]:
+    """Yield a conversation from each line, identified by the line's hash. Raises ImportFileError."""
+    for number, line in enumerate(_lines(file), 1):
         if not line.strip():
             continue
         where = f"line {number}"
@@ -39,15 +52,13 @@ def read(path: Path, now: datetime) -> Iterator[FoundConversation | Skipped]:
         yield item if isinstance(item, FoundConversation) else Skipped(where, item.why)
 
 
-def _lines(path: Path) -> list[bytes]:
-    """Return the lines of JSONL, or the elements of a JSON file as such lines. Raises LLMError."""
-    raw = read_file(path)
-    documents = read_documents(path)
-    document = next(documents)
-    if next(documents, None) is not None or isinstance(document, ValueError):
-        return raw.split(b"\n")
-    if isinstance(document, dict) and b"\n" not in raw.strip():
-        return [raw]
+def _lines(file: SourceFile) -> list[bytes]:
+    """Return the lines of JSONL, or the elements of a JSON file as such lines. Raises ImportFileError."""
+    document, *others = file.documents
+    if others or isinstance(document, ValueError):
+        return file.raw.split(b"\n")
+    if isinstance(document, dict) and b"\n" not in file.raw.strip():
+        return [file.raw]
     if is_message_list(document):
         document = {"messages": document}
     elements = document if isinstance(document, list) else [document]

@@ -7,27 +7,20 @@ conversation has its id and all of its messages.
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from contextlib import closing
+from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
-from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
-from llmrepl.formatting import escape_controls
 from llmrepl.sessions.importing.conversation import Conversation, ImportedMessage, clean_text, local_time
-from llmrepl.sessions.importing.documents import as_dict, as_list, import_error, parse_json
+from llmrepl.sessions.importing.database import MAX_TEXT, open_database, read_schema
 from llmrepl.sessions.importing.found import FoundConversation, Skipped
+from llmrepl.sessions.importing.source_file import ImportFileError, SourceFile, as_dict, as_list, parse_json
 from llmrepl.sessions.model import UsageRecord
-from llmrepl.system.limits import MAX_CONVERSATION_CHARACTERS
 
 NAME = "llm"
-MAX_TEXT = MAX_CONVERSATION_CHARACTERS
-"""Maximum size of one value in the database, in bytes."""
-
+HELP = "logs.db of simonw's llm"
 _MAX_TOKENS = 1 << 53
 _OF_RESPONSES = (
     "id", "conversation_id", "model", "prompt", "system", "response", "duration_ms", "datetime_utc", "input_tokens",
@@ -35,39 +28,33 @@ _OF_RESPONSES = (
 )  # fmt: skip
 
 
-def read(path: Path, now: datetime) -> Iterator[FoundConversation | Skipped]:
-    """Yield every conversation in the database. Raises LLMError if it is damaged or not a log of llm."""
-    if not os.path.isfile(path):
-        raise import_error(path, "there is no such file")
-    try:
-        with closing(_connect(path)) as db:
-            tables = {row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-            threads = {"threads", "turns", "messages", "parts", "fragments"} <= tables
-            older = {"conversations", "responses"} <= tables
-            if not threads and not older:
-                raise import_error(path, "it is not a log of llm")
-            seen: set[str] = set()
-            for found in _threads(db, now) if threads else ():
-                seen.add(found.origin[1])
+def detect(file: SourceFile) -> bool:
+    """Whether the file is a log of llm."""
+    tables = read_schema(file)
+    return "_llm_migrations" in tables or _has_threads(tables) or _has_responses(tables)
+
+
+def read(file: SourceFile, now: datetime) -> Iterator[FoundConversation | Skipped]:
+    """Yield every conversation in the database. Raises ImportFileError if it is damaged or not a log of llm."""
+    tables = read_schema(file)
+    if not _has_threads(tables) and not _has_responses(tables):
+        raise ImportFileError(file.name, "it is not a log of llm, or one of a version that is not known")
+    with open_database(file) as db:
+        seen: set[str] = set()
+        for found in _threads(db, now) if _has_threads(tables) else ():
+            seen.add(found.origin[1])
+            yield found.to_session(now)
+        for found in _conversations(db, now, set(tables)) if _has_responses(tables) else ():
+            if found.origin[1] not in seen:
                 yield found.to_session(now)
-            for found in _conversations(db, now, tables) if older else ():
-                if found.origin[1] not in seen:
-                    yield found.to_session(now)
-    except sqlite3.Error as error:
-        raise import_error(
-            path, f"the database is damaged or of another version ({escape_controls(str(error))})"
-        ) from error
-    except UnicodeDecodeError as error:  # SQLite's own message quotes damaged text
-        raise import_error(path, "the database is damaged") from error
 
 
-def _connect(path: Path) -> sqlite3.Connection:
-    db = sqlite3.connect(f"file:{quote(os.path.abspath(path))}?mode=ro", uri=True)
-    db.row_factory = sqlite3.Row
-    db.text_factory = lambda raw: raw.decode("utf-8", "replace")
-    db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_TEXT)
-    db.execute("PRAGMA trusted_schema = OFF")
-    return db
+def _has_threads(tables: Collection[str]) -> bool:
+    return {"threads", "turns", "messages", "parts", "fragments"} <= set(tables)
+
+
+def _has_responses(tables: Collection[str]) -> bool:
+    return {"conversations", "responses"} <= set(tables)
 
 
 def _conversations(db: sqlite3.Connection, now: datetime, tables: set[str]) -> Iterator[Conversation]:
