@@ -14,7 +14,7 @@ from llmrepl.models.factory import local_model, local_models, network_provider
 from llmrepl.models.list_cache import closest_name
 from llmrepl.models.resolver import OFFLINE, ResolvedModel
 from llmrepl.providers.protocols.base import ModelInfo
-from llmrepl.providers.vendors import LOCAL, OFFLINE_MODELS, VENDORS
+from llmrepl.providers.vendors import LOCAL, OFFLINE_MODELS
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +67,19 @@ def find_model(workspace: Workspace, name: str) -> tuple[ResolvedModel, Availabl
     if resolved.vendor is LOCAL:
         workspace.resolver().resolve_with_key(name)
         return resolved, _make_available(workspace, resolved, local_model(resolved, workspace.environment), "file")
-    listed = {
-        model.info.id: model for model in _list_provider(workspace, resolved.provider, refresh=False, report=False)
-    }
+    listed: dict[str, AvailableModel] = {}
+    failure: LLMError | None = None
+    try:
+        found = _list_provider(workspace, resolved.provider, refresh=False, report=False)
+        listed = {model.info.id: model for model in found}
+    except LLMError as error:
+        failure = error
     if resolved.model in listed:
         return resolved, listed[resolved.model]
     price = workspace.cost_tracker().price(resolved)
     if price is not None and resolved.provider != OFFLINE and not price.free:
         return resolved, AvailableModel(resolved.provider, ModelInfo(resolved.model), price, "prices")
-    raise unknown_model_error(resolved, listed)
+    raise failure or unknown_model_error(resolved, listed)
 
 
 def unknown_model_error(resolved: ResolvedModel, listed: Iterable[str]) -> UsageError:
@@ -111,10 +115,11 @@ def cached_models(workspace: Workspace, provider: str = "") -> list[AvailableMod
         for place, found in cached
         for info in found.models.values()
     ]
-    if provider in VENDORS and provider not in (place.provider for place, _ in cached):
+    vendor = resolver.vendor(provider) if provider else None
+    if vendor and provider not in (place.provider for place, _ in cached):
         listed += [
             AvailableModel(provider, ModelInfo(name), None, "prices")
-            for name in workspace.cost_tracker().prices.known(provider)
+            for name in workspace.cost_tracker().prices.known(vendor.price_owner)
         ]
     now = workspace.environment.now().timestamp()
     return [model for model in listed if model.is_usable(now)]
@@ -156,7 +161,7 @@ def _list_provider(
             yield _make_available(workspace, ResolvedModel("", info.id, site.vendor, site.base_url), info, "provider")
     except LLMError as failure:
         place = workspace.resolver().locate(provider)
-        names = workspace.cost_tracker().prices.known(provider)
+        names = workspace.cost_tracker().prices.known(place.vendor.price_owner if place.vendor else provider)
         if not names:
             raise
         if report:

@@ -65,7 +65,7 @@ class DefaultModels:
     def confirm(self, provider: str) -> str | None:
         """Return the default model of a provider, updating its list if it is older than a day and available.
 
-        Raises UsageError for a missing key.
+        Raises UsageError for a missing key, and ProviderError if the list is unavailable and no default is known.
         """
         now = self._environment.now().timestamp()
         row = self._read().get(provider)
@@ -81,7 +81,9 @@ class DefaultModels:
         try:
             cached = self._lists().fetch(site, lambda: client.list_models(seconds=LIST_SECONDS), refresh=False)
         except LLMError:
-            return self.of(provider)
+            if known := self.of(provider):
+                return known
+            raise
         finally:
             client.close()
         if not cached.models:

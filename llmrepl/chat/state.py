@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llmrepl.chat.services import Services
-from llmrepl.errors import SaveError
+from llmrepl.errors import SaveError, UsageError
 from llmrepl.formatting import display_path, escape_name, valid_text
 from llmrepl.sessions.storage.known_directories import add_known
 from llmrepl.system.paths import expand, why_unwritable
@@ -121,7 +121,8 @@ class ChatState:
     def confirm_default_model(self) -> str | None:
         """Before the first prompt, choose the default model from its provider's own list, if the user named none.
 
-        Returns the model if it is another one than was shown so far. Raises UsageError for a missing key.
+        Returns the model if it is another one than was shown so far. Raises UsageError for a missing key or if no model
+        can be chosen, and ProviderError if none is known and the list is unavailable.
         """
         if self.current is not None or self._chosen:
             return None
@@ -129,6 +130,11 @@ class ChatState:
         if provider is None:
             return None
         before, model = self.model, self._services.default_models().confirm(provider)
+        if model is None and not before.startswith(f"{provider}/"):
+            raise UsageError(
+                f"{provider} lists no model to chat with, so there is no default.",
+                f":model {provider}/NAME chooses one",
+            )
         self._chosen = True
         self.chosen_default = f"{provider}/{model}" if model else before
         if model is None or f"{provider}/{model}" == before:

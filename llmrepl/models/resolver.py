@@ -106,8 +106,8 @@ class ModelResolver:
         """
         if name := self._settings.text("default_model"):
             return self._settings.aliases.get(name, name)
-        if provider := self.default_provider():
-            return f"{provider}/{self._default(provider)}"
+        if (provider := self.default_provider()) and (model := self._default(provider)):
+            return f"{provider}/{model}"
         return self._local() or GUIDE
 
     def is_unconfigured(self) -> bool:
@@ -115,11 +115,14 @@ class ModelResolver:
         return not self._settings.text("default_model") and self.default_provider() is None
 
     def default_provider(self) -> str | None:
-        """Return the first provider with a key and a default model, unless a model is configured."""
+        """Return the first provider with a key and a known default model, else the first with a key.
+
+        None if a model is configured.
+        """
         if self._settings.text("default_model"):
             return None
-        with_key = (name for name, vendor in self._vendors.items() if vendor.key_env and self._has_key(vendor))
-        return next((name for name in with_key if self._default(name)), None)
+        with_key = [name for name, vendor in self._vendors.items() if vendor.key_env and self._has_key(vendor)]
+        return next((name for name in with_key if self._default(name)), next(iter(with_key), None))
 
     def providers(self) -> list[str]:
         """Return the names of all providers, configured ones last."""
