@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from llmrepl.billing.pricing import Price
@@ -172,12 +173,25 @@ def _list_provider(
             )
 
 
-def _fetch_models(workspace: Workspace, site: ResolvedModel) -> list[ModelInfo]:
+def refresh_list(workspace: Workspace, provider: str, *, refresh: bool) -> None:
+    """Fetch the list of a provider if it is older than a day, or with `refresh`; nothing happens if that fails."""
+    if provider in (OFFLINE, LOCAL.name):
+        return
+    with suppress(LLMError):
+        site = workspace.resolver().locate_with_key(provider)
+        workspace.model_lists().fetch(site, lambda: _fetch_models(workspace, site, SHORT_SECONDS), refresh=refresh)
+
+
+LONG_SECONDS, SHORT_SECONDS = 10.0, 3.0
+"""Maximum wait for a page of a list, and of one that is only needed for a detail."""
+
+
+def _fetch_models(workspace: Workspace, site: ResolvedModel, seconds: float = LONG_SECONDS) -> list[ModelInfo]:
     if site.vendor is None:
         return []
     provider = network_provider(site, site.vendor, workspace.settings, workspace.environment, workspace.paths)
     try:
-        return provider.list_models()
+        return provider.list_models(seconds=seconds)
     finally:
         provider.close()
 

@@ -5,18 +5,23 @@ from __future__ import annotations
 from llmrepl.chat.workspace import Workspace
 from llmrepl.providers.base import Request
 from llmrepl.providers.tokens import prompt_tokens
+from llmrepl.providers.vendors import LOCAL
 
 
-def context_used(workspace: Workspace) -> tuple[int, int, int | None] | None:
+def context_used(workspace: Workspace) -> tuple[int, int, int | None]:
     """Return the messages in the context, their estimated tokens, and the window in tokens if known.
 
-    Returns None before the first turn.
+    A server on this machine is asked with which window it runs the model, others only if nothing else tells.
     """
+    from llmrepl.chat.available import refresh_list
+
     open_session = workspace.chat.current
-    if open_session is None or not open_session.session.turns:
-        return None
-    context = open_session.session.context()
+    context = open_session.session.context() if open_session else []
     request = Request(workspace.chat.model, context, workspace.chat.system)
+    resolved = workspace.resolver().resolve(workspace.chat.model)
+    local = resolved.vendor is not None and resolved.vendor is not LOCAL and not resolved.vendor.key_env
+    if local or _window(workspace) is None:
+        refresh_list(workspace, resolved.provider, refresh=local)
     return len(context), prompt_tokens(request), _window(workspace)
 
 
@@ -32,5 +37,8 @@ def context_fraction(workspace: Workspace) -> float | None:
 
 
 def _window(workspace: Workspace) -> int | None:
-    price = workspace.cost_tracker().price(workspace.resolver().resolve(workspace.chat.model))
+    resolved = workspace.resolver().resolve(workspace.chat.model)
+    if (info := workspace.model_info(resolved)) and info.context_window:
+        return info.context_window
+    price = workspace.cost_tracker().price(resolved)
     return price.context_window if price else None

@@ -115,10 +115,7 @@ def context(workspace: Workspace, detail: str | None) -> Result:
     """Show the messages and estimated tokens in the context."""
     from llmrepl.chat.context import context_used
 
-    used = context_used(workspace)
-    if used is None:
-        return Note("nothing was asked yet")
-    messages, tokens, window = used
+    messages, tokens, window = context_used(workspace)
     share = f" of {window:,} ({tokens / window:.0%})" if window else "; the size of this model's context is unknown"
     return Document(f"{pluralize(messages, 'message')}, about {tokens:,} tokens{share}")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -22,6 +22,7 @@ from llmrepl.providers.protocols import anthropic, gemini, ollama, openai_respon
 from llmrepl.providers.protocols import openai_chat as openai
 from llmrepl.providers.protocols.base import ModelInfo, Protocol
 from llmrepl.providers.retry import RetryPolicy, retry
+from llmrepl.providers.transport import frames
 from llmrepl.providers.transport.http import HTTPClient, Network
 from llmrepl.providers.urls import check_url, split_query
 from llmrepl.providers.vendors import Vendor
@@ -144,7 +145,21 @@ class HTTPProvider:
             page = self._page(path, seconds)
             found += self.protocol.models(page)
             path = self.protocol.next_page(page)
-        return found
+        return found if self.vendor.key_env else self.protocol.add_details(found, partial(self._fetch, seconds))
+
+    def _fetch(self, seconds: float, path: str, body: Mapping[str, Any] | None) -> Any:
+        """Return the JSON at a path of the server itself, above `/v1`; None if there is none."""
+        site = replace(self.endpoint, base_url=self.endpoint.base_url.removesuffix("/v1"))
+        client = self.client.at(site)
+        try:
+            if body is None:
+                return json.loads(client.get(path, self._headers(), seconds=seconds, limit=LIST_LIMIT))
+            with client.post(path, self._headers(), json.dumps(body).encode(), "") as exchange:
+                return json.loads(frames.read_all(exchange.chunks(), LIST_LIMIT))
+        except (ProviderError, ValueError, RecursionError):
+            return None
+        finally:
+            client.close()
 
     def _page(self, path: str, seconds: float) -> Any:
         body = self.client.get(path, self._headers(), seconds=seconds, limit=LIST_LIMIT)

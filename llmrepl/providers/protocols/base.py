@@ -85,6 +85,10 @@ COUNTED = ("prompt_tokens", "completion_tokens", "total_tokens")
 """Counts of which at least one must be nonzero."""
 
 
+Fetch = Callable[[str, Mapping[str, Any] | None], Any]
+"""Fetches JSON from a path of the server, with a body as POST; None if that fails."""
+
+
 @dataclass(frozen=True, slots=True)
 class Protocol:
     """A provider's protocol as pure functions.
@@ -104,6 +108,8 @@ class Protocol:
     next_page: Callable[[Any], str | None] = lambda page: None
     think_tags: bool = False
     """Whether servers may leave reasoning in the text, between tags."""
+    add_details: Callable[[list[ModelInfo], Fetch], list[ModelInfo]] = lambda models, fetch: models
+    """Add what a server on this machine says of its models elsewhere than in the list."""
     suffix: str = ""
     """Suffix that a base URL may have although `path` includes it: `/v1` of https://host/v1."""
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from llmrepl.providers.base import Event, ReasoningDelta, Request, TextDelta
 from llmrepl.providers.protocols.base import (
     TOOLS,
+    Fetch,
     ModelInfo,
     Protocol,
     StreamState,
@@ -98,4 +101,32 @@ def _model(row: dict[str, Any]) -> ModelInfo:
     )
 
 
-PROTOCOL = Protocol(path, headers, body, frames.ndjson, read, "/api/tags", models, think_tags=True)
+def add_details(found: list[ModelInfo], fetch: Fetch) -> list[ModelInfo]:
+    """Add the context with which loaded models run, and for older servers what each model can do."""
+    page = fetch("/api/ps", None)
+    loaded = dicts(page.get("models")) if isinstance(page, dict) else []
+    windows = {texts(row.get("name")): token_count(row.get("context_length")) for row in loaded}
+    shown: dict[str, ModelInfo] = {}
+    for info in [info for info in found if info.chat is None][:_MOST_SHOWN]:
+        row = fetch("/api/show", {"model": info.id})
+        if not isinstance(row, dict):  # an old server
+            break
+        shown[info.id] = _shown(info.id, row)
+    infos = (shown.get(info.id, info) for info in found)
+    return [replace(info, context_window=windows.get(info.id) or info.context_window) for info in infos]
+
+
+def _shown(name: str, row: dict[str, Any]) -> ModelInfo:
+    """Read a model's page: the context that its file asks for, else the one that it was trained for."""
+    facts = row.get("model_info")
+    trained = [facts[key] for key in facts if key.endswith(".context_length")] if isinstance(facts, dict) else []
+    asked = re.search(r"(?m)^num_ctx\s+(\d{1,9})$", texts(row.get("parameters")))
+    window = int(asked[1]) if asked else next(iter(trained), None)
+    return _model({**row, "name": name, "context_length": window})
+
+
+_MOST_SHOWN = 50
+
+PROTOCOL = Protocol(
+    path, headers, body, frames.ndjson, read, "/api/tags", models, think_tags=True, add_details=add_details
+)

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 from zlib import crc32
 
 from llmrepl.providers.base import Event, ReasoningDelta, Request, TextDelta
 from llmrepl.providers.protocols.base import (
     TOOLS,
+    Fetch,
     ModelInfo,
     Protocol,
     StreamState,
@@ -28,7 +30,7 @@ from llmrepl.providers.protocols.base import (
     whole_number,
 )
 from llmrepl.providers.protocols.citations import of_search
-from llmrepl.providers.protocols.model_rows import model_of
+from llmrepl.providers.protocols.model_rows import model_of, token_count
 from llmrepl.providers.transport import frames
 from llmrepl.providers.usage_counts import reported_cost
 from llmrepl.providers.vendors import Vendor
@@ -305,4 +307,14 @@ def models(page: Any) -> list[ModelInfo]:
     return [model_of(row) for row in named if texts(row["id"])]
 
 
-PROTOCOL = Protocol(path, headers, body, frames.sse, read, "/models", models, think_tags=True)
+def add_details(found: list[ModelInfo], fetch: Fetch) -> list[ModelInfo]:
+    """Add the context with which llama.cpp (`/props`) or LM Studio (`/api/v0/models`) runs a model."""
+    props = fetch("/props", None)
+    settings = props.get("default_generation_settings") if isinstance(props, dict) else None
+    if isinstance(settings, dict) and (window := token_count(settings.get("n_ctx"))):
+        return [replace(info, context_window=window) for info in found]
+    listed = {info.id: info for info in models(fetch("/api/v0/models", None))}
+    return [listed.get(info.id, info) for info in found]
+
+
+PROTOCOL = Protocol(path, headers, body, frames.sse, read, "/models", models, think_tags=True, add_details=add_details)

@@ -133,6 +133,10 @@ class HTTPClient:
         self._endpoint = endpoint
         self._client: httpx.Client | None = None
 
+    def at(self, endpoint: Endpoint) -> HTTPClient:
+        """Create a client for another path of the same server."""
+        return HTTPClient(self._network, endpoint, self._query)
+
     def close(self) -> None:
         """Close the client."""
         if self._client is not None:
