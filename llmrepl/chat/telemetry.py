@@ -21,6 +21,7 @@ from llmrepl.types import Usage
 
 DISTRIBUTION = "opentelemetry-exporter-otlp-proto-http"
 BASE = "OTEL_EXPORTER_OTLP_ENDPOINT"
+PROTOCOL = "OTEL_EXPORTER_OTLP_PROTOCOL"
 CAPTURE = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 
 CLOSE_SECONDS = 1.0
@@ -150,6 +151,9 @@ def create_telemetry(environ: Mapping[str, str], log: Callable[[str], None]) -> 
     traces, metrics = url("traces"), url("metrics")
     disabled = environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
     if disabled or not (traces or metrics):
+        return None
+    if (protocol := environ.get(PROTOCOL, "").strip().lower()) not in ("", "http/protobuf"):
+        log(f"telemetry: nothing is sent, the protocol is {protocol} and must be http/protobuf")
         return None
     return Telemetry(traces, metrics, capture=environ.get(CAPTURE, "").strip().lower() == "true", log=log)
 

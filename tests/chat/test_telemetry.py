@@ -186,6 +186,31 @@ def test_a_failure_and_its_fallback_are_two_spans(cli: CliRunner) -> None:
     assert not any(b"violets" in body for body in receiver.bodies)
 
 
+def test_an_interrupted_reply_is_a_span_with_that_word(cli: CliRunner) -> None:
+    hold = threading.Event()
+    slow = stream(sse({"choices": [{"delta": {"content": "vio"}}]}), sse("[DONE]"), wait=lambda: hold.wait(60))
+    with receiving() as receiver, serving(slow) as server:
+        place = workspace(cli, server.url, OTEL_EXPORTER_OTLP_ENDPOINT=receiver.url)
+        with pytest.raises(KeyboardInterrupt), turn.ask(place, "hello", keep=False) as asked:
+            for event in asked:
+                if getattr(event, "text", "") == "vio":
+                    raise KeyboardInterrupt
+        receiver.wait(lambda r: r.spans and r.metrics)
+        hold.set()
+        place.close()
+    (span,) = receiver.spans
+    assert plain(span.attributes)["error.type"] == "interrupted" and span.status.code == 2
+    assert "gen_ai.usage.output_tokens" not in plain(span.attributes), "estimates are not sent"
+
+
+def test_grpc_is_said_not_to_be_spoken(cli: CliRunner) -> None:
+    for protocol, said in (("grpc", True), ("http/protobuf", False)):
+        log: list[str] = []
+        environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://h", "OTEL_EXPORTER_OTLP_PROTOCOL": protocol}
+        assert (create_telemetry(environ, log.append) is None) == said
+        assert any("http/protobuf" in line for line in log) == said
+
+
 def test_nothing_is_sent_in_incognito_mode(cli: CliRunner) -> None:
     with receiving() as receiver, serving(REPLY) as server:
         place = workspace(cli, server.url, OTEL_EXPORTER_OTLP_ENDPOINT=receiver.url)
