@@ -64,6 +64,19 @@ def is_stale_reasoning(payload: object) -> bool:
     return _STALE.search(payload if isinstance(payload, str) else json.dumps(payload)) is not None
 
 
+def is_no_images(payload: object) -> bool:
+    """Whether an error says that the model takes no images."""
+    return _NO_IMAGES.search(payload if isinstance(payload, str) else json.dumps(payload)) is not None
+
+
+_NO_IMAGES = re.compile(
+    r"""(?:support|accept|take|allow|handle|process)\w*\b.{0,30}\b(?:images?|image_url|vision|multi-?modal)\b
+    | \b(?:images?|image_url|vision|multi-?modal)\b.{0,60}\b(?:not|un)[ \-]?(?:support|enabled|allowed|accept|available)
+    | \b(?:unknown|unexpected|invalid)\b.{0,30}\bimage_url | content\b.{0,20}\bmust\ be\ a\ string
+    | text[- ]only\ model | missing\ mmproj""",
+    re.IGNORECASE | re.VERBOSE | re.DOTALL,
+)
+
 _STALE = re.compile(
     r"""invalid_encrypted_content | encrypted\ content\b.{0,80}\b(?:verif|decrypt|parse|invalid)
     | (?:invalid|corrupt\w*|expired|bad)\b.{0,30}\bsignature

@@ -14,13 +14,13 @@ from llmrepl.errors import UsageError
 from llmrepl.providers import parameters
 from llmrepl.providers.base import Event, Notice, Request
 from llmrepl.providers.effort import add_effort
-from llmrepl.providers.error_words import is_stale_reasoning, is_too_long
+from llmrepl.providers.error_words import is_no_images, is_stale_reasoning, is_too_long
 from llmrepl.providers.errors import Endpoint, ProviderError, lacks_path
 from llmrepl.providers.event_reader import read_reply
 from llmrepl.providers.parameters import Changes, ParameterMemory
 from llmrepl.providers.protocols import anthropic, gemini, ollama, openai_responses
 from llmrepl.providers.protocols import openai_chat as openai
-from llmrepl.providers.protocols.base import ModelInfo, Protocol
+from llmrepl.providers.protocols.base import ModelInfo, Protocol, has_image, without_images
 from llmrepl.providers.retry import RetryPolicy, retry
 from llmrepl.providers.transport import frames
 from llmrepl.providers.transport.http import HTTPClient, Network
@@ -91,14 +91,22 @@ class HTTPProvider:
             yield event
 
     def _stream(self, request: Request) -> Iterator[Event]:
-        try:
-            yield from self._adapted(request)
-        except ProviderError as error:
-            if error.status not in REFUSED or not is_stale_reasoning(error.payload) or not _has_reasoning(request):
-                raise
-            yield Notice("The reasoning of earlier replies is not accepted with this key. It was left out.")
-            messages = [replace(message, provider_data=None) for message in request.messages]
-            yield from self._adapted(replace(request, messages=messages))
+        """Send a request, and again without what the model does not take of earlier turns."""
+        if IMAGES in self.parameters.changes(request.model) and not has_image(request.messages[-1]):
+            request = replace(request, messages=[without_images(message) for message in request.messages])
+        for _ in range(_MOST_LIGHTER):
+            try:
+                yield from self._adapted(request)
+                return
+            except ProviderError as error:
+                lighter = _lighter(request, error)
+                if lighter is None:
+                    raise
+            if any(map(has_image, request.messages)) > any(map(has_image, lighter[0].messages)):
+                self.parameters.remember(request.model, (IMAGES, None))
+            request, words = lighter
+            yield Notice(words)
+        yield from self._adapted(request)
 
     def _adapted(self, request: Request) -> Iterator[Event]:
         """Send a request, and again without each parameter that the server refuses."""
@@ -183,8 +191,24 @@ class HTTPProvider:
         self.client.close()
 
 
-def _has_reasoning(request: Request) -> bool:
-    return any(message.provider_data for message in request.messages)
+_MOST_LIGHTER = 2
+IMAGES = "images"
+"""Name under which it is remembered that a model takes no images."""
+
+
+def _lighter(request: Request, error: ProviderError) -> tuple[Request, str] | None:
+    """Return the request without what the error refuses of earlier turns, and a note; None if it is something else."""
+    *earlier, last = request.messages
+    reasoning = any(message.provider_data for message in earlier)
+    if error.status in REFUSED and reasoning and is_stale_reasoning(error.payload):
+        messages = [replace(message, provider_data=None) for message in request.messages]
+        words = "The reasoning of earlier replies is not accepted with this key. It was left out."
+        return replace(request, messages=messages), words
+    images = any(has_image(message) for message in earlier)
+    if error.status in (*REFUSED, 404, 500) and images and not has_image(last) and is_no_images(error.payload):
+        messages = [*map(without_images, earlier), last]
+        return replace(request, messages=messages), f"{request.model} takes no images. Earlier ones were left out."
+    return None
 
 
 def _notices(model: str, sent: dict[str, Any], changes: Changes) -> Iterator[Event]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
@@ -10,12 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmrepl.providers.base import Notice
+from llmrepl.providers.base import Notice, Request
 from llmrepl.providers.effort import add_effort
+from llmrepl.providers.errors import ProviderError
 from llmrepl.providers.hints import likely_changes
 from llmrepl.providers.parameters import OPTIONAL, apply, refused, value_at
 from llmrepl.providers.vendors import VENDORS
-from llmrepl.types import Message, ProviderData
+from llmrepl.types import Attachment, Message, ProviderData
 from tests.cli_runner import CliRunner
 from tests.providers.loopback import KEY, Server, provider, question, serving, sse, status, stream
 from tests.providers.recorded import REPLIES
@@ -178,6 +180,44 @@ def test_reasoning_of_another_account_is_left_out_with_a_note(message: str) -> N
     assert any(isinstance(event, Notice) and "left out" in event.text for event in events)
     before, after = ([part["type"] for part in one.body["messages"][1]["content"]] for one in server.seen)
     assert (before, after) == (["thinking", "text"], ["text"])
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        (404, "No endpoints found that support image input"),
+        (400, "messages[0].content must be a string"),
+        (400, "Failed to deserialize: unknown variant `image_url`, expected `text`"),
+        (400, "This model does not support image inputs."),
+        (500, "image input is not supported - hint: you may need to provide the mmproj"),
+        (400, "Image inputs are not enabled for this model"),
+    ],
+)
+def test_a_model_that_sees_nothing_goes_on_without_the_earlier_images(code: int, message: str) -> None:
+    dot = Attachment("dot.png", "image/png", b"PNG")
+    refusal = status(code, {"error": {"message": message}})
+    reply = stream(sse({"choices": [{"delta": {"content": "ok"}, "finish_reason": "stop"}]}))
+    earlier = [Message("user", "look", (dot,)), Message("assistant", "a dot")]
+    with serving(refusal, reply) as server:
+        events = list(provider(server.url, "openai").stream(question(earlier=earlier)))
+        assert "m takes no images. Earlier ones were left out." in [getattr(event, "text", "") for event in events]
+        assert server.seen[1].body["messages"][0]["content"] == "[image dot.png]\nlook"
+    with serving(refusal) as server, pytest.raises(ProviderError, match=re.escape(message[:20])):
+        asked = Request("m", [Message("user", "look", (dot,))])
+        list(provider(server.url, "openai").stream(asked))
+
+
+def test_that_a_model_sees_nothing_is_remembered(cli: CliRunner) -> None:
+    refusal = status(400, {"error": {"message": "This model does not support image inputs."}})
+    reply = stream(sse({"choices": [{"delta": {"content": "ok"}, "finish_reason": "stop"}]}))
+    (cli.cwd / "dot.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    with serving(reply, refusal, reply) as server:
+        environ = configured(cli, server)
+        lines = (":attach dot.png", "look", "and", "go on")
+        ran = cli.script(*lines, words=("chat", "-m", "work/m", "--name", "talk"), **environ)
+        assert (ran.code, ran.out) == (0, "ok\nok\nok\n"), ran.err
+        assert ran.err.count("takes no images") == 1
+    assert ["image_url" in json.dumps(one.body) for one in server.seen] == [True, True, False, False]
 
 
 def test_a_server_that_refuses_everything_ends_in_its_error(cli: CliRunner) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from llmrepl.errors import UsageError
@@ -140,6 +140,21 @@ def own_items(message: Message, vendor: Vendor, model: str) -> list[dict[str, An
     data = message.provider_data
     own = data is not None and (data.provider, data.model) == (vendor.name, model)
     return [dict(item) for item in data.items] if data and own else []
+
+
+def has_image(message: Message) -> bool:
+    """Whether an image is attached to a message."""
+    return any(attachment.media_type.startswith("image/") for attachment in message.attachments)
+
+
+def without_images(message: Message) -> Message:
+    """Return a message with a line of text in place of each image."""
+    if not has_image(message):
+        return message
+    names = [one.name for one in message.attachments if one.media_type.startswith("image/")]
+    others = tuple(one for one in message.attachments if not one.media_type.startswith("image/"))
+    text = "\n".join([*(f"[image {name}]" for name in names), message.content])
+    return replace(message, content=text, attachments=others)
 
 
 def is_text(attachment: Attachment) -> bool:
