@@ -32,6 +32,20 @@ def test_help(cli: CliRunner, words: tuple[str, ...]) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
+        (("what is a monad",), "Unknown command 'what is a monad'. To ask one question: llm ask \"what is a monad\""),
+        (
+            ("what", "is", "a", "monad"),
+            "Unknown command 'what is a monad'. To ask one question: llm ask \"what is a monad\"",
+        ),
+        (
+            ("explain", "this", "-m", "x"),
+            "Unknown command 'explain this'. To ask one question: llm ask \"explain this\"",
+        ),
+        (("sesions", "list"), "Unknown command 'llm sesions'. Did you mean 'llm sessions'?"),
+        (("list",), "Unknown command 'llm list'. Did you mean 'llm sessions list'?"),
+        (("version",), "Unknown command 'llm version'. Did you mean 'llm --version'?"),
+        (("logs",), "Unknown command 'llm logs'. Did you mean 'llm sessions list'?"),
+        (("whatever",), "Unknown command 'llm whatever'. llm help lists the commands"),
         (("xyzzy",), "Unknown command 'llm xyzzy'. llm help lists the commands"),
         (("conifg",), "Unknown command 'llm conifg'. Did you mean 'llm config'?"),
         (("what is a monad",), "Unknown command 'what is a monad'. To ask one question: llm ask \"what is a monad\""),
@@ -49,7 +63,7 @@ def test_help(cli: CliRunner, words: tuple[str, ...]) -> None:
         ),
         (
             ("chat", "--name", "a/b"),
-            "a session name cannot contain / or \\; use :export FORMAT PATH to write elsewhere",
+            "a session name cannot contain / or \\; use llm export FORMAT PATH to write elsewhere",
         ),
         (
             ("chat", "--name", "\udcff"),
@@ -84,7 +98,7 @@ def test_the_name_of_an_existing_session_is_refused(cli: CliRunner) -> None:
     cli.script("one", words=NAMED)
     before = (cli.runs / "talk.json").read_bytes()
     ran = cli.script("two", words=NAMED)
-    assert (ran.code, ran.err) == (2, "error: a session talk.json exists; choose another name, or use --force\n")
+    assert (ran.code, ran.err) == (2, "error: A session talk.json exists. Choose another name\n")
     assert (cli.runs / "talk.json").read_bytes() == before
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from llmrepl.chat.services import Services
 from llmrepl.errors import SaveError, UsageError
 from llmrepl.formatting import display_path, escape_name, valid_text
+from llmrepl.models.resolver import GUIDE
 from llmrepl.sessions.storage.known_directories import add_known
 from llmrepl.system.paths import expand, why_unwritable
 
@@ -101,6 +102,23 @@ class ChatState:
         if self._model is None:
             self._model = self._services.resolver().default_model()
         return self._model
+
+    @property
+    def is_unconfigured(self) -> bool:
+        """Whether the guide answers only because neither the user nor a key names a model."""
+        return (
+            self.current is None
+            and not self._chosen
+            and self.model == GUIDE
+            and self._services.resolver().is_unconfigured()
+        )
+
+    def forget_default_model(self) -> bool:
+        """Choose the default model again, after a change of settings or keys; return whether it will be used."""
+        if self.current is not None or self._chosen:
+            return False
+        self._model = None
+        return True
 
     @property
     def system(self) -> str | None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from llmrepl.chat.workspace import Workspace
 from llmrepl.commands.registry import PROMPT, argument, command
-from llmrepl.commands.results import Column, Document, Note, ReadSecret, Result, Table
+from llmrepl.commands.results import Column, Confirm, Document, Note, ReadSecret, Result, Table
 from llmrepl.config.api_keys import Keyring
 from llmrepl.config.settings import JSON_FILE
 from llmrepl.errors import UsageError
+from llmrepl.formatting import escape_name
 
 GROUP = "configuration"
 
@@ -90,10 +91,33 @@ def config_set(workspace: Workspace, key: str, value: str) -> Result:
             f"edit it, or move its settings to {file}",
         )
 
-    write_setting(workspace.paths.config_file, key, value)
-    if any(key in (row.key, row.name) for row in workspace.settings.shell_settings()):
-        workspace.settings.set(key, value)
-    return Note(f"{key} = {value} in {workspace.paths.config_file}")
+    write_setting(file, key, value)
+    workspace.settings.reload(workspace.environment.environ, workspace.environment.cwd, workspace.paths, key)
+    said = f"{key} = {value} in {file}"
+    return Note("\n".join(filter(None, [said, _effect(workspace, key, str(file))])))
+
+
+_AT_START = {
+    "save_sessions": "Shells that start from now on use it; ':incognito' changes this one.",
+    "default_budget": "Sessions that start from now on use it; ':budget' changes this one.",
+    "daily_budget": "Shells that start from now on use it.",
+    "keys": "",
+}
+"""What is said of settings that the running shell has read before."""
+
+
+def _effect(workspace: Workspace, key: str, file: str) -> str:
+    """Return what a changed setting does in this shell, if that is not obvious."""
+    settings, at_prompt = workspace.settings, workspace.stdin_is_input
+    source = settings.source(key) if any(key in (row.key, row.name) for row in settings.rows()) else file
+    if source not in (file, "default"):
+        return f"But {source} comes first: {key} is {settings.display(key)}."
+    if key == "default_model" and at_prompt:
+        if workspace.chat.forget_default_model():
+            return f"🤖 Model: {workspace.chat.model}"
+        if workspace.chat.model != settings.text(key):
+            return f"This conversation stays with {workspace.chat.model}.\n':model {settings.text(key)}' switches it."
+    return _AT_START.get(key, "") if at_prompt else ""
 
 
 @command(
@@ -107,14 +131,36 @@ def keys_set(workspace: Workspace, provider: str) -> Result:
     """Save an API key without it appearing on the command line, in the history or in a session."""
     workspace.check_trusted("change API keys")
     if provider not in workspace.resolver().providers() or provider == "offline":
-        raise UsageError(f"there is no provider '{provider}' that needs a key", "see 'keys list'")
+        raise UsageError(f"No provider '{escape_name(provider)}' needs a key.", "llm keys list shows the providers")
 
     def save(key: str) -> Result:
         Keyring(workspace.paths.keys_file).set(provider, key)
-        return Note(f"the key for {provider} is kept in {workspace.paths.keys_file}")
+        return _key_saved(workspace, provider)
 
     piped = workspace.piped_text()
     return save(piped) if piped.strip() else ReadSecret(f"Key for {provider}: ", save)
+
+
+def _key_saved(workspace: Workspace, provider: str) -> Result:
+    """Tell where the key is and, at the prompt, offer to switch to a model of its provider."""
+    file = str(workspace.paths.keys_file)
+    if (origin := workspace.resolver().key_origin(provider)) != file:
+        return Note(f"Saved the key for {provider} in {file}.\nBut {origin} comes first.")
+    before = workspace.chat.model
+    at_prompt = workspace.stdin_is_input and workspace.environment.interactive()
+    if not at_prompt or before.partition("/")[0] == provider:
+        return Note(f"Saved the key for {provider} in {file}.")
+    model = workspace.default_models().confirm(provider)
+    if model is None:
+        return Note(f"Saved the key for {provider} in {file}.\n':models --provider {provider}' lists its models.")
+    name = f"{provider}/{model}"
+
+    def use(model: str) -> Result:
+        workspace.chat.set_model(model)
+        return Note(f"🤖 Model: {model}")
+
+    question = f"Key saved. Switch to {name} now? [Y/n] "
+    return Confirm(question, lambda: use(name), default=True, otherwise=lambda: use(before))
 
 
 @command(
@@ -142,4 +188,4 @@ def keys_remove(workspace: Workspace, provider: str) -> Result:
     """Delete a key that `keys set` saved."""
     workspace.check_trusted("change API keys")
     Keyring(workspace.paths.keys_file).remove(provider)
-    return Note(f"the key for {provider} is forgotten")
+    return Note(f"Removed the key for {provider}.")

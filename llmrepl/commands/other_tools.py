@@ -22,32 +22,57 @@ SHORT = {
 }
 """Short commands of editors and shells, run as the command they stand for."""
 
+SAID = {"clear": "':clear' is ':reset' here"}
+"""What is said when a short command runs, where its name promises something else."""
+
 SLASH = {
     **SHORT,
-    "bye": "exit",
-    "add": "attach",
-    "file": "attach",
-    "image": "attach",
-    "resume": "load",
+    **dict.fromkeys(("bye", "stop"), "exit"),
+    **dict.fromkeys(("add", "file", "image", "paste", "read-only"), "attach"),
+    **dict.fromkeys(("resume", "continue", "chat", "open", "restore"), "load"),
+    **dict.fromkeys(("branch", "checkpoint"), "fork"),
+    **dict.fromkeys(("rewind", "back"), "undo"),
+    **dict.fromkeys(("regenerate", "again"), "retry"),
+    **dict.fromkeys(("tokens", "status"), "context"),
+    **dict.fromkeys(("summarize", "compress"), "compact"),
+    **dict.fromkeys(("memory", "prompt", "persona", "instructions"), "system"),
+    **dict.fromkeys(("settings", "preferences"), "config"),
+    **dict.fromkeys(("effort", "think", "reasoning", "think-tokens", "reasoning-effort"), "set effort"),
+    **dict.fromkeys(("vim", "vi", "keybindings", "multiline-mode"), "set keys"),
+    **dict.fromkeys(("editor", "multiline"), "help keys"),
+    **dict.fromkeys(("stats", "insights"), "sessions stats"),
     "login": "keys set",
     "logout": "keys remove",
-    "tokens": "context",
-    "summarize": "compact",
-    "regenerate": "retry",
-    "settings": "config",
-    "status": "context",
-    **dict.fromkeys(("memory", "init", "agents", "mcp", "code", "diff", "commit", "review", "permissions"), "help"),
+    "voice": "",
+    "theme": "",
+    "drop": "attach --clear",
+    "privacy": "incognito",
+    "private": "incognito",
+    "sh": "!",
+    "shell": "!",
+    "list": "sessions",
+    "threads": "sessions",
+    "about": "help",
+    "docs": "help",
+    "web": "attach",
+    "btw": "aside",
+    "side": "aside",
+    **dict.fromkeys(
+        ("agents", "mcp", "hooks", "plugin", "plugins", "skills", "permissions", "approvals", "sandbox", "plan"), ""
+    ),
+    **dict.fromkeys(("init", "code", "architect", "diff", "commit", "review", "lint", "test", "tools", "ide"), ""),
+    **dict.fromkeys(("bug", "feedback", "upgrade", "update", "terminal-setup", "output-style", "statusline"), ""),
 }
-"""Commands that begin with a slash elsewhere and have another name here; `help` where there is no such command."""
+"""Commands that begin with a slash elsewhere and have another name here; empty where there is nothing like them."""
 
 ALONE = {"q": "exit", "help": "help", "?": "help"}
 """Words that are no question when they are the only one in a prompt."""
 
 
-def expand(command: str) -> str:
-    """Return a command line, without its colon, with a short command replaced by its full name."""
+def expand(command: str) -> tuple[str, str]:
+    """Return a command line, without its colon, with a short command replaced by its full name, and what to say."""
     word, blank, rest = command.partition(" ")
-    return SHORT.get(word, word) + blank + rest
+    return SHORT.get(word, word) + blank + rest, SAID.get(word, "")
 
 
 def refuse(text: str, names: Container[str]) -> None:
@@ -57,5 +82,10 @@ def refuse(text: str, names: Container[str]) -> None:
     if not (found := re.fullmatch(r"/([A-Za-z?][\w!-]*)(?:\s.*)?", text)):
         return
     word = found[1].lower()
-    if ours := SLASH.get(word) or (word if word in names else ""):
-        raise UsageError(f"'/{escape_name(found[1])}' is not a command here.", f"Use ':{ours}'.")
+    ours = word if word in names else SLASH.get(word)
+    if ours is None:
+        return
+    what = f"'/{escape_name(found[1])}' is not a command here"
+    if ours and (ours in names or ours.split()[0] in names):
+        raise UsageError(f"{what}.", f"Use ':{ours}'.")
+    raise UsageError(f"{what}, and there is nothing like it.", ":help lists the commands")

@@ -142,10 +142,15 @@ class ReadLine:
 
 @dataclass
 class Confirm:
-    """Ask a yes-or-no question; `then` gives the next result if the answer is yes. A script is not asked."""
+    """Ask a yes-or-no question; `then` gives the next result if the answer is yes. A script is not asked.
+
+    Enter alone is the `default`; `otherwise` gives the next result if the answer is no.
+    """
 
     question: str
     then: Callable[[], Result]
+    default: bool = False
+    otherwise: Callable[[], Result] | None = None
 
 
 @dataclass

@@ -60,6 +60,20 @@ class Settings:
                 settings._change(_ROWS[key], value, "command line")
         return settings
 
+    def reload(self, environ: Mapping[str, str], cwd: Path, paths: Paths, changed: str) -> None:
+        """Read the files again, after `changed` was. Other values of the command line and this shell stay."""
+        fresh = Settings.load(environ, cwd, paths)
+        kept = {
+            key: held
+            for key, held in self._values.items()
+            if held[1] in ("command line", "this shell") and key != changed
+        }
+        self._rows, self._values = fresh._rows, fresh._values | kept
+        for table in TABLES:
+            held = getattr(self, table)
+            held.clear()
+            held.update(getattr(fresh, table))
+
     def get(self, key: str) -> Value:
         """Return a value by key or `:set` name. Raises UsageError for an unknown setting."""
         return self._values[self.row(key).key][0]

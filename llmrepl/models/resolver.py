@@ -338,6 +338,6 @@ class ModelResolver:
             return UsageError(
                 f"the provider '{head}' has no address", f"set providers.{head}.base_url in {self._paths.config_file}"
             )
-        near = closest_match(head.lower(), self.providers())
-        advice = f"did you mean {near}/{model}?" if near else f"there are {', '.join(self.providers())}"
-        return UsageError(f"there is no provider '{head}'", advice)
+        near = closest_match(head.lower(), self.providers(), 0.75)
+        advice = f"Did you mean '{near}/{model}'?" if near else "llm keys list shows the providers"
+        return UsageError(f"There is no provider '{escape_name(head)}'.", advice)

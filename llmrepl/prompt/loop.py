@@ -93,6 +93,7 @@ class Loop:
             if self._shell is None:
                 self._shell = self._open_shell()
                 self._shell.interaction = TerminalInteraction(self._workspace.environment)
+                self._shell.with_guide = True
                 self._lexer.set_commands(self._shell.table, registry.PROMPT)
             return self._shell
 

@@ -44,10 +44,11 @@ class TerminalInteraction:
         """Read a line of text."""
         return PromptSession[str]().prompt(result.prompt)
 
-    def confirm(self, question: str) -> bool:
-        """Ask a yes-or-no question. Ctrl-C and Ctrl-D mean no."""
+    def confirm(self, question: str, *, default: bool = False) -> bool:
+        """Ask a yes-or-no question; Enter alone is the default. Ctrl-C and Ctrl-D mean no."""
         try:
-            return PromptSession[str]().prompt(question).strip().lower().startswith("y")
+            answer = PromptSession[str]().prompt(question).strip().lower()
+            return answer.startswith("y") if answer else default
         except (KeyboardInterrupt, EOFError):
             return False
 

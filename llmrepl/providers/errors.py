@@ -81,9 +81,7 @@ _LATER = "try again in a while, or another model with :model"
 _CHECK = "change the prompt or the options"
 RULES = {
     400: ErrorRule(False, "the server refused the request (400)", _CHECK),
-    401: ErrorRule(
-        False, "{vendor} does not accept {key} (401)", "check it, or set another with 'llm keys set {vendor}'"
-    ),
+    401: ErrorRule(False, "{vendor} does not accept {key} (401)", "{replace_key}"),
     402: ErrorRule(False, "{vendor} says that there is no credit left (402)", "add credit there, or use another model"),
     403: ErrorRule(False, "{vendor} does not allow this with {key} (403)", "check what that key may do"),
     404: ErrorRule(False, "{vendor} has no model '{model}' at {base_url} (404)", "check the name, and base_url"),
@@ -198,6 +196,7 @@ def _failure(endpoint: Endpoint, model: str, status: int, payload: object, after
         "key": f"the key from {endpoint.key_origin or 'the configuration'}"
         if endpoint.key
         else "a request without a key",
+        "replace_key": _replace_key(endpoint),
     }
     what, then = rule.message.format(**words), rule.hint.format(**words)
     if is_too_long(f"{' '.join(names)} {message}") and status == TOO_LONG:
@@ -207,6 +206,13 @@ def _failure(endpoint: Endpoint, model: str, status: int, payload: object, after
     if rule.retry and after is not None and after > LONGEST_WAIT:
         return ProviderError(what, f"it asks to wait {_span(after)}")
     return ProviderError(what, then, retry=rule.retry, after=after)
+
+
+def _replace_key(endpoint: Endpoint) -> str:
+    """Return how to replace a rejected key: a saved one counts only if no variable or command has one."""
+    if endpoint.key and not endpoint.key_origin.endswith(".json"):
+        return f"change {endpoint.key_origin or 'the configuration'}, which counts before a saved key"
+    return f"llm keys set {endpoint.vendor} saves another one"
 
 
 def _json(body: bytes) -> object:

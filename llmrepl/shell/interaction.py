@@ -28,8 +28,8 @@ class Interaction(Protocol):
     def line(self, result: ReadLine) -> str:
         """Read a line of text. Raises the result's error if not interactive."""
 
-    def confirm(self, question: str) -> bool:
-        """Ask a yes-or-no question; True if not interactive."""
+    def confirm(self, question: str, *, default: bool = False) -> bool:
+        """Ask a yes-or-no question; Enter alone is the default. True if not interactive."""
 
     def choose(self, result: PickOne) -> str | None:
         """Return the name of the picked item, or None. Raises UsageError if not interactive."""
@@ -58,7 +58,7 @@ class NonInteractive:
         """Raise the error for what is missing: nobody can type."""
         raise result.missing
 
-    def confirm(self, question: str) -> bool:
+    def confirm(self, question: str, *, default: bool = False) -> bool:
         """Return True: a script continues."""
         return True
 

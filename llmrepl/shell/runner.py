@@ -9,7 +9,7 @@ from itertools import islice
 from llmrepl.chat.workspace import Workspace
 from llmrepl.commands import line, other_tools
 from llmrepl.commands.grammar.command_table import CommandTable
-from llmrepl.commands.registry import PROMPT, Call
+from llmrepl.commands.registry import PROMPT, TERMINAL, Call
 from llmrepl.commands.results import (
     Confirm,
     CopyText,
@@ -45,7 +45,8 @@ class Shell:
     """Runs inputs with the commands in `table`, rendering to `output`.
 
     `left` is set when the user leaves, `greet` when a conversation was loaded, `sent_prompt` when a prompt was sent.
-    `interaction` is used to ask the user; `draft` is offered at the next prompt.
+    With `with_guide` the built-in guide answers while no model is set. `interaction` is used to ask the user; `draft`
+    is offered at the next prompt.
     """
 
     def __init__(self, workspace: Workspace, table: CommandTable, output: Output) -> None:
@@ -55,6 +56,7 @@ class Shell:
         self.left = False
         self.greet = False
         self.sent_prompt = False
+        self.with_guide = False
         self._scripts = 0
         self.draft = ""
         self.interaction: Interaction = NonInteractive()
@@ -72,9 +74,9 @@ class Shell:
         if isinstance(parsed, line.CommandLine):
             if commands := line.split_commands(parsed.text):
                 return self.inputs(commands, keep_going=False)
-            command = other_tools.expand(parsed.text)
-            if parsed.text.split()[0] == "clear":
-                self.output.note("':clear' is ':reset' here")
+            command, said = other_tools.expand(parsed.text)
+            if said:
+                self.output.note(said)
             return self.call(self.table.parse_line(command))
         return OK
 
@@ -85,8 +87,7 @@ class Shell:
         except LLMError as error:
             if self.workspace.environment.debug:
                 self.output.say(_traceback(error))
-            self.output.failure(error)
-            return error.code
+            return self._report(error)
         except (BrokenPipeError, OutputError):
             raise
         except OSError as error:
@@ -101,8 +102,19 @@ class Shell:
     def _fail(self, error: LLMError) -> int:
         """Report a system error and the state of the conversation; return the exit code."""
         error.hint = self.workspace.chat.where_saved()
+        return self._report(error)
+
+    def _report(self, error: LLMError) -> int:
+        """Report an error, with commands as they are typed here; return the exit code."""
+        self._spell(error)
         self.output.failure(error)
         return error.code
+
+    def _spell(self, *errors: LLMError | None) -> None:
+        interface = PROMPT if self.workspace.stdin_is_input else TERMINAL
+        for error in filter(None, errors):
+            error.message = self.table.spell(error.message, interface)
+            error.hint = self.table.spell(error.hint, interface)
 
     def _unexpected(self, bug: Exception) -> int:
         """Report a bug in this program; return the exit code."""
@@ -133,8 +145,7 @@ class Shell:
         if isinstance(result, Group):
             return most_severe(self._follow(call, part) for part in result.parts)
         if isinstance(result, Failed):
-            self.output.failure(result.failure)
-            return result.failure.code
+            return self._report(result.failure)
         if isinstance(result, Exit):
             self.left = True
         elif isinstance(result, SendPrompt):
@@ -149,7 +160,7 @@ class Shell:
         elif isinstance(result, EditText):
             return self.handle_result(call, result.then(self.interaction.edit(result.text)))
         elif isinstance(result, Confirm):
-            return self.handle_result(call, result.then()) if self.interaction.confirm(result.question) else OK
+            return self._confirmed(call, result)
         elif isinstance(result, ReadSecret):
             return self.handle_result(call, result.then(self.interaction.secret(result.prompt)))
         elif isinstance(result, ReadLine):
@@ -161,6 +172,12 @@ class Shell:
             return self.handle_result(call, result.then(chosen)) if chosen is not None else OK
         return OK
 
+    def _confirmed(self, call: Call, result: Confirm) -> int:
+        """Ask, and follow the result for the answer."""
+        yes = self.interaction.confirm(result.question, default=result.default)
+        then = result.then if yes else result.otherwise
+        return self.handle_result(call, then()) if then else OK
+
     def ask(self, result: SendPrompt) -> int:
         """Send a prompt and render the reply; return the exit code. Raises LLMError if nothing could be sent."""
         from llmrepl.chat import turn
@@ -170,6 +187,8 @@ class Shell:
         if not self._confirm_secrets(append_texts(result.text, attached) if attached else result.text):
             self.output.note("nothing was sent")
             return OK
+        if result.model is None:
+            self._check_model()
         self.sent_prompt = True
         if result.model is None and (model := self.workspace.chat.confirm_default_model()):
             self.output.note(f"🤖 Model: {model}")
@@ -200,12 +219,19 @@ class Shell:
             raise
         finally:
             if chat_turn.turn_result and read:
+                self._spell(chat_turn.turn_result.failure, chat_turn.turn_result.unsaved)
                 output.turn_result(chat_turn.turn_result)
             elif chat_turn.turn_result is None and result.edited:
                 self.draft = result.text
         turn_result = chat_turn.turn_result
         failures = [f.code for f in (turn_result.failure, turn_result.unsaved) if f] if turn_result else [FAILED]
         return most_severe(failures)
+
+    def _check_model(self) -> None:
+        """Raise UsageError if only the guide could answer and nobody is there to see that it does."""
+        if not self.with_guide and self.workspace.chat.is_unconfigured:
+            advice = "llm keys set openrouter saves an API key, -m or LLM_MODEL names a model"
+            raise UsageError("No model is set.", advice)
 
     def _confirm_secrets(self, text: str) -> bool:
         """Return whether to send a text; the user must confirm one that contains a secret."""

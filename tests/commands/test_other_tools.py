@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from llmrepl.commands.other_tools import SHORT, SLASH, refuse
+from llmrepl.commands.registry import PROMPT
+from llmrepl.commands.table import all_commands
+from llmrepl.errors import UsageError
 from tests.cli_runner import CliRunner
 
 
@@ -14,7 +18,11 @@ from tests.cli_runner import CliRunner
         ("/model gpt-5", "'/model' is not a command here. Use ':model'."),
         ("/clear", "'/clear' is not a command here. Use ':reset'."),
         ("/bye", "'/bye' is not a command here. Use ':exit'."),
-        ("/commit", "'/commit' is not a command here. Use ':help'."),
+        ("/commit", "'/commit' is not a command here, and there is nothing like it. :help lists the commands"),
+        ("/memory", "'/memory' is not a command here. Use ':system'."),
+        ("/vim", "'/vim' is not a command here. Use ':set keys'."),
+        ("/rewind", "'/rewind' is not a command here. Use ':undo'."),
+        ("/mcp add x", "'/mcp' is not a command here, and there is nothing like it. :help lists the commands"),
         ("q", "'q' alone is not sent. Use ':exit'."),
         ("help", "'help' alone is not sent. Use ':help'."),
     ],
@@ -49,6 +57,18 @@ def test_short_words_for_help(cli: CliRunner, line: str) -> None:
 def test_short_words_that_leave(cli: CliRunner, line: str) -> None:
     cli.script(":save talk", "one", line, "two")
     assert [asked for asked, _ in cli.said("talk")] == ["one"]
+
+
+def test_every_advice_for_a_slash_is_a_command_and_every_command_has_its_advice(cli: CliRunner) -> None:
+    table = all_commands()
+    names = table.spellings(PROMPT)
+    for ours in filter(None, {*SLASH.values(), *SHORT.values()}):
+        if ours in names or ours.split()[0] in names:
+            table.find(ours.split(), PROMPT)
+    for name in names:
+        if name.replace(" ", "").isalpha() and " " not in name:
+            with pytest.raises(UsageError, match=rf"Use ':{name}'"):
+                refuse(f"/{name}", names)
 
 
 def test_clear_resets_and_says_so(cli: CliRunner) -> None:

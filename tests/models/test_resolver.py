@@ -142,14 +142,15 @@ def test_a_server_of_the_users_own(home: Home) -> None:
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("opnai/gpt-4o", "did you mean openai/gpt-4o?"),
-        ("OpenAI/gpt-4o", "did you mean openai/gpt-4o?"),
-        ("nobody/x", "there are offline"),
+        ("opnai/gpt-4o", "Did you mean 'openai/gpt-4o'?"),
+        ("OpenAI/gpt-4o", "Did you mean 'openai/gpt-4o'?"),
+        ("nobody/x", "llm keys list shows the providers"),
+        ("nope/x", "llm keys list shows the providers"),
         ("openai/", "such as openai/gpt-4o-mini"),
         ("", "such as openai/gpt-4o-mini"),
         ("fats", "did you mean fast?"),
         ("opnai", "did you mean openai/MODEL?"),
-        ("/x", "there are offline"),
+        ("/x", "llm keys list shows the providers"),
         ("nourl/x", "set providers.nourl.base_url"),
     ],
 )
@@ -246,7 +247,7 @@ def test_an_address_in_the_project_file_stops_the_request_and_is_named(project: 
 def test_a_project_cannot_bring_a_provider_of_its_own(home: Home) -> None:
     project = f'default_model = "evil/x"\n[providers.evil]\nbase_url = "{EVIL}"\napi_key_env = "OPENAI_API_KEY"'
     resolver = home.has(project=project, OPENAI_API_KEY=MINE).resolver()
-    with pytest.raises(UsageError, match="there is no provider 'evil'"):
+    with pytest.raises(UsageError, match="There is no provider 'evil'"):
         resolver.resolve_with_key(resolver.default_model())
 
 

@@ -75,7 +75,9 @@ def test_a_key_is_typed_hidden_and_saved_privately(cli: CliRunner) -> None:
         terminal.send(":keys set openai" + ENTER)
         terminal.wait_for("Key for openai:")
         terminal.send(KEY + ENTER)
-        terminal.wait_for("is kept in")
+        terminal.wait_for("Key saved. Switch to openai/", "[Y/n]")
+        terminal.send("n" + ENTER)
+        terminal.wait_for("🤖 Model: offline/echo")
         terminal.send(CTRL_D)
         assert terminal.ends() == 0
         assert KEY.encode() not in terminal.raw

@@ -239,5 +239,5 @@ def test_the_latest_is_the_one_that_was_written_last(store: Store, tmp_path: Pat
 def test_a_new_session_never_takes_the_name_of_another_in_any_spelling(store: Store, tmp_path: Path) -> None:
     write(tmp_path, "Caf\u00e9", "one")
     for name in ("Caf\u00e9", "cafe\u0301", "CAF\u00c9.json"):
-        with pytest.raises(UsageError, match="exists; choose another name"):
+        with pytest.raises(UsageError, match=r"exists\. Choose another name"):
             store.new(Session.start("m", None, NOON), NOON, name)

@@ -140,7 +140,7 @@ def test_keep_going_runs_on_and_ends_with_the_gravest_code(cli: CliRunner) -> No
     assert ran.err.splitlines() == [
         "error: Unknown command ':sevae'. Did you mean ':save'?",
         "error: bad.json is damaged (line 1, column 2: cut off); nothing was changed; "
-        "'llm sessions recover bad.json' brings back what can be read",
+        "':sessions recover bad.json' brings back what can be read",
         "error: Unknown command ':sevae'. Did you mean ':save'?",
     ]
     assert cli.said("talk") == [("one", "one"), ("two", "two")]

@@ -43,9 +43,12 @@ def test_a_name_given_before_the_first_prompt_is_the_sessions(cli: CliRunner) ->
 @pytest.mark.parametrize("name", ["talk", "TALK", "talk.json"])
 def test_an_existing_name_is_refused(cli: CliRunner, name: str) -> None:
     cli.script("theirs", words=NAMED)
-    before = (cli.runs / "talk.json").read_bytes()
+    before, stem = (cli.runs / "talk.json").read_bytes(), name.removesuffix(".json")
     ran = cli.script("mine", f":save {name}")
-    assert (ran.code, ran.err) == (2, "error: a session talk.json exists; choose another name, or use --force\n")
+    assert (ran.code, ran.err) == (
+        2,
+        f"error: A session talk.json exists. :save --force {stem} moves it to the trash\n",
+    )
     assert (cli.runs / "talk.json").read_bytes() == before
     assert len(cli.files("runs")) == 2
 

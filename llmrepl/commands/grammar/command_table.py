@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterable, Sequence
+from itertools import takewhile
 
 from llmrepl.commands.grammar import usage_errors
 from llmrepl.commands.registry import (
@@ -21,13 +22,47 @@ from llmrepl.commands.registry import (
 from llmrepl.errors import UsageError
 from llmrepl.formatting import closest_match, escape_name
 
-_OTHER_NAMES = {"list": "sessions list", "ls": "sessions list", "version": "--version"}
+_OTHER_NAMES = {
+    "list": "sessions list",
+    "ls": "sessions list",
+    "logs": "sessions list",
+    "history": "sessions list",
+    "chats": "sessions list",
+    "version": "--version",
+    "login": "keys set",
+    "init": "keys set",
+    "setup": "keys set",
+    "settings": "config",
+    "resume": "sessions resume",
+    "open": "sessions resume",
+    "continue": "-c",
+    "prompt": "ask",
+    "stats": "sessions stats",
+}
 """Commands that other programs have in a terminal, and what to use here."""
 
 
 def _quoted(text: str) -> str:
     """Quote a text for a POSIX shell, in double quotes where they keep it as it is."""
     return shlex.quote(text) if re.search(r'["$`\\!]', text) else f'"{text}"'
+
+
+_QUESTION_WORDS = frozenset(
+    "what who whom whose which when where why how is are am was were do does did can could should would will shall may "
+    "explain write tell give make please translate summarize fix describe compare create generate draft find list show "
+    "hello hi hey i my the a an in is's what's who's where's how's why's".split()
+)
+
+
+def _question(words: Sequence[str], near: str | None) -> str:
+    """Return the question in words that begin with no command; empty if they are more likely a misspelled one."""
+    said = list(takewhile(lambda word: not word.startswith("-"), words))
+    text = " ".join(said)
+    if len(text.split()) < 2:
+        return ""
+    if text.split()[0].lower() in _QUESTION_WORDS or " " in said[0]:
+        return text
+    return "" if near or len(said) < 3 else text
 
 
 class CommandTable:
@@ -64,15 +99,26 @@ class CommandTable:
                 raise usage_errors.elsewhere(found.name, PROMPT if interface == TERMINAL else TERMINAL)
             return found, list(words[n:])
         typed = " ".join(words[: max(depth + 1, 1)]) if words else ""
-        if interface == TERMINAL and len(typed.split()) > 1 and depth == 0:
-            hint = f"To ask one question: llm ask {_quoted(escape_name(typed))}"
-            raise UsageError(f"Unknown command '{escape_name(typed)}'.", hint)
+        names = [name for name in self.spellings(interface) if depth == 0 or name.startswith(" ".join(words[:depth]))]
+        near = closest_match(typed, names, 0.65)
+        if interface == TERMINAL and depth == 0 and (question := _question(words, near)):
+            hint = f"To ask one question: llm ask {_quoted(escape_name(question))}"
+            raise UsageError(f"Unknown command '{escape_name(question)}'.", hint)
         if interface == TERMINAL and (ours := _OTHER_NAMES.get(typed)):
             raise UsageError(f"Unknown command 'llm {typed}'.", f"Did you mean 'llm {ours}'?")
-        names = [name for name in self.spellings(interface) if depth == 0 or name.startswith(" ".join(words[:depth]))]
-        near = closest_match(typed, names, 0.5)
         hint = f"Did you mean '{mark}{near}'?" if near else f"{mark}help lists the commands"
         raise UsageError(f"Unknown command '{mark}{escape_name(typed)}'.", hint)
+
+    def spell(self, text: str, interface: str) -> str:
+        """Return a message with commands as they are typed at an interface: `:keys set` or `llm keys set`."""
+        names = self.spellings(interface)
+        mark, written = (":", r"(?<![\w:/.-])llm ") if interface == PROMPT else ("llm ", r"(?<![\w:]):")
+
+        def spelled(found: re.Match[str]) -> str:
+            first, second = found[1], found[2] or ""
+            return mark + first + second if first in names or first + second in names else found[0]
+
+        return re.sub(written + r"([a-z]+)((?: [a-z]+)?)", spelled, text)
 
     def is_group(self, words: Sequence[str]) -> bool:
         """Whether `words` are one word with several subcommands, such as `sessions`."""

@@ -21,7 +21,7 @@ GROUPS = {
 """The groups of commands in the order of the help, with their titles."""
 
 FIRST = {
-    "conversation": ("retry", "undo", "edit", "attach", "copy", "system", "new"),
+    "conversation": ("retry", "undo", "attach", "copy", "system", "new"),
     "sessions": ("save", "load", "sessions", "search", "export"),
     "costs": ("cost", "budget"),
     "models": ("model", "models"),

@@ -19,6 +19,7 @@ from llmrepl.system.paths import expand
 
 if TYPE_CHECKING:
     from llmrepl.sessions.model import Session, Turn
+    from llmrepl.sessions.storage.store import Store
 
 GROUP = "sessions"
 
@@ -44,7 +45,7 @@ def save(workspace: Workspace, name: str | None, force: bool) -> Result:
     open_session = workspace.chat.current
     path = store.path_for(name) if name else None
     if path and not (open_session and path == open_session.path):
-        store.trash_existing(path) if force else store.check_free(path)
+        _make_free(store, path, force=force)
     if open_session is None or not open_session.session.turns:
         if path is None:
             return Note("there is nothing to save yet")
@@ -60,6 +61,17 @@ def save(workspace: Workspace, name: str | None, force: bool) -> Result:
         open_session.save()
     workspace.chat.leave_incognito(discard=False)
     return Note(f"💾 Session saved to {display_path(open_session.path or store.directory, workspace.environment.cwd)}")
+
+
+def _make_free(store: Store, path: Path, *, force: bool) -> None:
+    """Move the session at `path`, if any, to the trash; without `force` raise UsageError."""
+    if force:
+        store.trash_existing(path)
+        return
+    try:
+        store.check_free(path)
+    except UsageError as taken:
+        raise UsageError(taken.message, f":save --force {quote_for_shell(path.stem)} moves it to the trash") from None
 
 
 @command(

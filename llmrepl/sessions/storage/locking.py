@@ -27,7 +27,7 @@ def claim_beside(path: Path, *, first: bool = False, besides: Path | None = None
 
 def claim_free(path: Path, *, besides: Path | None = None) -> Journal:
     """Claim the journal of an unused name; a compressed file `besides` may exist. Raises UsageError if taken."""
-    taken = UsageError(f"a session {escape_name(path.name)} exists", "choose another name, or use --force")
+    taken = UsageError(f"A session {escape_name(path.name)} exists.", "Choose another name")
     packed = path.with_name(f"{path.name}.gz")
     if os.path.lexists(path) or (packed != besides and os.path.lexists(packed)):
         raise taken

@@ -65,7 +65,7 @@ class Store:
         names = (name for name in session_names(path.parent) if but is None or name != but.name)
         taken = next((name for name in names if same_name(without_ending(name), path.stem)), None)
         if taken:
-            raise UsageError(f"a session {escape_name(taken)} exists", "choose another name, or use --force")
+            raise UsageError(f"A session {escape_name(taken)} exists.", "Choose another name")
 
     def has(self, name: str) -> bool:
         """Whether `name` is a path or exactly the name of a session."""
