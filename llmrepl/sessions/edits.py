@@ -16,6 +16,9 @@ KEY = "edits"
 
 TAGS = "tags"
 
+_FIRST = {"title": 1}
+"""Counts of a value that was not changed yet: a merge counts a title that is not the automatic one as the first."""
+
 
 def count_of(meta: Mapping[str, Any] | None, key: str) -> int:
     """Return how often the value of `key` was changed."""
@@ -44,8 +47,8 @@ def changed_header(
     old, new = dict(old_meta or {}), dict(meta or {})
     listed = old.get(KEY)
     counts = dict(listed) if isinstance(listed, Mapping) else {}
-    for key in (*changed, *(key for key in old if key not in (KEY, TAGS) and new.get(key) != old[key])):
-        counts[key] = _number(counts.get(key)) + 1
+    for key in {*changed, *(key for key in old if key not in (KEY, TAGS) and new.get(key) != old[key])}:
+        counts[key] = max(_number(counts.get(key)), _FIRST.get(key, 0)) + 1
     tags = _changed_tags(old, new)
     if tags:
         counts[TAGS] = tags

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any
 
@@ -145,6 +145,17 @@ class Turn(_Record):
         if id:
             turn.id = id
         return turn
+
+    def in_place_of(self, failed: Turn) -> Turn:
+        """Return a copy of this turn, which has no reply yet, at the place of a failed one that it asks again.
+
+        It is not undone, has what other programs said about the failed turn, and is later than that, although the clock
+        may have been set back: a merge takes the later one.
+        """
+        kept = failed.changed(undone=None)
+        update = {"parent_id": kept.parent_id, "undo_count": kept.undo_count, **(failed.model_extra or {})}
+        update["created_at"] = _later(self.created_at or "", failed.created_at or "")
+        return self.changed(**{key: value for key, value in update.items() if value is not None})
 
     def with_reply(self, reply: Completion) -> Turn:
         """Return a copy of this turn that includes its reply."""
@@ -330,14 +341,18 @@ class Session(_Record):
 
     def summarize(self, summary: str) -> None:
         """Replace all turns so far by `summary` in the context. The turns stay in the file."""
-        self.set_meta("context_start", len(self.turns))
-        self.set_meta("summary", summary)
-        self._context = None
+        self._start_context(summary)
 
     def reset_context(self) -> None:
         """Start an empty context after the last turn. The turns stay in the file."""
-        self.set_meta("context_start", len(self.turns))
-        self.set_meta("summary", None)
+        self._start_context(None)
+
+    def _start_context(self, summary: str | None) -> None:
+        old = self.meta or {}
+        meta = {**old, "context_start": len(self.turns), "summary": summary}
+        meta.pop("context_after", None)  # where a merge put the start, if that is on a branch
+        started = any(key in old for key in ("context_start", "context_after"))
+        self.meta = edits.changed_header(old, meta, ("context_start",) if started else ())
         self._context = None
 
     def set_meta(self, key: str, value: Any) -> None:
@@ -399,6 +414,16 @@ class Session(_Record):
 
 
 _CONTEXT_KEYS = ("context_start", "summary")
+
+
+def _later(date: str, other: str) -> str:
+    """Return an ISO 8601 date, or the microsecond after the other one if it is not later than that."""
+    if date > other:
+        return date
+    try:
+        return (datetime.fromisoformat(other) + timedelta(microseconds=1)).isoformat(timespec="microseconds")
+    except (ValueError, OverflowError):
+        return date
 
 
 def title_from_prompt(prompt: str, limit: int = 60) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from llmrepl.errors import DamagedError, SessionInUseError, UsageError
+from llmrepl.sessions.merge import are_copies, merge
 from llmrepl.sessions.model import Session
 from llmrepl.sessions.storage import session_file
 from llmrepl.sessions.storage.completion import Completion
@@ -149,7 +150,78 @@ def test_a_session_that_was_edited_after_its_shell_died_is_not_overwritten(store
         "a session was changed after its shell died; what that shell had is kept as talk-2.json"
     ]
     assert asked(path) == ["edited"]
-    assert asked(tmp_path / "talk-2.json")[-1] == "two"
+    assert asked(tmp_path / "talk-2.json") == ["two"]
+
+
+def test_a_new_session_whose_name_was_taken_after_its_shell_died_is_kept_without_the_turns_of_the_other(
+    store: Store, tmp_path: Path
+) -> None:
+    open_session = store.new(Session.start("offline/echo", None, NOON), NOON, "talk")
+    open_session.begin_turn("new", "2025-01-01T12:00:00.000000")
+    dies(open_session, tmp_path)
+    path = write(tmp_path, "talk", "from elsewhere", "and on")
+    store.recover_journals()
+    assert asked(path) == ["from elsewhere", "and on"]
+    assert asked(tmp_path / "talk-2.json") == ["new"]
+    kept = store.read(tmp_path / "talk-2.json")
+    assert (kept.created_at, kept.title, kept.turns[0].parent_id) == ("2025-01-01T12:00:00.000000", "new", None)
+
+
+def test_what_a_dead_shell_had_is_kept_if_its_file_was_removed(store: Store, tmp_path: Path) -> None:
+    path = write(tmp_path, "talk", "one", "gone")
+    session = session_file.load(path.read_bytes())
+    open_session = store.open(path, beside=False)
+    open_session.begin_turn("new words", "2025-01-01T12:00:00.000000", "offline/echo")
+    dies(open_session, tmp_path)
+    path.unlink()
+    assert store.recover_journals() == [
+        "talk.json was removed after its shell died. What that shell had is kept in a new talk.json."
+    ]
+    assert asked(path) == ["new words"]
+    assert list(files(tmp_path)) == ["talk.json"]
+    kept = store.read(path)
+    assert kept.model == "offline/echo"
+    assert are_copies(kept, session) and are_copies(session, kept)
+    assert [turn.text_of("user") for turn in merge(kept, session).turns] == ["one", "gone", "new words"]
+
+
+def test_a_change_that_is_only_in_the_journal_of_a_removed_file_makes_no_session(store: Store, tmp_path: Path) -> None:
+    path = write(tmp_path, "talk", "one")
+    open_session = store.open(path, beside=False)
+    open_session.session.set_meta("tags", ["a"])
+    open_session.set_header(meta=open_session.session.meta)
+    dies(open_session, tmp_path)
+    path.unlink()
+    assert store.recover_journals() == []
+    assert files(tmp_path) == {}
+
+
+def test_a_tag_of_a_dead_shell_is_merged_into_a_file_that_came_from_elsewhere(store: Store, tmp_path: Path) -> None:
+    path = write(tmp_path, "talk", "one")
+    open_session = store.open(path, beside=False)
+    open_session.session.set_meta("tags", ["a"])
+    open_session.set_header(meta=open_session.session.meta)
+    dies(open_session, tmp_path)
+    write(tmp_path, "talk", "one", "from elsewhere", meta={"tags": ["b"]})
+    store.recover_journals()
+    assert (asked(path), store.read(path).tags) == (["one", "from elsewhere"], ["a", "b"])
+    assert list(files(tmp_path)) == ["talk.json"]
+
+
+def test_where_the_context_starts_is_merged_by_turn_not_by_number(store: Store, tmp_path: Path) -> None:
+    path = write(tmp_path, "talk", "one", "two", "three")
+    open_session = store.open(path, beside=False)
+    open_session.session.reset_context()
+    open_session.set_header(meta=open_session.session.meta)
+    open_session.update_turn(2, undone=True)
+    dies(open_session, tmp_path)
+    session = merge(store.read(write(tmp_path, "other", "one", "before")), store.read(path))
+    path.write_bytes(session_file.dump(session))
+    assert store.recover_journals()[0].endswith("What that shell had is merged into it.")
+    merged = store.read(path)
+    assert asked(path) == ["one", "before", "two", "three"]
+    assert merged.context_start == 4
+    assert [turn.undone for turn in merged.turns] == [None, None, True, None]
 
 
 def test_what_a_dead_shell_had_is_merged_into_a_file_that_came_from_elsewhere(store: Store, tmp_path: Path) -> None:

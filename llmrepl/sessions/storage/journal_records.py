@@ -3,7 +3,8 @@
 One record per line, `CRC32 JSON`:
 
 - `{"opened": {"pid", "base"}}` is first; `base` is the fingerprint of the JSON file that the records apply to
-- `{"head": {...}}` sets keys of the session other than its turns
+- `{"head": {...}}` sets keys of the session other than its turns; `"after"` is the id of the last turn before the
+  start of the context
 - `{"turn": N, "is": {...}}` sets turn N (from 1); the last record for N wins. `"open": true`: the reply is incomplete,
   `"after"` is the id of the turn before, which places the turn if the JSON file was replaced by another program
 - `{"text": "..."}` is a chunk of the reply to the open turn
@@ -103,19 +104,42 @@ def replay(session: Data | None, records: list[Data]) -> Data | None:
     return result if "model" in result and turns else None
 
 
-def copy_in(records: list[Data], model: str) -> Data | None:
-    """Return what the records hold as a copy of the session, to merge with a file that they do not apply to.
+def copy_in(records: list[Data], model: str | None) -> Data | None:
+    """Return what the records alone hold, as a copy of the session without its other turns.
 
-    `model` is that of the session. Returns None if a turn has no id (it is of an older version) or there is none.
+    `model` is that of the session, None if its file is gone. A turn has a `parent_id` if it is known and not the turn
+    before it in the copy. Returns None if the records change nothing.
     """
-    numbers = [record["turn"] for record in records if "turn" in record]
-    after = {record["turn"]: record["after"] for record in records if "after" in record}
-    session = replay({"model": model, "turns": [None] * max(numbers, default=0)}, records)
-    turns = {number: turn for number, turn in enumerate(session["turns"], 1) if turn} if session else {}
-    if session is None or not turns or not all(isinstance(turn.get("id"), str) for turn in turns.values()):
+    if not any("turn" in record or "head" in record for record in records):
         return None
-    del session["usage_totals"]
-    return {**session, "turns": [{**turn, "parent_id": after.get(number, "")} for number, turn in turns.items()]}
+    changed = {record["turn"] for record in records if "turn" in record}
+    before = {"model": model or _answerer(records), "turns": [None] * max(changed, default=1)}
+    session: Data = replay(before, records) or before
+    after = {record.get("turn"): record["after"] for record in records if "after" in record}
+    turns: list[Data] = []
+    for number, turn in enumerate(session["turns"], 1):
+        if turn is not None:
+            parent = turn.get("parent_id", after.get(number))
+            is_before = parent == (turns[-1].get("id") if turns else "")
+            turns.append(turn if parent is None or is_before else {**turn, "parent_id": parent})
+    copy = {key: value for key, value in session.items() if key != "usage_totals"}
+    if isinstance(copy.get("meta"), dict):
+        copy["meta"] = _with_marker_id(copy["meta"], after.get(None))
+    return {**copy, "turns": turns}
+
+
+def _answerer(records: list[Data]) -> str:
+    """The model that the last turn was sent to."""
+    turns = [record["is"] for record in records if "turn" in record]
+    return next((m for turn in reversed(turns) if isinstance(m := turn.get("answered_by"), str)), "unknown")
+
+
+def _with_marker_id(meta: Data, after: str | None) -> Data:
+    """Return `meta` with the id of the turn after which the context starts: its number holds for one file only."""
+    if not meta.get("context_start"):
+        return meta
+    other = {key: value for key, value in meta.items() if key != "context_start"}
+    return other if after is None else {**other, "context_after": after}
 
 
 def _keep_answerers(old: object, new: object, turns: list[Any]) -> None:

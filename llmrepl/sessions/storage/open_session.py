@@ -106,8 +106,7 @@ class OpenSession:
         """
         for undone in undoes:
             self.session.replace(undone, self.session.turns[undone - 1].changed(undone=True, id=self._id_of(undone)))
-        replaced = None if number is None else self._id_of(number)
-        new_id = replaced or os.urandom(8).hex()
+        new_id = os.urandom(8).hex() if number is None else self._id_of(number)
         turn = Turn.begin(valid_text(question), created_at, answered_by, images, new_id, marks)
         if number is None:
             number = self.session.add(turn)
@@ -115,12 +114,13 @@ class OpenSession:
                 self.session.set_meta("title", title_from_prompt(turn.text_of("user")))
                 self._header_written = False
         else:
+            turn = turn.in_place_of(self.session.turns[number - 1])
             self.session.replace(number, turn)
         if not self._header_written:
             self._write_record({"head": self._header()}, f"turn {number}", durable=False)
             self._header_written = True
         for undone in undoes:
-            record = {"turn": undone, "is": _data(self.session.turns[undone - 1])}
+            record = {"turn": undone, "is": _data(self.session.turns[undone - 1]), "after": self._id_before(undone)}
             self._write_record(record, f"turn {undone}", durable=False)
         record = {"turn": number, "is": _data(turn), "open": True, "after": self._id_before(number)}
         self._write_record(record, f"turn {number}")
@@ -162,22 +162,23 @@ class OpenSession:
         """Set fields of turn `number`. Raises SaveError."""
         turn = self.session.turns[number - 1].changed(**values, id=self._id_of(number))
         self.session.replace(number, turn)
-        self._write_record({"turn": number, "is": _data(turn)}, f"turn {number}")
+        record = {"turn": number, "is": _data(turn), "after": self._id_before(number)}
+        self._write_record(record, f"turn {number}")
 
     def set_header(self, **values: Any) -> None:
         """Set `model`, `system` or `meta`; only in memory if the session has no file. Raises SaveError."""
         values = valid_data(values)
         for key, value in values.items():
+            if key in ("model", "system") and self._has_file and value != getattr(self.session, key):
+                self.session.meta = edits.changed_header(self.session.meta, self.session.meta, (key,))
+                values = {**values, "meta": self.session.meta}
             if key == "model":
                 self.session.switch_model(value)
-            elif key == "system" and self._has_file and value != self.session.system:
-                self.session.system = value
-                self.session.meta = edits.changed_header(self.session.meta, self.session.meta, ("system",))
-                values = {**values, "meta": self.session.meta}
             else:
                 setattr(self.session, key, value)
         if self._has_file:
-            self._write_record({"head": values}, "the change")
+            start = self.session.context_start if "meta" in values else 0
+            self._write_record({"head": values, **({"after": self._id_of(start)} if start else {})}, "the change")
 
     def save(self) -> None:
         """Bring the JSON file up to date. Raises SaveError."""

@@ -31,6 +31,7 @@ from llmrepl.sessions.storage.open_session import OpenSession
 from llmrepl.sessions.storage.reader import read_with_journal
 from llmrepl.sessions.turn_ids import identify
 from llmrepl.system import files
+from llmrepl.system.files import FileStamp
 
 
 class Store:
@@ -233,25 +234,40 @@ class Store:
         raw = files.read_regular(path, session_file.MAX_BYTES) if stamp else None
         try:
             before = session_file.parse(raw) if raw is not None else None
-            after = replay(before, records)
-            if after is None or after == before:
+            after = replay(before, records) if _applies(records, before, raw) else None
+            if after is None:
+                return self._keep_copy(path, stamp, before, records)
+            if after == before:
                 return ""
             session = session_file.session_from_json(after)
         except session_file.Unreadable as why:
             raise session_file.damaged_error(escape_name(path.name), why) from why
-        current = _applies(records, before, raw)
-        if before and not current and adds_nothing(before, after):
+        files.replace(path, session_file.dump(session), is_known=lambda _: files.file_stamp(path) == stamp)
+        return _recovery_note(session, path.name)
+
+    def _keep_copy(self, path: Path, stamp: FileStamp | None, before: Data | None, records: list[Data]) -> str:
+        """Keep what the records of a dead shell hold, although its file was changed, replaced or removed since.
+
+        It is merged into the file if that has the turns before it, otherwise kept as a session of its own, which
+        contains no turn of the file: such a turn would stand twice once the two are merged elsewhere.
+        """
+        if before:
+            session_file.session_from_json(before)
+        after = replay(before, records) if before else None
+        copy = copy_in(records, before["model"] if before else None)
+        if copy is None or (before and (after in (None, before) or adds_nothing(before, after or {}))):
             return ""
-        data = session_file.dump(session)
-        if current:
+        name = escape_name(path.name)
+        if before and (merged := _merge_copy(before, copy)):
+            data = session_file.dump(merged)
             files.replace(path, data, is_known=lambda _: files.file_stamp(path) == stamp)
-            return _recovery_note(session, path.name)
-        if before and (merged := _merge_copy(before, records)):
-            files.replace(path, session_file.dump(merged), is_known=lambda _: files.file_stamp(path) == stamp)
-            return (
-                f"{escape_name(path.name)} was changed by another program after its shell died."
-                " What that shell had is merged into it."
-            )
+            return f"{name} was changed by another program after its shell died. What that shell had is merged into it."
+        if not copy["turns"]:
+            return ""
+        data = session_file.dump(session_file.session_from_json(copy))
+        if before is None:
+            files.create(path, data)
+            return f"{name} was removed after its shell died. What that shell had is kept in a new {name}."
         path, claimed = claim_beside(path)
         try:
             files.create(path, data)
@@ -294,20 +310,17 @@ def _applies(records: list[Data], before: Data | None, raw: bytes | None) -> boo
     return all(number > len(turns) or are_contained([turns[number - 1]], [turn]) for number, turn in last.items())
 
 
-def _merge_copy(before: Data, records: list[Data]) -> Session | None:
-    """Merge what the records of a dead shell hold into the changed file; None if that has not the turns before them."""
-    copy = copy_in(records, before["model"])
-    if copy is None:
-        return None
+def _merge_copy(before: Data, copy: Data) -> Session | None:
+    """Merge what a dead shell had into the changed file; None if that has not the turns before it."""
     from llmrepl.sessions.merge import merge
 
-    known = {id for id, _ in identify(before["turns"])}
-    for turn in copy["turns"]:
-        if turn["id"] not in known and turn["parent_id"] not in known:
+    known = dict(identify(before["turns"]))
+    turns: list[Data] = []
+    for turn, (id, parent) in zip(copy["turns"], identify(copy["turns"]), strict=True):
+        if "id" not in turn or not (id in known or parent in known):
             return None
-        known.add(turn["id"])
-
-    return merge(session_file.session_from_json(before), session_file.session_from_json(copy))
+        turns.append({**turn, "parent_id": known.setdefault(id, parent)})
+    return merge(session_file.session_from_json(before), session_file.session_from_json({**copy, "turns": turns}))
 
 
 def _recovery_note(session: Session, name: str) -> str:
