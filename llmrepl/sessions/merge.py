@@ -16,12 +16,16 @@ from typing import Any
 
 from llmrepl.sessions import edits
 from llmrepl.sessions.model import ERROR, INTERRUPTED, Session, title_from_prompt
+from llmrepl.sessions.storage import session_file
 from llmrepl.sessions.turn_ids import ROOT, canonical, digest, identify
 
 Data = dict[str, Any]
 
 _ABSENT: Any = object()
-_REPLY = ("created_at", "usage", "latency_ms", "cost_estimate", "answered_by", "finish_reason")
+_REPLY = (
+    *("created_at", "usage", "latency_ms", "cost_estimate", "answered_by", "finish_reason"),
+    *("citations", "pictures", "provider_data"),
+)
 _PLACE = ("messages", "id", "parent_id", "branch", "undone", "undo_count", "copied")
 _OWN_META = (edits.KEY, edits.TAGS, "title", "context_start", "context_after", "summary")
 _COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
@@ -70,16 +74,31 @@ class _State:
 
 
 def merge(ours: Session, theirs: Session) -> Session:
-    """Return the union of two copies of a session, neither of which is modified."""
-    return Session.model_validate(_render(_join(_read(_data(ours)), _read(_data(theirs)))))
+    """Return the union of two copies of a session, neither of which is modified.
+
+    A copy that already has everything is returned as it is. Git, too, takes a side without asking its driver if only
+    that one changed, so a normal form would make the result depend on who met whom. Of two such copies, one that is
+    not in normal form is preferred, then the greater one.
+    """
+    copies = [(copy, _read(_data(copy))) for copy in (ours, theirs)]
+    union = _render(_join(copies[0][1], copies[1][1]))
+    complete = [copy for copy, state in copies if canonical(_render(state)) == canonical(union)]
+    merged = Session.model_validate(union)
+    normal = session_file.dump(merged)
+    texts = [(session_file.dump(copy), copy) for copy in complete]
+    return max(texts, key=lambda text: (text[0] != normal, text[0]), default=(normal, merged))[1]
 
 
 def are_copies(ours: Session, theirs: Session) -> bool:
-    """Whether two sessions began as one: they have the same date or a turn in common, or one of them has no turn."""
+    """Whether two sessions began as one.
+
+    They have the same date or a turn in common, one goes on after a turn of the other, or one of them has no turn.
+    """
     if ours.created_at and ours.created_at == theirs.created_at:
         return True
     one, other = (_read(_data(session)).nodes for session in (ours, theirs))
-    return not one or not other or not one.keys().isdisjoint(other)
+    known = {*one} & {*other} | {node.parent for node in one.values()} & {*other}
+    return not one or not other or bool(known | {node.parent for node in other.values()} & {*one})
 
 
 def _data(session: Session) -> Data:
@@ -127,18 +146,30 @@ def _head(data: Data, order: list[str], nodes: Mapping[str, _Node]) -> _Head:
     if titles:
         counts["title"] = max(1, counts.get("title", 0))
     values = {f"meta.{key}": value for key, value in meta.items() if key not in _OWN_META}
+    if counts.get("model"):
+        values["model"] = data["model"]
+    if "system" in data:
+        values["system"] = data["system"]
     return _Head(
         edits={key: count for key, count in counts.items() if count},
-        values={**values, **({"system": data["system"]} if "system" in data else {})},
+        values=values,
         tags=edits.tag_counts(meta) if edits.TAGS in meta else None,
         titles=titles,
         has_title="title" in meta,
         marker=_marker(meta, order, nodes),
         created_at=data.get("created_at"),
         model=data["model"],
-        totals=data.get("usage_totals"),
+        totals=_own_totals(data),
         extra={key: value for key, value in data.items() if key not in Session.model_fields},
     )
+
+
+def _own_totals(data: Data) -> Data | None:
+    """The totals that do not follow from the turns; all, of a program that counts only in total."""
+    totals: Data | None = data.get("usage_totals")
+    if totals and any(turn.get("usage") for turn in data["turns"]):
+        return {key: value for key, value in totals.items() if key not in _COUNTS}
+    return totals
 
 
 def _marker(meta: Data, order: list[str], nodes: Mapping[str, _Node]) -> tuple[str, str, str | None] | None:
@@ -178,19 +209,21 @@ def _join_nodes(one: _Node, other: _Node, nodes: Mapping[str, _Node]) -> _Node:
 
 
 def _join_replies(one: Data, other: Data) -> Data:
-    """Join what two copies say about the same messages. A finished reply outranks one that was cut off."""
-    joined: Data = join_values(
-        {k: v for k, v in one.items() if k not in ("messages", "finish_reason")},
-        {k: v for k, v in other.items() if k not in ("messages", "finish_reason")},
-    )
-    reasons = [v["finish_reason"] for v in (one, other) if "finish_reason" in v]
-    if reasons:
-        joined["finish_reason"] = max(reasons, key=lambda r: ((ERROR, INTERRUPTED).index(r) - 2 if r in _CUT else 0, r))
+    """Join what two copies say about the same messages.
+
+    The last time that a failed turn was asked counts; each has a later date. A reply that ended outranks one that was
+    cut off in the same place.
+    """
+    ranks = [_reply_rank(version) for version in (one, other)]
+    if ranks[0] != ranks[1]:
+        return one if ranks[0] > ranks[1] else other
+    joined: Data = join_values(*({k: v for k, v in version.items() if k != "messages"} for version in (one, other)))
     messages = min(one["messages"], other["messages"], key=repr)  # equal but for the order of keys
     return {**joined, "messages": messages}
 
 
-_CUT = (ERROR, INTERRUPTED)
+def _reply_rank(version: Data) -> tuple[str, bool]:
+    return str(version.get("created_at") or ""), version.get("finish_reason") not in (ERROR, INTERRUPTED, None)
 
 
 def _is_earlier(version: Data, later: Data) -> bool:
@@ -409,7 +442,9 @@ def _session(state: _State, turns: list[Data], main: list[str], places: Mapping[
 
 
 def _model(state: _State, main: list[str]) -> str:
-    """The model that answered last in the conversation, else anywhere."""
+    """The model that was chosen last, else the one that answered last in the conversation, else anywhere."""
+    if "model" in state.head.values:
+        return str(state.head.values["model"])
     replies = [(state.nodes[key].ordered()[0]) for key in reversed(main)]
     rest = sorted(state.nodes, key=lambda key: (state.nodes[key].created_at, key), reverse=True)
     replies += [state.nodes[key].ordered()[0] for key in rest]

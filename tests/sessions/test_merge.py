@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from llmrepl.sessions.merge import are_copies, join_values, merge
 from llmrepl.sessions.model import ERROR, Session, Turn, UsageRecord
 from llmrepl.sessions.storage import session_file
+from llmrepl.sessions.turn_ids import identify
 
 NOW = datetime(2026, 11, 25, 5, 19, 32, 123456)
 WORDS = st.text("abé\n", min_size=1, max_size=4)
@@ -130,7 +131,7 @@ def test_merging_again_changes_nothing(copies: list[Replica]) -> None:
 def test_each_turn_is_there_once_and_its_words_are_kept(copies: list[Replica]) -> None:
     merged = joined(*(copy.session for copy in copies[1:]))
     assert sorted(prompts(merged)) == sorted(text for copy in copies for text in copy.said)
-    assert len({turn.id for turn in merged.turns}) == len(merged.turns)
+    assert len(set(identify(json.loads(as_bytes(merged))["turns"]))) == len(merged.turns)
     answered = [turn for turn in merged.turns if turn.finish_reason != ERROR]
     assert all(turn.text_of("assistant") == turn.text_of("user") for turn in answered)
     assert abs(merged.cost - 0.5 * len(answered)) < 1e-9
