@@ -20,6 +20,9 @@ DRIVER = "llm-sessions"
 ATTRIBUTES = f"*.json merge={DRIVER}"
 """The line of `.gitattributes` that names the driver (gitattributes(5), "Defining a custom merge driver")."""
 
+RENAMES = "-Xfind-renames=90%"
+"""The option of `git merge` by which only a file that is almost the same counts as renamed (git-merge(1))."""
+
 _CONFLICT = re.compile(r"(?P<name>.+)\.sync-conflict-\d{8}-\d{6}-[A-Z0-9]{7}(?P<ending>\.json(?:\.gz)?)")
 """How Syncthing names the older copy: `NAME.sync-conflict-DATE-TIME-DEVICE.json` (docs.syncthing.net, "Conflicts")."""
 

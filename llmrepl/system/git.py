@@ -28,6 +28,25 @@ def set_config(directory: Path, environ: Mapping[str, str], key: str, value: str
         raise UsageError(f"git did not set {key}: {why}", "repair the repository's configuration")
 
 
+def config_value(directory: Path, environ: Mapping[str, str], key: str) -> str:
+    """Return the value of a key in git's configuration, empty if it is not set."""
+    return _run(directory, environ, "config", "--get", key).stdout.strip()
+
+
+def current_branch(directory: Path, environ: Mapping[str, str]) -> str:
+    """Return the name of the branch that is checked out, empty for none."""
+    return _run(directory, environ, "symbolic-ref", "--quiet", "--short", "HEAD").stdout.strip()
+
+
+def has_files_outside(directory: Path, environ: Mapping[str, str]) -> bool:
+    """Whether the repository has files that are not in `directory`, apart from hidden and ignored ones."""
+    top = _run(directory, environ, "rev-parse", "--show-cdup").stdout.strip() or "."
+    inside = _run(directory, environ, "rev-parse", "--show-prefix").stdout.strip()
+    listed = _run(directory / top, environ, "ls-files", "-z", "--cached", "--others", "--exclude-standard").stdout
+    names = (name for name in listed.split("\0") if name)
+    return any(not name.startswith(inside) and not name.rpartition("/")[2].startswith(".") for name in names)
+
+
 def _run(directory: Path, environ: Mapping[str, str], *words: str) -> subprocess.CompletedProcess[str]:
     try:
         return subprocess.run(

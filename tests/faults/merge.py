@@ -99,16 +99,22 @@ class _World:
         first = self.machines[0]
         first.directory.mkdir(parents=True)
         self.git(first, "init", "-q", "-b", first.name)
-        (first.directory / ".gitattributes").write_text("*.json merge=llm-sessions\n")
         (first.root / ".gitignore").write_text(".*\n!.git*\n")
         _write_older(first.directory / "older.json")
         first.said += ["older 0", "older 1"]
         self._ask(first, "talk")
+        self._install(first)
         self.commit(first)
         for machine in self.machines[1:]:
             self.git(first, "worktree", "add", "-q", "-b", machine.name, str(machine.root))
+            self._install(machine)
         self.git(first, "config", "merge.llm-sessions.driver", f"sh {place}/driver %O %A %B")
         self.partition: set[str] = set()
+
+    def _install(self, machine: _Machine) -> None:
+        self._cli.cwd = machine.root
+        done = self._cli.llm("sessions", "merge", "--install", **ENVIRON)
+        assert done.code == 0, done.err
 
     def _prepare_driver(self) -> None:
         asked, answered = self.place / "asked", self.place / "answered"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -125,4 +125,23 @@ def _install(workspace: Workspace, directory: Path, *, dry_run: bool) -> Result:
     return Note(
         f"git merges the sessions in {shown} with llm now.\n"
         f"Commit {shown}/.gitattributes, and run 'llm sessions merge --install' in each clone."
+        f"{_limit_renames(directory, environ)}"
     )
+
+
+def _limit_renames(directory: Path, environ: Mapping[str, str]) -> str:
+    """Keep git from taking a new session for a deleted one under another name, which half of its bytes are enough for.
+
+    Returns a note if that would change how other files of the repository are merged.
+    """
+    from llmrepl.sessions.merge_files import RENAMES
+    from llmrepl.system import git
+
+    if git.has_files_outside(directory, environ):
+        return f"\nAfter deleting a session, merge with 'git merge {RENAMES}': git may take another one for it."
+    if branch := git.current_branch(directory, environ):
+        key = f"branch.{branch}.mergeOptions"
+        options = git.config_value(directory, environ, key)
+        if "renames" not in options:
+            git.set_config(directory, environ, key, f"{options} {RENAMES}".strip())
+    return ""

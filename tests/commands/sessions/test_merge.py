@@ -246,3 +246,58 @@ def test_asking_again_and_editing_leave_the_branch_alone(cli: CliRunner, copies:
     turns = json.loads(copies[0].read_bytes())["turns"]
     assert not any(turn.get("undone") for turn in turns if turn.get("branch"))
     assert [turn["messages"][0]["content"] for turn in turns if not turn.get("undone")] == ["here"]
+
+
+def leave_on_a_branch(cli: CliRunner) -> None:
+    """Commit what was done to the session on the branch `there`, and go on with it on `main`, where it is as it was."""
+    git(cli.cwd, "checkout", "-qb", "there")
+    git(cli.cwd, "add", "-A")
+    git(cli.cwd, "commit", "-qm", "there")
+    git(cli.cwd, "checkout", "-q", "main")
+    talk(cli, "here")
+    git(cli.cwd, "commit", "-qam", "here")
+
+
+def test_a_new_session_is_not_taken_for_one_that_was_deleted(repository: CliRunner) -> None:
+    file, notes = repository.runs / "talk.json", repository.runs / "notes.json"
+    talk(repository, "two", name="notes")
+    file.unlink()
+    leave_on_a_branch(repository)
+    assert "CONFLICT (modify/delete)" in git(repository.cwd, "merge", "there", code=1)
+    assert prompts(file) == [("one", False), ("here", False)]
+    assert prompts(notes) == [("two", False)]
+
+
+def test_a_session_that_was_renamed_gets_what_was_said_under_the_old_name(repository: CliRunner) -> None:
+    assert repository.llm("sessions", "rename", "talk", "chat").code == 0
+    leave_on_a_branch(repository)
+    git(repository.cwd, "merge", "-q", "there")
+    assert [path.name for path in repository.runs.glob("*.json")] == ["chat.json"]
+    assert prompts(repository.runs / "chat.json") == [("one", False), ("here", False)]
+
+
+def test_options_for_merging_that_are_there_are_kept(cli: CliRunner) -> None:
+    talk(cli, "one")
+    git(cli.cwd, "init", "-q", "-b", "main")
+    git(cli.cwd, "config", "branch.main.mergeOptions", "--no-ff")
+    for _ in range(2):
+        assert cli.llm("sessions", "merge", "--install").code == 0
+        assert git(cli.cwd, "config", "branch.main.mergeOptions") == "--no-ff -Xfind-renames=90%\n"
+
+
+def test_how_other_files_of_a_repository_are_merged_stays_as_it_is(cli: CliRunner) -> None:
+    talk(cli, "one")
+    git(cli.cwd, "init", "-q", "-b", "main")
+    (cli.cwd / "main.py").write_text("print()\n")
+    done = cli.llm("sessions", "merge", "--install")
+    assert done.err.splitlines()[2] == (
+        "After deleting a session, merge with 'git merge -Xfind-renames=90%': git may take another one for it."
+    )
+    assert "mergeoptions" not in git(cli.cwd, "config", "--list")
+
+
+def test_sessions_in_the_top_directory_of_a_repository(cli: CliRunner) -> None:
+    talk(cli, "one")
+    git(cli.runs, "init", "-q", "-b", "main")
+    assert cli.llm("sessions", "merge", "--install").err.count("\n") == 2
+    assert git(cli.runs, "config", "branch.main.mergeOptions") == "-Xfind-renames=90%\n"
