@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from llmrepl.config.settings import Settings
-from llmrepl.models.defaults import can_chat
 from llmrepl.models.resolver import ModelResolver, ResolvedModel
 from llmrepl.providers.vendors import LOCAL
 from llmrepl.system.environment import Environment
@@ -60,6 +59,8 @@ def local_models(resolver: ModelResolver, environment: Environment) -> dict[str,
 
 def _first(local: dict[str, list[ModelInfo]]) -> str | None:
     """Return the first chat model."""
+    from llmrepl.models.defaults import can_chat
+
     return next((f"{name}/{m.id}" for name, models in local.items() for m in models if can_chat(m)), None)
 
 

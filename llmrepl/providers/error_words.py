@@ -11,8 +11,7 @@ TOO_LONG, BAD_KEY, NO_CREDIT = 413, 401, 402
 _SILENT = frozenset({None, 400, 403, 413, 422, 500, 502, 503})
 """Statuses (None inside a stream) that may stand for another error."""
 
-_TOO_LONG = re.compile(
-    r"""prompt\ is\ too\ long | prompt\ too\ long | input\ (?:is|was)\ too\ long | too\ many\ (?:input\ )?tokens
+_TOO_LONG = r"""prompt\ is\ too\ long | prompt\ too\ long | input\ (?:is|was)\ too\ long | too\ many\ (?:input\ )?tokens
     | max(?:imum)?\ (?:context|prompt|sequence|input|model)\ length | max_model_len
     | maximum\ model\ length | maximum\ number\ of\ (?:input\ )?tokens | maximum\ input\ token
     | (?:exceed(?:s|ed|ing)?|over(?:flows?|flowed)|larger\ than|longer\ than|above|beyond)\b.{0,60}
@@ -21,23 +20,15 @@ _TOO_LONG = re.compile(
     | context_length_exceeded | exceed_context_size | context[\ _-]?window[\ _-]?exceeded | tokens_limit_reached
     | reduce\ the\ length\ of\ the | request\ body\ too\ large\ for\ .{0,60}\ model
     | inputs?`?\ tokens\ \+\ `?max_new_tokens | range\ of\ input\ length | prompt\ contains\ \d+\ tokens
-    | model\ token\ limit | when\ context\ the\ overflows | context\ the\ overflows""",
-    re.IGNORECASE | re.VERBOSE,
-)
-_BAD_KEY = re.compile(
-    r"""(?:incorrect|invalid|wrong|bad|missing|expired|unknown|revoked|no)\ (?:x-)?
+    | model\ token\ limit | when\ context\ the\ overflows | context\ the\ overflows"""
+_BAD_KEY = r"""(?:incorrect|invalid|wrong|bad|missing|expired|unknown|revoked|no)\ (?:x-)?
       (?:api|authentication|authorization|auth|access|bearer|subscription)[\ _-]?(?:key|token|credentials?|header)
     | api[\ _-]?key\ (?:is\ |was\ )?(?:not\ valid|not\ found|invalid|incorrect|expired|missing|required|revoked)
     | api[\ _-]?key[_\ -]?invalid | invalid[_\ -]?api[_\ -]?key | not\ authenticated | unauthenticated | unauthorized
-    | authentication_?error | login\ fail""",
-    re.IGNORECASE | re.VERBOSE,
-)
-_NO_CREDIT = re.compile(
-    r"""credit\ balance\ is\ too\ low | insufficient[\ _](?:account\ )?(?:credits?|balance|funds)
+    | authentication_?error | login\ fail"""
+_NO_CREDIT = r"""credit\ balance\ is\ too\ low | insufficient[\ _](?:account\ )?(?:credits?|balance|funds)
     | (?:used|spent)\ (?:up\ )?all\ (?:of\ )?(?:your\ |the\ )?(?:available\ )?credits | out\ of\ credits
-    | balance\ (?:is\ )?(?:not\ enough|insufficient) | arrearage""",
-    re.IGNORECASE | re.VERBOSE,
-)
+    | balance\ (?:is\ )?(?:not\ enough|insufficient) | arrearage"""
 
 
 def status_in_words(status: int | None, names: Iterable[str], message: str) -> int | None:
@@ -49,42 +40,41 @@ def status_in_words(status: int | None, names: Iterable[str], message: str) -> i
         return status
     words = " ".join([*names, message])
     for pattern, meant in ((_TOO_LONG, TOO_LONG), (_NO_CREDIT, NO_CREDIT), (_BAD_KEY, BAD_KEY)):
-        if pattern.search(words):
+        if _says(pattern, words):
             return meant
     return status
 
 
+def _says(pattern: str, words: str) -> bool:
+    """Whether the words match a pattern, which is compiled when the first error occurs."""
+    return re.search(pattern, words, re.IGNORECASE | re.VERBOSE | re.DOTALL) is not None
+
+
 def is_too_long(words: str) -> bool:
     """Whether the words of an error say that the prompt does not fit."""
-    return _TOO_LONG.search(words) is not None
+    return _says(_TOO_LONG, words)
 
 
 def is_stale_reasoning(payload: object) -> bool:
     """Whether an error refuses the signed or encrypted reasoning of earlier replies, as with another account's key."""
-    return _STALE.search(payload if isinstance(payload, str) else json.dumps(payload)) is not None
+    return _says(_STALE, payload if isinstance(payload, str) else json.dumps(payload))
 
 
 def is_no_images(payload: object) -> bool:
     """Whether an error says that the model takes no images."""
-    return _NO_IMAGES.search(payload if isinstance(payload, str) else json.dumps(payload)) is not None
+    return _says(_NO_IMAGES, payload if isinstance(payload, str) else json.dumps(payload))
 
 
-_NO_IMAGES = re.compile(
-    r"""(?:support|accept|take|allow|handle|process)\w*\b.{0,30}\b(?:images?|image_url|vision|multi-?modal)\b
+_NO_IMAGES = r"""(?:support|accept|take|allow|handle|process)\w*\b.{0,30}\b(?:images?|image_url|vision|multi-?modal)\b
     | \b(?:images?|image_url|vision|multi-?modal)\b.{0,60}\b(?:not|un)[ \-]?(?:support|enabled|allowed|accept|available)
     | \b(?:unknown|unexpected|invalid)\b.{0,30}\bimage_url | content\b.{0,20}\bmust\ be\ a\ string
-    | text[- ]only\ model | missing\ mmproj""",
-    re.IGNORECASE | re.VERBOSE | re.DOTALL,
-)
+    | text[- ]only\ model | missing\ mmproj"""
 
-_STALE = re.compile(
-    r"""invalid_encrypted_content | encrypted\ content\b.{0,80}\b(?:verif|decrypt|parse|invalid)
+_STALE = r"""invalid_encrypted_content | encrypted\ content\b.{0,80}\b(?:verif|decrypt|parse|invalid)
     | (?:invalid|corrupt\w*|expired|bad)\b.{0,30}\bsignature
     | signature\b.{0,60}\b(?:invalid|not\ valid|corrupt|expired)
     | thought[\ _]?signature | thinking.{0,20}\ blocks?\b.{0,80}\b(?:cannot|must|invalid|unexpected|not\ supported)
-    | reasoning_details | unexpected.{0,40}reasoning\ item""",
-    re.IGNORECASE | re.VERBOSE | re.DOTALL,
-)
+    | reasoning_details | unexpected.{0,40}reasoning\ item"""
 
 
 def too_long(message: str) -> str:
