@@ -8,6 +8,7 @@ command there: 10,000 histories need some 70,000 merges, and starting an interpr
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import random
 import select
@@ -18,6 +19,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from datetime import datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +30,15 @@ from llmrepl.sessions.storage.session_file import load
 from llmrepl.sessions.storage.store import Store
 from llmrepl.types import Usage
 from tests.cli_runner import CliRunner
+from tests.faults.guide import check_with_the_guide
 from tests.faults.report import Outcome
 
 HISTORIES = 10_000
 MACHINES = "pqr"
 SESSIONS = ("talk", "notes", "older")
+
+MEMORY = "/dev/shm"
+"""Where the machines are, if it is there: no power fails here, and syncing a disk would take most of the time."""
 
 ENVIRON = {
     "PATH": os.environ.get("PATH", os.defpath),
@@ -48,15 +54,23 @@ exit "$code"
 """
 
 
+KINDS = ("deletions", "crashes", "killed", "cut off", "plain")
+"""What a history has, the first that holds: a deleted session, a shell that died, a killed driver, a partition."""
+
+
 def run(stride: int = 1) -> Iterator[Outcome]:
-    """Run every `stride`-th history."""
-    for seed in range(0, HISTORIES, stride):
-        yield history(seed)
+    """Run every `stride`-th history, and the guide's programs on what each fiftieth ends with."""
+    with multiprocessing.get_context("fork").Pool() as pool:
+        yield from pool.imap(_checked, range(0, HISTORIES, stride))
+
+
+def _checked(seed: int) -> Outcome:
+    return history(seed, None if seed % 50 else check_with_the_guide)
 
 
 def history(seed: int, check: Callable[[Path], None] | None = None) -> Outcome:
-    """Run a history; `check` is called with each machine's sessions directory at its end."""
-    place = Path(tempfile.mkdtemp(prefix="llm-merge-"))
+    """Run a history; `check` is called with the sessions directory that all machines have at its end."""
+    place = Path(tempfile.mkdtemp(prefix="llm-merge-", dir=MEMORY if os.path.isdir(MEMORY) else None))
     try:
         world = _World(place, random.Random(seed))
         try:
@@ -66,9 +80,8 @@ def history(seed: int, check: Callable[[Path], None] | None = None) -> Outcome:
         finally:
             world.close()
         if not said and check:
-            for machine in world.machines:
-                check(machine.directory)
-        return Outcome("merge", f"history {seed}", lost=bool(said), said=said)
+            check(world.machines[0].directory)
+        return Outcome(world.kind, f"history {seed}", lost=bool(said), said=said)
     finally:
         shutil.rmtree(place)
 
@@ -102,19 +115,21 @@ class _World:
         (first.root / ".gitignore").write_text(".*\n!.git*\n")
         _write_older(first.directory / "older.json")
         first.said += ["older 0", "older 1"]
+        attributes, config = _installed(tuple(MACHINES))
+        (first.directory / ".gitattributes").write_bytes(attributes)
+        (first.root / ".git/config").write_bytes(config)
         self._ask(first, "talk")
-        self._install(first)
         self.commit(first)
         for machine in self.machines[1:]:
             self.git(first, "worktree", "add", "-q", "-b", machine.name, str(machine.root))
-            self._install(machine)
         self.git(first, "config", "merge.llm-sessions.driver", f"sh {place}/driver %O %A %B")
         self.partition: set[str] = set()
+        self.seen = {"plain"}
 
-    def _install(self, machine: _Machine) -> None:
-        self._cli.cwd = machine.root
-        done = self._cli.llm("sessions", "merge", "--install", **ENVIRON)
-        assert done.code == 0, done.err
+    @property
+    def kind(self) -> str:
+        """The first of KINDS that the history has."""
+        return next(kind for kind in KINDS if kind in self.seen)
 
     def _prepare_driver(self) -> None:
         asked, answered = self.place / "asked", self.place / "answered"
@@ -148,6 +163,7 @@ class _World:
     def _drive(self) -> None:
         cwd, *paths = os.read(self._asked, 4096).decode().rstrip("\n").split("\t")
         if self.random.random() < 0.03:
+            self.seen.add("killed")
             os.write(self._answered, b"137\n")  # it was killed before it wrote
             return
         self._cli.cwd = Path(cwd)
@@ -166,6 +182,7 @@ class _World:
 
     def _divide(self, machine: _Machine) -> None:
         self.partition = set(self.random.sample(MACHINES, self.random.randint(0, 1)))
+        self.seen |= {"cut off"} if self.partition else set()
 
     def _meet(self, machine: _Machine) -> None:
         other = self.random.choice([m for m in self.machines if m is not machine])
@@ -207,6 +224,7 @@ class _World:
 
     def _crash(self, machine: _Machine) -> None:
         """Simulate a power failure during a reply: the journal stays, the JSON file is unchanged."""
+        self.seen.add("crashes")
         open_session = self._open(machine, self.random.choice(SESSIONS))
         assert open_session.path
         number = open_session.begin_turn(self._text(machine, open_session.path.stem), self._date(), "offline/echo")
@@ -245,6 +263,7 @@ class _World:
         path = machine.directory / f"{self.random.choice(SESSIONS)}.json"
         machine.store.recover_journals()
         if path.exists():
+            self.seen.add("deletions")
             machine.deleted |= set(_prompts(path))
             machine.store.delete(path)
 
@@ -307,6 +326,21 @@ class _World:
         if lost := said - deleted - there.keys():
             return f"lost: {sorted(lost)}"
         return f"from nowhere: {sorted(there.keys() - said)}" if there.keys() - said else ""
+
+
+@cache
+def _installed(branches: tuple[str, ...]) -> tuple[bytes, bytes]:
+    """Return what `llm sessions merge --install` writes: `.gitattributes`, and git's configuration of each branch."""
+    with tempfile.TemporaryDirectory(prefix="llm-merge-") as place:
+        cli = CliRunner.at(Path(place))
+        for branch in branches:
+            subprocess.run(["git", "init", "-q"], cwd=cli.cwd, env=ENVIRON, check=True)
+            subprocess.run(
+                ["git", "symbolic-ref", "HEAD", f"refs/heads/{branch}"], cwd=cli.cwd, env=ENVIRON, check=True
+            )
+            done = cli.llm("sessions", "merge", "--install", **ENVIRON)
+            assert done.code == 0, done.err
+        return (cli.runs / ".gitattributes").read_bytes(), (cli.cwd / ".git/config").read_bytes()
 
 
 def _write_older(path: Path) -> None:

@@ -180,7 +180,8 @@ def test_what_a_dead_shell_had_is_kept_if_its_file_was_removed(store: Store, tmp
     assert asked(path) == ["new words"]
     assert list(files(tmp_path)) == ["talk.json"]
     kept = store.read(path)
-    assert kept.model == "offline/echo"
+    assert (kept.model, kept.created_at, kept.meta) == ("offline/echo", "2025-01-01T12:00:00.000000", {})
+    assert kept.usage_totals and kept.usage_totals.total_tokens == 0
     assert are_copies(kept, session) and are_copies(session, kept)
     assert [turn.text_of("user") for turn in merge(kept, session).turns] == ["one", "gone", "new words"]
 

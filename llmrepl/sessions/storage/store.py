@@ -264,7 +264,9 @@ class Store:
             return f"{name} was changed by another program after its shell died. What that shell had is merged into it."
         if not copy["turns"]:
             return ""
-        data = session_file.dump(session_file.session_from_json(copy))
+        session = session_file.session_from_json({"created_at": copy["turns"][0].get("created_at"), "meta": {}, **copy})
+        session.recount()
+        data = session_file.dump(session)
         if before is None:
             files.create(path, data)
             return f"{name} was removed after its shell died. What that shell had is kept in a new {name}."
