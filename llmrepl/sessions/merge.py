@@ -78,14 +78,14 @@ def merge(ours: Session, theirs: Session) -> Session:
 
     A copy that already has everything is returned as it is. Git, too, takes a side without asking its driver if only
     that one changed, so a normal form would make the result depend on who met whom. Of two such copies, one that is
-    not in normal form is preferred, then the greater one.
+    not in normal form is preferred, then the greater one. A copy in which a turn stands twice is not complete.
     """
     copies = [(copy, _read(_data(copy))) for copy in (ours, theirs)]
     union = _render(_join(copies[0][1], copies[1][1]))
     complete = [copy for copy, state in copies if canonical(_render(state)) == canonical(union)]
     merged = Session.model_validate(union)
     normal = session_file.dump(merged)
-    texts = [(session_file.dump(copy), copy) for copy in complete]
+    texts = [(session_file.dump(copy), copy) for copy in complete if len(copy.turns) == len(merged.turns)]
     return max(texts, key=lambda text: (text[0] != normal, text[0]), default=(normal, merged))[1]
 
 
@@ -115,7 +115,9 @@ def _read(data: Data) -> _State:
     bases = {key: _base_id(turn, key) for turn, (key, _) in zip(turns, identified, strict=True)}
     nodes: dict[str, _Node] = {}
     for turn, (name, parent) in zip(turns, identified, strict=True):
-        key, node = bases[name], _node(turn, bases.get(parent, parent), data["model"])
+        key = bases[name]
+        first = nodes[key].parent if key in nodes else bases.get(parent, parent)
+        node = _node(turn, first, data["model"])
         nodes[key] = _join_nodes(nodes[key], node, nodes) if key in nodes else node
     return _State(nodes, _head(data, [bases[name] for name, _ in identified], nodes))
 
