@@ -7,7 +7,7 @@ import signal
 import pytest
 
 from tests.cli_runner import LLM, CliRunner
-from tests.providers.loopback import KEY, serving, sse, stream
+from tests.providers.loopback import KEY, serving, sse, status, stream
 from tests.terminal import Terminal
 from tests.test_journeys import CTRL_C, CTRL_D, ENTER, SlowServer, only_turn, shell, slow
 
@@ -111,6 +111,25 @@ def test_the_picker(cli: CliRunner) -> None:
         terminal.send(":exit" + ENTER)
         assert terminal.ends() == 0
     assert [question for question, _ in cli.said("plums")] == ["about plums", "still plums"]
+
+
+def test_a_model_is_picked_with_its_window_and_prices(cli: CliRunner) -> None:
+    rows = [
+        {"id": "zeta-9", "context_length": 200_000, "pricing": {"prompt": "0.000001", "completion": "0.000002"}},
+        {"id": "zeta-8", "lifecycle": "retired"},
+        {"id": "zeta-embed"},
+    ]
+    with serving(status(200, {"data": rows})) as server:
+        environ = {"TOGETHER_BASE_URL": f"{server.url}/v1", "TOGETHER_API_KEY": KEY}
+        cli.llm("models", **environ)
+        with shell(cli, LLM_MODEL="offline/echo", **environ) as terminal:
+            terminal.send(":model" + ENTER)
+            terminal.wait_for("> offline/echo", "together/zeta-9  200,000 tokens  $1  $2 per million")
+            assert "zeta-8" not in terminal.text and "embed" not in terminal.text
+            terminal.send("zeta")
+            terminal.wait_for("> together/zeta-9")
+            terminal.send(ENTER)
+            terminal.wait_for("Model: together/zeta-9")
 
 
 @pytest.mark.parametrize("rows", [3, 8, 14])

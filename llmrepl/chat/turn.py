@@ -182,7 +182,7 @@ class ChatTurn:
     def _other_defaults(self, failure: ProviderError) -> Iterator[str]:
         """Other default models of the provider, if the one that was chosen does not exist."""
         chat, provider = self._workspace.chat, self._resolved.provider
-        while failure.status == 404 and chat.chosen_default == self._resolved.shown and len(self._refused) < 3:
+        while failure.no_model and chat.chosen_default == self._resolved.shown and len(self._refused) < 3:
             self._refused.append(self._resolved.model)
             other = self._workspace.default_models().after_refusal(provider, self._refused)
             if other is None:

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterable
 
-TOO_LONG, BAD_KEY, NO_CREDIT = 413, 401, 402
+TOO_LONG, BAD_KEY, NO_CREDIT, NO_MODEL, FILTERED = 413, 401, 402, 404, 451
 
 _SILENT = frozenset({None, 400, 403, 413, 422, 500, 502, 503})
 """Statuses (None inside a stream) that may stand for another error."""
@@ -20,29 +20,53 @@ _TOO_LONG = r"""prompt\ is\ too\ long | prompt\ too\ long | input\ (?:is|was)\ t
     | context_length_exceeded | exceed_context_size | context[\ _-]?window[\ _-]?exceeded | tokens_limit_reached
     | reduce\ the\ length\ of\ the | request\ body\ too\ large\ for\ .{0,60}\ model
     | inputs?`?\ tokens\ \+\ `?max_new_tokens | range\ of\ input\ length | prompt\ contains\ \d+\ tokens
-    | model\ token\ limit | when\ context\ the\ overflows | context\ the\ overflows"""
+    | model\ token\ limit | when\ context\ the\ overflows | context\ the\ overflows | max_seq_len
+    | (?:more|greater)\ than\ (?:the\ )?(?:max(?:imum)?\ tokens|context\ (?:length|window|size))"""
 _BAD_KEY = r"""(?:incorrect|invalid|wrong|bad|missing|expired|unknown|revoked|no)\ (?:x-)?
       (?:api|authentication|authorization|auth|access|bearer|subscription)[\ _-]?(?:key|token|credentials?|header)
     | api[\ _-]?key\ (?:is\ |was\ )?(?:not\ valid|not\ found|invalid|incorrect|expired|missing|required|revoked)
     | api[\ _-]?key[_\ -]?invalid | invalid[_\ -]?api[_\ -]?key | not\ authenticated | unauthenticated | unauthorized
-    | authentication_?error | login\ fail"""
+    | authentication_?error | login\ fail | \bapi[\ _-]?key\b.{0,40}\bis\ (?:not\ valid|invalid|incorrect|expired)
+    | \btoken\ (?:is\ )?(?:invalid|incorrect|expired|not\ valid) | \btoken\ included\b.{0,30}\bis\ invalid
+    | ^(?:\S+\ )*?invalid\ token\b"""
 _NO_CREDIT = r"""credit\ balance\ is\ too\ low | insufficient[\ _](?:account\ )?(?:credits?|balance|funds)
     | (?:used|spent)\ (?:up\ )?all\ (?:of\ )?(?:your\ |the\ )?(?:available\ )?credits | out\ of\ credits
-    | balance\ (?:is\ )?(?:not\ enough|insufficient) | arrearage"""
+    | balance\ (?:is\ )?(?:not\ enough|insufficient) | arrearage | \bno\ credits\b
+    | (?:\bnot|n't)\ have\ (?:any\ |enough\ |sufficient\ )*credits?\b"""
+
+_NO_MODEL = r"""\b(?:model|deployment)_?(?:not_?found|not_?exist\w*|decommissioned|deprecated|retired|gone|sunset)\b
+    | \b(?:invalid|unknown|unsupported|missing)_model\b | \bno\ such\ model\b | \bnot\ a\ valid\ model\b
+    | \b(?:invalid|unknown|unrecognized)\ model\b(?!\ (?:output|response|parameter)) | \bmodel\ not\ (?:exist|found)
+    | \bmodel\b.{0,80}\b(?:decommissioned|retired|discontinued|shut\ down|sunset
+      |no\ longer\ (?:available|supported|served)
+      |(?:does|do)\ not\ exist|doesn't\ exist|(?:is|was)\ not\ found|could\ not\ be\ found|been\ removed)
+    | (?:\bnot|n't)\ have\ access\ to\ (?:the\ )?model"""
+_MODEL_STATUSES = frozenset({None, 400, 403, 410, 422})
+
+_FILTERED = r"""content_?filter | content_policy | responsible_?ai_?policy | data_?inspection_?failed
+    | content\ management\ policy | prohibited_content
+    | \b(?:prompt|input|request|output|content)\b.{0,40}\b(?:flagged|inappropriate|moderat\w+|blocked)
+    | safety\ (?:system|filter|settings)"""
+_FILTER_STATUSES = frozenset({None, 400, 403, 422})
+
+
+_MEANINGS = (
+    (_SILENT, _TOO_LONG, TOO_LONG),
+    (_SILENT, _NO_CREDIT, NO_CREDIT),
+    (_MODEL_STATUSES, _NO_MODEL, NO_MODEL),
+    (_SILENT, _BAD_KEY, BAD_KEY),
+    (_FILTER_STATUSES, _FILTERED, FILTERED),
+)
+"""Statuses that may stand for another, a pattern of words, and the status that these mean; the first one counts."""
 
 
 def status_in_words(status: int | None, names: Iterable[str], message: str) -> int | None:
-    """Return the status an error deserves: TOO_LONG, BAD_KEY or NO_CREDIT by its words, otherwise `status`.
+    """Return the status an error deserves by its words (TOO_LONG, BAD_KEY, NO_CREDIT …), otherwise `status`.
 
     `names` are the codes and types in the error object.
     """
-    if status not in _SILENT:
-        return status
     words = " ".join([*names, message])
-    for pattern, meant in ((_TOO_LONG, TOO_LONG), (_NO_CREDIT, NO_CREDIT), (_BAD_KEY, BAD_KEY)):
-        if _says(pattern, words):
-            return meant
-    return status
+    return next((meant for silent, pattern, meant in _MEANINGS if status in silent and _says(pattern, words)), status)
 
 
 def _says(pattern: str, words: str) -> bool:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from llmrepl.errors import LLMError
 from llmrepl.formatting import escape_controls
-from llmrepl.providers.error_words import TOO_LONG, is_too_long, status_in_words, too_long
+from llmrepl.providers.error_words import NO_MODEL, TOO_LONG, is_too_long, status_in_words, too_long
 
 LONGEST_WAIT = 60.0
 """Maximum wait in seconds that a server may request before a retry."""
@@ -26,6 +26,7 @@ class ProviderError(LLMError):
     """A request that failed. `retry`: it may be sent again if no text arrived.
 
     `after` is the wait in seconds requested by the server; `status` and `payload` are its response, if any.
+    `no_model`: the server does not have the model, or no longer.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class ProviderError(LLMError):
         self.may_be_billed = may_be_billed
         self.status = 0
         self.payload: object = None
+        self.no_model = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,7 @@ RULES = {
     409: ErrorRule(True, "{vendor} reports a conflict (409)", _LATER),
     413: ErrorRule(False, "the request is too large for {vendor} (413)", "':compact', ':undo' or ':new' makes room"),
     422: ErrorRule(False, "the server refused the request (422)", _CHECK),
+    451: ErrorRule(False, "the filter of {vendor} stopped the request", "ask in other words"),
     425: ErrorRule(True, "{vendor} is not ready for the request (425)", _LATER),
     429: ErrorRule(True, "{vendor} says that there were too many requests (429)", _LATER),
     500: ErrorRule(True, "{vendor} has an error of its own (500)", _LATER),
@@ -205,7 +208,9 @@ def _failure(endpoint: Endpoint, model: str, status: int, payload: object, after
         what = f"{what}: {message}"
     if rule.retry and after is not None and after > LONGEST_WAIT:
         return ProviderError(what, f"it asks to wait {_span(after)}")
-    return ProviderError(what, then, retry=rule.retry, after=after)
+    error = ProviderError(what, then, retry=rule.retry, after=after)
+    error.no_model = status == NO_MODEL
+    return error
 
 
 def _replace_key(endpoint: Endpoint) -> str:
@@ -237,7 +242,7 @@ def _message(payload: object, depth: int = _DEPTH) -> str:
     if isinstance(upstream, dict) and isinstance(upstream.get("raw"), str):
         raw = _json(upstream["raw"].encode("utf-8", "replace"))
         return f"{payload.get('message') or ''}: {_message(raw, depth - 1)}"
-    inner = (payload.get(name) for name in ("error", *_SENTENCES, "status_msg", "errors"))
+    inner = (payload.get(name) for name in ("error", *_SENTENCES, "status_msg", "errors", "base_resp"))
     return next((text for value in inner if (text := _message(value, depth - 1))), "")
 
 

@@ -78,8 +78,19 @@ def test_the_first_prompt_with_only_a_key_gets_an_answer(cli: CliRunner) -> None
     assert saved["model"] == "groq/nova-1-mini"
 
 
-def test_a_default_that_is_retired_is_replaced_when_no_list_tells(cli: CliRunner) -> None:
-    gone = status(404, {"error": {"message": "no such model", "code": "model_not_found"}})
+@pytest.mark.parametrize(
+    ("code", "error"),
+    [
+        (404, {"message": "no such model", "code": "model_not_found"}),
+        (400, {"message": "The model has been decommissioned.", "code": "model_decommissioned"}),
+        (400, {"message": "Model Not Exist"}),
+        (410, {"message": "This model has been retired."}),
+    ],
+)
+def test_a_default_that_is_retired_is_replaced_when_no_list_tells(
+    cli: CliRunner, code: int, error: dict[str, str]
+) -> None:
+    gone = status(code, {"error": error})
     with serving(status(404), gone, gone, REPLY) as server:
         config = cli.home / ".config" / "llm"
         config.mkdir(parents=True)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from llmrepl.providers.base import Finish, Notice, TextDelta
 from llmrepl.providers.error_words import BAD_KEY, NO_CREDIT, status_in_words
-from llmrepl.providers.errors import ProviderError
+from llmrepl.providers.errors import Endpoint, ProviderError, error_from_response
 from tests.providers.loopback import provider, question, serving, sse, status, stream
 from tests.providers.recorded import REPLIES, TEXT
 from tests.providers.test_event_reader import chunk, read, text_of
@@ -74,6 +75,52 @@ def test_the_tokens_are_named_where_the_server_names_just_two_numbers() -> None:
 )
 def test_the_words_of_a_400_say_what_it_is(message: str, meant: int) -> None:
     assert status_in_words(400, [], message) == meant
+
+
+SITE = Endpoint("openai", "https://api.example/v1", "sk-1", "$KEY")
+NO_MODEL = [
+    (400, {"error": {"message": "The model `x` has been decommissioned.", "code": "model_decommissioned"}}),
+    (400, {"error": {"message": "Model Not Exist", "type": "invalid_request_error"}}),
+    (400, {"error": {"message": "x is not a valid model ID", "code": 400}}),
+    (400, {"error": {"message": "Invalid model: x", "type": "invalid_model"}}),
+    (403, {"error": {"message": "Project p does not have access to model `x`", "code": "model_not_found"}}),
+    (404, {"error": {"message": "models/x is not found for API version v1beta"}}),
+    (410, {"error": {"message": "This model has been retired"}}),
+]
+
+
+@pytest.mark.parametrize(("code", "body"), NO_MODEL)
+def test_a_model_that_is_gone_is_one_whatever_the_status(code: int, body: dict[str, Any]) -> None:
+    error = error_from_response(SITE, "x", code, {}, json.dumps(body).encode(), datetime.now(UTC))
+    assert error.no_model and not error.retry and "has no model 'x'" in error.message
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "`temperature` is deprecated for this model.",
+        "This model does not support image inputs.",
+        "The model is overloaded. Please try again later.",
+        "Model x is currently loading",
+        "Unsupported parameter: 'max_tokens' is not supported with this model.",
+    ],
+)
+def test_a_model_that_refuses_something_is_not_gone(message: str) -> None:
+    body = json.dumps({"error": {"message": message}}).encode()
+    assert not error_from_response(SITE, "x", 400, {}, body, datetime.now(UTC)).no_model
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        {"message": "The response was filtered by our content management policy.", "code": "content_filter"},
+        {"message": "Output data may contain inappropriate content.", "code": "data_inspection_failed"},
+        {"message": "Your input was flagged"},
+    ],
+)
+def test_a_filter_leads_to_other_words(error: dict[str, Any]) -> None:
+    found = error_from_response(SITE, "x", 400, {}, json.dumps({"error": error}).encode(), datetime.now(UTC))
+    assert found.message.startswith("the filter of") and found.hint == "ask in other words"
 
 
 @pytest.mark.parametrize("code", [401, 404, 429, 529])

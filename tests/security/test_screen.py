@@ -114,7 +114,7 @@ LOOKING = (
     ":show a",
     ":sessions search owned",
     ":sessions analyze",
-    ":model",
+    ":model offline/echo",
     ":load talk",
     ":system",
     ":export txt",
