@@ -110,8 +110,8 @@ def display_path(path: Path, cwd: Path) -> str:
 
 
 def short_path(path: Path, cwd: Path) -> str:
-    """Return a path relative to the working directory, `./runs/x.json`, if it is below it."""
+    """Return a path relative to the working directory, `./runs/x.json`, if it is below it, `.` if it is that."""
     try:
-        return f"./{path.relative_to(cwd)}"
+        return f"./{path.relative_to(cwd)}" if path != cwd else "."
     except ValueError:
         return str(path)

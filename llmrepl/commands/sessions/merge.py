@@ -124,15 +124,15 @@ def _install(workspace: Workspace, directory: Path, *, dry_run: bool) -> Result:
     git.set_config(directory, environ, f"merge.{DRIVER}.driver", driver_command(sys.executable))
     return Note(
         f"git merges the sessions in {shown} with llm now.\n"
-        f"Commit {shown}/.gitattributes, and run 'llm sessions merge --install' in each clone."
-        f"{_limit_renames(directory, environ)}"
+        f"Commit {display_path(directory / '.gitattributes', workspace.environment.cwd)},"
+        f" and run 'llm sessions merge --install' in each clone.{_set_up_branch(directory, environ)}"
     )
 
 
-def _limit_renames(directory: Path, environ: Mapping[str, str]) -> str:
-    """Keep git from taking a new session for a deleted one under another name, which half of its bytes are enough for.
+def _set_up_branch(directory: Path, environ: Mapping[str, str]) -> str:
+    """Let `git pull` merge, and not take a new session for a deleted one, which half of its bytes are enough for.
 
-    Returns a note if that would change how other files of the repository are merged.
+    Returns a note instead if that would change how other files of the repository are merged.
     """
     from llmrepl.sessions.merge_files import RENAMES
     from llmrepl.system import git
@@ -144,4 +144,7 @@ def _limit_renames(directory: Path, environ: Mapping[str, str]) -> str:
         options = git.config_value(directory, environ, key)
         if "renames" not in options:
             git.set_config(directory, environ, key, f"{options} {RENAMES}".strip())
+        key = f"branch.{branch}.rebase"
+        if not any(git.config_value(directory, environ, name) for name in (key, "pull.rebase", "pull.ff")):
+            git.set_config(directory, environ, key, "false")
     return ""

@@ -297,7 +297,36 @@ def test_how_other_files_of_a_repository_are_merged_stays_as_it_is(cli: CliRunne
 
 
 def test_sessions_in_the_top_directory_of_a_repository(cli: CliRunner) -> None:
+    cli.cwd = talk(cli, "one").parent
+    git(cli.cwd, "init", "-q", "-b", "main")
+    assert cli.llm("sessions", "merge", "--install", "--dir", ".").err == (
+        "git merges the sessions in . with llm now.\n"
+        "Commit ./.gitattributes, and run 'llm sessions merge --install' in each clone.\n"
+    )
+    assert git(cli.cwd, "config", "branch.main.mergeOptions") == "-Xfind-renames=90%\n"
+
+
+@pytest.mark.parametrize("chosen", [None, ("pull.ff", "only"), ("pull.rebase", "true")])
+def test_pull_merges_unless_something_else_was_chosen(cli: CliRunner, chosen: tuple[str, str] | None) -> None:
     talk(cli, "one")
-    git(cli.runs, "init", "-q", "-b", "main")
-    assert cli.llm("sessions", "merge", "--install").err.count("\n") == 2
-    assert git(cli.runs, "config", "branch.main.mergeOptions") == "-Xfind-renames=90%\n"
+    git(cli.cwd, "init", "-q", "-b", "main")
+    if chosen:
+        git(cli.cwd, "config", *chosen)
+    assert cli.llm("sessions", "merge", "--install").code == 0
+    assert git(cli.cwd, "config", "branch.main.rebase", code=None) == ("" if chosen else "false\n")
+
+
+def test_two_clones_pull_from_each_other(repository: CliRunner) -> None:
+    laptop = repository.cwd.parent / "laptop"
+    git(repository.cwd, "clone", "-q", str(repository.cwd), str(laptop))
+    here, there = repository.cwd, CliRunner(repository.home, laptop, repository.environ)
+    assert there.llm("sessions", "merge", "--install").code == 0
+    talk(there, "there")
+    git(laptop, "commit", "-qam", "there")
+    talk(repository, "here")
+    git(here, "commit", "-qam", "here")
+    git(laptop, "pull", "-q", "--no-edit")
+    git(here, "pull", "-q", str(laptop), "main")
+    files = [(place / "runs/talk.json").read_bytes() for place in (here, laptop)]
+    assert files[0] == files[1]
+    assert len(prompts(laptop / "runs/talk.json")) == 3
