@@ -274,6 +274,14 @@ def test_titles_that_were_given_are_joined_and_a_newer_one_outranks_them() -> No
     assert joined(automatic, one, other, newer)["meta"]["title"] == "New"
 
 
+def test_a_title_that_was_given_stays_although_it_is_the_beginning_of_some_prompt() -> None:
+    chosen = session(turn("a"), meta={"title": "a", "edits": {"title": 2}})
+    assert joined(chosen, session(turn("x", 5), meta={"title": "x"}))["meta"]["title"] == "a"
+    data = joined(session(turn("a", 5), meta={"title": "x"}), session(turn("x"), meta={"title": "x"}))
+    assert data["meta"] == {"title": "x", "edits": {"title": 1}}
+    assert joined(Session.model_validate(data), session(turn("a", 5), turn("b", 9)))["meta"] == data["meta"]
+
+
 def test_totals_are_those_of_the_turns_or_of_a_program_that_counts_only_in_total() -> None:
     counts = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}
     a, b = turn("a", usage=counts), turn("b", usage=counts)

@@ -64,15 +64,18 @@ def merge(workspace: Workspace, files: list[str], install: bool, dry_run: bool, 
 def _merge_each(
     workspace: Workspace, store: Store, path: Path, others: list[Path], *, dry_run: bool
 ) -> Iterator[Result]:
-    """Merge each copy into the session at `path`. Only a conflict copy of Syncthing is removed, to the trash."""
+    """Merge each copy into the session at `path`, once all of them can be.
+
+    Only a conflict copy of Syncthing is removed, to the trash.
+    """
     from llmrepl.sessions.merge_files import check_related, merge_copies, original_of
 
     for other in others:
         if path.samefile(other):
             raise UsageError(f"{escape_name(path.name)} cannot be merged with itself", "give two different files")
-        theirs = store.read(other)
-        ours = store.read(path)
-        check_related(path, ours, other, theirs)
+        check_related(path, store.read(path), other, store.read(other))
+    for other in others:
+        ours, theirs = store.read(path), store.read(other)
         if dry_run:
             yield Note(_summary(path, other, merge_copies(ours, theirs), dry_run=True))
             continue

@@ -91,6 +91,22 @@ def test_conflict_copies_of_syncthing_are_merged_and_go_to_the_trash(cli: CliRun
     assert cli.llm("sessions", "merge", "talk").err == "talk.json has no conflict copies\n"
 
 
+def test_no_conflict_copy_is_merged_if_one_of_them_cannot_be(cli: CliRunner, copies: tuple[Path, Path]) -> None:
+    file, other = copies
+    first, second = (cli.runs / f"talk.sync-conflict-2026112{day}-051932-ABCDEFG.json" for day in (5, 6))
+    os.replace(other, first)
+    unrelated = talk(cli, "alone", name="unrelated").read_bytes()
+    for code, raw in ((3, first.read_bytes()[:-50]), (2, unrelated)):
+        second.write_bytes(raw)
+        before = {path: path.read_bytes() for path in cli.runs.iterdir()}
+        done = cli.llm("sessions", "merge", "talk")
+        assert (done.code, second.name in done.err, "nothing was changed" in done.err) == (code, True, True)
+        assert {path: path.read_bytes() for path in cli.runs.iterdir()} == before
+    second.write_bytes(file.read_bytes())
+    assert cli.llm("sessions", "merge", "talk").err.count("is in the trash") == 2
+    assert len(prompts(file)) == 5
+
+
 def test_what_is_refused(cli: CliRunner, copies: tuple[Path, Path]) -> None:
     file, _ = copies
     talk(cli, "alone", name="unrelated")
