@@ -47,7 +47,8 @@ _REASONS = {
     "TOO_MANY_TOOL_CALLS": "tool_calls",
 }
 _UNSPECIFIED = "FINISH_REASON_UNSPECIFIED"
-_THINKS = re.compile(r"gemini-(2\.5|[3-9])(?!.*(image|tts|live|audio))")
+_THINKS = re.compile(r"gemini-(?!1(?!\d)|2\.0|.*(image|tts|live|audio|embedding))")
+"""Models that are asked for their thoughts: all but the first ones. One that refuses is not asked again."""
 _SPEAKS = re.compile(r"-tts\b|native-audio")
 """Names of models that generate content, but only speech."""
 _KINDS = ("image/", "audio/", "video/")
@@ -66,7 +67,7 @@ def path(model: str, stream: bool) -> str:
 
 
 def body(request: Request, vendor: Vendor) -> tuple[dict[str, Any], list[str]]:
-    """Build the request body; reasoning models are asked to include thoughts."""
+    """Build the request body; models that may reason are asked to include thoughts."""
     options = request.options
     sent: dict[str, Any] = {"contents": [_content(message, request.model, vendor) for message in request.messages]}
     if request.system:
