@@ -94,6 +94,17 @@ _NO_IMAGES = r"""(?:support|accept|take|allow|handle|process)\w*\b.{0,30}\b(?:im
     | \b(?:unknown|unexpected|invalid)\b.{0,30}\bimage_url | content\b.{0,20}\bmust\ be\ a\ string
     | text[- ]only\ model | missing\ mmproj"""
 
+
+def is_no_system(payload: object) -> bool:
+    """Whether an error says that the model takes no system prompt, as the templates of some open models do not."""
+    return _says(_NO_SYSTEM, payload if isinstance(payload, str) else json.dumps(payload))
+
+
+_NO_SYSTEM = r"""\b(?:system|developer)['"\ ]{0,3}(?:role|messages?|prompts?|instructions?)?\b.{0,40}
+      \bnot\ (?:supported|enabled|allowed)
+    | \bnot\ support\b.{0,20}\bsystem\b | \bunsupported\ role\b.{0,10}\bsystem\b
+    | \broles\ must\ alternate\ user | \bonly\ user\b.{0,30}\broles\ are\ supported"""
+
 _STALE = r"""invalid_encrypted_content | encrypted\ content\b.{0,80}\b(?:verif|decrypt|parse|invalid)
     | (?:invalid|corrupt\w*|expired|bad)\b.{0,30}\bsignature
     | signature\b.{0,60}\b(?:invalid|not\ valid|corrupt|expired)

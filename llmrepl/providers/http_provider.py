@@ -14,7 +14,7 @@ from llmrepl.errors import UsageError
 from llmrepl.providers import parameters
 from llmrepl.providers.base import Event, Notice, Request
 from llmrepl.providers.effort import add_effort
-from llmrepl.providers.error_words import is_no_images, is_stale_reasoning, is_too_long
+from llmrepl.providers.error_words import is_no_images, is_no_system, is_stale_reasoning, is_too_long
 from llmrepl.providers.errors import Endpoint, ProviderError, lacks_path
 from llmrepl.providers.event_reader import read_reply
 from llmrepl.providers.parameters import Changes, ParameterMemory
@@ -92,8 +92,11 @@ class HTTPProvider:
 
     def _stream(self, request: Request) -> Iterator[Event]:
         """Send a request, and again without what the model does not take of earlier turns."""
-        if IMAGES in self.parameters.changes(request.model) and not has_image(request.messages[-1]):
+        known = self.parameters.changes(request.model)
+        if IMAGES in known and not has_image(request.messages[-1]):
             request = replace(request, messages=[without_images(message) for message in request.messages])
+        if SYSTEM in known:
+            request = _without_system(request)
         for _ in range(_MOST_LIGHTER):
             try:
                 yield from self._adapted(request)
@@ -102,9 +105,9 @@ class HTTPProvider:
                 lighter = _lighter(request, error)
                 if lighter is None:
                     raise
-            if any(map(has_image, request.messages)) > any(map(has_image, lighter[0].messages)):
-                self.parameters.remember(request.model, (IMAGES, None))
-            request, words = lighter
+            request, words, learned = lighter
+            if learned:
+                self.parameters.remember(request.model, (learned, None))
             yield Notice(words)
         yield from self._adapted(request)
 
@@ -191,24 +194,40 @@ class HTTPProvider:
         self.client.close()
 
 
-_MOST_LIGHTER = 2
-IMAGES = "images"
-"""Name under which it is remembered that a model takes no images."""
+_MOST_LIGHTER = 3
+IMAGES, SYSTEM = "images", "system prompt"
+"""Names under which it is remembered that a model takes no images, or no system prompt."""
 
 
-def _lighter(request: Request, error: ProviderError) -> tuple[Request, str] | None:
-    """Return the request without what the error refuses of earlier turns, and a note; None if it is something else."""
+def _lighter(request: Request, error: ProviderError) -> tuple[Request, str, str] | None:
+    """Return the request without what the error refuses of it, a note, and what to remember of the model.
+
+    None if the error is about something else.
+    """
     *earlier, last = request.messages
-    reasoning = any(message.provider_data for message in earlier)
-    if error.status in REFUSED and reasoning and is_stale_reasoning(error.payload):
+    if error.status not in (*REFUSED, 404, 500):
+        return None
+    if any(message.provider_data for message in earlier) and is_stale_reasoning(error.payload):
         messages = [replace(message, provider_data=None) for message in request.messages]
         words = "The reasoning of earlier replies is not accepted with this key. It was left out."
-        return replace(request, messages=messages), words
-    images = any(has_image(message) for message in earlier)
-    if error.status in (*REFUSED, 404, 500) and images and not has_image(last) and is_no_images(error.payload):
+        return replace(request, messages=messages), words, ""
+    if any(map(has_image, earlier)) and not has_image(last) and is_no_images(error.payload):
         messages = [*map(without_images, earlier), last]
-        return replace(request, messages=messages), f"{request.model} takes no images. Earlier ones were left out."
+        words = f"{request.model} takes no images. Earlier ones were left out."
+        return replace(request, messages=messages), words, IMAGES
+    if request.system and is_no_system(error.payload):
+        words = f"{request.model} takes no system prompt. It was sent with the first prompt."
+        return _without_system(request), words, SYSTEM
     return None
+
+
+def _without_system(request: Request) -> Request:
+    """Return the request with the system prompt at the beginning of the first message."""
+    if not request.system:
+        return request
+    first, *others = request.messages
+    first = replace(first, content=f"{request.system}\n\n{first.content}")
+    return replace(request, system=None, messages=[first, *others])
 
 
 def _notices(model: str, sent: dict[str, Any], changes: Changes) -> Iterator[Event]:

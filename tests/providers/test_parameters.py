@@ -207,6 +207,29 @@ def test_a_model_that_sees_nothing_goes_on_without_the_earlier_images(code: int,
         list(provider(server.url, "openai").stream(asked))
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        "System role not supported",
+        "Developer instruction is not enabled for models/gemma-3-27b-it",
+        "Unsupported value: 'messages[0].role' does not support 'system' with this model.",
+        "Conversation roles must alternate user/assistant/user/assistant/...",
+    ],
+)
+def test_a_model_without_a_system_role_gets_the_system_prompt_with_the_first_prompt(
+    cli: CliRunner, message: str
+) -> None:
+    reply = stream(sse({"choices": [{"delta": {"content": "ok"}, "finish_reason": "stop"}]}))
+    with serving(status(400, {"error": {"message": message}}), reply) as server:
+        environ = configured(cli, server)
+        lines = ("one", "two")
+        ran = cli.script(*lines, words=("chat", "-m", "work/m", "-s", "Be brief."), **environ)
+        assert (ran.code, ran.out) == (0, "ok\nok\n") and ran.err.count("takes no system prompt") == 1
+    sent = [[(one["role"], one["content"]) for one in seen.body["messages"]] for seen in server.seen]
+    first = ("user", "Be brief.\n\none")
+    assert sent[1:] == [[first], [first, ("assistant", "ok"), ("user", "two")]]
+
+
 def test_that_a_model_sees_nothing_is_remembered(cli: CliRunner) -> None:
     refusal = status(400, {"error": {"message": "This model does not support image inputs."}})
     reply = stream(sse({"choices": [{"delta": {"content": "ok"}, "finish_reason": "stop"}]}))
