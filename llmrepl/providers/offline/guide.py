@@ -10,24 +10,33 @@ from itertools import dropwhile
 from pathlib import Path
 
 from llmrepl.providers.offline.docs_search import DocsSearch, Section
-from llmrepl.providers.offline.intents import IntentTable, Match
+from llmrepl.providers.offline.intents import Intent, IntentTable, Match
 from llmrepl.providers.offline.unwrap import unwrap
 from llmrepl.providers.offline.vocabulary import OUTSIDE, TOPIC, Term, Vocabulary
 
-SURE, POSSIBLE = 0.68, 0.5
-"""Minimum scores of an intent to be the answer, and to be offered as a possible answer."""
+SURE, LEAD = 1.0, 0.17
+"""Minimum of the combined scores (of 1.5) of an intent to be the answer, and of its lead over the next one."""
 
-LIKELY, LEAD = 0.55, 0.08
-"""Minimum score of an intent to be the answer if it leads by LEAD."""
+VERBATIM = 0.95
+"""Minimum score of a question that is taken for one of the wordings."""
+
+NEAR = 0.02
+"""Maximum difference in score of another wording that fits as well."""
+
+POSSIBLE = 0.5
+"""Minimum score of an intent to be offered as a possible answer."""
+
+FAINT = 0.42
+"""The same if half of the question is unknown, or if both rankings put that intent first."""
+
+FITS = 0.68
+"""Minimum score of a question together with the earlier ones that it refers to."""
 
 STRANGE = 0.78
 """Minimum score if half of the question is unknown."""
 
 COMPLETE = 0.85
 """Minimum score for a question of several terms to stand alone."""
-
-NEAR = 0.04
-"""Maximum difference in score of a second answer that is given too."""
 
 ONLY_THIS_SHELL = "I only know this shell. To chat with a model: `:keys set openrouter`, or start Ollama."
 
@@ -94,6 +103,8 @@ class _Meaning:
     text: str
     terms: Sequence[Term]
     matches: Sequence[Match]
+    merged: bool = False
+    """Whether it has terms of earlier questions."""
 
     @property
     def score(self) -> float:
@@ -108,11 +119,6 @@ class _Meaning:
     def short(self) -> bool:
         """Whether it has a single term."""
         return sum(not term.weak for term in self.terms) < 2
-
-    @property
-    def lead(self) -> float:
-        """The difference in score between the best two intents."""
-        return self.score - (self.matches[1].score if len(self.matches) > 1 else 0.0)
 
     def explains(self, first: int) -> bool:
         """Whether the best intent covers each of the `first` significant terms."""
@@ -151,7 +157,7 @@ class Guide:
 
     def _syntax(self, question: str, meaning: _Meaning) -> Reply | None:
         """The answer to a question about an option, or a command that does not exist; None if it has neither."""
-        if meaning.score >= SURE:
+        if meaning.score >= STRANGE:
             return None
         flag = re.search(r"(?<!\S)--[a-z][a-z-]+", question)
         if flag and (commands := self._search.option(flag[0])):
@@ -180,13 +186,14 @@ class Guide:
         if not earlier:
             return alone
         terms = [*alone.terms, *earlier]
-        both = self._meaning(" ".join(term.text for term in terms), terms)
+        text = " ".join(term.text for term in terms)
+        both = _Meaning(text, terms, self._table.rank(terms, text), merged=True)
         if follows:
-            least = alone.score - (0.25 if alone.short or alone.score < SURE else 0.0)
+            least = alone.score - (0.25 if alone.short or alone.score < FITS else 0.0)
         elif alone.short and _OBJECT.search(plain):
-            least = max(SURE, alone.score - 0.1)
+            least = max(FITS, alone.score - 0.1)
         else:
-            least = SURE if alone.score < SURE - 0.1 else 1.0
+            least = FITS if alone.score < FITS - 0.1 else 1.0
         return both if both.score >= least and both.explains(len(alone.terms) + 1) else alone
 
     def _terms_of(self, question: str) -> list[Term]:
@@ -214,13 +221,39 @@ class Guide:
     def _answer(self, meaning: _Meaning) -> Reply:
         if self._outside(meaning):
             return Reply(ONLY_THIS_SHELL, ("outside",))
-        if meaning.strange and meaning.score < STRANGE:
-            return self._searched(meaning)
-        if meaning.score >= SURE or (meaning.score >= LIKELY and meaning.lead >= LEAD):
-            return self._given([m for m in meaning.matches[:2] if m.score >= meaning.score - NEAR])
-        if meaning.score >= POSSIBLE:
-            return self._offered([m for m in meaning.matches[:3] if m.score >= meaning.score * 0.8])
+        if meaning.merged and meaning.score >= FITS:
+            return self._given(meaning.matches[0].intent)
+        if meaning.score >= VERBATIM and all(match.score < meaning.score - NEAR for match in meaning.matches[1:2]):
+            return self._given(meaning.matches[0].intent)
+        ranked = self._ranked(meaning)
+        if _is_sure(meaning, ranked):
+            return self._given(ranked[0][0])
+        intents = [intent for intent, _ in ranked]
+        if len(clauses := _clauses(meaning.text)) > 1:
+            return self._story(clauses, intents)
+        agreed = bool(meaning.matches) and meaning.matches[0].intent is intents[0]
+        if meaning.score >= (FAINT if meaning.strange or agreed else POSSIBLE):
+            return self._offered(intents[:3], strange=meaning.strange)
         return self._searched(meaning)
+
+    def _ranked(self, meaning: _Meaning) -> list[tuple[Intent, float]]:
+        """Rank intents by the best wording and, half as important, by all wordings together: from 0 to 1.5."""
+        by_name = {match.intent.name: match.intent for match in meaning.matches}
+        scores = {match.intent.name: match.score for match in meaning.matches}
+        for intent, score in self._table.topics(meaning.terms, meaning.text):
+            by_name[intent.name] = intent
+            scores[intent.name] = scores.get(intent.name, 0.0) + score / 2
+        return [(by_name[name], scores[name]) for name in sorted(scores, key=lambda name: (-scores[name], name))]
+
+    def _story(self, clauses: Sequence[str], intents: Sequence[Intent]) -> Reply:
+        """Answer a long question by its clauses; `intents` are those of all of it, best first."""
+        parts = [self._meaning(clause, self._terms_of(clause)) for clause in clauses]
+        parts = sorted((part for part in parts if part.score >= POSSIBLE), key=lambda part: -part.score)
+        if parts and parts[0].score >= STRANGE and parts[0].matches[0].intent in intents[:2]:
+            return self._given(parts[0].matches[0].intent)
+        likely = [*intents[:1], *(part.matches[0].intent for part in parts[:2]), *intents]
+        candidates = list({intent.name: intent for intent in likely}.values())[:3]
+        return self._offered(candidates) if candidates else Reply(ONLY_THIS_SHELL, ("outside",))
 
     def _outside(self, meaning: _Meaning) -> bool:
         """Whether a question is not about the shell."""
@@ -233,19 +266,25 @@ class Guide:
             return False
         return meaning.score < (STRANGE if meaning.strange else 0.7)
 
-    def _given(self, matches: Sequence[Match]) -> Reply:
-        best, *others = (match.intent for match in matches)
-        text = f"{best.answer}\n\nMore: docs/{best.page}"
-        if others:
-            text += "\n\nOr do you mean this?\n\n" + "\n\n".join(other.answer for other in others)
-        return Reply(text, (best.name, *(other.name for other in others)))
+    def _given(self, best: Intent) -> Reply:
+        return Reply(f"{best.answer}\n\nMore: docs/{best.page}", (best.name,))
 
-    def _offered(self, matches: Sequence[Match]) -> Reply:
-        intents = [match.intent for match in matches]
-        first = [intent.answer.partition("\n\n")[0].rstrip(":.") for intent in intents]
-        lines = [f"- {text}. More: docs/{intent.page}" for text, intent in zip(first, intents, strict=True)]
-        text = "\n".join(["I am not sure what you mean. The closest answers are:", "", *lines])
-        return Reply(text, tuple(intent.name for intent in intents), sure=False)
+    def _offered(self, intents: Sequence[Intent], *, strange: bool = False) -> Reply:
+        """Offer possible answers, the likeliest in full."""
+        best, *others = intents
+        unsure = f"{ONLY_THIS_SHELL} If you mean the shell" if strange else "I am not sure what you mean"
+        lines = [
+            f"{unsure}{', perhaps' if strange else '. Perhaps'} this:",
+            "",
+            best.answer,
+            "",
+            f"More: docs/{best.page}",
+        ]
+        first = [other.answer.partition("\n\n")[0].rstrip(":.") for other in others]
+        if others:
+            lines += ["", "Or one of these:", ""]
+        lines += [f"- {text}. More: docs/{other.page}" for text, other in zip(first, others, strict=True)]
+        return Reply("\n".join(lines), tuple(intent.name for intent in intents), sure=False)
 
     def _searched(self, meaning: _Meaning) -> Reply:
         if meaning.strange:
@@ -270,6 +309,24 @@ class Guide:
         if not hits:
             return Reply("The documentation has no more on that.", ("nothing",))
         return Reply(_quoted(hits[:1]), (f"docs/{hits[0].page}",))
+
+
+def _is_sure(meaning: _Meaning, ranked: Sequence[tuple[Intent, float]]) -> bool:
+    """Whether the best of the ranked intents is the answer, and no other one is close behind."""
+    if not ranked or (meaning.strange and meaning.score < STRANGE):
+        return False
+    score, *others = (score for _, score in ranked[:2])
+    return score >= SURE and score - max(others, default=0.0) >= LEAD
+
+
+_BETWEEN = re.compile(r"[.!?;:]+\s+|,\s+|\s+(?:but|because|so that|which|and then|and i)\s+", re.IGNORECASE)
+
+
+def _clauses(text: str, least: int = 14) -> list[str]:
+    """Return the clauses of three words or more of a text; nothing for one of less than `least` words."""
+    if len(text.split()) < least:
+        return []
+    return [clause for clause in _BETWEEN.split(text) if len(clause.split()) > 2]
 
 
 def _plain(text: str) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from llmrepl.providers.offline.likeness import TextIndex
+from llmrepl.providers.offline.topic_index import TopicIndex
 from llmrepl.providers.offline.unwrap import unwrap
 from llmrepl.providers.offline.vocabulary import Term, Vocabulary
 
@@ -61,13 +62,16 @@ class IntentTable:
     def __init__(self, directory: Path, vocabulary: Vocabulary) -> None:
         self.intents = [intent for file in sorted(directory.glob("*.md")) for intent in read_intents(file)]
         self._texts = TextIndex()
+        self._topics = TopicIndex()
         rows: list[list[_Parts]] = []
         for intent in self.intents:
-            rows.append([])
+            learned = [vocabulary.learn(text) for text in intent.asked]
+            rows.append([_parts(terms) for terms in learned])
+            self._topics.add(zip(intent.asked, learned, strict=True))
             for text in intent.asked:
-                rows[-1].append(_parts(vocabulary.learn(text)))
                 self._texts.add(text)
         self._texts.finish()
+        self._topics.finish()
         self._vocabularies = [frozenset(c for parts in row for part in parts for c in part) for row in rows]
         self._weights = _weights(self._vocabularies)
         self._wordings = [
@@ -98,6 +102,10 @@ class IntentTable:
                 best[wording.intent] = score
         ranked = sorted(best.items(), key=lambda pair: (-pair[1], pair[0]))
         return [Match(self.intents[n], score, self._explained(n, terms)) for n, score in ranked]
+
+    def topics(self, terms: Sequence[Term], text: str, most: int = 5) -> list[tuple[Intent, float]]:
+        """Return the intents that a question is about by its words in any wording, best first; the best has 1."""
+        return [(self.intents[n], score) for n, score in self._topics.rank(text, terms)[:most]]
 
     def _by_words(self, likeness: Mapping[int, float]) -> list[Match]:
         """Match a question made only of common words, such as `what is this`."""

@@ -29,6 +29,8 @@ STOP_WORDS = frozenset(
     would wouldnt yeah yes yet you your youre etc eg ie maybe hmm um uh oh ah well sir mate guys man dude kindly
     one ones during since sure already quickly hm five four normal normally usually
     believe guess suppose able allow allowed way possible take set come came keep say says said been
+    wie ich ein eine einen einem mein meine meinen der das den dem und oder nicht ist es gibt kann können man mit ohne
+    für zum zur auf im von vom bei als dass wird werden habe hat bitte mir mich du sie wir hier noch nur sind warum weil
     every per again back first right next around across between before both few once two
     """.split()
 )
@@ -77,6 +79,8 @@ _SHORT_FORMS = dict(
     for pair in """
     r=are;u=you;ur=your;wat=what;wut=what;y=why;teh=the;hte=the;wanna=want to;gonna=going to;gimme=give me
     lemme=let me;dunno=do not know;w/o=without;w/=with;abt=about;msg=message;msgs=messages;cmd=command;cmds=commands
+    hwo=how;ohw=how;waht=what;wher=where;whre=where;wehre=where;ky=key;kye=key;fra=far;lst=last;nad=and;fiel=file
+    cant=can not;dont=do not;doesnt=does not;isnt=is not;wont=will not;pls=please;thx=thanks;ty=thanks;sesh=session
     pw=password;sth=something;smth=something;ppl=people;convos=conversations
     """.strip()
     .replace("\n", ";")
@@ -90,7 +94,10 @@ _SUFFIXES = frozenset(
 _MARKS = frozenset("?:~$!|")
 """Symbols that are significant on their own."""
 
-_SPELLABLE = re.compile(r"[a-z]{5,14}")
+_CODE = re.compile(r"[45]\d\d")
+"""An HTTP status, the one kind of number that means something by itself."""
+
+_SPELLABLE = re.compile(r"[a-z]{4,14}")
 
 
 class Term(NamedTuple):
@@ -139,7 +146,7 @@ class Vocabulary:
         for part in [word] if self._lookup(word) else _parts(word):
             known = self._lookup(part)
             here = known and not all(self.sections.get(concept) in _ELSEWHERE for concept in known)
-            if not here and part not in STOP_WORDS and len(part) > 1 and not part.isdigit():
+            if not here and part not in STOP_WORDS and len(part) > 1 and (not part.isdigit() or _CODE.fullmatch(part)):
                 self._add([part], stem(part))
 
     def _here(self, term: Term) -> Term:
@@ -163,7 +170,7 @@ class Vocabulary:
                 continue
             if concepts:
                 found.append(self._item(concepts, written))
-            elif written not in STOP_WORDS and len(written) > 1 and not written.isdigit():
+            elif written not in STOP_WORDS and len(written) > 1 and (not written.isdigit() or _CODE.fullmatch(written)):
                 near = self._lookup(self._near(written)) if correct else ()
                 found.append(self._item(near, written) if near else Term((UNKNOWN,), written))
         return found
