@@ -47,13 +47,19 @@ def available_models(workspace: Workspace, provider: str | None, *, refresh: boo
 
     Models for other purposes and retired ones are included.
 
-    A provider that does not respond is reported in the workspace's notes. Raises UsageError for an unknown provider.
+    A provider that does not respond is reported in the workspace's notes. For one `provider` raises UsageError if it is
+    unknown, and ProviderError if neither its list nor its price data are known.
     """
     if provider is not None:
         return list(_list_provider(workspace, provider, refresh=refresh))
     local = local_models(workspace.resolver(), workspace.environment)
     remote = [name for name in workspace.resolver().listable_providers() if name not in local]
-    found = [model for name in remote for model in _list_provider(workspace, name, refresh=refresh)]
+    found: list[AvailableModel] = []
+    for name in remote:
+        try:
+            found += _list_provider(workspace, name, refresh=refresh)
+        except LLMError as failure:
+            workspace.notes.append(f"{failure.message}; {failure.hint}" if failure.hint else failure.message)
     here = [
         _make_available(workspace, ResolvedModel("", m.id, workspace.resolver().vendor(name)), m, "provider")
         for name, models in local.items()

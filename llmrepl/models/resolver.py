@@ -208,11 +208,7 @@ class ModelResolver:
         if not self._settings.flag("local_servers"):
             return {}
         sites = {vendor: self._at(vendor, "", "").base_url for name in SERVERS if (vendor := self._vendors.get(name))}
-        return {
-            vendor: url
-            for vendor, url in sites.items()
-            if url.startswith("http://") and is_loopback(urlsplit(url).hostname or "")
-        }
+        return {vendor: url for vendor, url in sites.items() if _is_here(url)}
 
     def _with_key(self, resolved: ResolvedModel) -> ResolvedModel:
         vendor = resolved.vendor
@@ -341,3 +337,12 @@ class ModelResolver:
         near = closest_match(head.lower(), self.providers(), 0.75)
         advice = f"Did you mean '{near}/{model}'?" if near else "llm keys list shows the providers"
         return UsageError(f"There is no provider '{escape_name(head)}'.", advice)
+
+
+def _is_here(url: str) -> bool:
+    """Whether a URL is that of a server on this machine; an invalid one is not."""
+    try:
+        check_url(url, allow_http=True)
+    except UsageError:
+        return False
+    return url.startswith("http://") and is_loopback(urlsplit(url).hostname or "")

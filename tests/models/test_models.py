@@ -178,3 +178,25 @@ def test_a_slow_server_on_this_machine_is_not_waited_for(cli: CliRunner) -> None
 def test_other_machines_are_not_looked_at(cli: CliRunner) -> None:
     model = asked(cli, OLLAMA_HOST="http://192.0.2.1:11434")
     assert model == "offline/guide"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:99999", "[::1", "::1", "http://[", "foo bar", "unix:///x"])
+def test_a_misspelt_address_of_a_local_server_is_named_and_costs_nothing_else(
+    cli: CliRunner, openai: Server, host: str
+) -> None:
+    ran = cli.llm("models", OLLAMA_HOST=host, LLM_LOCAL_SERVERS="on")
+    assert ran.code == 0 and "openai/own-model" in ran.out and "base_url is not a URL" in ran.err, ran.err
+    ran = cli.llm("ask", "-m", "offline/echo", "hi", OLLAMA_HOST=host, LLM_LOCAL_SERVERS="on")
+    assert (ran.code, ran.out) == (0, "hi\n")
+    ran = cli.llm("ask", "-m", "ollama/m", "hi", OLLAMA_HOST=host, LLM_LOCAL_SERVERS="on")
+    assert ran.code == 2 and "base_url is not a URL" in ran.err
+    del cli.environ["OPENAI_API_KEY"]
+    assert asked(cli, OLLAMA_HOST=host) == "offline/guide"
+
+
+def test_one_provider_without_a_list_does_not_hide_the_others(cli: CliRunner, openai: Server) -> None:
+    config = cli.home / ".config" / "llm"
+    config.mkdir(parents=True)
+    (config / "config.toml").write_text('[providers.down]\nbase_url = "http://127.0.0.1:9/v1"\n')
+    ran = cli.llm("models", LLM_MAX_RETRIES="0")
+    assert ran.code == 0 and "openai/own-model" in ran.out and "nothing answers at 127.0.0.1:9" in ran.err
