@@ -1,6 +1,6 @@
 """Count how often values were changed, so that a merge prefers the newer value. Pure.
 
-`meta.edits` counts the changes of `model`, `system` and each key of `meta` after their first value; the higher count
+`meta.edits` counts the changes of the model, `system` and each key of `meta` after their first value; the higher count
 wins a merge. For tags it counts additions and removals: the tag is present if the count is odd (a causal length set: Yu
 and Rostad, 2020). A tag that was only added, with count 1, is not listed. A turn's `undo_count` does the same for
 `undone`.
@@ -15,6 +15,9 @@ KEY = "edits"
 """The key in `meta`."""
 
 TAGS = "tags"
+
+MODEL = "model_choice"
+"""The key that counts changes of `model`; scripts that count models by line look for the key `model`."""
 
 _FIRST = {"title": 1}
 """Counts of a value that was not changed yet: a merge counts a title that is not the automatic one as the first."""

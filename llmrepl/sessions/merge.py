@@ -148,8 +148,8 @@ def _head(data: Data, order: list[str], nodes: Mapping[str, _Node]) -> _Head:
     if titles:
         counts["title"] = max(1, counts.get("title", 0))
     values = {f"meta.{key}": value for key, value in meta.items() if key not in _OWN_META}
-    if counts.get("model"):
-        values["model"] = data["model"]
+    if counts.get(edits.MODEL):
+        values[edits.MODEL] = data["model"]
     if "system" in data:
         values["system"] = data["system"]
     return _Head(
@@ -445,8 +445,8 @@ def _session(state: _State, turns: list[Data], main: list[str], places: Mapping[
 
 def _model(state: _State, main: list[str]) -> str:
     """The model that was chosen last, else the one that answered last in the conversation, else anywhere."""
-    if "model" in state.head.values:
-        return str(state.head.values["model"])
+    if edits.MODEL in state.head.values:
+        return str(state.head.values[edits.MODEL])
     replies = [(state.nodes[key].ordered()[0]) for key in reversed(main)]
     rest = sorted(state.nodes, key=lambda key: (state.nodes[key].created_at, key), reverse=True)
     replies += [state.nodes[key].ordered()[0] for key in rest]

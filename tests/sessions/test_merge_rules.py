@@ -108,6 +108,8 @@ def test_of_tails_of_one_date_the_longer_goes_on_then_the_greater_id() -> None:
         *("a", "(z)", "b", "c")
     ]
     assert names(joined(session(turn("a"), turn("z", 5)), session(turn("a"), turn("b", 5)))) == ["a", "(b)", "z"]
+    ours, theirs = session(turn("a"), turn("b", 5), turn("z", 5)), session(turn("a"), turn("c", 5), turn("d", 5))
+    assert names(joined(ours, theirs)) == ["a", "(c)", "(d)", "b", "z"]
 
 
 def test_a_branch_stands_after_the_turn_that_it_follows() -> None:
@@ -149,6 +151,17 @@ def test_a_reply_that_ended_outranks_one_that_was_cut_off_in_the_same_place() ->
         assert joined(session(cut), session(turn("a", finish_reason="length")))["turns"][0]["finish_reason"] == "length"
 
 
+def test_of_two_turns_without_a_reply_the_failed_one_says_so() -> None:
+    asked = {key: value for key, value in turn("a", 3, None).items() if key != "finish_reason"}
+    assert joined(session(asked), session(turn("a", 3, None)))["turns"] == [turn("a", 3, None)]
+
+
+def test_another_prompt_under_the_same_id_is_another_version() -> None:
+    edited = {**turn("b", reply="yes, and more"), "id": "a"}
+    data = joined(session(turn("a")), session(edited))
+    assert sorted(t["messages"][0]["content"] for t in data["turns"]) == ["a", "b"]
+
+
 def test_what_two_copies_say_about_one_reply_is_joined() -> None:
     one, other = turn("a", usage={"prompt_tokens": 1}), turn("a", usage={"completion_tokens": 2}, cost_estimate=0.5)
     data = joined(session(one), session(other))
@@ -171,6 +184,7 @@ def test_two_replies_stay_and_the_fuller_one_has_the_id() -> None:
     assert [id.partition("~")[0] for id in replies] == ["a", "a", "a", "b"]
     assert joined(Session.model_validate(data), *copies) == data
     assert [t.get("branch") for t in data["turns"]] == [True, True, None, None]
+    assert [t.get("parent_id") for t in data["turns"]] == ["", "", "", None]
 
 
 def test_a_turn_is_out_of_the_context_as_the_copy_says_that_changed_it_more_often() -> None:
@@ -178,6 +192,7 @@ def test_a_turn_is_out_of_the_context_as_the_copy_says_that_changed_it_more_ofte
     again = turn("a", undone=True, undo_count=3)
     assert joined(session(turn("a")), session(undone))["turns"] == [undone]
     assert joined(session(redone), session(undone))["turns"] == [redone]
+    assert joined(session(redone), session(undone, turn("b", 1)))["turns"][0] == redone
     assert joined(session(redone), session(undone), session(again))["turns"] == [again]
 
 
@@ -195,17 +210,17 @@ def test_citations_stay_with_the_reply_that_has_them() -> None:
 # ---------------------------------------------------------------- the session around the turns
 
 
-@pytest.mark.parametrize("key", ["model", "system"])
-def test_the_model_and_the_system_prompt_are_those_that_were_changed_more_often(key: str) -> None:
+@pytest.mark.parametrize(("key", "counted"), [("model", "model_choice"), ("system", "system")])
+def test_the_model_and_the_system_prompt_are_those_that_were_changed_more_often(key: str, counted: str) -> None:
     a, b = turn("a"), turn("b", 1, answered_by="z/z")
     old = Session.model_validate({"model": "z/z", key: "z/z", "turns": [a, b]})
     new, newer = (
-        Session.model_validate({"model": "z/z", key: value, "turns": [a], "meta": {"edits": {key: count}}})
+        Session.model_validate({"model": "z/z", key: value, "turns": [a], "meta": {"edits": {counted: count}}})
         for count, value in ((1, "a/a"), (2, "b/b"))
     )
     assert joined(old, new)[key] == "a/a"
     assert joined(old, new, newer)[key] == "b/b"
-    assert joined(old, new)["meta"] == {"edits": {key: 1}}
+    assert joined(old, new)["meta"] == {"edits": {counted: 1}}
 
 
 def test_without_a_choice_the_model_is_the_one_that_answered_last() -> None:
@@ -230,6 +245,10 @@ def test_the_context_starts_where_it_was_reset_last() -> None:
     assert joined(once, session(a, b, c))["meta"] == {"context_start": 1, "summary": "once"}
     assert joined(once, later)["meta"]["context_start"] == 2
     assert joined(once, later, twice)["meta"] == twice.meta
+    z, y = turn("z", 1), turn("y", 2)
+    assert joined(session(z, y, meta={"context_start": 1}), session(z, y, meta={"context_start": 2}))["meta"] == {
+        "context_start": 2
+    }
     both = [session(a, meta={"context_start": 1, "summary": text}) for text in ("x", "y")]
     assert joined(*both)["meta"]["summary"] == "y"
 
@@ -250,6 +269,12 @@ def test_the_earliest_date_and_the_greater_of_other_values() -> None:
     assert (data["created_at"], data["own"]) == ("2024", [1, 2, 3])
     assert data["meta"] == {"n": 2, "list": [1, 2], "map": {"a": 1, "b": 1}, "kind": "text"}
     assert joined(session(turn("a"), created_at=None), other)["created_at"] == "2024"
+
+
+@pytest.mark.parametrize(("lesser", "greater"), [({"a": 1}, [1]), (None, False), (True, -1), (9, "1"), ("a", "b")])
+def test_of_two_kinds_of_values_the_greater_is_always_the_same(lesser: Any, greater: Any) -> None:
+    data = joined(session(turn("a"), meta={"n": lesser}), session(turn("a"), meta={"n": greater}))
+    assert data["meta"]["n"] == (lesser if isinstance(lesser, dict) else greater)
 
 
 def test_a_value_that_was_changed_more_often_outranks_a_greater_one() -> None:

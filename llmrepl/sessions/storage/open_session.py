@@ -170,7 +170,8 @@ class OpenSession:
         values = valid_data(values)
         for key, value in values.items():
             if key in ("model", "system") and self._has_file and value != getattr(self.session, key):
-                self.session.meta = edits.changed_header(self.session.meta, self.session.meta, (key,))
+                counted = edits.MODEL if key == "model" else key
+                self.session.meta = edits.changed_header(self.session.meta, self.session.meta, (counted,))
                 values = {**values, "meta": self.session.meta}
             if key == "model":
                 self.session.switch_model(value)
