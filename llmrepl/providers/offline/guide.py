@@ -14,7 +14,7 @@ from llmrepl.providers.offline.intents import Intent, IntentTable, Match
 from llmrepl.providers.offline.unwrap import unwrap
 from llmrepl.providers.offline.vocabulary import OUTSIDE, TOPIC, Term, Vocabulary
 
-SURE, LEAD = 1.0, 0.17
+SURE, LEAD = 1.0, 0.15
 """Minimum of the combined scores (of 1.5) of an intent to be the answer, and of its lead over the next one."""
 
 VERBATIM = 0.95
