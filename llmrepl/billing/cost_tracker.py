@@ -110,9 +110,12 @@ class CostTracker:
         """Ignore all limits in this shell from now on."""
         self.session = self.daily = None
 
-    def price(self, resolved: ResolvedModel) -> Price | None:
-        """Return the price of a model, None if unknown; gaps are filled from the provider's list."""
-        now, keep = self._environment.now(), not self.incognito
+    def price(self, resolved: ResolvedModel, *, keep: bool = True) -> Price | None:
+        """Return the price of a model, None if unknown; gaps are filled from the provider's list.
+
+        `keep` caches it in a file, which takes longer the more prices are in it.
+        """
+        now, keep = self._environment.now(), keep and not self.incognito
         price = self.prices.find(resolved.provider, resolved.model, now, keep=keep)
         if price is None and resolved.vendor and resolved.vendor.price_owner != resolved.provider:
             price = self.prices.find(resolved.vendor.price_owner, resolved.model, now, keep=keep)

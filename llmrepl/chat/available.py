@@ -203,4 +203,5 @@ def _fetch_models(workspace: Workspace, site: ResolvedModel, seconds: float = LO
 
 
 def _make_available(workspace: Workspace, resolved: ResolvedModel, info: ModelInfo, listed: str) -> AvailableModel:
-    return AvailableModel(resolved.provider, info, workspace.cost_tracker().price(resolved), listed)
+    price = workspace.cost_tracker().price(resolved, keep=False)
+    return AvailableModel(resolved.provider, info, price, listed)

@@ -66,15 +66,17 @@ def test_thousands_of_models_are_listed_offered_and_chosen_from(
     ]
     with serving(status(200, {"data": rows}), REPLY) as server:
         configure(server.url, "")
+        began = time.process_time()
         assert len(cli.llm("models", "list", "--provider", "nvidia").out.splitlines()) == len(rows)
+        assert time.process_time() - began < 10, "no price is written to the cache"
         assert cli.llm("chat", typed="hi\n").out == "ok\n"
         environment = Environment(cli.environ, cli.cwd, io.StringIO(), io.StringIO(), io.StringIO())
         paths = Paths.find(environment.environ)
         workspace = Workspace(environment, Settings.load(environment.environ, environment.cwd, paths), paths, Signals())
         models(workspace, "model ", "nvidia/")
-        began = time.process_time()
+        again = time.process_time()
         assert len(list(models(workspace, "model ", "nvidia/maker1/"))) >= len(rows)
-        assert time.process_time() - began < 1.0, "the list is read once"
+        assert time.process_time() - again < 1.0, "the list is read once"
         assert len(models_to_pick(workspace)) >= len(rows)
     assert len(server.seen) == 2
 
