@@ -105,6 +105,15 @@ _NO_SYSTEM = r"""\b(?:system|developer)['"\ ]{0,3}(?:role|messages?|prompts?|ins
     | \bnot\ support\b.{0,20}\bsystem\b | \bunsupported\ role\b.{0,10}\bsystem\b
     | \broles\ must\ alternate\ user | \bonly\ user\b.{0,30}\broles\ are\ supported"""
 
+
+def is_for_chat_only(payload: object) -> bool:
+    """Whether an error says that the model has chat completions, but not Responses."""
+    return _says(_CHAT_ONLY, payload if isinstance(payload, str) else json.dumps(payload))
+
+
+_CHAT_ONLY = r"""\b(?:cannot|not|unsupported)\b.{0,60}\b(?:responses\ api|v1/responses)
+    | \bonly\b.{0,60}\b(?:chat/completions|chat\ completions)"""
+
 _STALE = r"""invalid_encrypted_content | encrypted\ content\b.{0,80}\b(?:verif|decrypt|parse|invalid)
     | (?:invalid|corrupt\w*|expired|bad)\b.{0,30}\bsignature
     | signature\b.{0,60}\b(?:invalid|not\ valid|corrupt|expired)

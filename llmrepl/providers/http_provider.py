@@ -14,7 +14,7 @@ from llmrepl.errors import UsageError
 from llmrepl.providers import parameters
 from llmrepl.providers.base import Event, Notice, Request
 from llmrepl.providers.effort import add_effort
-from llmrepl.providers.error_words import is_no_images, is_no_system, is_stale_reasoning, is_too_long
+from llmrepl.providers.error_words import is_for_chat_only, is_no_images, is_no_system, is_stale_reasoning, is_too_long
 from llmrepl.providers.errors import Endpoint, ProviderError, lacks_path
 from llmrepl.providers.event_reader import read_reply
 from llmrepl.providers.parameters import Changes, ParameterMemory
@@ -84,10 +84,13 @@ class HTTPProvider:
                 yield from self._stream(request)
                 return
             except ProviderError as error:
-                if not lacks_path(error):
+                always = lacks_path(error)
+                if not always and not is_for_chat_only(error.payload):
                     raise
+        else:
+            always = True
         for event in self.fallback.provider.stream(request):
-            self.fallback.used = True
+            self.fallback.used = always
             yield event
 
     def _stream(self, request: Request) -> Iterator[Event]:

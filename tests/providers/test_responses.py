@@ -207,6 +207,23 @@ def test_a_model_that_does_not_exist_is_not_asked_for_twice() -> None:
     assert failure and "no gpt-9" in str(failure)
 
 
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        (400, "The requested model 'm' cannot be used with the Responses API."),
+        (404, "This model is only supported in v1/chat/completions and not in v1/responses."),
+    ],
+)
+def test_a_model_without_responses_is_asked_by_chat_completions(code: int, message: str) -> None:
+    refusal = status(code, {"error": {"message": message, "code": "unsupported_model"}})
+    chat = stream(sse(chunk({"content": "ok"}, "stop")))
+    with serving(refusal, chat, refusal, chat) as server:
+        asked = provider(server.url, "responses")
+        assert [text_of(list(asked.stream(question()))) for _ in range(2)] == ["ok", "ok"]
+    paths = [one.path for one in server.seen]
+    assert paths == ["/responses", "/chat/completions"] * 2, "other models may have Responses"
+
+
 def test_a_server_that_has_neither_is_asked_for_responses_again() -> None:
     with serving(MISSING) as server:
         asked = provider(server.url, "responses")
