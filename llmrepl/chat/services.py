@@ -141,6 +141,13 @@ class Services:
             return local_model(resolved, self.environment)
         return self.model_lists().info(resolved)
 
+    def longest_reply(self, resolved: ResolvedModel) -> int | None:
+        """Return the longest reply of a model in tokens, where the protocol requires a limit and it is known."""
+        if resolved.vendor is None or resolved.vendor.dialect != "anthropic":
+            return None
+        info = self.model_info(resolved)
+        return info.max_output if info else None
+
     def cost_tracker(self) -> CostTracker:
         """Return limits, prices and the ledger."""
         return self._cost_tracker

@@ -137,7 +137,8 @@ class ChatTurn:
                 self._begin(self._open_session)
             if self._attachments is workspace.chat.attachments:
                 workspace.chat.attachments = []
-            options = self._reservation.capped(options_of(workspace.settings, self._resolved))
+            longest = workspace.longest_reply(self._resolved)
+            options = self._reservation.capped(options_of(workspace.settings, self._resolved, longest))
             self._request = Request(self._resolved.model, context, system, options)
             workspace.environment.log(f"asking with {len(context)} messages")
         except BaseException:  # also a signal: nothing was sent
@@ -212,7 +213,7 @@ class ChatTurn:
             self._open_session.set_answerer(self._number, resolved.shown)
         if workspace.chat.chosen_default == resolved.shown:
             workspace.chat.set_model(resolved.shown)
-        options = reservation.capped(options_of(workspace.settings, resolved))
+        options = reservation.capped(options_of(workspace.settings, resolved, workspace.longest_reply(resolved)))
         self._request = replace(request, options=options)
         return resolved.shown
 

@@ -130,8 +130,8 @@ def network_of(settings: Settings, environment: Environment) -> Network:
     )
 
 
-def options_of(settings: Settings, resolved: ResolvedModel) -> Options:
-    """Return the request options that the user set for a model.
+def options_of(settings: Settings, resolved: ResolvedModel, longest: int | None = None) -> Options:
+    """Return the request options that the user set for a model, whose longest reply may be known.
 
     `[models."provider/model"]` overrides the general configuration, but not the command line, environment variables or
     settings of this shell.
@@ -152,4 +152,5 @@ def options_of(settings: Settings, resolved: ResolvedModel) -> Options:
         effort=value("effort"),
         stream=settings.flag("stream_responses"),
         extra=extra if isinstance(extra, dict) else {},
+        longest=longest,
     )

@@ -14,7 +14,7 @@ class Options:
     """Request options set by the user; None leaves the choice to the provider. `max_tokens` caps the reply.
 
     `effort` is the amount of reasoning: off, minimal, low, medium, high, max or a number of tokens. `extra` fields are
-    sent unchanged.
+    sent unchanged. `longest` is the longest reply that the model writes, if known, for protocols that require a cap.
     """
 
     temperature: float | None = None
@@ -23,6 +23,7 @@ class Options:
     effort: str | None = None
     stream: bool = True
     extra: Mapping[str, Any] = field(default_factory=dict)
+    longest: int | None = None
 
 
 @dataclass(slots=True)

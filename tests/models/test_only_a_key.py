@@ -35,9 +35,14 @@ def model_list(vendor: Vendor) -> dict[str, Any]:
             ]
         }
     if vendor.dialect == "anthropic":
-        claude = [
+        claude: list[dict[str, object]] = [
             {"id": "claude-haiku-4-5", "lifecycle": "retired", "created_at": "2025-10-01T00:00:00Z"},
-            {"id": "claude-haiku-8", "lifecycle": "active", "created_at": "2026-09-01T00:00:00Z"},
+            {
+                "id": "claude-haiku-8",
+                "lifecycle": "active",
+                "created_at": "2026-09-01T00:00:00Z",
+                "max_tokens": 128_000,
+            },
         ]
         return {"data": [{"type": "model", "display_name": row["id"], **row} for row in claude], "has_more": False}
     maker = {"openrouter": "openai/", "bedrock": "openai."}.get(vendor.name, "")
@@ -147,6 +152,8 @@ def test_the_first_prompt_gets_an_answer(
     assert json.loads(file.read_text())["model"].removeprefix(f"{name}/") in ALIVE
     asked = [seen for seen in server.seen if seen.method == "POST"]
     assert len(asked) <= 1 + len(settings)
+    if name == "anthropic" and not settings:
+        assert asked[-1].body["max_tokens"] == 128_000, "the list says how long a reply may be"
 
 
 @pytest.mark.parametrize("effort", ["low", "max", "4000", "off"])

@@ -53,7 +53,7 @@ def path(model: str, stream: bool) -> str:
 
 
 def max_tokens(model: str) -> int:
-    """Return the required limit on the reply if the user set none: the model's maximum, or 32,000 for newer models."""
+    """Return the limit on the reply if neither the user nor the list sets one: 32,000, less for old models."""
     name = model.removeprefix("anthropic/")
     return next((tokens for start, tokens in _MAX_TOKENS if name.startswith(start)), _MOST_TOKENS)
 
@@ -66,7 +66,7 @@ def body(request: Request, vendor: Vendor) -> tuple[dict[str, Any], list[str]]:
     options = request.options
     sent: dict[str, Any] = {
         "model": request.model,
-        "max_tokens": options.max_tokens or max_tokens(request.model),
+        "max_tokens": options.max_tokens or options.longest or max_tokens(request.model),
         "messages": [
             {"role": message.role, "content": _content(message, request.model, vendor)}
             for message in request.messages
