@@ -98,6 +98,10 @@ def older() -> Session:
 
 @given(st.booleans(), st.lists(STEPS, max_size=6), st.lists(STEPS, max_size=3), st.lists(STEPS, min_size=1, max_size=4))
 @example(False, [("ask", (0, 0, 3)), ("undo", 0)], [], [("retry", (-30, 1, 3))])
+@example(False, [("ask", (1, 0, 3))], [], [("retry", (0, 0, 0))])
+@example(False, [("ask", (0, 0, 0))] * 2, [], [("summarize", 0), ("reset", 0)])
+@example(True, [], [], [("title", 1), ("ask", (0, 0, 0)), ("title", 2)])
+@example(True, [("model", 1)], [], [("model", 0)])
 def test_a_change_is_kept_by_a_merge_with_the_session_before(
     is_older: bool, steps: list[Any], elsewhere: list[Any], changes: list[Any]
 ) -> None:
@@ -116,3 +120,36 @@ def test_a_change_is_kept_by_a_merge_with_the_session_before(
         after = as_bytes(shell.session)
         one, other_way = session_file.load(before), session_file.load(after)
         assert as_bytes(merge(one, other_way)) == as_bytes(merge(other_way, one)) == after
+
+
+def test_a_failed_turn_that_is_asked_again_keeps_its_place_and_what_others_said_about_it() -> None:
+    failed = {
+        "messages": [{"role": "user", "content": "a"}],
+        "created_at": "2026-11-25T05:19:33",
+        "finish_reason": "error",
+        "undone": True,
+        "usage": {"total_tokens": 1},
+        "rating": 5,
+        "parent_id": "x",
+        "id": "a",
+    }
+    open_session = OpenSession(Session.model_validate({"model": "m/x", "turns": [failed]}), None, nullcontext)
+    open_session.begin_turn("a", NOW.isoformat(), "m/y", 1)
+    assert open_session.session.turns[0].model_dump(exclude_unset=True) == {
+        "messages": failed["messages"],
+        "created_at": "2026-11-25T05:19:33.000001",
+        "answered_by": "m/y",
+        "undo_count": 2,
+        "rating": 5,
+        "parent_id": "x",
+        "id": "a",
+    }
+
+
+def test_a_reset_takes_the_place_of_one_on_a_branch() -> None:
+    shell = Shell(older())
+    shell.session.meta = {"context_after": "x", "summary": "s"}
+    shell.do(("reset", 0))
+    assert shell.session.meta["context_start"] == 2
+    assert "context_after" not in shell.session.meta
+    assert shell.session.meta["edits"]["context_start"] == 1

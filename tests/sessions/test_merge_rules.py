@@ -148,7 +148,8 @@ def test_the_last_attempt_of_a_failed_turn_counts_as_one_thing() -> None:
 def test_a_reply_that_ended_outranks_one_that_was_cut_off_in_the_same_place() -> None:
     for reason in ("interrupted", "error"):
         cut = turn("a", finish_reason=reason, cost_estimate=9.0)
-        assert joined(session(cut), session(turn("a", finish_reason="length")))["turns"][0]["finish_reason"] == "length"
+        data = joined(session(cut), session(turn("a", finish_reason="end_turn")))
+        assert data["turns"][0]["finish_reason"] == "end_turn"
 
 
 def test_of_two_turns_without_a_reply_the_failed_one_says_so() -> None:
@@ -271,7 +272,9 @@ def test_the_earliest_date_and_the_greater_of_other_values() -> None:
     assert joined(session(turn("a"), created_at=None), other)["created_at"] == "2024"
 
 
-@pytest.mark.parametrize(("lesser", "greater"), [({"a": 1}, [1]), (None, False), (True, -1), (9, "1"), ("a", "b")])
+@pytest.mark.parametrize(
+    ("lesser", "greater"), [({"a": 1}, [1]), (None, False), (False, True), (True, -1), (1, 1.0), (9, "1"), ("a", "b")]
+)
 def test_of_two_kinds_of_values_the_greater_is_always_the_same(lesser: Any, greater: Any) -> None:
     data = joined(session(turn("a"), meta={"n": lesser}), session(turn("a"), meta={"n": greater}))
     assert data["meta"]["n"] == (lesser if isinstance(lesser, dict) else greater)
