@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 RowOrHit = TypeVar("RowOrHit", Row, Hit)
 
+MOST_PROBLEMS = 10
+"""Files of other programs that a search names if they cannot be read; the others are counted."""
+
 FORMATS = ("table", "list", "json", "csv")
 
 _TURNS = "a number of turns"
@@ -93,10 +96,13 @@ def sessions_list(
     argument("--limit", help="show at most N matches", kind=int, default=20, metavar="N", takes="a number of matches"),
     _DIR,
     _ALL,
+    argument("--elsewhere", help="also in the histories of other programs on this machine", switch=True),
     argument("text", help="text to search for, ignoring case", rest=True, trailing_options=True),
     group="sessions",
     example="sessions search decorators",
     aliases=("search",),
+    at_end="--elsewhere reads the histories of Claude Code, Codex, Gemini CLI, simonw's llm and aichat. ':fork' makes a"
+    " session of such a hit.",
 )
 def search(
     workspace: Workspace,
@@ -109,6 +115,7 @@ def search(
     limit: int,
     dir: str | None,
     all: bool,
+    elsewhere: bool,
 ) -> Result:
     """List the matching messages, newest session first."""
     if not text.strip():
@@ -121,14 +128,40 @@ def search(
         hits += _with_directory(
             place, _updated_finder(workspace, place).search(place, text, filters, most + 1), len(paths) > 1
         )
+    notes = _search_elsewhere(workspace, text, filters, hits) if elsewhere else []
     hits.sort(key=lambda hit: (-hit.epoch, hit.name))
     more = "There are more: --limit N shows N.\n" if len(hits) > most else ""
-    return Table(
+    forking = "\n':fork PROGRAM:ID' makes a session of a hit in another program" if elsewhere else ""
+    where = f"{_display_paths(workspace, paths)}{' or another program' if elsewhere else ''}"
+    table = Table(
         (Column("Filename", "name"), Column("Turn", "count"), Column("Role"), Column("Text")),
         [(hit.name, hit.turn, hit.role, hit.snippet) for hit in hits[:most]],
-        caption=f"{more}':load NAME' goes on with a session, ':fork NAME --at TURN' branches from a turn",
-        empty=f"'{escape_name(text)}' is in no message in {_display_paths(workspace, paths)}",
+        caption=f"{more}':load NAME' goes on with a session, ':fork NAME --at TURN' branches from a turn{forking}",
+        empty=f"'{escape_name(text)}' is in no message in {where}",
     )
+    return Group([table, *map(Note, notes)]) if notes else table
+
+
+def _search_elsewhere(workspace: Workspace, text: str, filters: Filters, hits: list[Hit]) -> list[str]:
+    """Add the hits in histories of other programs, and return what to say about those that were not read."""
+    from llmrepl.sessions.importing import elsewhere
+
+    environment = workspace.environment
+    files = elsewhere.history_files(environment.environ, workspace.paths.home)
+    found = elsewhere.search(files, text, filters, environment.now(), environment.monotonic)
+    hits += found.hits
+    notes = [
+        f"{escape_name(display_path(Path(name), environment.cwd))} was not searched: {why}"
+        for name, why in found.problems[:MOST_PROBLEMS]
+    ]
+    if more := len(found.problems) - len(notes):
+        notes.append(f"{pluralize(more, 'more file')} could not be read")
+    if found.unread:
+        notes.append(
+            f"Stopped after {elsewhere.MAX_SECONDS:.0f} seconds: {found.unread:,} of"
+            f" {pluralize(found.files, 'file')} of other programs were not searched."
+        )
+    return notes
 
 
 @command(

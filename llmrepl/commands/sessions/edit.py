@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llmrepl.chat.workspace import Workspace
 from llmrepl.commands.registry import PROMPT, argument, command
 from llmrepl.commands.results import Document, Group, Note, Result, StartChat
+from llmrepl.commands.sessions.open import resume_session
 from llmrepl.errors import UsageError
 from llmrepl.formatting import escape_name
 from llmrepl.sessions.index.query import PINNED
@@ -180,7 +183,7 @@ _AT = argument(
     "fork",
     "fork the session at this or an earlier turn",
     _AT,
-    argument("name", help="name of the fork, or of a session to fork", source="sessions", nargs="?"),
+    argument("name", help="name of the fork, or of a session or search hit to fork", source="sessions", nargs="?"),
     group=GROUP,
     example="fork another_way --at 3",
     where=PROMPT,
@@ -189,6 +192,8 @@ _AT = argument(
 def fork(workspace: Workspace, name: str | None, at: int | None) -> Result:
     """Fork a session and switch to the fork."""
     store = workspace.store()
+    if name is not None and (path := _import_elsewhere(workspace, store, name)):
+        return resume_session(workspace, str(path)) if at is None else _fork(workspace, store, str(path), None, at)
     known = name is not None and store.has(name)
     return _fork(workspace, store, name if known else None, None if known else name, at)
 
@@ -205,7 +210,30 @@ def fork(workspace: Workspace, name: str | None, at: int | None) -> Result:
 )
 def sessions_fork(workspace: Workspace, name: str, new: str | None, at: int | None, dir: str | None) -> Result:
     """Fork a saved session and switch to the fork."""
-    return _fork(workspace, workspace.store(workspace.directory(dir)), name, new, at)
+    store = workspace.store(workspace.directory(dir))
+    if path := _import_elsewhere(workspace, store, name):
+        name = str(path)
+        if new is None and at is None:
+            return resume_session(workspace, name, store.directory)
+    return _fork(workspace, store, name, new, at)
+
+
+def _import_elsewhere(workspace: Workspace, store: Store, name: str) -> Path | None:
+    """Import the conversation of another program that `name` refers to, unless it is here; return its file.
+
+    Returns None if `name` does not refer to one.
+    """
+    if not re.fullmatch(r"[a-z-]+:[0-9a-f]{8}", name) or store.has(name):
+        return None
+    from llmrepl.sessions.importing import elsewhere, importer
+
+    if not elsewhere.is_reference(name):
+        return None
+    if not workspace.chat.saving:
+        raise UsageError("Nothing is imported in incognito mode.", "':incognito off' ends it")
+    now = workspace.environment.now()
+    files = elsewhere.history_files(workspace.environment.environ, workspace.paths.home)
+    return importer.import_one(store, elsewhere.find(files, name, now), now)
 
 
 def _fork(workspace: Workspace, store: Store, name: str | None, new: str | None, at: int | None) -> Result:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 
 from llmrepl.errors import LLMError, SaveError
 from llmrepl.formatting import escape_name
@@ -66,6 +67,18 @@ def import_all(
             "repair the directory, or choose another with --dir",
         ) from error
     return done
+
+
+def import_one(store: Store, item: FoundConversation, now: datetime) -> Path:
+    """Save a conversation as a session unless that was done before; return its file in both cases. Raises LLMError."""
+    done = import_all(store, [item], now, dry_run=False)
+    if done.imported:
+        return store.directory / done.imported[0][0]
+    for place in (store.directory, store.directory / ARCHIVE):
+        for name in session_names(place):
+            if scan.origin(place / name) == item.origin:
+                return place / name
+    raise done.failure or LLMError(f"{escape_name(item.title)} was moved meanwhile", "try again")
 
 
 def _import_new(

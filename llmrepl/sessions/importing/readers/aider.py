@@ -73,6 +73,8 @@ def _take(lines: list[str], found: Conversation, ending: str) -> None:
 
 
 def _kind(line: str, ending: str) -> str:
+    if line == _USER.rstrip() and not ending:
+        return _USER
     return next((mark for mark in (_USER, _TOOL) if line.startswith(mark) and line.endswith(ending)), "")
 
 

@@ -27,15 +27,9 @@ _ROLES = ("user", "assistant", "system")
 
 
 def detect(file: SourceFile) -> bool:
-    """Whether the lines are messages with a role, a text and a time."""
-    return (
-        bool(file.sample)
-        and not file.head.startswith(b"[")
-        and all(
-            fields.get("role") in _ROLES and isinstance(fields.get("content"), str) and "timestamp" in fields
-            for fields in file.sample
-        )
-    )
+    """Whether the first line is a message with a role, a text and a time."""
+    first = file.sample[0] if file.sample and not file.head.startswith(b"[") else {}
+    return first.get("role") in _ROLES and isinstance(first.get("content"), str) and "timestamp" in first
 
 
 def read(file: SourceFile, now: datetime) -> Iterator[FoundConversation | Skipped]:
