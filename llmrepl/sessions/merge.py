@@ -60,7 +60,7 @@ class _Head:
     tags: dict[str, int] | None
     titles: frozenset[str]
     has_title: bool
-    marker: tuple[str, str, str | None] | None
+    marker: tuple[str, str | None] | None
     created_at: str | None
     model: str
     totals: Data | None
@@ -158,7 +158,7 @@ def _head(data: Data, order: list[str], nodes: Mapping[str, _Node]) -> _Head:
         tags=edits.tag_counts(meta) if edits.TAGS in meta else None,
         titles=titles,
         has_title="title" in meta,
-        marker=_marker(meta, order, nodes),
+        marker=_marker(meta, order),
         created_at=data.get("created_at"),
         model=data["model"],
         totals=_own_totals(data),
@@ -174,15 +174,15 @@ def _own_totals(data: Data) -> Data | None:
     return totals
 
 
-def _marker(meta: Data, order: list[str], nodes: Mapping[str, _Node]) -> tuple[str, str, str | None] | None:
-    """Return date, id and summary of the last turn that a reset or a summary removed from the context."""
+def _marker(meta: Data, order: list[str]) -> tuple[str, str | None] | None:
+    """Return id and summary of the last turn that a reset or a summary removed from the context."""
     start, after, summary = meta.get("context_start"), meta.get("context_after"), meta.get("summary")
     if isinstance(start, int) and 0 < start <= len(order):
         after = order[start - 1]
     summary = summary if isinstance(summary, str) else None
-    if isinstance(after, str) and after in nodes:
-        return nodes[after].created_at, after, summary
-    return ("", ROOT, summary) if summary is not None else None
+    if isinstance(after, str) and after:
+        return after, summary
+    return (ROOT, summary) if summary is not None else None
 
 
 def _automatic_title(node: _Node) -> str:
@@ -196,7 +196,7 @@ def _join(one: _State, other: _State) -> _State:
     nodes = {**one.nodes, **other.nodes}
     for key in one.nodes.keys() & other.nodes.keys():
         nodes[key] = _join_nodes(one.nodes[key], other.nodes[key], nodes)
-    return _State(nodes, _join_heads(one.head, other.head))
+    return _State(nodes, _join_heads(one.head, other.head, nodes))
 
 
 def _join_nodes(one: _Node, other: _Node, nodes: Mapping[str, _Node]) -> _Node:
@@ -205,7 +205,7 @@ def _join_nodes(one: _Node, other: _Node, nodes: Mapping[str, _Node]) -> _Node:
         versions[key] = _join_replies(one.versions[key], other.versions[key])
     latest = {k: v for k, v in versions.items() if not any(_is_earlier(v, w) for w in versions.values() if w is not v)}
     parents = (one.parent, other.parent)
-    parent = max(parents, key=lambda p: (nodes[p].created_at if p in nodes else "", p))
+    parent = max(parents, key=lambda p: (_date(nodes, p), p))
     count = max(one.undo_count, other.undo_count)
     return _Node(parent, latest, count, one.copied and other.copied, join_values(one.extra, other.extra))
 
@@ -252,7 +252,7 @@ def _text(content: Any) -> str:
     return content if isinstance(content, str) else canonical(content) if content else ""
 
 
-def _join_heads(one: _Head, other: _Head) -> _Head:
+def _join_heads(one: _Head, other: _Head, nodes: Mapping[str, _Node]) -> _Head:
     counts = {key: max(h.edits.get(key, 0) for h in (one, other)) for key in {*one.edits, *other.edits}}
     values = {key: _register(key, one, other) for key in {*one.values, *other.values}}
     newest = counts.get("title", 0)
@@ -263,7 +263,7 @@ def _join_heads(one: _Head, other: _Head) -> _Head:
         tags=_join_tags(one.tags, other.tags),
         titles=titles,
         has_title=one.has_title or other.has_title,
-        marker=_join_markers(one, other),
+        marker=_join_markers(one, other, nodes),
         created_at=min((h.created_at for h in (one, other) if h.created_at is not None), default=None),
         model=max(one.model, other.model),
         totals=_join_optional(one.totals, other.totals),
@@ -286,10 +286,14 @@ def _join_tags(one: dict[str, int] | None, other: dict[str, int] | None) -> dict
     return {tag: max(one.get(tag, 0), other.get(tag, 0)) for tag in {*one, *other}}
 
 
-def _join_markers(one: _Head, other: _Head) -> tuple[str, str, str | None] | None:
+def _join_markers(one: _Head, other: _Head, nodes: Mapping[str, _Node]) -> tuple[str, str | None] | None:
     newest = max(h.edits.get("context_start", 0) for h in (one, other))
     markers = [h.marker for h in (one, other) if h.marker and h.edits.get("context_start", 0) == newest]
-    return max(markers, key=lambda m: (m[0], m[1], m[2] is not None, m[2] or ""), default=None)
+    return max(markers, key=lambda m: (_date(nodes, m[0]), m[0], m[1] is not None, m[1] or ""), default=None)
+
+
+def _date(nodes: Mapping[str, _Node], id: str) -> str:
+    return nodes[id].created_at if id in nodes else ""
 
 
 def _join_optional(one: Any, other: Any, absent: Any = None) -> Any:
@@ -469,7 +473,7 @@ def _meta(state: _State, main: list[str], places: Mapping[str, int]) -> Data:
     if head.tags is not None:
         meta[edits.TAGS] = sorted(tag for tag, count in head.tags.items() if count % 2)
     if head.marker:
-        _, after, summary = head.marker
+        after, summary = head.marker
         if after in main:
             meta["context_start"] = places[after]
         elif after != ROOT:

@@ -216,8 +216,8 @@ def test_where_the_context_starts_is_merged_by_turn_not_by_number(store: Store, 
     open_session.set_header(meta=open_session.session.meta)
     open_session.update_turn(2, undone=True)
     dies(open_session, tmp_path)
-    session = merge(store.read(write(tmp_path, "other", "one", "before")), store.read(path))
-    path.write_bytes(session_file.dump(session))
+    elsewhere = session_file.load(write(tmp_path, "other", "one", "before").read_bytes())
+    path.write_bytes(session_file.dump(merge(elsewhere, session_file.load(path.read_bytes()))))
     assert store.recover_journals()[0].endswith("What that shell had is merged into it.")
     merged = store.read(path)
     assert asked(path) == ["one", "before", "two", "three"]
