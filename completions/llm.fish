@@ -140,7 +140,7 @@ complete -c llm -n '_shtab_llm_using usage' -s h -l help -d 'show this help mess
 complete -c llm -n '_shtab_llm_using usage' -l breakdown-by -xka "model day session provider" -d 'group by'
 complete -c llm -n '_shtab_llm_using usage' -l format -xka "table detailed json csv" -d 'output format'
 complete -c llm -n '_shtab_llm_using usage' -l json -d 'same as --format json'
-complete -c llm -n '_shtab_llm_using usage' -l chart -d 'draw a bar for each day'
+complete -c llm -n '_shtab_llm_using usage' -l chart -d 'draw a bar for each day, or as --breakdown-by says'
 complete -c llm -n '_shtab_llm_using usage; and test $_shtab_llm_npos -eq 0' -ka "today week month all" -d 'today, week, month or all'
 complete -c llm -n '_shtab_llm_using; and test $_shtab_llm_npos -eq 0' -a config -d 'config …'
 complete -c llm -n '_shtab_llm_using config' -s h -l help -d 'show this help message and exit'

@@ -68,10 +68,36 @@ def format_usd(usd: float | None, *, about: bool = False) -> str:
     return f"{'~' if about else ''}${usd:,.4f}"
 
 
+def round_usd(usd: float | None) -> float | None:
+    """Round a cost for output to a billionth of a dollar, so that sums show no binary fractions."""
+    return usd if usd is None else round(usd, 9)
+
+
 def format_amount(usd: float) -> str:
     """Format a round amount in USD, such as a budget: `$1.00`, or `$0.0030` for fractions of a cent."""
     cents = round(usd, 2)
     return f"${cents:,.2f}" if cents >= 0.1 and abs(cents - usd) < 0.005 else format_usd(usd)
+
+
+def format_age(then: float, now: float) -> str:
+    """Format how long ago a time was, both in seconds since 1970: `5 min ago`, `3 h ago`, `2 d ago`, `2024-01-08`."""
+    minutes = int(now - then) // 60
+    if then <= 0:
+        return ""
+    if minutes < 1:
+        return "just now"
+    if minutes < 60:
+        return f"{minutes} min ago"
+    if minutes < 24 * 60:
+        return f"{minutes // 60} h ago"
+    if minutes < 30 * 24 * 60:
+        return f"{minutes // (24 * 60)} d ago"
+    from datetime import date
+
+    try:
+        return date.fromtimestamp(then).isoformat()
+    except (ValueError, OverflowError, OSError):  # after year 9999
+        return ""
 
 
 def pluralize(number: int, noun: str) -> str:

@@ -1,21 +1,17 @@
-"""Usage totals from the ledger, by model, day, session or provider, and as a chart. Pure."""
+"""Usage totals from the ledger, by model, day, session or provider. Pure."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
-
-from llmrepl.formatting import format_usd
 
 if TYPE_CHECKING:
     from llmrepl.billing.pricing import LedgerEntry
 
 BREAKDOWNS = ("model", "day", "session", "provider")
-
-_EIGHTHS = " ▏▎▍▌▋▊▉█"
 
 
 @dataclass(slots=True)
@@ -61,36 +57,6 @@ def total(entries: Iterable[LedgerEntry]) -> UsageRow:
     for entry in entries:
         used.add(entry)
     return used
-
-
-def chart(days: Mapping[str, UsageRow], width: int, *, ascii_only: bool = False) -> list[str]:
-    """Draw a bar for each day with its date and known cost, at most `width` columns wide (40 or more).
-
-    The most expensive day fills the row. A day without a known cost has no bar, a partly known one a `+`.
-    """
-    most = max((used.cost for used in days.values()), default=0.0)
-    amounts = {day: _amount(used) for day, used in days.items()}
-    wide = max(map(len, amounts.values()), default=0)
-    bar_width = max(1, width - wide - max(map(len, days), default=0) - 4)
-    rows = []
-    for day, used in days.items():
-        drawn = bar(used.cost / most, bar_width, ascii_only=ascii_only) if most else ""
-        rows.append(f"{day}  {amounts[day]:>{wide}}  {drawn}".rstrip())
-    return rows
-
-
-def _amount(used: UsageRow) -> str:
-    if used.unpriced and used.unpriced == used.requests:
-        return f"{format_usd(None)} "
-    return format_usd(used.cost) + ("+" if used.unpriced else " ")
-
-
-def bar(share: float, width: int, *, ascii_only: bool = False) -> str:
-    """Draw a bar of `share` (0 to 1) of `width` columns, in eighths of a column or with `#`."""
-    if ascii_only:
-        return "#" * round(share * width)
-    whole, eighths = divmod(round(share * width * 8), 8)
-    return "█" * whole + (_EIGHTHS[eighths] if eighths else "")
 
 
 def first_day(period: str, now: datetime) -> datetime | None:

@@ -26,14 +26,20 @@ def context_used(workspace: Workspace) -> tuple[int, int, int | None]:
 
 
 def context_fraction(workspace: Workspace) -> float | None:
-    """Return the fraction of the context window that the last turn used (1.0 is full); None if unknown."""
+    """Return the used fraction of the context window (1.0 is full), None if unknown.
+
+    The provider's count of the last turn in the context is used, and an estimate after `:reset` and `:compact`.
+    """
     session = workspace.chat.current.session if workspace.chat.current else None
-    later = session.turns[session.context_start :] if session else []
-    last = next((turn for turn in reversed(later) if not turn.is_aside), None)
-    if not last or not last.in_context or not last.usage or not last.usage.total_tokens:
+    if session is None or not session.turns:
         return None
+    last = next((turn for turn in reversed(session.turns[session.context_start :]) if turn.in_context), None)
+    counted = last.usage.total_tokens if last and last.usage else None
     window = _window(workspace)
-    return last.usage.total_tokens / window if window else None
+    if not window:
+        return None
+    request = Request(workspace.chat.model, session.context(), workspace.chat.system)
+    return (counted or (prompt_tokens(request) if request.messages else 0)) / window
 
 
 def _window(workspace: Workspace) -> int | None:

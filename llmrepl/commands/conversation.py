@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from llmrepl.chat.workspace import Workspace
 from llmrepl.commands.registry import PROMPT, argument, command
-from llmrepl.commands.results import Document, EditText, Note, Result, SendPrompt
+from llmrepl.commands.results import Document, EditText, Note, Result, SendPrompt, ShownTurn, Transcript
 from llmrepl.errors import UsageError
 from llmrepl.formatting import escape_name, pluralize
 
@@ -125,16 +125,16 @@ def history(workspace: Workspace, n: int | None, tree: bool) -> Result:
         raise UsageError(f":history: {n} turns cannot be shown", "give a number from 1")
     turns = list(enumerate(open_session.session.turns, 1))
     start = open_session.session.context_start
-    lines = []
+    shown = []
     for number, turn in turns[-n:] if n else turns:
         mark = "" if turn.in_context and number > start else " (not in the context)"
         mark = " (on a branch)" if turn.branch is True else mark
         mark = " (aside)" if turn.is_aside else mark
         mark += f" ({turn.finish_reason})" if turn.finish_reason in ("interrupted", "error", "length") else ""
-        lines += [f"[{number}]{mark}", f"You: {turn.text_of('user')}"]
-        lines += [turn.text_of("assistant")] if turn.text_of("assistant") else []
-        lines.append("")
-    return Document("\n".join(lines).rstrip())
+        if turn.answered_by and turn.answered_by != open_session.session.model:
+            mark += f" (answered by {escape_name(turn.answered_by)})"
+        shown.append(ShownTurn(f"[{number}]{mark}", turn.text_of("user"), turn.text_of("assistant")))
+    return Transcript(shown)
 
 
 def _tree(workspace: Workspace, open_session: OpenSession) -> Iterator[str]:

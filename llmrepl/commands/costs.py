@@ -7,21 +7,19 @@ import json
 from typing import TYPE_CHECKING
 
 from llmrepl.billing.usage_report import BREAKDOWNS, UsageRow, first_day, total, totals
-from llmrepl.billing.usage_report import chart as chart_rows
 from llmrepl.chat.workspace import Workspace
 from llmrepl.commands.argument_types import usd
 from llmrepl.commands.registry import PROMPT, argument, command
-from llmrepl.commands.results import Column, Document, Group, Narrowing, Note, Result, Table
+from llmrepl.commands.results import Bar, Chart, Column, Document, Group, Narrowing, Note, Result, Table
 from llmrepl.commands.sessions.open import cost_text
 from llmrepl.errors import UsageError
-from llmrepl.formatting import format_usd, pluralize
+from llmrepl.formatting import format_usd, pluralize, round_usd
 
 if TYPE_CHECKING:
     from llmrepl.billing.pricing import LedgerEntry
     from llmrepl.sessions.model import Session
 
 GROUP = "costs"
-CHART_WIDTH = 72
 PERIODS = ("today", "week", "month", "all")
 
 
@@ -127,7 +125,7 @@ def context(workspace: Workspace, detail: str | None) -> Result:
     argument("--breakdown-by", help="group by", choices=BREAKDOWNS),
     argument("--format", help="output format", choices=("table", "detailed", "json", "csv"), default="table"),
     argument("--json", help="same as --format json", switch=True),
-    argument("--chart", help="draw a bar for each day", switch=True),
+    argument("--chart", help="draw a bar for each day, or as --breakdown-by says", switch=True),
     group=GROUP,
     example="usage month --breakdown-by model",
 )
@@ -138,7 +136,7 @@ def usage(
     since = first_day(period, workspace.environment.now())
     entries = workspace.cost_tracker().entries(since)
     if chart:
-        return _with_total(Document("\n".join(chart_rows(totals(entries, "day"), CHART_WIDTH))), entries)
+        return _with_total(_chart(totals(entries, breakdown_by or "day")), entries)
     by = breakdown_by or ("model" if format == "detailed" else None)
     rows = totals(entries, by) if by else {period: total(entries)}
     if json or format == "json":
@@ -146,6 +144,18 @@ def usage(
     if format == "csv":
         return Document(_csv(rows, by or "period"))
     return _with_total(_table(rows, by or "period"), entries)
+
+
+def _chart(rows: dict[str, UsageRow]) -> Chart:
+    most = max((used.cost for used in rows.values()), default=0.0)
+    return Chart(
+        [Bar(name or "(none)", _bar_amount(used), used.cost / most if most else 0.0) for name, used in rows.items()]
+    )
+
+
+def _bar_amount(used: UsageRow) -> str:
+    """Format a known cost; a `+` marks one that is known in part."""
+    return format_usd(_known_cost(used)) + ("+" if used.unpriced and used.unpriced < used.requests else " ")
 
 
 def _table(rows: dict[str, UsageRow], by: str) -> Table:
@@ -186,7 +196,7 @@ def _facts(name: str, used: UsageRow, by: str) -> dict[str, str | int | float | 
         "prompt_tokens": used.prompt_tokens,
         "completion_tokens": used.completion_tokens,
         "total_tokens": used.total_tokens,
-        "cost": _known_cost(used),
+        "cost": round_usd(_known_cost(used)),
         "unpriced": used.unpriced,
     }
 

@@ -165,7 +165,7 @@ def pick_model(workspace: Workspace, then: Callable[[str], Result]) -> PickOne:
 
     current = workspace.chat.model
     known = sorted(models_to_pick(workspace), key=lambda model: model.name != current)
-    choices = [PickItem(model.name, _hint(model), partial(escape_name, model.info.name)) for model in known]
+    choices = [PickItem(model.name, (_hint(model),), partial(escape_name, model.info.name)) for model in known]
     return PickOne(choices, then, "name one; 'models list' shows them")
 
 

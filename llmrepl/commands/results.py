@@ -55,6 +55,22 @@ class Table:
 
 
 @dataclass
+class Bar:
+    """A row of a chart: its name, its formatted amount, and its length as a share (0 to 1) of the longest."""
+
+    name: str
+    amount: str
+    share: float
+
+
+@dataclass
+class Chart:
+    """A bar chart, drawn as wide as the screen."""
+
+    bars: Sequence[Bar]
+
+
+@dataclass
 class Panel:
     """A box of text with a title."""
 
@@ -68,6 +84,22 @@ class Document:
 
     text: str
     brief: Result | None = None
+
+
+@dataclass
+class ShownTurn:
+    """A turn of a transcript: its number and state, the prompt, and the reply, which is Markdown."""
+
+    label: str
+    question: str
+    reply: str
+
+
+@dataclass
+class Transcript:
+    """The turns of a conversation, oldest first. A pager begins at their end."""
+
+    turns: Sequence[ShownTurn]
 
 
 @dataclass
@@ -183,11 +215,12 @@ class PickOne:
 
 @dataclass
 class PickItem:
-    """An item to pick: its name, a hint, and a preview shown while it is selected."""
+    """An item to pick: its name, details in columns, and a preview shown while it is selected."""
 
     name: str
-    hint: str
+    details: Sequence[str]
     preview: Callable[[], str]
+    starred: bool = False
 
 
 @dataclass
@@ -204,7 +237,7 @@ class Exit:
     """Leave the shell."""
 
 
-Output = Note | Failed | Table | Panel | Document
+Output = Note | Failed | Table | Chart | Panel | Document | Transcript
 Action = (
     StartChat
     | SendPrompt

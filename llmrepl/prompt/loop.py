@@ -18,14 +18,15 @@ from llmrepl.chat.context import context_fraction
 from llmrepl.chat.workspace import Workspace
 from llmrepl.errors import LLMError
 from llmrepl.formatting import display_path
-from llmrepl.prompt.banner import create_greeting, first_run_notes
+from llmrepl.prompt.display.banner import create_greeting, first_run_notes
+from llmrepl.prompt.display.title import TerminalTitle
+from llmrepl.prompt.display.toolbar import toolbar
 from llmrepl.prompt.highlight import STYLE, InputLexer, ShortenMarks
 from llmrepl.prompt.history import open_history
 from llmrepl.prompt.keys import key_bindings, strip_block_quotes
 from llmrepl.prompt.paste import end_pastes_with_ctrl_c
 from llmrepl.prompt.preload import when_idle, write_above
 from llmrepl.prompt.terminal_interaction import TerminalInteraction
-from llmrepl.prompt.toolbar import toolbar
 from llmrepl.prompt.typeahead import Typeahead
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ class Loop:
         self._typeahead = Typeahead(workspace.environment.stdin.fileno())
         self._unsent = False
         self._draft = ""
+        self._title = TerminalTitle(workspace.environment)
         self._prompt: PromptSession[str] = PromptSession(
             PROMPT,
             history=open_history(workspace),
@@ -77,7 +79,7 @@ class Loop:
             multiline=True,
             prompt_continuation=" " * len(PROMPT),
             key_bindings=key_bindings(workspace.environment, self._keep_draft),
-            bottom_toolbar=lambda: toolbar(workspace, self._context_fraction),
+            bottom_toolbar=self._toolbar,
             enable_suspend=True,
             input=input,
             output=screen,
@@ -97,6 +99,9 @@ class Loop:
                 self._lexer.set_commands(self._shell.table, registry.PROMPT)
             return self._shell
 
+    def _toolbar(self) -> str:
+        return toolbar(self._workspace, self._context_fraction, self._prompt.output.get_size().columns)
+
     def _completer(self) -> Completer:
         if self._registry_completer is None:
             from llmrepl.prompt.completer import RegistryCompleter
@@ -109,13 +114,20 @@ class Loop:
         workspace = self._workspace
         workspace.stdin_is_input = True
         workspace.notes += first_run_notes(workspace)
-        with self._typeahead.quiet():
-            self._run_inputs()
+        try:
+            with self._typeahead.quiet():
+                self._run_inputs()
+        finally:
+            self._title.restore()
         saved = self._farewell()
         code = self.shell.close()
         if saved and not code:
             self.shell.output.note(saved)
         return code
+
+    def _session_name(self) -> str:
+        path = self._workspace.chat.next_path()
+        return path.name.removesuffix(".json") if path else "incognito"
 
     def _farewell(self) -> str:
         """Return where the conversation is saved; empty without a recorded turn."""
@@ -152,6 +164,7 @@ class Loop:
         if self._draft:
             draft, self._draft, entered = self._draft + draft, "", False
         self._prompt.app.erase_when_done = False
+        self._title.show(self._session_name())
         self._prompt.message = [("class:you", INCOGNITO if self._workspace.chat.incognito else PROMPT)]
         pre_run = None if self._preloaded else lambda: when_idle(self._prompt.app, self._preload, self._show_notes)
         self._preloaded = True
@@ -172,11 +185,15 @@ class Loop:
         with contextlib.suppress(KeyboardInterrupt):
             shell.run(text)  # after Ctrl-C the partial reply is kept and marked
             stopped = False
-        self._context_fraction = None
-        with contextlib.suppress(LLMError, KeyboardInterrupt):  # a session may name an unavailable model
-            self._context_fraction = context_fraction(self._workspace)
+        with contextlib.suppress(KeyboardInterrupt):
+            self._measure_context()
         self._unsent = stopped or shell.sent_prompt  # input typed during a reply is never sent without confirmation
         return shell.greet
+
+    def _measure_context(self) -> None:
+        self._context_fraction = None
+        with contextlib.suppress(LLMError):  # a session may name an unavailable model
+            self._context_fraction = context_fraction(self._workspace)
 
     def _ctrl_c(self) -> None:
         now = self._workspace.environment.monotonic()
@@ -188,8 +205,11 @@ class Loop:
         """Import what the first prompt needs and recover journals while the user is idle."""
         self.shell.output.preload()
         self._workspace.store()
+        if self._workspace.chat.current:
+            self._measure_context()
 
     def _show_notes(self) -> None:
+        self._prompt.app.invalidate()
         if self._workspace.notes:
             with write_above(self._prompt.app):
                 self.shell.show_notes()

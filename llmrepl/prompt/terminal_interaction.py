@@ -62,7 +62,8 @@ class TerminalInteraction:
         """Let the user choose by number or name, for screens on which nothing may be redrawn."""
         err = self._environment.stderr
         for number, item in enumerate(result.choices, 1):
-            err.write(escape_name(f"{number}. {item.name}  {item.hint}".rstrip()) + "\n")
+            shown = "  ".join(filter(None, (item.name, "pinned" if item.starred else "", *item.details)))
+            err.write(escape_name(f"{number}. {shown}") + "\n")
         err.flush()
         try:
             typed = PromptSession[str]().prompt("Number, or Enter to cancel: ").strip()

@@ -29,6 +29,9 @@ class Output(Protocol):
     def begin_reply(self, text: str) -> None:
         """Prepare for the reply to a prompt that is about to be sent."""
 
+    def prompt(self, text: str) -> None:
+        """Show a prompt that was not typed as it is sent."""
+
     def event(self, event: Event) -> None:
         """Render an event of the reply."""
 
@@ -71,6 +74,11 @@ class PlainOutput:
 
     def begin_reply(self, text: str) -> None:
         """Do nothing; the user has just typed the prompt."""
+
+    def prompt(self, text: str) -> None:
+        """Write the prompt to a terminal, further lines indented."""
+        if self._watched:
+            self.say("\nYou: " + text.replace("\n", "\n     "))
 
     def event(self, event: Event) -> None:
         """Write text as it arrives; reasoning and notices go to stderr."""
@@ -235,7 +243,8 @@ def outcome_notes(turn_result: TurnResult) -> list[str]:
     if turn_result.stopped:
         return [STOPPED_PART if turn_result.text else STOPPED_BEFORE]
     if turn_result.finish_reason == "interrupted":
-        return ["the reply was cut off; the part that came is kept, and :retry asks again"]
+        said = "" if turn_result.failure else "the reply was cut off; "  # the failure says it
+        return [f"{said}the part that came is kept, and :retry asks again"]
     if turn_result.finish_reason == "length":
         return ["the reply ended at the token limit; :set max_tokens N allows more"]
     if turn_result.finish_reason == "content_filter":

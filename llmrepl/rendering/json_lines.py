@@ -33,6 +33,9 @@ class JsonOutput:
         """Write a `prompt` event."""
         self._emit({"event": "prompt", "text": text})
 
+    def prompt(self, text: str) -> None:
+        """Do nothing; `begin_reply` writes it."""
+
     def event(self, event: Event) -> None:
         """Write notices to stderr; the reply itself is written when it is complete."""
         if text := self._notes.describe(event):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
 import subprocess
@@ -12,8 +13,10 @@ from llmrepl.formatting import escape_name
 from llmrepl.system import files
 
 
-def page(text: str, environ: Mapping[str, str]) -> bool:
+def page(text: str, environ: Mapping[str, str], *, from_end: bool = False) -> bool:
     """Show `text`, which may contain our own escape codes, in $PAGER or less; return whether there is a pager.
+
+    With `from_end`, less begins at the end of the text.
 
     The program is run without a shell; an empty PAGER or `cat` means none. Raises LLMError if a pager that the user
     chose cannot be run or fails; the text may not have been shown then.
@@ -26,6 +29,7 @@ def page(text: str, environ: Mapping[str, str]) -> bool:
     if not words or words == ["cat"] or ("PAGER" not in environ and shutil.which(words[0]) is None):
         return False
     name = escape_name(words[0])
+    words += ["+G"] if from_end and os.path.basename(words[0]) == "less" else []
     try:
         process = subprocess.Popen(
             words, stdin=subprocess.PIPE, env={"LESS": "FRX", **environ}, text=True, encoding="utf-8", errors="replace"

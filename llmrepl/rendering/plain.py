@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from llmrepl.commands.results import Cell, Column, Document, Group, Note, Panel, Result, Table
+from llmrepl.commands.results import Cell, Chart, Column, Document, Group, Note, Panel, Result, Table, Transcript
 from llmrepl.formatting import escape_controls, escape_name
+
+CHART_WIDTH = 72
 
 
 def format_results(result: Result) -> str:
@@ -14,6 +16,13 @@ def format_results(result: Result) -> str:
         return _line(escape_controls(result.text))
     if isinstance(result, Table):
         return format_table(result)
+    if isinstance(result, Chart):
+        from llmrepl.rendering.chart import chart_rows
+
+        return "".join(f"{row}\n" for row in chart_rows(result, CHART_WIDTH))
+    if isinstance(result, Transcript):
+        turns = ("\n".join(filter(None, (t.label, f"You: {t.question}", t.reply))) for t in result.turns)
+        return _line(escape_controls("\n\n".join(turns)).rstrip())
     if isinstance(result, Panel):
         return _line(f"{escape_name(result.title)}\n{escape_controls(result.text)}") + "\n"
     if isinstance(result, Group):

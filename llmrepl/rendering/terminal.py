@@ -6,7 +6,7 @@ import textwrap
 from typing import TYPE_CHECKING
 
 from llmrepl.commands.registry import Call
-from llmrepl.commands.results import Document, Note, Result
+from llmrepl.commands.results import Document, Note, Result, Transcript
 from llmrepl.config.settings import Settings
 from llmrepl.errors import LLMError
 from llmrepl.formatting import escape_controls
@@ -45,6 +45,13 @@ class TerminalOutput:
         from llmrepl.rendering import reply_view
 
         self._view = reply_view.create_reply_view(self._environment, self._settings)
+
+    def prompt(self, text: str) -> None:
+        """Show a prompt as it stands in the transcript."""
+        from llmrepl.rendering import widgets
+
+        self._environment.stdout.write("\n" + widgets.render_prompt(text, widgets.console(self._environment.stdout)))
+        self._environment.stdout.flush()
 
     def event(self, event: Event) -> None:
         """Draw a chunk of the reply, or what happens until it comes."""
@@ -107,23 +114,24 @@ class TerminalOutput:
     def result(self, call: Call, result: Result) -> None:
         """Draw a command's result; long output goes through the pager."""
         if isinstance(result, Note):
-            self._plain.result(call, result)
+            self.say(result.text)
             return
         from llmrepl.rendering import widgets
 
         rows = self._environment.terminal_size().lines
-        text = widgets.render_results(result, self._environment.stdout)
+        markdown = self._settings.flag("markdown")
+        text = widgets.render_results(result, self._environment.stdout, markdown=markdown)
         if text.count("\n") >= rows - 1 and isinstance(result, Document) and result.brief:
             text = widgets.render_results(result.brief, self._environment.stdout)
-        if text.count("\n") < rows - 1 or not self._page(text):
+        if text.count("\n") < rows - 1 or not self._page(text, from_end=isinstance(result, Transcript)):
             self._environment.stdout.write(text)
             self._environment.stdout.flush()
         widgets.draw_notes(result, self._environment.stderr)
 
-    def _page(self, text: str) -> bool:
+    def _page(self, text: str, *, from_end: bool) -> bool:
         """Show a text in the pager; return False if it must be written instead."""
         try:
-            return pager.page(text, self._environment.environ)
+            return pager.page(text, self._environment.environ, from_end=from_end)
         except LLMError as failure:
             self.note(failure.message)
             return False
@@ -150,8 +158,11 @@ class TerminalOutput:
             self._plain.note(text)
 
     def say(self, text: str) -> None:
-        """Write lines without styling."""
-        self._plain.say(text)
+        """Write lines without styling, wrapped to a terminal."""
+        if self._environment.stderr.isatty():
+            lines = text.rstrip("\n").split("\n")
+            text = "\n".join(self._wrap(line, " " * (len(line) - len(line.lstrip()))) for line in lines)
+        self._plain.say(text.rstrip("\n"))
 
     @property
     def _color(self) -> bool:

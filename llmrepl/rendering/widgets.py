@@ -12,9 +12,13 @@ from rich.panel import Panel as RichPanel
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from llmrepl.commands.results import Column, Document, Group, Note, Panel, Result, Table
+from llmrepl.commands.results import Chart, Column, Document, Group, Note, Panel, Result, ShownTurn, Table, Transcript
 from llmrepl.formatting import escape_controls, escape_name
+from llmrepl.rendering.chart import chart_rows
+from llmrepl.rendering.markdown.document import render
 from llmrepl.rendering.table_fit import FIGURES, RECORDS_BELOW, fit_records, fit_table
+
+PROMPT, WIDEST_CHART = "You: ", 100
 
 
 def console(file: IO[str]) -> Console:
@@ -22,12 +26,10 @@ def console(file: IO[str]) -> Console:
     return Console(file=file, markup=False, emoji=False, highlight=False)
 
 
-def render_results(result: Result, terminal: IO[str]) -> str:
-    """Render the results as they are written to `terminal`."""
+def render_results(result: Result, terminal: IO[str], *, markdown: bool = True) -> str:
+    """Render the results as they are written to `terminal`; replies in a transcript as Markdown, or as they are."""
     screen = console(terminal)
-    with screen.capture() as capture:
-        _results(result, screen)
-    return capture.get()
+    return "".join(_render(part, screen, markdown) for part in _parts(result))
 
 
 def draw_notes(result: Result, terminal: IO[str]) -> None:
@@ -48,10 +50,15 @@ def _parts(result: Result) -> Iterator[Result]:
         yield result
 
 
-def _results(result: Result, screen: Console) -> None:
-    for part in _parts(result):
+def _render(part: Result, screen: Console, markdown: bool) -> str:
+    if isinstance(part, Transcript):
+        return "\n".join(_render_turn(turn, screen, markdown) for turn in part.turns)
+    with screen.capture() as capture:
         if isinstance(part, Document):
             screen.print(Text(escape_controls(part.text)))
+        elif isinstance(part, Chart):
+            width = min(screen.width, WIDEST_CHART)
+            screen.print(Text("\n".join(chart_rows(part, width, ascii_only=screen.options.ascii_only))))
         elif isinstance(part, Panel):
             screen.print(
                 RichPanel(Text(escape_controls(part.text)), title=Text(escape_name(part.title)), box=box.ROUNDED)
@@ -59,6 +66,27 @@ def _results(result: Result, screen: Console) -> None:
             screen.print()
         elif isinstance(part, Table) and part.rows:
             draw_table(part, screen)
+    return capture.get()
+
+
+def _render_turn(turn: ShownTurn, screen: Console, markdown: bool) -> str:
+    """Render a turn in the voices of the transcript."""
+    with screen.capture() as capture:
+        screen.print(Text(escape_controls(turn.label), "dim"))
+    head = capture.get() + render_prompt(turn.question, screen)
+    if not turn.reply:
+        return head
+    return head + (render(turn.reply, screen) if markdown else escape_controls(turn.reply).rstrip("\n") + "\n")
+
+
+def render_prompt(text: str, screen: Console) -> str:
+    """Render a prompt as it stands in the transcript: the label in color, further lines indented."""
+    first, *others = escape_controls(text).split("\n")
+    with screen.capture() as capture:
+        screen.print(Text.assemble((PROMPT, "bold cyan"), first))
+        for line in others:
+            screen.print(Padding(Text(line), (0, 0, 0, len(PROMPT))))
+    return capture.get()
 
 
 def draw_table(table: Table, screen: Console) -> None:

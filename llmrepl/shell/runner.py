@@ -190,6 +190,8 @@ class Shell:
         if result.model is None:
             self._check_model()
         self.sent_prompt = True
+        if result.edited:
+            self.output.prompt(result.text)
         if result.model is None and (model := self.workspace.chat.confirm_default_model()):
             self.output.note(f"🤖 Model: {model}")
         chat_turn = turn.ask(

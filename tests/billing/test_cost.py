@@ -17,7 +17,7 @@ from llmrepl.billing.ledger import Ledger, LedgerError
 from llmrepl.billing.limits import Limit, admit
 from llmrepl.billing.price_catalog import PriceCatalog
 from llmrepl.billing.pricing import LedgerEntry, Price, flat_rate
-from llmrepl.billing.usage_report import bar, total, totals
+from llmrepl.billing.usage_report import total, totals
 from llmrepl.errors import BudgetError
 from llmrepl.types import Usage
 
@@ -133,4 +133,3 @@ def test_usage_adds_up_and_says_what_is_unpriced() -> None:
         ("b", 1, 0.25, 0),
     ]
     assert (total(entries).total_tokens, total(entries).cost) == (45, 0.75)
-    assert (bar(1, 4), bar(0.5, 4), bar(0, 4), bar(0.5, 4, ascii_only=True)) == ("████", "██", "", "##")

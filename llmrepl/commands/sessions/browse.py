@@ -11,7 +11,7 @@ from llmrepl.commands.argument_types import usd
 from llmrepl.commands.registry import argument, command
 from llmrepl.commands.results import Column, Document, Group, Narrowing, Note, Result, Table
 from llmrepl.errors import UsageError
-from llmrepl.formatting import display_path, escape_name, format_usd, pluralize
+from llmrepl.formatting import display_path, escape_name, format_usd, pluralize, round_usd
 from llmrepl.sessions.index.query import SORTS, Filters, FoundSessions, Row, filter_and_sort, parse_time
 from llmrepl.sessions.index.search import Hit
 from llmrepl.sessions.stats import Totals, grand_total, merge_by_model
@@ -227,7 +227,7 @@ def _totals_row(model: str, sums: Totals) -> dict[str, str | int | float | None]
         "model": model,
         "sessions": sums.sessions,
         "tokens": sums.tokens,
-        "cost": sums.known_cost,
+        "cost": round_usd(sums.known_cost),
         "turns": sums.turns,
         "tokens_per_session": sums.tokens_a_session,
     }
@@ -345,7 +345,7 @@ def _facts(row: Row) -> dict[str, Any]:
         "model": row.model,
         "turns": row.turns,
         "tokens": row.tokens,
-        "cost": _known(row),
+        "cost": round_usd(_known(row)),
         "unpriced": row.unpriced,
         "title": row.title,
         "tags": list(row.tags),

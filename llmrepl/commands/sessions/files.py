@@ -8,7 +8,7 @@ from pathlib import Path
 
 from llmrepl.chat.workspace import Workspace
 from llmrepl.commands.registry import argument, command
-from llmrepl.commands.results import Column, Failed, Group, Note, Result, Table
+from llmrepl.commands.results import Column, Confirm, Failed, Group, Note, Result, StartChat, Table
 from llmrepl.errors import LLMError, SaveError, UsageError
 from llmrepl.formatting import display_path, escape_name, pluralize
 from llmrepl.sessions.archive.trash import TRASH
@@ -35,14 +35,27 @@ def delete(workspace: Workspace, names: list[str], dry_run: bool, dir: str | Non
     """Move sessions to the trash, from which `sessions restore` brings them back."""
     store, current = workspace.store(workspace.directory(dir)), workspace.chat.current
     paths = list(dict.fromkeys(store.find(name) for name in names))
-    if current and current.path in paths:
-        raise UsageError(f"{escape_name(current.name)} is the current session", "leave it first: ':new'")
 
     def move(path: Path) -> Path:
         return path.parent / TRASH / path.name if dry_run else store.delete(path)
 
-    moved = _move_each(workspace, paths, move, f"{_verb(dry_run)} to the trash")
-    return Group([moved, Note("'llm sessions restore NAME' brings back what is in the trash")])
+    def move_all() -> Result:
+        moved = _move_each(workspace, paths, move, f"{_verb(dry_run)} to the trash")
+        return Group([moved, Note("'llm sessions restore NAME' brings back what is in the trash")])
+
+    def leave_first() -> Result:
+        workspace.chat.switch(None)
+        return Group([move_all(), StartChat()])
+
+    if not current or current.path not in paths or dry_run:
+        return move_all()
+    if not workspace.environment.interactive():
+        raise UsageError(f"{escape_name(current.name)} is the current session", "leave it first: ':new'")
+    turns = pluralize(len(current.session.turns), "turn")
+    question = (
+        f"{escape_name(current.name)} is the current session, with {turns}. Delete it and begin a new one? [y/N] "
+    )
+    return Confirm(question, leave_first)
 
 
 @command(

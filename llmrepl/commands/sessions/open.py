@@ -11,7 +11,7 @@ from llmrepl.chat.workspace import Workspace
 from llmrepl.commands.registry import BOTH, PROMPT, argument, command
 from llmrepl.commands.results import Column, Document, Group, Note, Panel, PickItem, PickOne, Result, StartChat, Table
 from llmrepl.errors import LLMError, UsageError
-from llmrepl.formatting import display_path, escape_name, format_usd, pluralize, quote_for_shell, short_path
+from llmrepl.formatting import display_path, escape_name, format_age, format_usd, pluralize, quote_for_shell, short_path
 from llmrepl.sessions.index.query import Filters
 from llmrepl.sessions.names import without_ending
 from llmrepl.system import files
@@ -106,11 +106,13 @@ def pick_session(workspace: Workspace, directory: Path | None = None) -> Result:
     directory = directory or workspace.directory()
     workspace.update_files(directory)
     found = workspace.finder().find(directory, Filters()).rows
+    now = workspace.environment.now().timestamp()
     choices = [
         PickItem(
             without_ending(row.name),
-            f"{'★  ' if row.pinned else ''}{row.date}  {row.model}  {pluralize(row.turns, 'turn')}  {row.title}",
+            (format_age(row.epoch, now), pluralize(row.turns, "turn"), row.model, row.title),
             partial(_preview, workspace, directory / row.name),
+            row.pinned,
         )
         for row in found
         if row.name.endswith(".json")
@@ -184,11 +186,17 @@ def conversation(session: Session) -> str:
     parts = []
     for number, turn in enumerate(session.turns, 1):
         parts += [
-            f"[{number}]{' (aside)' if turn.is_aside else ''}",
+            f"[{number}]{' (aside)' if turn.is_aside else ''}{_answerer(turn, session)}",
             *(f"{m.role.upper()}: {m.text}" for m in turn.messages),
             "",
         ]
     return "\n".join(parts).rstrip()
+
+
+def _answerer(turn: Turn, session: Session) -> str:
+    """Say who answered a turn, if that is another model than the session's."""
+    other = turn.answered_by and turn.answered_by != session.model
+    return f" (answered by {escape_name(turn.answered_by or '')})" if other else ""
 
 
 def _panels(session: Session) -> list[Result]:
@@ -211,9 +219,9 @@ def _panels(session: Session) -> list[Result]:
         lines.append(f"Tags: {', '.join(session.tags)}")
     panels: list[Result] = [Panel("Session Information", "\n".join(lines))]
     if session.turns:
-        panels.append(Panel("💬 First Exchange", _exchange(session.turns[0])))
+        panels.append(Panel(f"💬 First Exchange{_answerer(session.turns[0], session)}", _exchange(session.turns[0])))
     if len(session.turns) > 1:
-        panels.append(Panel("💬 Last Exchange", _exchange(session.turns[-1])))
+        panels.append(Panel(f"💬 Last Exchange{_answerer(session.turns[-1], session)}", _exchange(session.turns[-1])))
     return panels
 
 

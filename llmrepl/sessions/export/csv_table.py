@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 
+from llmrepl.formatting import round_usd
 from llmrepl.sessions.export import facts
 from llmrepl.sessions.export.csv_safe import escape_cell
 from llmrepl.sessions.model import MessageRecord, Session, Turn
@@ -49,7 +50,7 @@ def render(session: Session, options: facts.ExportOptions) -> str:
 def _figures(turn: Turn) -> list[Cell]:
     usage = turn.usage
     counts = (usage.prompt_tokens, usage.completion_tokens, facts.total_tokens(turn)) if usage else (None,) * 3
-    return ["" if value is None else value for value in (*counts, turn.cost_estimate, turn.latency_ms)]
+    return ["" if value is None else value for value in (*counts, round_usd(turn.cost_estimate), turn.latency_ms)]
 
 
 def _cell(value: Cell, raw: bool) -> Cell:

@@ -1,10 +1,12 @@
-"""The banner of a new or resumed conversation, at most three lines."""
+"""The banner of a new or resumed conversation: at most three lines, with notes above and the last exchange below."""
 
 from __future__ import annotations
 
 from llmrepl.chat.workspace import Workspace
 from llmrepl.formatting import display_path, escape_controls, escape_name, format_usd
 from llmrepl.models.resolver import GUIDE
+from llmrepl.prompt.display.cells import wrap
+from llmrepl.prompt.display.recap import recap
 
 
 def banner(workspace: Workspace) -> str:
@@ -39,15 +41,31 @@ def _limit(workspace: Workspace) -> str:
 
 
 def create_greeting(workspace: Workspace) -> str:
-    """Return what is shown above the first prompt: notes, the banner and a blank line."""
-    notes = [_note(" ".join(escape_controls(text).split()), workspace) for text in workspace.take_notes()]
-    return "\n".join([*notes, banner(workspace), "", ""])
+    """Return what is shown above the first prompt: notes, the banner, the last exchange if any, and a blank line."""
+    width = max(20, workspace.environment.terminal_size().columns)
+    notes = [_note(" ".join(escape_controls(text).split()), workspace, width) for text in workspace.take_notes()]
+    shown = banner(workspace).split("\n")
+    lines = [*notes, *(shown if _is_plain(workspace) else (row for line in shown for row in wrap(line, width)))]
+    open_session = workspace.chat.current
+    if open_session and open_session.session.turns:
+        lines += ["", _dim("\n".join(recap(open_session.session, width)), workspace)]
+    return "\n".join([*lines, "", ""])
 
 
-def _note(text: str, workspace: Workspace) -> str:
+def _note(text: str, workspace: Workspace, width: int) -> str:
     """Style a note as the terminal output does: dim, or marked by a word where there is no styling."""
+    if _is_plain(workspace):
+        return f"note: {text}"
+    return _dim("\n".join(wrap(text, width)), workspace)
+
+
+def _dim(text: str, workspace: Workspace) -> str:
+    if _is_plain(workspace) or "NO_COLOR" in workspace.environment.environ:
+        return text
+    return f"\x1b[2m{text}\x1b[0m"
+
+
+def _is_plain(workspace: Workspace) -> bool:
     environment = workspace.environment
     plain = environment.environ.get("TERM") == "dumb" or environment.environ.get("ACCESSIBLE")
-    if plain or not environment.stderr.isatty():
-        return f"note: {text}"
-    return text if "NO_COLOR" in environment.environ else f"\x1b[2m{text}\x1b[0m"
+    return bool(plain) or not environment.stderr.isatty()

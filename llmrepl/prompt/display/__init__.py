@@ -1,0 +1,1 @@
+"""What the prompt shows besides the input: banner, recap, bottom line, title."""
