@@ -109,4 +109,6 @@ def _model(row: dict[str, Any]) -> ModelInfo:
         raise TypeError
     if not all(isinstance(effort, str) for effort in info.efforts or ()):
         raise TypeError
+    if any(flag not in (None, True, False) for flag in (info.chat, info.vision, info.deprecated, info.retired)):
+        raise TypeError
     return info

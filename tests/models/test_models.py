@@ -99,6 +99,30 @@ def test_a_damaged_cached_list_is_fetched_again(cli: CliRunner, openai: Server, 
     assert len(openai.seen) == 2
 
 
+@pytest.mark.parametrize(
+    "field",
+    [
+        {"vision": "x"},
+        {"chat": 2},
+        {"efforts": [1]},
+        {"ends": "soon"},
+        {"max_output": []},
+        {"unknown": 1},
+        {"id": None},
+    ],
+)
+def test_a_damaged_row_of_a_cached_list_is_fetched_again(
+    cli: CliRunner, openai: Server, field: dict[str, object]
+) -> None:
+    first = cli.llm("models", "--details").out
+    kept = cli.home / ".cache/llm/models/openai.json"
+    data = json.loads(kept.read_text())
+    data["models"][0] |= field
+    kept.write_text(json.dumps(data))
+    assert cli.llm("models", "--details").out == first
+    assert len(openai.seen) == 2
+
+
 def test_a_list_from_another_address_does_not_count(cli: CliRunner, openai: Server) -> None:
     cli.llm("models")
     with serving(page({"data": [{"id": "other"}]})) as other:

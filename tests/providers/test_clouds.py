@@ -138,3 +138,5 @@ def test_a_provider_can_be_set_up_by_commands(cli: CliRunner) -> None:
     assert sent.path == "/api/chat/completions" and sent.body["max_new_tokens"] == 77
     assert sent.headers["authorization"] == f"Bearer {KEY}"
     assert "$0.15 per million tokens" in info.out, info.err
+    tab = cli.llm("--complete", "models", "mine/gpt-4o")
+    assert "mine/gpt-4o-mini" in tab.out, "its models are those of the prices"

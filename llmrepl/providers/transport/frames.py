@@ -89,7 +89,7 @@ def sse(chunks: Iterable[bytes]) -> Iterator[ServerEvent]:
             event = line[6:].strip().decode("utf-8", "replace")
         elif line.startswith(b"error:"):
             event, data = "error", [line[6:].strip()]
-        elif line.startswith(b"{") and not data:
+        elif line.startswith(b"{") and line.endswith(b"}") and not data:
             yield _event(event, [line])
         elif line == b"data":
             data.append(b"")
