@@ -12,7 +12,9 @@ from llmrepl.commands.grammar.help_topics import TOPICS
 from llmrepl.config.settings_table import EFFORTS
 from llmrepl.errors import UsageError
 from llmrepl.formatting import escape_name, pluralize
+from llmrepl.models.factory import parameter_memory
 from llmrepl.providers.local.model_file import SUFFIX, locate
+from llmrepl.providers.parameters import REASONING
 from llmrepl.providers.vendors import LOCAL, OFFLINE_MODELS
 from llmrepl.sessions.archive.trash import list_removed
 from llmrepl.sessions.index.query import Row
@@ -134,7 +136,7 @@ def efforts(workspace: Workspace, before: str, word: str) -> Iterable[Candidate]
 
 
 def efforts_of(workspace: Workspace, model: str) -> Sequence[str]:
-    """Return the efforts that a model takes; all that there are if its list does not say."""
+    """Return the efforts that a model takes by its list; else all, or none if it once rejected one."""
     try:
         resolved = workspace.resolver().resolve(model)
     except UsageError:
@@ -142,7 +144,10 @@ def efforts_of(workspace: Workspace, model: str) -> Sequence[str]:
     if resolved.vendor is None or resolved.vendor is LOCAL:
         return ()
     info = workspace.model_lists().info(resolved)
-    return EFFORTS if info is None or info.efforts is None else info.efforts
+    if info and info.efforts is not None:
+        return info.efforts
+    memory = parameter_memory(resolved, resolved.vendor, workspace.environment, workspace.paths)
+    return () if not REASONING.isdisjoint(memory.changes(resolved.model)) else EFFORTS
 
 
 def formats(workspace: Workspace, before: str, word: str) -> Iterable[Candidate]:

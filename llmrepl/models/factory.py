@@ -13,6 +13,7 @@ from llmrepl.system.paths import Paths
 from llmrepl.system.resources import packaged_directory
 
 if TYPE_CHECKING:
+    from llmrepl.models.parameter_memory import ParameterCache
     from llmrepl.providers.base import Options, Provider
     from llmrepl.providers.http_provider import HTTPProvider
     from llmrepl.providers.protocols.base import ModelInfo
@@ -81,20 +82,26 @@ def network_provider(
     resolved: ResolvedModel, vendor: Vendor, settings: Settings, environment: Environment, paths: Paths
 ) -> HTTPProvider:
     """Create the network provider of a resolved model. Raises UsageError if its address or key is invalid."""
-    from llmrepl.models.parameter_memory import ParameterCache
-    from llmrepl.providers.hints import likely_changes
     from llmrepl.providers.http_provider import create_http_provider
 
     key = resolved.key
     value, origin = (key.value, key.origin) if key else (None, "")
-    memory = ParameterCache(
+    memory = parameter_memory(resolved, vendor, environment, paths)
+    network, again = _connection(settings, environment)
+    return create_http_provider(vendor, resolved.base_url, value, origin, network, again, memory)
+
+
+def parameter_memory(resolved: ResolvedModel, vendor: Vendor, environment: Environment, paths: Paths) -> ParameterCache:
+    """Create the memory of what the models of a provider reject."""
+    from llmrepl.models.parameter_memory import ParameterCache
+    from llmrepl.providers.hints import likely_changes
+
+    return ParameterCache(
         paths.cache_dir / "parameters.json",
         f"{vendor.name} {resolved.address}",
         lambda: environment.now().timestamp(),
         lambda model: likely_changes(model, vendor.dialect),
     )
-    network, again = _connection(settings, environment)
-    return create_http_provider(vendor, resolved.base_url, value, origin, network, again, memory)
 
 
 def local_model(resolved: ResolvedModel, environment: Environment) -> ModelInfo:

@@ -49,6 +49,12 @@ OPTIONAL: tuple[Path, ...] = (
 )
 """Everything in a body that can be omitted."""
 
+REASONING = frozenset(
+    """reasoning_effort reasoning reasoning.effort thinking think output_config output_config.effort
+    generationConfig.thinkingConfig""".split()
+)
+"""Adjustments after which a model takes no effort."""
+
 _LIMITS = {"max_tokens", "max_completion_tokens", "max_output_tokens", "maxOutputTokens", "num_predict"}
 _OTHER_NAMES = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
 _PAIR = {"temperature": "top_p", "topP": "temperature"}

@@ -93,6 +93,13 @@ def test_tab_and_the_picker_offer_what_can_be_used(cli: CliRunner, server: Serve
     assert [one.value for one in values(workspace, "set effort ", "")] == ["default"]
 
 
+def test_tab_offers_no_effort_that_a_model_has_refused(cli: CliRunner, server: Server) -> None:
+    refusal = status(400, {"error": {"message": "Unsupported parameter", "param": "reasoning_effort"}})
+    server.answers[0:1] = [refusal]
+    assert cli.llm("ask", "-m", "groq/zeta-9-mini", "--effort", "high", "hi").out == "ok\n"
+    assert list(efforts(workspace_of(cli), "chat -m groq/zeta-9-mini --effort ", "")) == []
+
+
 def test_the_default_is_one_of_these_and_another_shortly_before_it_ends(cli: CliRunner, server: Server) -> None:
     ran = cli.llm("chat", typed="hi\n")
     assert (ran.code, ran.out) == (0, "ok\n"), ran.err
