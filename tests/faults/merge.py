@@ -44,6 +44,9 @@ ENVIRON = {
     "PATH": os.environ.get("PATH", os.defpath),
     "GIT_CONFIG_GLOBAL": os.devnull,
     "GIT_CONFIG_SYSTEM": os.devnull,
+    "GIT_CONFIG_COUNT": "1",
+    "GIT_CONFIG_KEY_0": "maintenance.auto",
+    "GIT_CONFIG_VALUE_0": "false",
     **{f"GIT_{who}_{what}": "a@b" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
 }
 
@@ -94,6 +97,7 @@ class _Machine:
         self.root = root
         self.directory = root / "runs"
         self.said: list[str] = []
+        self.committed: dict[str, bytes] = {}
         self.deleted: set[str] = set()
         self.store = Store(self.directory, self.directory, nullcontext)
 
@@ -122,6 +126,7 @@ class _World:
         self.commit(first)
         for machine in self.machines[1:]:
             self.git(first, "worktree", "add", "-q", "-b", machine.name, str(machine.root))
+            machine.committed = first.committed
         self.git(first, "config", "merge.llm-sessions.driver", f"sh {place}/driver %O %A %B")
         self.partition: set[str] = set()
         self.seen = {"plain"}
@@ -273,14 +278,18 @@ class _World:
         """Commit everything, in some cases after a command that folds the journals of dead shells."""
         if self.random.random() < 0.5:
             machine.store.recover_journals()
-        self.git(machine, "add", "-A")
-        self.git(machine, "commit", "-qm", "sessions")
+        there = _visible(machine.directory)
+        if there != machine.committed:
+            self.git(machine, "add", "-A")
+            self.git(machine, "commit", "-qm", "sessions")
+            machine.committed = there
 
     def merge(self, machine: _Machine, branch: str) -> None:
         """Merge until Git reports no conflict. A file deleted on one side and changed on the other is kept."""
         for _ in range(50):
             code, said = self.git(machine, "merge", "-q", "--no-edit", branch)
             if code == 0:
+                machine.committed = _visible(machine.directory)
                 return
             if "CONFLICT (content)" in said or "CONFLICT (add/add)" in said:  # the driver was killed
                 self.git(machine, "merge", "--abort")
@@ -289,6 +298,7 @@ class _World:
             self.git(machine, "add", "-A")
             code, said = self.git(machine, "commit", "-q", "--no-edit")
             assert code == 0, said
+            machine.committed = _visible(machine.directory)
             return
         raise AssertionError("git does not merge")
 
@@ -351,6 +361,12 @@ def _write_older(path: Path) -> None:
     ]
     data = {"model": "openai/gpt-4o-mini", "created_at": "2024-01-08T14:30:22.123456", "turns": turns, "meta": {}}
     path.write_text(json.dumps(data, indent=2))
+
+
+def _visible(directory: Path) -> dict[str, bytes]:
+    """What git sees of a sessions directory."""
+    names = os.listdir(directory) if directory.is_dir() else []
+    return {name: (directory / name).read_bytes() for name in names if not name.startswith(".")}
 
 
 def _contents(directory: Path) -> tuple[tuple[str, bytes], ...]:
