@@ -128,7 +128,7 @@ def search(
         hits += _with_directory(
             place, _updated_finder(workspace, place).search(place, text, filters, most + 1), len(paths) > 1
         )
-    notes = _search_elsewhere(workspace, text, filters, hits) if elsewhere else []
+    notes = _search_elsewhere(workspace, text, filters, most + 1, hits) if elsewhere else []
     hits.sort(key=lambda hit: (-hit.epoch, hit.name))
     more = "There are more: --limit N shows N.\n" if len(hits) > most else ""
     forking = "\n':fork PROGRAM:ID' makes a session of a hit in another program" if elsewhere else ""
@@ -142,13 +142,13 @@ def search(
     return Group([table, *map(Note, notes)]) if notes else table
 
 
-def _search_elsewhere(workspace: Workspace, text: str, filters: Filters, hits: list[Hit]) -> list[str]:
+def _search_elsewhere(workspace: Workspace, text: str, filters: Filters, limit: int, hits: list[Hit]) -> list[str]:
     """Add the hits in histories of other programs, and return what to say about those that were not read."""
     from llmrepl.sessions.importing import elsewhere
 
     environment = workspace.environment
     files = elsewhere.history_files(environment.environ, workspace.paths.home)
-    found = elsewhere.search(files, text, filters, environment.now(), environment.monotonic)
+    found = elsewhere.search(files, text, filters, limit, environment.now(), environment.monotonic)
     hits += found.hits
     notes = [
         f"{escape_name(display_path(Path(name), environment.cwd))} was not searched: {why}"

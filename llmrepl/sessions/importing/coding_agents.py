@@ -11,8 +11,10 @@ from llmrepl.sessions.importing.conversation import Conversation, clean_text
 from llmrepl.sessions.importing.found import FoundConversation, Skipped
 from llmrepl.sessions.importing.source_file import SourceFile, as_dict
 
-_CALLS = ("tool_use", "server_tool_use", "function_call", "custom_tool_call", "local_shell_call", "web_search_call")
-_RESULTS = ("tool_result", "function_call_output", "custom_tool_call_output")
+_CALLS = frozenset(
+    "tool_use server_tool_use function_call functionCall custom_tool_call local_shell_call web_search_call".split()
+)
+_RESULTS = frozenset("tool_result function_call_output functionResponse custom_tool_call_output".split())
 _THOUGHTS = ("thinking", "redacted_thinking", "reasoning")
 _TEXTS = ("text", "input_text", "output_text")
 
@@ -46,8 +48,8 @@ def read_text(content: object, found: Conversation) -> str:
 
 
 def count_part(fields: dict[str, Any], found: Conversation) -> None:
-    """Count a part without text by its kind; reasoning is not counted."""
-    kind = fields.get("type")
+    """Count a part without text by its kind, which is a key in parts of Gemini; reasoning is not counted."""
+    kind = next((key for key in ("functionCall", "functionResponse") if key in fields), fields.get("type"))
     if kind in _CALLS:
         found.left_out["tool call"] += 1
     elif kind in _RESULTS:

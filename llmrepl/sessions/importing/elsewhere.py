@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 
 from llmrepl.errors import LLMError, UsageError
@@ -104,9 +105,12 @@ def _matching(directory: Path, pattern: re.Pattern[str]) -> Iterator[Path]:
 
 
 def search(
-    files: list[HistoryFile], wanted: str, filters: Filters, now: datetime, clock: Callable[[], float]
+    files: list[HistoryFile], wanted: str, filters: Filters, limit: int, now: datetime, clock: Callable[[], float]
 ) -> FoundElsewhere:
-    """Search the messages of all conversations for a text, ignoring case, for MAX_SECONDS of `clock` at most."""
+    """Search the messages of all conversations for a text, ignoring case, for MAX_SECONDS of `clock` at most.
+
+    Of a conversation, the first `limit` hits are returned.
+    """
     found = FoundElsewhere(files=len(files))
     end = clock() + MAX_SECONDS
     for number, file in enumerate(files):
@@ -115,7 +119,7 @@ def search(
             break
         try:
             for conversation in _conversations(file, now, wanted):
-                _add_hits(conversation, wanted, filters, found)
+                _add_hits(conversation, wanted, filters, limit, found)
                 if clock() >= end:
                     found.unread = len(files) - number
                     break
@@ -142,7 +146,9 @@ def may_contain(file: SourceFile, wanted: str) -> bool:
     return run in raw or any(letter in raw or letter in file.raw for letter in _LOWERED)
 
 
-def _add_hits(conversation: FoundConversation, wanted: str, filters: Filters, found: FoundElsewhere) -> None:
+def _add_hits(
+    conversation: FoundConversation, wanted: str, filters: Filters, limit: int, found: FoundElsewhere
+) -> None:
     session = conversation.session
     epoch = parse_epoch(session.created_at, 0.0)
     models = {session.model, *(turn.answered_by for turn in session.turns if turn.answered_by)}
@@ -153,7 +159,8 @@ def _add_hits(conversation: FoundConversation, wanted: str, filters: Filters, fo
         or (filters.until is not None and epoch >= filters.until)
     ):
         return
-    for hit in find_hits(reference(conversation), session.model_dump(exclude_unset=True), wanted):
+    hits = find_hits(reference(conversation), session.model_dump(exclude_unset=True), wanted)
+    for hit in islice(hits, limit):
         hit.epoch = epoch
         found.hits.append(hit)
 

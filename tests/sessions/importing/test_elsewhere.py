@@ -158,7 +158,7 @@ def test_the_search_ends_in_time_and_says_what_it_left(tmp_path: Path) -> None:
             yield elsewhere.MAX_SECONDS + 1
 
     ticks = clock()
-    found = elsewhere.search(files, "reverse", Filters(), datetime(2026, 1, 2), lambda: next(ticks))
+    found = elsewhere.search(files, "reverse", Filters(), 9, datetime(2026, 1, 2), lambda: next(ticks))
     assert found.files == len(PLACES) and 0 < found.unread < found.files
     assert found.hits
 
@@ -167,5 +167,5 @@ def test_the_search_ends_in_time_and_says_what_it_left(tmp_path: Path) -> None:
 def test_no_file_with_the_text_is_passed_over(tmp_path: Path, text: str) -> None:
     fill(tmp_path)
     files = elsewhere.history_files({}, tmp_path)
-    found = elsewhere.search(files, text, Filters(), datetime(2026, 1, 2), lambda: 0.0)
+    found = elsewhere.search(files, text, Filters(), 9, datetime(2026, 1, 2), lambda: 0.0)
     assert {hit.name.partition(":")[0] for hit in found.hits} == set(elsewhere.PROGRAMS)
