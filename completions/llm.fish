@@ -50,7 +50,7 @@ function _shtab_llm_using
   test "$_shtab_llm_cmdpath" = "$argv"
 end
 
-set -g _shtab_llm_commands ask chat completions delete doctor export search show usage config 'config get' 'config list' 'config path' 'config set' keys 'keys list' 'keys remove' 'keys set' models 'models info' 'models list' sessions 'sessions archive' 'sessions backup' 'sessions delete' 'sessions export' 'sessions fork' 'sessions import' 'sessions list' 'sessions merge' 'sessions recover' 'sessions rename' 'sessions restore' 'sessions resume' 'sessions scan' 'sessions search' 'sessions show' 'sessions stats' 'sessions tag' 'sessions validate' help 'help ask' 'help chat' 'help completions' 'help delete' 'help doctor' 'help export' 'help search' 'help show' 'help usage' 'help keyboard' 'help shortcuts' 'help api-keys' 'help all' 'help config' 'help config get' 'help config list' 'help config path' 'help config set' 'help keys' 'help keys list' 'help keys remove' 'help keys set' 'help models' 'help models info' 'help models list' 'help sessions' 'help sessions archive' 'help sessions backup' 'help sessions delete' 'help sessions export' 'help sessions fork' 'help sessions import' 'help sessions list' 'help sessions merge' 'help sessions recover' 'help sessions rename' 'help sessions restore' 'help sessions resume' 'help sessions scan' 'help sessions search' 'help sessions show' 'help sessions stats' 'help sessions tag' 'help sessions validate'
+set -g _shtab_llm_commands ask chat completions delete doctor export import search show usage config 'config get' 'config list' 'config path' 'config set' keys 'keys list' 'keys remove' 'keys set' models 'models info' 'models list' sessions 'sessions archive' 'sessions backup' 'sessions delete' 'sessions export' 'sessions fork' 'sessions import' 'sessions list' 'sessions merge' 'sessions recover' 'sessions rename' 'sessions restore' 'sessions resume' 'sessions scan' 'sessions search' 'sessions show' 'sessions stats' 'sessions tag' 'sessions validate' help 'help ask' 'help chat' 'help completions' 'help delete' 'help doctor' 'help export' 'help import' 'help search' 'help show' 'help usage' 'help keyboard' 'help shortcuts' 'help api-keys' 'help all' 'help config' 'help config get' 'help config list' 'help config path' 'help config set' 'help keys' 'help keys list' 'help keys remove' 'help keys set' 'help models' 'help models info' 'help models list' 'help sessions' 'help sessions archive' 'help sessions backup' 'help sessions delete' 'help sessions export' 'help sessions fork' 'help sessions import' 'help sessions list' 'help sessions merge' 'help sessions recover' 'help sessions rename' 'help sessions restore' 'help sessions resume' 'help sessions scan' 'help sessions search' 'help sessions show' 'help sessions stats' 'help sessions tag' 'help sessions validate'
 set -g _shtab_llm_opts_with_value --at --breakdown-by --budget --contains --dir --effort --file --filter --format --from --limit --max-cost --max-turns --min-cost --min-turns --model --name --older-than --provider --resume --save-dir --session --since --sort --source --system --system-contains --tag --until --warn-at -b -d -f -m -r -s
 
 complete -c llm -e
@@ -120,6 +120,12 @@ complete -c llm -n '_shtab_llm_using export' -l force -d 'overwrite FILE if it e
 complete -c llm -n '_shtab_llm_using export' -l dir -s d -xka "(__fish_complete_directories)" -d 'sessions directory'
 complete -c llm -n '_shtab_llm_using export; and test $_shtab_llm_npos -eq 0' -ka "(llm --complete formats (commandline -ct | string unescape) (commandline -opc)[-1])" -d 'output format'
 complete -c llm -n '_shtab_llm_using export; and test $_shtab_llm_npos -eq 1' -ka "(__fish_complete_path (commandline -ct))" -d 'output file (default: stdout)'
+complete -c llm -n '_shtab_llm_using; and test $_shtab_llm_npos -eq 0' -a import -d 'import conversations from other programs'
+complete -c llm -n '_shtab_llm_using import' -s h -l help -d 'show this help message and exit'
+complete -c llm -n '_shtab_llm_using import' -l source -l from -xka "llm chatgpt claude.ai claude-code codex gemini-cli aichat aider gptme elia open-webui lm-studio sharegpt openai llmrepl" -d 'program that wrote it'
+complete -c llm -n '_shtab_llm_using import' -l dry-run -d 'only show what would be done'
+complete -c llm -n '_shtab_llm_using import' -l dir -s d -xka "(__fish_complete_directories)" -d 'sessions directory'
+complete -c llm -n '_shtab_llm_using import; and test $_shtab_llm_npos -eq 0' -ka "(__fish_complete_path (commandline -ct))" -d 'file, directory or zip archive to import'
 complete -c llm -n '_shtab_llm_using; and test $_shtab_llm_npos -eq 0' -a search -d 'search all messages for a text'
 complete -c llm -n '_shtab_llm_using search' -s h -l help -d 'show this help message and exit'
 complete -c llm -n '_shtab_llm_using search' -l model -xka "(llm --complete models (commandline -ct | string unescape) (commandline -opc)[-1])" -d 'only models with TEXT in their name'
@@ -212,7 +218,7 @@ complete -c llm -n '_shtab_llm_using sessions fork' -l dir -s d -xka "(__fish_co
 complete -c llm -n '_shtab_llm_using sessions fork; and test $_shtab_llm_npos -eq 0' -ka "(llm --complete sessions (commandline -ct | string unescape) (commandline -opc)[-1])" -d session
 complete -c llm -n '_shtab_llm_using sessions; and test $_shtab_llm_npos -eq 0' -a import -d 'import conversations from other programs'
 complete -c llm -n '_shtab_llm_using sessions import' -s h -l help -d 'show this help message and exit'
-complete -c llm -n '_shtab_llm_using sessions import' -l source -l from -xka "llm chatgpt claude.ai claude-code codex gemini-cli aichat aider gptme elia open-webui lm-studio sharegpt openai llmrepl" -d 'program that wrote it, if not detected'
+complete -c llm -n '_shtab_llm_using sessions import' -l source -l from -xka "llm chatgpt claude.ai claude-code codex gemini-cli aichat aider gptme elia open-webui lm-studio sharegpt openai llmrepl" -d 'program that wrote it'
 complete -c llm -n '_shtab_llm_using sessions import' -l dry-run -d 'only show what would be done'
 complete -c llm -n '_shtab_llm_using sessions import' -l dir -s d -xka "(__fish_complete_directories)" -d 'sessions directory'
 complete -c llm -n '_shtab_llm_using sessions import; and test $_shtab_llm_npos -eq 0' -ka "(__fish_complete_path (commandline -ct))" -d 'file, directory or zip archive to import'
@@ -310,6 +316,8 @@ complete -c llm -n '_shtab_llm_using help; and test $_shtab_llm_npos -eq 0' -a d
 complete -c llm -n '_shtab_llm_using help doctor' -s h -l help -d 'show this help message and exit'
 complete -c llm -n '_shtab_llm_using help; and test $_shtab_llm_npos -eq 0' -a export -d 'export a session as txt, md, csv, json, html or jsonl'
 complete -c llm -n '_shtab_llm_using help export' -s h -l help -d 'show this help message and exit'
+complete -c llm -n '_shtab_llm_using help; and test $_shtab_llm_npos -eq 0' -a import -d 'import conversations from other programs'
+complete -c llm -n '_shtab_llm_using help import' -s h -l help -d 'show this help message and exit'
 complete -c llm -n '_shtab_llm_using help; and test $_shtab_llm_npos -eq 0' -a search -d 'search all messages for a text'
 complete -c llm -n '_shtab_llm_using help search' -s h -l help -d 'show this help message and exit'
 complete -c llm -n '_shtab_llm_using help; and test $_shtab_llm_npos -eq 0' -a show -d 'show a session: totals, first and last turn, costs'

@@ -171,14 +171,14 @@ _SOURCES = (
     "sessions import",
     "import conversations from other programs",
     argument("file", help="file, directory or zip archive to import", source="files"),
-    argument("--source", "--from", help="program that wrote it, if not detected", choices=_SOURCES),
+    argument("--source", "--from", help="program that wrote it", choices=_SOURCES, metavar="PROGRAM"),
     _DRY,
     _DIR,
     group=GROUP,
     example="sessions import conversations.json",
-    at_end="Reads conversations of ChatGPT, Claude.ai, Claude Code, Codex, Gemini CLI, simonw's llm, aichat, aider,"
-    " gptme, elia, Open WebUI and LM Studio, ShareGPT and OpenAI messages, and our own txt and md exports."
-    " docs/importing.md says where their files are.",
+    at_end="The program is detected by the content, unless you name it: " + ", ".join(_SOURCES) + ".\n"
+    "docs/importing.md says where their files are.",
+    aliases=("import",),
 )
 def import_(workspace: Workspace, file: str, source: str | None, dry_run: bool, dir: str | None) -> Result:
     """Save each conversation as a session, except those imported before."""
