@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -44,7 +46,7 @@ def scanned(text: str) -> list[Block]:
     lines = text.split("\n")
     pieces = [piece for line in (lines[:-1] if not lines[-1] else lines) for piece in scanner.line(line)]
     blocks: list[tuple[tuple[object, ...], str, str]] = []
-    for piece in pieces + scanner.end():
+    for piece in undefined(pieces + scanner.end()):
         if piece.kind == "empty" and not isinstance((None, *piece.place)[-1], Item):
             continue
         if not piece.begins and blocks:
@@ -53,6 +55,19 @@ def scanned(text: str) -> list[Block]:
         else:
             blocks.append((piece.place, piece.kind, content(piece)))
     return numbered(blocks)
+
+
+def undefined(pieces: Iterable[BlockToken]) -> Iterator[BlockToken]:
+    """The blocks without the definitions of links, which CommonMark does not show."""
+    skipped = False
+    for piece in pieces:
+        if piece.kind == "definition":
+            if piece.ends:
+                yield replace(piece, kind="empty", text="")
+            skipped = not piece.ends
+        else:
+            yield replace(piece, begins=True) if skipped else piece
+            skipped = False
 
 
 def content(piece: BlockToken) -> str:

@@ -95,11 +95,11 @@ def test_code_is_shown_line_by_line_and_a_table_when_it_is_complete() -> None:
     out = console(40)
     view = ReplyView(out, clock=lambda: 0.0)
     view.text("```py\nx = 1\ny = ")
-    assert lines(screen(written(out), 40)) == ["x = 1"]
+    assert lines(screen(written(out), 40)) == ["py", "x = 1"]
     view.text("2\n```\n\n| a | b |\n|---|---|\n| 1 | 2 |\n| 3")
-    assert lines(screen(written(out), 40)) == ["x = 1", "y = 2"]
+    assert lines(screen(written(out), 40)) == ["py", "x = 1", "y = 2"]
     view.text(" | 4 |\n\nafter")
-    assert lines(screen(written(out), 40)) == ["x = 1", "y = 2", "", "a  b", "────", "1  2", "3  4", "", "after"]
+    assert lines(screen(written(out), 40)) == ["py", "x = 1", "y = 2", "", "a  b", "────", "1  2", "3  4", "", "after"]
 
 
 def test_fast_pieces_are_drawn_together_but_the_first_at_once() -> None:
@@ -263,7 +263,7 @@ def test_hostile_text_makes_no_other_sequences_than_harmless_text() -> None:
 def test_no_color_leaves_only_weight() -> None:
     text = "**bold** `code`\n\n```py\nif 1: pass\n```\n"
     made = streamed([text], console(40, NO_COLOR="1"))
-    assert set(re.findall(r"\x1b\[([\d;]*)m", made)) == {"0", "1"}
+    assert set(re.findall(r"\x1b\[([\d;]*)m", made)) == {"0", "1", "2"}
 
 
 @pytest.mark.parametrize(
@@ -294,3 +294,22 @@ def test_the_settings_and_the_environment_choose(
     view.text("**hi**")
     view.finish()
     assert out.getvalue() == expected
+
+
+def test_a_code_block_has_its_language_above_it_dim() -> None:
+    made = streamed(["```rust title=x\nlet x;\n```\n\n```\nplain\n```\n"], console(40))
+    assert made.startswith("\x1b[2mrust\x1b[0m\n")
+    assert lines(screen(made, 40)) == ["rust", "let x;", "", "plain"]
+
+
+def test_a_br_breaks_the_line_of_a_cell_and_of_a_paragraph() -> None:
+    text = "| a | b |\n|---|---|\n| one<br>two<BR/>three | x |\n\nhere<br />there `<br>`\n"
+    assert lines(screen(streamed([text], console(40)), 40)) == [
+        *("a      b", "────────", "one    x", "two", "three", "", "here", "there <br>")
+    ]
+
+
+def test_a_reference_link_shows_its_address_before_and_after_the_definition() -> None:
+    text = "See [it][1].\n\n[1]: http://x.y/z\n\nAgain [it][1].\n"
+    made = lines(screen(streamed([text], console(60)), 60))
+    assert made == ["See [it][1].", "", "[1]: http://x.y/z", "", "Again it (http://x.y/z)."]

@@ -2,7 +2,7 @@
 
 A block is emitted when no later line can change it: code and HTML line by line, a paragraph when it ends, or in
 sections if it is long. This implies two differences from CommonMark: a link whose reference is defined further down
-stays as written, and so does markup that spans sections.
+stays as written, and the definitions are shown, and so does markup that spans sections.
 """
 
 from __future__ import annotations
@@ -282,15 +282,21 @@ class Scanner:
         if leaf is None:
             return
         if leaf.kind == "prose":
-            text = take_definitions(leaf.text, self.env) if leaf.begins else leaf.text
-            kind: Kind = "prose" if text or not leaf.begins else "empty"
-            self._out.append(BlockToken(kind, leaf.place, text, leaf.apart, leaf.begins))
+            self._close_prose(leaf)
         elif leaf.kind == "table":
             self._out.append(BlockToken("table", leaf.place, "\n".join(leaf.held), leaf.apart))
         elif leaf.kind == "indented":
             self._blank = self._blank or bool(leaf.held)
         elif leaf.begins:
             self._out.append(BlockToken("empty", leaf.place, apart=leaf.apart))
+
+    def _close_prose(self, leaf: _Leaf) -> None:
+        text = take_definitions(leaf.text, self.env) if leaf.begins else leaf.text
+        definitions = leaf.text.removesuffix(text).rstrip("\n") if leaf.begins else ""
+        if definitions:
+            self._out.append(BlockToken("definition", leaf.place, definitions, leaf.apart, ends=not text))
+        if text or not leaf.begins:
+            self._out.append(BlockToken("prose", leaf.place, text, leaf.apart, leaf.begins and not definitions))
 
     def _close_to(self, depth: int) -> None:
         """Close the open leaf and the containers below `depth`."""

@@ -63,13 +63,18 @@ class Page:
             text.stylize(_HEADINGS.get(token.detail, "bold"))
             return [paint(row) for row in wrap(text, width)]
         if token.kind == "code":
+            label = []
             if token.begins:
                 self._code = Highlighter(token.detail)
+                language = token.detail.split()[0] if token.detail.strip() else ""
+                label = [paint(row) for row in wrap(Text(language, "dim"), width)] if language else []
             line = self._code.line(token.text)
             line.style = self._style
-            return [paint(line)]
+            return [*label, paint(line)]
         if token.kind == "html":
             return [paint(row) for row in wrap(Text(token.text, self._style), width)]
+        if token.kind == "definition":  # of links; shown, since a link before it could only be drawn as it is written
+            return [paint(row) for row in wrap(Text(token.text, "dim"), width)]
         if token.kind == "table":
             tables = TableRows(self._console, self._painter, lambda cell: render_inline(cell, env, self._style))
             return tables.rows(token.text, width)

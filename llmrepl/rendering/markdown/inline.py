@@ -21,6 +21,8 @@ _LONGEST = 2000
 _STYLES = {"strong": "bold", "em": "italic", "s": "strike"}
 _LONE_STAR = re.compile(r"(?<![\w*])\*(?=[^\s*])[^*]*$")
 
+_BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
+
 _MATH = re.compile(
     r"""\\\((?!\s*\\\)).+?\\\) | \\\[.+?\\\] | \$\$.+?\$\$ | \\begin\{(?P<env>[A-Za-z]+\*?)\}.+?\\end\{(?P=env)\}
     | \$(?=[^\s$])(?:\\.|[^$\n\\])*(?<=[^\s\\])\$(?![\d$])""",
@@ -70,7 +72,10 @@ def render_inline(text: str, env: Env, style: str = "") -> Text:
                 styles.remove(_STYLES[kind])
         elif token.type == "link_open":
             link = len(out), str(token.attrs.get("href", ""))
-        elif token.type in ("softbreak", "hardbreak"):  # a reply's line breaks are kept: poems, addresses, lyrics
+        elif token.type in ("softbreak", "hardbreak") or (
+            token.type == "html_inline" and _BREAK.fullmatch(token.content)
+        ):
+            # a reply's line breaks are kept: poems, addresses, lyrics
             out.append("\n")
         elif token.type == "math":
             out.append("\n".join(map(_escape, token.content.split("\n"))), " ".join(styles) or None)

@@ -33,7 +33,10 @@ class TableRows:
         head = [self._read(cell) for cell in table_cells(top)]
         body = [[self._read(cell) for cell in table_cells(line)[: len(head)]] for line in lines]
         body = [row + [Text() for _ in head[len(row) :]] for row in body]
-        widest = [max(cell_width(cell.plain) for cell in column) for column in zip(head, *body, strict=True)]
+        widest = [
+            max(cell_width(line) for cell in column for line in cell.plain.split("\n"))
+            for column in zip(head, *body, strict=True)
+        ]
         available = width - _GAP * (len(head) - 1)
         if sum(widest) > available and available < _NARROW * len(head):
             return [self._painter.paint(row) for row in _records(head, body, width)]

@@ -42,7 +42,7 @@ class Item:
 Place = tuple[Quote | Item, ...]
 """The quotes and items that contain a block, outermost first."""
 
-Kind = Literal["prose", "heading", "code", "html", "table", "rule", "empty"]
+Kind = Literal["prose", "heading", "code", "html", "definition", "table", "rule", "empty"]
 
 
 @dataclass(frozen=True, slots=True)
