@@ -43,6 +43,7 @@ class Table:
     """Rows of unformatted values. `empty` is the message without rows. Rows `starred` are marked on a screen.
 
     `narrowing` states what a narrow terminal does without, first step first; the first column always stays.
+    On a screen the `subtitles`, one for each row, follow the first cell where there is space.
     """
 
     columns: Sequence[Column]
@@ -52,6 +53,7 @@ class Table:
     empty: str = ""
     starred: Sequence[int] = ()
     narrowing: Sequence[Narrowing] = ()
+    subtitles: Sequence[str] = ()
 
 
 @dataclass

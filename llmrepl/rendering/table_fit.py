@@ -23,11 +23,12 @@ _T = TypeVar("_T")
 
 @dataclass
 class FittedTable:
-    """Formatted columns: their definitions, widths in cells, and cells."""
+    """Formatted columns: their definitions, widths in cells, and cells. Subtitles follow the first cells."""
 
     columns: list[Column]
     widths: list[int]
     rows: list[list[str]]
+    subtitles: list[str]
 
 
 def display_cell(value: Cell, kind: str) -> str:
@@ -57,11 +58,32 @@ def fit_table(table: Table, width: int) -> FittedTable:
     for flexible in ("text", "name"):
         indexes = [i for i, column in enumerate(cells.columns) if column.kind == flexible]
         _shrink(widths, least, indexes, _framed(widths) - width)
-    return FittedTable(cells.columns, widths, cells.shortened(widths))
+    rows = cells.shortened(widths)
+    subtitles = [""] * len(rows)
+    if rows and table.subtitles and width >= FULL_FROM:
+        wanted = max(
+            cell_width(row[0]) + cell_width(_subtitle(t)) for row, t in zip(rows, table.subtitles, strict=True)
+        )
+        widths[0] = min(max(widths[0], wanted), widths[0] + max(0, width - _framed(widths)))
+        firsts = [row[0] for row in rows]
+        subtitles = [_fit_after(name, title, widths[0]) for name, title in zip(firsts, table.subtitles, strict=True)]
+    return FittedTable(cells.columns, widths, rows, subtitles)
 
 
-def fit_records(table: Table, width: int) -> list[tuple[str, list[str]]]:
-    """Fit each row to a first line, `width` cells at most, and the lines below it, which are to be indented by two."""
+def _subtitle(title: str) -> str:
+    return f"  {escape_name(title)}" if title else ""
+
+
+def _fit_after(name: str, title: str, width: int) -> str:
+    """Cut what follows a name to the space that it leaves; empty if that is too little to be read."""
+    text, left = _subtitle(title), width - cell_width(name)
+    if cell_width(text) <= left:
+        return text
+    return _head(text, left - 1) + _ELLIPSIS if left >= _SMALLEST + 2 else ""
+
+
+def fit_records(table: Table, width: int) -> list[tuple[str, str, list[str]]]:
+    """Fit each row to a first line, its subtitle, `width` cells at most, and the lines below, to be indented by two."""
     steps = list(_narrowed(_Cells.of(table), table.narrowing))
     cells = next((cells for cells in steps if all(len(r) <= 1 for r in _details(cells, width - 2))), steps[-1])
     heads = [row[0] for row in cells.rows]
@@ -69,7 +91,9 @@ def fit_records(table: Table, width: int) -> list[tuple[str, list[str]]]:
         heads = [f"{cells.columns[0].title} {head}" for head in heads]
     elif cells.columns[0].kind == "name":
         heads = shorten_names(heads, width)
-    return list(zip(heads, _details(cells, width - 2), strict=True))
+    titles = table.subtitles or [""] * len(heads)
+    subtitles = [_fit_after(head, title, width) for head, title in zip(heads, titles, strict=True)]
+    return list(zip(heads, subtitles, _details(cells, width - 2), strict=True))
 
 
 def shorten_names(names: Sequence[str], width: int) -> list[str]:

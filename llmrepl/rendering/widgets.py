@@ -102,16 +102,17 @@ def _table(table: Table, width: int) -> RichTable:
     grid = RichTable(title=Text(escape_name(table.title)) if table.title else None, box=box.HEAVY_HEAD)
     for column, cells in zip(fitted.columns, fitted.widths, strict=True):
         grid.add_column(column.title, justify=_justify(column), width=cells, no_wrap=column.kind != "text")
-    for row in fitted.rows:
-        grid.add_row(*(Text(cell, overflow="fold") for cell in row))
+    for row, subtitle in zip(fitted.rows, fitted.subtitles, strict=True):
+        first, *others = (Text(cell, overflow="fold") for cell in row)
+        grid.add_row(first.append(subtitle, "dim"), *others)
     return grid
 
 
 def _records(table: Table, screen: Console) -> None:
     if table.title:
         screen.print(Text(escape_name(table.title)))
-    for head, lines in fit_records(table, screen.width):
-        screen.print(Text(head))
+    for head, subtitle, lines in fit_records(table, screen.width):
+        screen.print(Text(head).append(subtitle, "dim"))
         for line in lines:
             screen.print(Padding(Text(line), (0, 0, 0, 2)))
 

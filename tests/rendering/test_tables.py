@@ -130,3 +130,39 @@ def test_a_shortened_name_fits(names: list[str], width: int) -> None:
 @given(st.text("abc", max_size=30), st.text("xyz", max_size=30), st.integers(8, 30))
 def test_names_with_one_difference_stay_distinct(start: str, end: str, width: int) -> None:
     assert len(set(shorten_names([f"{start}1{end}", f"{start}2{end}"], width))) == 2
+
+
+TITLES = [
+    "Borrowing in Rust",
+    "",
+    "日本語のタイトル 👩‍👩‍👧 family",
+    "x" * 200,
+    "\x1b[2J\n",
+    "pinned one",
+    "a",
+    "b",
+]
+
+
+@pytest.mark.parametrize("width", [30, 40, 59, 60, 80, 99, 100, 120, 200])
+def test_a_title_follows_the_name_only_where_there_is_space(width: int) -> None:
+    names = NAMES[: len(TITLES)]
+    table = sessions(names)
+    before = drawn(table, width)
+    table.subtitles = TITLES[: len(names)]
+    after = drawn(table, width)
+    assert all(cell_len(line) <= width for line in after)
+    assert len(after) == len(before), "a title takes no line of its own"
+    if 60 <= width < 100:
+        assert after == before
+    if width >= 200 or width in (40, 59):
+        assert sum("Borrowing" in line for line in after) == 1
+    figures = [cell for line in before for cell in re.findall(r"\$[\d.]+|\d\d,\d{3}", line)]
+    assert [cell for line in after for cell in re.findall(r"\$[\d.]+|\d\d,\d{3}", line)] == figures
+
+
+def test_names_are_not_shortened_for_titles() -> None:
+    table = sessions(NAMES)
+    table.subtitles = ["a title"] * len(NAMES)
+    for name in NAMES:
+        assert any(name in line for line in drawn(table, 200))

@@ -326,6 +326,7 @@ def _format_rows(rows: list[Row], format: str, where: str) -> Result:
             Narrowing("Date", "time"),
             Narrowing("Model"),
         ),
+        subtitles=[row.title for row in rows],
     )
 
 
