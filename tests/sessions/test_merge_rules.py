@@ -85,6 +85,12 @@ def test_what_the_second_copy_adds_is_counted() -> None:
     result = merge_copies(ours, theirs)
     assert (result.added, result.branched, result.changed) == (2, 1, True)
     assert merge_copies(result.session, theirs).changed is False
+    on_branch = [turn("x", 1), turn("y", 2)]
+    ours = merge(session(turn("a"), turn("b", 5)), session(turn("a"), *on_branch))
+    result = merge_copies(ours, session(turn("a"), *on_branch, turn("z", 9)))
+    assert names(json.loads(session_file.dump(result.session))) == ["a", "(b)", "x", "y", "z"]
+    assert (result.added, result.branched) == (1, 0)
+    ours = session(turn("a"), turn("b", 1))
     tagged = merge_copies(ours, session(turn("a"), meta={"tags": ["x"]}))
     assert (tagged.added, tagged.branched, tagged.changed) == (0, 0, True)
 

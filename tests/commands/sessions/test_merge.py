@@ -47,10 +47,10 @@ def test_two_copies_become_one(cli: CliRunner, copies: tuple[Path, Path]) -> Non
     assert prompts(file) == [("one", False), ("two", False), ("here", True), ("there", False), ("there again", False)]
     assert other.read_bytes() == before
     assert cli.llm("sessions", "validate").code == 0
-    again = file.read_bytes()
+    again, stamp = file.read_bytes(), file.stat()
     done = cli.llm("sessions", "merge", "talk", "./other.json")
     assert done.err == "talk.json already has everything that is in other.json\n"
-    assert file.read_bytes() == again
+    assert (file.read_bytes(), file.stat()) == (again, stamp)
     assert cli.llm("sessions", "merge", "./other.json", "talk").code == 0
     assert other.read_bytes() == again
 
