@@ -11,6 +11,7 @@ from llmrepl import __version__
 TYPE_CHECKING = False  # not from typing: importing that and contextlib is a third of --version
 if TYPE_CHECKING:
     from llmrepl.chat.workspace import Workspace
+    from llmrepl.commands.grammar.command_table import CommandTable
     from llmrepl.commands.registry import Call
     from llmrepl.commands.results import Result, StartChat
     from llmrepl.rendering.base import Output
@@ -151,13 +152,15 @@ def _run_prompt(workspace: Workspace) -> int:
 
 def _run(words: list[str], workspace: Workspace) -> int:
     from llmrepl.commands.registry import TERMINAL
-    from llmrepl.commands.table import all_commands
     from llmrepl.errors import most_severe
 
-    call = all_commands().parse(_command_words(words), TERMINAL)
+    words = _command_words(words)
+    commands = _commands_for(words)
+    call = commands.parse(words, TERMINAL)
     workspace.environment.debug = workspace.environment.debug or call.debug
     workspace.environment.log(f"command {call.command.name}")
-    shell = _create_shell(workspace, json=call.command.name == "chat" and call.values.get("json", False))
+    json = call.command.name == "chat" and call.values.get("json", False)
+    shell = _create_shell(workspace, json=json, commands=commands)
     if call.command.name == "ask" and call.values.get("json"):
         from llmrepl.rendering.json_lines import SingleJsonOutput
 
@@ -189,11 +192,22 @@ def _run_command(shell: Shell, call: Call) -> int:
     return _chat(shell, call, result, chat) if chat else shell.handle_result(call, result)
 
 
-def _create_shell(workspace: Workspace, *, json: bool) -> Shell:
+def _commands_for(words: list[str]) -> CommandTable:
+    """Return the table of the commands that may be needed: `llm ask` only asks, and loads no other."""
+    if words[:1] == ["ask"]:
+        from llmrepl.commands import app
+        from llmrepl.commands.grammar.command_table import CommandTable
+
+        return CommandTable([app.ask])
     from llmrepl.commands.table import all_commands
+
+    return all_commands()
+
+
+def _create_shell(workspace: Workspace, *, json: bool, commands: CommandTable | None = None) -> Shell:
     from llmrepl.shell.runner import Shell
 
-    return Shell(workspace, all_commands(), _create_output(workspace, json=json))
+    return Shell(workspace, commands or _commands_for([]), _create_output(workspace, json=json))
 
 
 def _model_before_command(words: list[str]) -> tuple[str | None, list[str]]:

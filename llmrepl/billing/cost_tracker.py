@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, TypeVar
 
@@ -12,10 +12,10 @@ from llmrepl.billing.ledger import BUSY_SECONDS, Ledger, LedgerError
 from llmrepl.billing.limits import Limit, admit
 from llmrepl.billing.price_catalog import PriceCatalog
 from llmrepl.billing.pricing import LedgerEntry, Price, flat_rate
+from llmrepl.billing.reservation import RAISE_SESSION, Reservation
 from llmrepl.config.settings import Settings
 from llmrepl.errors import BudgetError
 from llmrepl.formatting import format_amount, format_usd
-from llmrepl.providers.base import Options
 from llmrepl.system.environment import Environment
 from llmrepl.system.paths import Paths
 from llmrepl.system.progress import Progress
@@ -27,36 +27,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-RAISE_SESSION = "':budget increase 0.50' or 'llm chat -b USD' raises it, ':budget off' removes it"
 RAISE_DAILY = "'llm config set daily_budget USD' or LLM_DAILY_BUDGET raises it, ':budget off' ignores it in this shell"
 
 _PATIENCE = 10.0
 """Seconds to wait for other shells if no limit depends on the ledger."""
-
-
-@dataclass
-class Reservation:
-    """An admitted request: the maximum reply in tokens and its maximum cost in USD, None for no limit.
-
-    `row` is the ledger row of the reserved amount, None if nothing was reserved.
-    """
-
-    price: Price | None
-    max_tokens: int | None
-    left: float | None
-    row: int | None
-    prompt_tokens: int
-
-    def capped(self, options: Options) -> Options:
-        """Return the options with `max_tokens` lowered to what the budget allows."""
-        longest = [n for n in (options.max_tokens, self.max_tokens) if n is not None]
-        return replace(options, max_tokens=min(longest)) if longest else options
-
-    def overrun(self, completion_tokens: int) -> bool:
-        """Whether a reply of `completion_tokens` costs more than what was left."""
-        if self.left is None or self.price is None:
-            return False
-        return self.price.of(self.prompt_tokens, 0, 0, completion_tokens) > self.left
 
 
 class CostTracker:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ from llmrepl.system.signals import Signals
 
 if TYPE_CHECKING:
     from llmrepl.billing.cost_tracker import CostTracker
+    from llmrepl.billing.reservation import Reservation
     from llmrepl.chat.default_model import DefaultModels
     from llmrepl.chat.telemetry import Telemetry
     from llmrepl.models.list_cache import ModelListCache
@@ -163,6 +165,15 @@ class Services:
     def telemetry(self) -> Telemetry | None:
         """Return what sends spans and metrics; None unless the environment names a receiver."""
         return self._telemetry
+
+    def reserve(self, resolved: ResolvedModel, most_tokens: Callable[[], int]) -> Reservation:
+        """Admit a request; see CostTracker.reserve, which is not needed without limits. Raises BudgetError."""
+        limits = ("default_budget", "daily_budget")
+        if "_cost_tracker" in self.__dict__ or any(self.settings.number(name) is not None for name in limits):
+            return self._cost_tracker.reserve(resolved, most_tokens)
+        from llmrepl.billing.reservation import Reservation
+
+        return Reservation(None, None, None, None, 0)
 
     def session_budget(self) -> float | None:
         """Return the session's budget in USD, None for no limit. Does not create the cost tracker."""

@@ -8,7 +8,7 @@ from itertools import chain
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any
 
-from llmrepl.billing.cost_tracker import RAISE_SESSION
+from llmrepl.billing.reservation import RAISE_SESSION
 from llmrepl.chat.attachments.documents import adapt, check, has_pdf
 from llmrepl.chat.attachments.prompt_text import append_texts
 from llmrepl.chat.reply_extras import ReplyExtras
@@ -129,7 +129,7 @@ class ChatTurn:
             workspace.notes.append(f"{self._resolved.provider} takes no PDFs. The text of {names} is sent.")
         self._messages = [*self._earlier(), question]
         context = self._adapted(self._messages)
-        self._reservation = workspace.cost_tracker().reserve(
+        self._reservation = workspace.reserve(
             self._resolved, lambda: prompt_tokens(Request(self._resolved.model, context, system))
         )
         try:

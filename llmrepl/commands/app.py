@@ -9,7 +9,6 @@ from llmrepl.commands.argument_types import fraction, usd
 from llmrepl.commands.prompts.attach import ALLOW_PRIVATE, FILE, attach_given
 from llmrepl.commands.registry import PROMPT, TERMINAL, argument, command
 from llmrepl.commands.results import Document, Exit, Group, ReadLine, Result, RunScript, SendPrompt, StartChat
-from llmrepl.commands.sessions.open import pick_session, resume_session
 from llmrepl.config.prompt_templates import fill, holes, read_values
 from llmrepl.errors import UsageError
 from llmrepl.formatting import display_path, escape_name
@@ -78,17 +77,17 @@ def chat(
         workspace.chat.save_in(save_dir)
     workspace.chat.saving = workspace.chat.saving and not no_save
     _check_contradictions(resume, continue_, name, no_save)
-    if name == "":
-        raise UsageError("a session name cannot be empty", "leave --name out, or say one")
-    if name and (resume is not None or continue_):
-        raise UsageError("--name is for a new session, -r and -c go on with one", "leave one of them out")
     parts: list[Result] = []
     if continue_:
         resume = str(workspace.store().latest())
     if resume == "":
         _attach(workspace, file, allow_private=allow_private)
+        from llmrepl.commands.sessions.open import pick_session
+
         return pick_session(workspace)
     if resume:
+        from llmrepl.commands.sessions.open import resume_session
+
         parts.append(resume_session(workspace, resume))
     elif name:
         workspace.chat.name_next(name)
@@ -119,6 +118,10 @@ def _check_contradictions(resume: str | None, continue_: bool, name: str | None,
         raise UsageError("-r resumes a session and -c the latest one.", "leave one of them out")
     if name and no_save:
         raise UsageError("--no-save saves nothing, and --name is the name to save under.", "leave one of them out")
+    if name == "":
+        raise UsageError("a session name cannot be empty", "leave --name out, or say one")
+    if name and (resume is not None or continue_):
+        raise UsageError("--name is for a new session, -r and -c go on with one", "leave one of them out")
 
 
 @command(

@@ -20,10 +20,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llmrepl.billing.cost_tracker import CostTracker, Reservation
+from llmrepl.billing.cost_tracker import CostTracker
 from llmrepl.billing.ledger import Ledger
 from llmrepl.billing.limits import Limit, admit
 from llmrepl.billing.pricing import LedgerEntry, Price, flat_rate
+from llmrepl.billing.reservation import Reservation
 from llmrepl.config.settings import Settings
 from llmrepl.errors import BudgetError
 from llmrepl.models.resolver import ResolvedModel
