@@ -470,9 +470,9 @@ def test_our_own_exports_come_back(tmp_path: Path) -> None:
 def test_nothing_is_imported_twice(tmp_path: Path) -> None:
     other = {**TALK, "conversation_id": "abc-2"}
     path = written(tmp_path / "conversations.json", [TALK, other, TALK])
-    known = [origin_of(item.session) for item in found(path)[:1]]
-    assert known == [("chatgpt", "abc-1")]
-    items = list(skip_known(read(path, NOW), [origin for origin in known if origin]))
+    first = found(path)[0]
+    assert origin_of(first.session) == ("chatgpt", "abc-1")
+    items = list(skip_known(read(path, NOW), {first.origin: first.messages}))
     assert [item.origin[1] if isinstance(item, FoundConversation) else item.why for item in items] == [
         "it was imported before",
         "abc-2",

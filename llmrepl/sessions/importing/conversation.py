@@ -96,7 +96,7 @@ class Conversation:
         session.created_at = self.created_at or next((line.at for line in lines if line.at), session.created_at)
         source, id = self.origin
         origin = (source, id or self._content_id(lines))
-        session.meta = {"title": title, "origin": {"source": source, "id": origin[1]}}
+        session.meta = {"title": title, "origin": {"source": source, "id": origin[1], "messages": len(lines)}}
         while lines[0].role == "system":
             line = lines.pop(0)
             session.system = line.text if session.system is None else f"{session.system}\n\n{line.text}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from llmrepl.formatting import pluralize
@@ -31,6 +31,12 @@ class FoundConversation:
         return tuple(f"{pluralize(number, noun)} left out" for noun, number in self.left_out)
 
     @property
+    def messages(self) -> int:
+        """The number of messages at the source."""
+        number = ((self.session.meta or {}).get("origin") or {}).get("messages")
+        return number if isinstance(number, int) else 0
+
+    @property
     def source_id(self) -> str:
         """The conversation's id at its source."""
         return self.origin[1]
@@ -54,14 +60,17 @@ def origin_of(session: Session) -> Origin | None:
 
 
 def skip_known(
-    items: Iterable[FoundConversation | Skipped], known: Iterable[Origin]
+    items: Iterable[FoundConversation | Skipped], known: Mapping[Origin, int]
 ) -> Iterator[FoundConversation | Skipped]:
-    """Yield the items, replacing known and duplicate conversations by Skipped."""
-    seen = set(known)
+    """Yield the items, replacing known and duplicate conversations by Skipped.
+
+    `known` is how many messages each conversation had when it was imported. One that has more now is not known.
+    """
+    seen = dict(known)
     for item in items:
-        if isinstance(item, FoundConversation) and item.origin in seen:
+        if isinstance(item, FoundConversation) and seen.get(item.origin, -1) >= item.messages:
             yield Skipped(item.title, KNOWN)
             continue
         if isinstance(item, FoundConversation):
-            seen.add(item.origin)
+            seen[item.origin] = item.messages
         yield item

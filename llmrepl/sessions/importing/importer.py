@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -12,7 +12,7 @@ from pathlib import Path
 from llmrepl.errors import LLMError, SaveError
 from llmrepl.formatting import escape_name
 from llmrepl.sessions.archive.trash import ARCHIVE
-from llmrepl.sessions.importing.found import KNOWN, FoundConversation, Skipped, skip_known
+from llmrepl.sessions.importing.found import KNOWN, FoundConversation, Origin, Skipped, skip_known
 from llmrepl.sessions.index import scan
 from llmrepl.sessions.index.query import parse_epoch
 from llmrepl.sessions.names import comparison_key, name_from_title, session_names, without_ending
@@ -74,21 +74,30 @@ def import_one(store: Store, item: FoundConversation, now: datetime) -> Path:
     done = import_all(store, [item], now, dry_run=False)
     if done.imported:
         return store.directory / done.imported[0][0]
+    for path, origin, messages in _imported(store):
+        if origin == item.origin and messages >= item.messages:
+            return path
+    raise done.failure or LLMError(f"{escape_name(item.title)} was moved meanwhile", "try again")
+
+
+def _imported(store: Store) -> Iterator[tuple[Path, Origin, int]]:
+    """Yield file, origin and number of messages of each session that was imported, archived ones too."""
     for place in (store.directory, store.directory / ARCHIVE):
         for name in session_names(place):
-            if scan.origin(place / name) == item.origin:
-                return place / name
-    raise done.failure or LLMError(f"{escape_name(item.title)} was moved meanwhile", "try again")
+            if found := scan.origin(place / name):
+                source, id, messages = found
+                yield place / name, (source, id), messages
 
 
 def _import_new(
     store: Store, items: Iterable[FoundConversation | Skipped], now: datetime, done: ImportResult, *, dry_run: bool
 ) -> None:
-    places = (store.directory, store.directory / ARCHIVE)
-    paths = (place / name for place in places for name in session_names(place))
+    known: dict[Origin, int] = {}
+    for _, origin, messages in _imported(store):
+        known[origin] = max(messages, known.get(origin, 0))
     names = _NameAllocator(session_names(store.directory))
     try:
-        for item in skip_known(items, [origin for path in paths if (origin := scan.origin(path))]):
+        for item in skip_known(items, known):
             if isinstance(item, FoundConversation):
                 name = names.free(name_from_title(item.title) or _dated_name(item, now))
                 name = f"{name}.json" if dry_run else store.add(item.session, name).name

@@ -16,7 +16,7 @@ from llmrepl.sessions.storage import packed
 from llmrepl.sessions.storage.journal_records import replay
 from llmrepl.sessions.storage.reader import read_with_journal
 from llmrepl.system import files
-from llmrepl.system.limits import MAX_SESSION_BYTES
+from llmrepl.system.limits import MAX_SESSION_BYTES, MAX_TURNS
 
 
 def exists(directory: Path, name: str) -> bool:
@@ -75,12 +75,17 @@ def decode_json(raw: bytes) -> dict[str, Any]:
     return data
 
 
-def origin(path: Path) -> tuple[str, str] | None:
-    """Return the source and id of an imported session; None for any other file."""
+def origin(path: Path) -> tuple[str, str, int] | None:
+    """Return source, id and number of messages of an import; None for a file that is no imported session.
+
+    The number is that at the time of the import, MAX_TURNS if it is unknown.
+    """
     try:
         meta = decode_json(files.read_regular(path, MAX_SESSION_BYTES)).get("meta")
     except (OSError, ValueError, RecursionError):
         return None
     found = meta.get("origin") if isinstance(meta, dict) else None
     source, id = (found.get("source"), found.get("id")) if isinstance(found, dict) else (None, None)
-    return (source, id) if isinstance(source, str) and isinstance(id, str) else None
+    number = found.get("messages") if isinstance(found, dict) else None
+    known = number if isinstance(number, int) else MAX_TURNS
+    return (source, id, known) if isinstance(source, str) and isinstance(id, str) else None

@@ -178,3 +178,16 @@ def test_a_dry_run_shows_what_would_come_and_writes_nothing(cli: CliRunner) -> N
     ran = cli.llm("sessions", "import", "theirs", "--dry-run")
     assert "Sorting" in ran.out and "1 conversation would be imported" in ran.err
     assert cli.files() == before
+
+
+def test_a_conversation_that_went_on_is_imported_beside_the_first(cli: CliRunner) -> None:
+    path = samples.write(cli.cwd / "theirs", "session.jsonl")
+    complete = path.read_bytes()
+    path.write_bytes(b"".join(complete.splitlines(keepends=True)[:8]))
+    assert len(imported(cli, path)[0]) == 1
+    assert len(imported(cli, path)[0]) == 1
+    path.write_bytes(complete)
+    assert len(imported(cli, path)[0]) == 2
+    sessions, _, err = imported(cli, path)
+    assert sorted(len(session["turns"]) for session in sessions) == [1, 2]
+    assert "1 conversation imported before" in err
