@@ -25,6 +25,11 @@ class Emulator(pyte.HistoryScreen):
             elif not marks or self.cursor.x:
                 super().draw(text)
 
+    def select_graphic_rendition(self, *attrs: int) -> None:
+        """Set colors and weight. pyte knows no dim text; nothing here blinks, so that attribute says it."""
+        known = [one for attr in attrs for one in {2: (5,), 22: (22, 25)}.get(attr, (attr,))]
+        super().select_graphic_rendition(*known)
+
     def _mark(self, text: str) -> None:
         row = self.buffer[self.cursor.y]
         cell = row[self.columns - 1]

@@ -13,6 +13,7 @@ import subprocess
 import termios
 import time
 from collections.abc import Callable, Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 
 import pyte
@@ -104,6 +105,18 @@ class Terminal:
     def screen(self) -> list[str]:
         """Return the lines of the current screen."""
         return [line.rstrip() for line in self._screen.display]
+
+    def styled(self) -> list[list[tuple[str, str, bool, bool]]]:
+        """Return the rows on the screen as runs of text, color, and whether it is bold, and dim."""
+        rows = []
+        for y in range(self._screen.lines):
+            line, runs = self._screen.buffer[y], []
+            for (color, bold, dim), cells in groupby(
+                (line[x] for x in range(self._screen.columns)), lambda c: (c.fg, c.bold, c.blink or c.reverse)
+            ):
+                runs.append(("".join(cell.data for cell in cells), color, bold, dim))
+            rows.append(runs)
+        return rows
 
     def resize(self, rows: int, columns: int) -> None:
         """Resize the window and notify the program."""
