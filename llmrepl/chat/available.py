@@ -101,12 +101,19 @@ def unknown_model_error(resolved: ResolvedModel, listed: Iterable[str]) -> Usage
 
 
 def model_warning(workspace: Workspace) -> str:
-    """Return a warning if the provider's cached list lacks the current model, otherwise an empty string."""
+    """Return a warning if the provider's cached list lacks the current model or says that it ends, else nothing."""
     resolved = workspace.resolver().resolve(workspace.chat.model)
     cached = workspace.model_lists().cached(resolved)
-    return (
-        "" if cached is None or resolved.model in cached.models else str(unknown_model_error(resolved, cached.models))
-    )
+    if cached is None:
+        return ""
+    info = cached.models.get(resolved.model)
+    if info is None:
+        return str(unknown_model_error(resolved, cached.models))
+    if info.retired:
+        return f"{resolved.provider} says that it is retired"
+    if end := info.end_date():
+        return f"{resolved.provider} ends it on {end}"
+    return f"{resolved.provider} says that it is deprecated" if info.deprecated else ""
 
 
 def cached_models(workspace: Workspace, provider: str = "") -> list[AvailableModel]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json as json_format
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -102,7 +101,7 @@ def _table(found: Sequence[AvailableModel], *, details: bool) -> Table:
                 _rate(model, "cache_read"),
                 model.info.max_output,
                 _YES_NO[model.info.vision],
-                _date(model.info.created),
+                model.info.release_date(),
                 model.info.name or None,
             ]
             for row, model in zip(rows, found, strict=True)
@@ -150,7 +149,7 @@ def models_info(workspace: Workspace, model: str, json: bool) -> Result:
         "Effort": "none" if found.info.efforts == () else ", ".join(found.info.efforts or ()),
         **_prices(found.price),
         "Price from": _source(workspace, found.price),
-        "Released": _date(found.info.created) or "",
+        "Released": found.info.release_date() or "",
         "Ends": _end(found) or "",
         "A simple chat": _example(found.price, 500, 300),
         "A long document": _example(found.price, 50_000, 2_000),
@@ -190,16 +189,9 @@ def _rate(model: AvailableModel, key: str) -> float | None:
     return rate[0][1] if rate else None
 
 
-def _date(seconds: float | None) -> str | None:
-    try:
-        return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d}" if seconds else None
-    except (OverflowError, ValueError, OSError):
-        return None
-
-
 def _end(model: AvailableModel) -> str | None:
     """Return the date of a model's retirement, or a word for an end without a date."""
-    if date := _date(model.info.ends):
+    if date := model.info.end_date():
         return date
     return "retired" if model.info.retired else "deprecated" if model.info.deprecated else None
 
@@ -237,8 +229,8 @@ def _facts(model: AvailableModel) -> dict[str, str | int | float | list[str] | N
         "price_from": model.price.source if model.price else None,
         "images": model.info.vision,
         "efforts": None if model.info.efforts is None else list(model.info.efforts),
-        "released": _date(model.info.created),
-        "ends": _date(model.info.ends),
+        "released": model.info.release_date(),
+        "ends": model.info.end_date(),
         "deprecated": model.info.deprecated,
         "listed_by": model.listed,
     }

@@ -93,6 +93,20 @@ def test_tab_and_the_picker_offer_what_can_be_used(cli: CliRunner, server: Serve
     assert [one.value for one in values(workspace, "set effort ", "")] == ["default"]
 
 
+def test_a_switch_to_a_model_that_ends_says_so(cli: CliRunner, server: Server) -> None:
+    cli.llm("models", "list", "--provider", "groq")
+    names = ("zeta-9", "zeta-9-mini", "zeta-9-coder", "zeta-7-mini", "zeta-0")
+    ran = cli.script(*(f":model groq/{name}" for name in names))
+    said = [line.partition("(but ")[2].rstrip(")") for line in ran.err.splitlines() if "Model: groq/" in line]
+    assert said[:4] == [
+        "",
+        "groq ends it on 2029-06-01",
+        "groq says that it is deprecated",
+        "groq says that it is retired",
+    ]
+    assert "groq lists no model zeta-0" in said[4]
+
+
 def test_tab_offers_no_effort_that_a_model_has_refused(cli: CliRunner, server: Server) -> None:
     refusal = status(400, {"error": {"message": "Unsupported parameter", "param": "reasoning_effort"}})
     server.answers[0:1] = [refusal]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any
 
 from llmrepl.errors import UsageError
@@ -36,6 +37,22 @@ class ModelInfo:
     retired: bool = False
     vision: bool | None = None
     efforts: tuple[str, ...] | None = None
+
+    def end_date(self) -> str | None:
+        """Return the date of its retirement in ISO 8601 (UTC), None if there is none."""
+        return _iso_date(self.ends)
+
+    def release_date(self) -> str | None:
+        """Return the date of its release in ISO 8601 (UTC), None if it is unknown."""
+        return _iso_date(self.created)
+
+
+def _iso_date(seconds: float | None) -> str | None:
+    """Format a time in seconds since 1970 as a date in UTC; None for no time or one that no calendar has."""
+    try:
+        return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d}" if seconds else None
+    except (OverflowError, ValueError, OSError):
+        return None
 
 
 @dataclass(slots=True)
