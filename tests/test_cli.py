@@ -56,22 +56,28 @@ def test_help(cli: CliRunner, words: tuple[str, ...]) -> None:
         (("save", "x"), "'llm save' does not work in a terminal. :save works at the prompt, which llm starts"),
         (("chat", "--nonsense"), "'llm chat' has no option '--nonsense'. llm chat --help shows what it takes"),
         (("chat", "-m"), "'--model' needs a value. llm chat --model MODEL"),
-        (("ask",), "there is no question; llm ask QUESTION, or pipe text into it"),
+        (("ask",), 'Which question? For example llm ask "what is a monad"'),
         (
             ("chat", "--name", "x", "-c"),
-            "--name is for a new session, -r and -c go on with one; leave one of them out",
+            "--name is for a new session, and -r and -c resume one. Leave one of them out",
         ),
         (
             ("chat", "--name", "a/b"),
-            "a session name cannot contain / or \\; use llm export FORMAT PATH to write elsewhere",
+            "A session name cannot contain / or \\. llm export FORMAT PATH writes elsewhere",
         ),
         (
             ("chat", "--name", "\udcff"),
-            "a session name cannot contain control or invisible characters; choose another name",
+            "A session name cannot contain control or invisible characters. Choose another name",
         ),
-        (("chat", "-r", "nowhere"), "there is no session nowhere in {cwd}/runs; see 'llm sessions list'"),
-        (("chat", "-c"), "there is no session in {cwd}/runs; start one: llm chat"),
-        (("sessions", "show", "x.json"), "there is no session x.json in {cwd}/runs; see 'llm sessions list'"),
+        (
+            ("chat", "-r", "nowhere"),
+            "There is no session nowhere in {cwd}/runs. llm sessions list shows those there are",
+        ),
+        (("chat", "-c"), "No sessions in {cwd}/runs yet. llm sessions list --all looks everywhere"),
+        (
+            ("sessions", "show", "x.json"),
+            "There is no session x.json in {cwd}/runs. llm sessions list shows those there are",
+        ),
     ],
 )
 def test_wrong_use_is_one_line_and_exit_2(cli: CliRunner, words: tuple[str, ...], said: str) -> None:

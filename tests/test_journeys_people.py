@@ -1,4 +1,4 @@
-"""Three people at a real terminal: a newcomer, one used to vim and Claude Code, one who listens to a screen reader.
+"""Three people at a real terminal: a new user, one used to vim and Claude Code, one who listens to a screen reader.
 
 A server counts what they pay for: nothing but the prompts that they meant to send.
 """
@@ -49,7 +49,7 @@ def paid(server: Server) -> list[str]:
     return [seen.body["input"][-1]["content"][0]["text"] for seen in server.seen if seen.method == "POST"]
 
 
-def test_a_newcomer(cli: CliRunner, server: Server) -> None:
+def test_a_new_user(cli: CliRunner, server: Server) -> None:
     with shell(cli, OPENAI_BASE_URL=server.url) as terminal:
         steps = {
             "what is this": "is a shell for language models",

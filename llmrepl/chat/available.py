@@ -93,11 +93,11 @@ def unknown_model_error(resolved: ResolvedModel, listed: Iterable[str]) -> Usage
     """Create the error for a model that its provider does not list."""
     near = closest_name(resolved.model, listed)
     advice = (
-        f"did you mean {resolved.provider}/{escape_name(near)}?"
+        f"Did you mean '{resolved.provider}/{escape_name(near)}'?"
         if near
-        else (f"see 'models list --provider {resolved.provider}'")
+        else (f"llm models list --provider {resolved.provider} shows its models")
     )
-    return UsageError(f"{resolved.provider} lists no model {escape_name(resolved.model)}", advice)
+    return UsageError(f"{resolved.provider} lists no model {escape_name(resolved.model)}.", advice)
 
 
 def model_warning(workspace: Workspace) -> str:

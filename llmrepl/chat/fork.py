@@ -22,12 +22,12 @@ def fork(workspace: Workspace, store: Store, parent: Path | None, at: int | None
     elif current and current.session.turns:
         session, parent_name = current.session, current.name
     else:
-        raise UsageError("nothing was said yet to branch from", "name a session; ':sessions' lists them")
+        raise UsageError("There is nothing to branch from yet.", ":fork NAME branches from a saved session")
     number = len(session.turns) if at is None else at
     if not 1 <= number <= len(session.turns):
         turns = pluralize(len(session.turns), "turn")
-        hint = f"{escape_name(parent_name)} has {turns}; see ':history'"
-        raise UsageError(f"there is no turn {number} to branch from", hint)
+        hint = ":history shows the turns with their numbers"
+        raise UsageError(f"{escape_name(parent_name)} has {turns}, and no turn {number} to branch from.", hint)
     now = workspace.environment.now()
     branch = session.fork(number, parent_name, now)
     if workspace.chat.saving:

@@ -70,8 +70,8 @@ class Workspace(Services):
         """Raise UsageError if `action` requires trust and inputs come from a pipe, which anyone may have written."""
         if not self.allow_shell:
             raise UsageError(
-                f"A script may not {action}; nothing was done.",
-                "'llm chat --allow-shell' allows it, for a script that you wrote",
+                f"A script may not {action}, and nothing was done.",
+                "llm chat --allow-shell allows it, for a script that you wrote",
             )
 
     def check_new_file(self, target: Path) -> None:

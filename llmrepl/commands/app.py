@@ -115,13 +115,13 @@ def _attach(workspace: Workspace, file: list[str], *, allow_private: bool) -> No
 def _check_contradictions(resume: str | None, continue_: bool, name: str | None, no_save: bool) -> None:
     """Refuse options that exclude one another. Raises UsageError."""
     if resume is not None and continue_:
-        raise UsageError("-r resumes a session and -c the latest one.", "leave one of them out")
+        raise UsageError("-r resumes a session, and -c the latest one.", "Leave one of them out")
     if name and no_save:
-        raise UsageError("--no-save saves nothing, and --name is the name to save under.", "leave one of them out")
+        raise UsageError("--no-save saves nothing, and --name is the name to save under.", "Leave one of them out")
     if name == "":
-        raise UsageError("a session name cannot be empty", "leave --name out, or say one")
+        raise UsageError("A session name cannot be empty.", "--name NAME gives one")
     if name and (resume is not None or continue_):
-        raise UsageError("--name is for a new session, -r and -c go on with one", "leave one of them out")
+        raise UsageError("--name is for a new session, and -r and -c resume one.", "Leave one of them out")
 
 
 @command(
@@ -156,12 +156,12 @@ def ask(
     piped = "" if "-" in file else workspace.piped_text()
     text = f"{question}\n\n{piped}" if question and piped else question or piped
     if not text.strip() and not file:
-        raise UsageError("there is no question", "llm ask QUESTION, or pipe text into it")
+        raise UsageError("Which question?", 'For example llm ask "what is a monad"')
     if effort is not None:
         workspace.settings.set("effort", effort)
     keep = save or name is not None
     if keep and not workspace.chat.saving:
-        raise UsageError("Nothing is saved here, and --save and --name save a session.", "leave them out")
+        raise UsageError("Nothing is saved here, and --save and --name save a session.", "Leave them out")
     if keep and workspace.chat.current:
         raise UsageError("A session is open here, and --save and --name start one.", "leave them out, or ':new' first")
     if name:
@@ -195,7 +195,7 @@ def run(workspace: Workspace, file: str, arguments: list[str]) -> Result:
         with open(path, encoding="utf-8", errors="replace") as script:
             text = script.read(MAX_INPUT_CHARACTERS + 1)
     except OSError as error:
-        raise UsageError(f"there is no script {shown}: {reason(error)}", "check the path") from error
+        raise UsageError(f"Cannot read the script {shown}: {reason(error)}.", "Check the path") from error
     if len(text) > MAX_INPUT_CHARACTERS:
         raise UsageError(f"{shown} is longer than {MAX_INPUT_CHARACTERS >> 20} million characters.", "run a part of it")
     return RunScript(shown, text.split("\n"), arguments)

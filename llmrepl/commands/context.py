@@ -90,7 +90,7 @@ def edit(workspace: Workspace, turn: int | None) -> Result:
     turns = open_session.session.turns if open_session else []
     number = len(turns) if turn is None else turn
     if open_session is None or not 1 <= number <= len(turns):
-        raise UsageError("there is no such turn", "see ':history'")
+        raise UsageError("There is no such turn.", ":history shows the turns with their numbers")
     old = turns[number - 1].text_of("user")
 
     def ask(text: str) -> Result:
@@ -140,7 +140,10 @@ def compact(workspace: Workspace) -> Result:
         raise (
             turn_result.failure
             if turn_result and turn_result.failure
-            else UsageError("the model gave no whole summary; nothing was changed", "try again, or another ':model'")
+            else UsageError(
+                "The model gave no complete summary, and nothing was changed.",
+                ":compact tries again, :model chooses another model",
+            )
         )
     open_session.session.summarize(turn_result.text)
     open_session.set_header(meta=open_session.session.meta)
@@ -169,18 +172,21 @@ def compact(workspace: Workspace) -> Result:
 def copy(workspace: Workspace, what: str | None, n: int | None, to: str | None, force: bool) -> Result:
     """Copy a reply or code block to the clipboard or a file, byte for byte."""
     if force and to is None:
-        raise UsageError("There is no file to replace.", "':copy --to FILE --force' names it")
+        raise UsageError("There is no file to replace.", ":copy --to FILE --force names it")
     open_session = workspace.chat.current
     turns = open_session.session.turns if open_session else []
     reply = next((text for t in reversed(turns) if not t.undone and (text := t.text_of("assistant"))), None)
     if reply is None:
-        raise UsageError("there is no reply to copy", "ask something first")
+        raise UsageError("There is no reply to copy.", "Ask something first")
     if what is None:
         return _copied(workspace, reply, "the reply", to, force=force)
     blocks = code_blocks(reply)
     number = len(blocks) if n is None else n
     if not 1 <= number <= len(blocks):
-        raise UsageError(f"the last reply has {pluralize(len(blocks), 'code block')}", "give one of their numbers")
+        raise UsageError(
+            f"The last reply has {pluralize(len(blocks), 'code block')}.",
+            ":copy code N copies the one with that number",
+        )
     return _copied(workspace, blocks[number - 1], f"code block {number}", to, force=force)
 
 

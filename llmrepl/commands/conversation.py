@@ -122,7 +122,7 @@ def history(workspace: Workspace, n: int | None, tree: bool) -> Result:
     if tree:
         return Document("\n".join(_tree(workspace, open_session)))
     if n is not None and n < 1:
-        raise UsageError(f":history: {n} turns cannot be shown", "give a number from 1")
+        raise UsageError("':history' takes a number of turns from 1, such as ':history 5'.")
     turns = list(enumerate(open_session.session.turns, 1))
     start = open_session.session.context_start
     shown = []
@@ -163,7 +163,7 @@ def _tree(workspace: Workspace, open_session: OpenSession) -> Iterator[str]:
 def aside(workspace: Workspace, text: str) -> Result:
     """Ask with the context, and keep the turn out of it."""
     if not text.strip():
-        raise UsageError("There is no question.", "For example ':aside what does idempotent mean?'.")
+        raise UsageError("Which question?", "For example :aside what does idempotent mean?")
     return SendPrompt(text, marks=ASIDE)
 
 
@@ -182,7 +182,7 @@ def retry(workspace: Workspace, id: str | None) -> Result:
     turns = open_session.session.turns if open_session else []
     number = next((n for n, turn in _numbered_backwards(turns) if not turn.undone and turn.branch is not True), None)
     if open_session is None or number is None:
-        raise UsageError("there is no question to ask again", "type one")
+        raise UsageError("There is no question to ask again.", "Type one")
     last = open_session.session.turns[number - 1]
     model = workspace.resolver().resolve(id).shown if id else None
     text, attachments = last.text_of("user"), last.attachments
@@ -210,7 +210,7 @@ def undo(workspace: Workspace, n: int) -> Result:
     start = open_session.session.context_start if open_session else 0
     there = [number for number, turn in _numbered_backwards(turns) if turn.in_context and number > start]
     if open_session is None or not there:
-        raise UsageError("No turns are in the context.", "':history' shows the conversation")
+        raise UsageError("No turns are in the context.", ":history shows the conversation")
     _check_count(":undo", n, there, "in the context")
     for number in there[:n]:
         open_session.update_turn(number, undone=True)
@@ -245,9 +245,7 @@ def redo(workspace: Workspace, n: int | None) -> Result:
     last = next((number for number, turn in _numbered_backwards(turns) if turn.in_context), 0)
     undone = [number for number in range(max(last, start) + 1, len(turns) + 1) if turns[number - 1].undone]
     if open_session is None or not undone:
-        raise UsageError(
-            "There is nothing to redo.", "':history' shows all turns, ':fork --at N' returns to one of them"
-        )
+        raise UsageError("There is nothing to redo.", ":history shows all turns, :fork --at N returns to one of them")
     n = len(undone) if n is None else n
     _check_count(":redo", n, undone, "undone")
     for number in undone[:n]:

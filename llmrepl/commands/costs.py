@@ -84,8 +84,8 @@ def budget(workspace: Workspace, amount: str | None, by: float | None) -> Result
         cost_tracker.remove_limits()
     elif amount == "increase":
         if cost_tracker.session is None or by is None or not by > 0:
-            what = "there is no budget to increase" if by else "increase the budget by how much?"
-            raise UsageError(what, "':budget 1.50' sets one, ':budget increase 0.50' raises it")
+            what = "There is no budget to increase." if by else "Increase the budget by how much?"
+            raise UsageError(what, ":budget 1.50 sets one, :budget increase 0.50 raises it")
         cost_tracker.set_session(cost_tracker.session.usd + by)
     elif amount not in (None, "status"):
         cost_tracker.set_session(_amount(amount or ""))
@@ -95,9 +95,10 @@ def budget(workspace: Workspace, amount: str | None, by: float | None) -> Result
 def _amount(text: str) -> float:
     try:
         return usd(text)
-    except argparse.ArgumentTypeError as error:
+    except argparse.ArgumentTypeError:
         raise UsageError(
-            f"{error}.", "':budget 1.50' sets one, ':budget status', 'increase 0.50' and 'off' work too"
+            "':budget' takes an amount in USD, such as ':budget 1.50'.",
+            ":budget status, :budget increase 0.50 and :budget off work too",
         ) from None
 
 

@@ -133,7 +133,7 @@ def models_info(workspace: Workspace, model: str, json: bool) -> Result:
         near = None if "/" in model else closest_name(model, names)
         if near is None:
             raise
-        raise UsageError(unknown.message, f"did you mean {escape_name(near)}?") from None
+        raise UsageError(unknown.message, f"Did you mean '{escape_name(near)}'?") from None
     if json:
         return Document(json_format.dumps(_facts(found), indent=2, ensure_ascii=False))
     window = f"{found.context_window:,} tokens" if found.context_window else "unknown"
@@ -165,7 +165,7 @@ def pick_model(workspace: Workspace, then: Callable[[str], Result]) -> PickOne:
     current = workspace.chat.model
     known = sorted(models_to_pick(workspace), key=lambda model: model.name != current)
     choices = [PickItem(model.name, (_hint(model),), partial(escape_name, model.info.name)) for model in known]
-    return PickOne(choices, then, "name one; 'models list' shows them")
+    return PickOne(choices, then, "llm models list shows the models")
 
 
 def _hint(model: AvailableModel) -> str:

@@ -104,7 +104,7 @@ class Keyring:
         key = key.strip()
         if not key or not key.isascii() or not key.isprintable() or " " in key:
             raise UsageError(
-                "that cannot be a key: it is empty or has blanks or other characters that no key has", "copy it again"
+                "That cannot be a key: it is empty, or has spaces or other characters that no key has.", "Copy it again"
             )
         with self._changing() as write:
             write(self._read() | {provider: key})
@@ -112,7 +112,9 @@ class Keyring:
     def remove(self, provider: str) -> None:
         """Delete a provider's key. Raises UsageError if there is none, SaveError."""
         if provider not in self._read():
-            raise UsageError(f"there is no key for '{provider}' in {self._file}", "llm keys list shows what there is")
+            raise UsageError(
+                f"There is no key for '{provider}' in {self._file}.", "llm keys list shows the keys there are"
+            )
         with self._changing() as write:
             write({name: key for name, key in self._read().items() if name != provider})
 

@@ -31,7 +31,7 @@ def write_setting(file: Path, key: str, text: str) -> Value:
     try:
         value = row.read(text)
     except ValueError as wrong:
-        raise UsageError(f"{key} {wrong}, not '{text[:60]}'", "nothing was changed") from None
+        raise UsageError(f"{key} {wrong}, not '{text[:60]}'.", "Nothing was changed") from None
     real = Path(os.path.realpath(file))
     try:
         with change_private(real) as write:
@@ -85,4 +85,4 @@ def _row(key: str) -> tuple[list[str], Setting]:
                 return [table, owner, row.key, sub], Setting(key, "text", None, "")
         if not TABLES[table]:
             return [table, rest], Setting(key, "text", None, "")
-    raise UsageError(f"there is no setting '{key}'", "llm config list shows all of them")
+    raise UsageError(f"There is no setting '{key}'.", "llm config list shows all of them")

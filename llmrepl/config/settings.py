@@ -116,15 +116,20 @@ class Settings:
         """Change a setting of this shell. Raises UsageError for an invalid value, or one that `:set` cannot change."""
         row = self.row(key)
         if not row.shell:
-            raise UsageError(f"{row.key} cannot change while the shell runs", f"llm config set {row.key} VALUE")
+            raise UsageError(
+                f"{row.key} cannot change while the shell runs.",
+                f"llm config set {row.key} VALUE changes it from the next one on",
+            )
         self._change(row, value, "this shell")
 
     def row(self, key: str) -> Setting:
         """Return a setting by key or `:set` name. Raises UsageError for an unknown setting."""
         row = self._rows.get(key) or _SHORT.get(key)
         if row is None:
+            near = closest_match(key, [*self._rows, *_SHORT])
             raise UsageError(
-                f"there is no setting '{key}'", _meant(key, [*self._rows, *_SHORT]) or "see llm config list"
+                f"There is no setting '{key}'.",
+                f"Did you mean '{near}'?" if near else "llm config list shows all of them",
             )
         return row
 
@@ -140,7 +145,7 @@ class Settings:
         try:
             self._values[row.key] = (None if value is None else row.read(value), source)
         except ValueError as wrong:
-            raise UsageError(f"{row.name} {wrong}, not '{str(value)[:60]}'", "give another value") from None
+            raise UsageError(f"{row.name} {wrong}, not '{str(value)[:60]}'.") from None
 
     def _problem(self, text: str) -> None:
         self.problems.append(escape_controls(text))

@@ -139,7 +139,7 @@ class ModelResolver:
             model = model or GUIDE.partition("/")[2]
             if model not in OFFLINE_MODELS:
                 known = " or ".join(f"{OFFLINE}/{name}" for name in OFFLINE_MODELS)
-                raise UsageError(f"{OFFLINE} has no model {escape_name(model)}", f"choose {known}")
+                raise UsageError(f"{OFFLINE} has no model {escape_name(model)}.", f"Choose {known}")
             return ResolvedModel(f"{OFFLINE}/{model}", model, None)
         if not slash or not model:
             raise self._unknown(shown)
@@ -300,8 +300,8 @@ class ModelResolver:
             read_env_file(self._env_file)  # raises the reason if it was not read
         page = f" (keys are made at {vendor.keys_page})" if vendor.keys_page else ""
         return UsageError(
-            f"there is no key for {vendor.name}",
-            f"set {self._variables(vendor)[0]}, or use 'llm keys set {vendor.name}'{page}",
+            f"There is no key for {vendor.name}.",
+            f"llm keys set {vendor.name} saves one{page}, or set {self._variables(vendor)[0]}",
         )
 
     def _refuse_redirection(self, vendor: Vendor) -> None:
@@ -321,15 +321,17 @@ class ModelResolver:
             near = closest_match(name.lower(), [*self._settings.aliases, *self.providers()])
             provider = near not in self._settings.aliases
             advice = (
-                f"did you mean {near}{'/MODEL' if provider else ''}?"
+                f"Did you mean '{near}{'/MODEL' if provider else ''}'?"
                 if near
-                else ("write it as provider/model, such as openai/gpt-4o-mini")
+                else ("Write it as provider/model, such as openai/gpt-4o-mini")
             )
-            return UsageError(f"'{name}' is neither provider/model nor an alias", advice)
+            return UsageError(f"'{escape_name(name)}' is neither provider/model nor an alias.", advice)
         if not model and head == LOCAL.name:
-            return UsageError("Name a model file after local/.", "for example local/models/qwen3.gguf")
+            return UsageError("Name a model file after local/.", "For example local/models/qwen3.gguf")
         if not model:
-            return UsageError(f"'{name}' names no model", "write it as provider/model, such as openai/gpt-4o-mini")
+            return UsageError(
+                f"'{escape_name(name)}' names no model.", "Write it as provider/model, such as openai/gpt-4o-mini"
+            )
         if head in self._settings.providers:
             return UsageError(
                 f"the provider '{head}' has no address", f"set providers.{head}.base_url in {self._paths.config_file}"

@@ -30,7 +30,9 @@ def copy(text: str, environment: Environment) -> None:
                 if done.returncode == 0:
                     return
     if len(data) > _MOST_OSC52:
-        raise UsageError(f"{len(data):,} bytes are more than a terminal's clipboard takes", "use :export instead")
+        raise UsageError(
+            f"{len(data):,} bytes are more than a terminal's clipboard takes.", ":copy --to FILE writes to a file"
+        )
     sequence = f"\x1b]52;c;{base64.b64encode(data).decode()}\x07"
     if environment.environ.get("TMUX"):
         sequence = f"\x1bPtmux;{sequence.replace(chr(27), chr(27) * 2)}\x1b\\"

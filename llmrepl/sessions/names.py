@@ -27,7 +27,7 @@ def check_name(given: str) -> str:
     name = unicodedata.normalize("NFC", without_ending(given))
     reason = _refusal(name)
     if reason:
-        raise UsageError(f"a session name {reason[0]}", reason[1])
+        raise UsageError(f"A session name {reason[0]}.", reason[1])
     return name
 
 
@@ -57,12 +57,12 @@ def find_session(directory: Path, given: str, cwd: Path) -> Path:
     Raises UsageError if none or several match (the matches are listed).
     """
     if "\0" in given or not given.strip():
-        raise UsageError("a session name cannot be empty", "give a name, or list them with 'llm sessions list'")
+        raise UsageError("A session name cannot be empty.", "llm sessions list shows the names")
     if "/" in given or given.startswith("~"):
         path = cwd / os.path.expanduser(given)
         hit = next((p for p in [*_spellings(path), path] if os.path.lexists(p)), None)
         if hit is None:
-            raise UsageError(f"there is no session {escape_name(given)}", "check the path, or see 'llm sessions list'")
+            raise UsageError(f"There is no session {escape_name(given)}.", "llm sessions list shows those there are")
         return hit
     for place in (directory, cwd):
         for path in _spellings(place / given):
@@ -105,8 +105,10 @@ def _by_prefix(directory: Path, given: str) -> Path:
     if len(found) == 1:
         return directory / found[0]
     if not found:
-        raise UsageError(f"there is no session {escape_name(given)} in {directory}", "see 'llm sessions list'")
-    raise UsageError(f"{escape_name(given)} may mean {_join_names(found)}", "write more of the name")
+        raise UsageError(
+            f"There is no session {escape_name(given)} in {directory}.", "llm sessions list shows those there are"
+        )
+    raise UsageError(f"{escape_name(given)} may mean {_join_names(found)}.", "Write more of the name")
 
 
 def _join_names(names: Iterable[str], most: int = 8) -> str:
@@ -125,13 +127,13 @@ def comparison_key(name: str) -> str:
 
 
 def _refusal(name: str) -> tuple[str, str] | None:
-    other = "choose another name"
+    other = "Choose another name"
     if not name.strip() or name in (".", ".."):
         return "cannot be empty", other
     if "/" in name or "\\" in name:
-        return "cannot contain / or \\", "use :export FORMAT PATH to write elsewhere"
+        return "cannot contain / or \\", ":export FORMAT PATH writes elsewhere"
     if name.startswith("~"):
-        return "cannot begin with ~", "use :export FORMAT PATH to write elsewhere"
+        return "cannot begin with ~", ":export FORMAT PATH writes elsewhere"
     if escape_name(name) != name:
         return "cannot contain control or invisible characters", other
     if name != name.strip() or name[0] == "." or name[-1] == ".":
@@ -141,5 +143,5 @@ def _refusal(name: str) -> tuple[str, str] | None:
     if name.split(".")[0].strip().casefold() in _DEVICES:
         return f"cannot be {name}: some systems keep that for a device", other
     if len(name.encode()) > MAX_NAME_BYTES:
-        return f"cannot be longer than {MAX_NAME_BYTES} bytes", "choose a shorter name"
+        return f"cannot be longer than {MAX_NAME_BYTES} bytes", "Choose a shorter name"
     return None

@@ -40,11 +40,11 @@ class NonInteractive:
 
     def edit(self, text: str) -> str:
         """Raise UsageError: a script has no editor."""
-        raise UsageError("there is no editor in a script", "give the text with the command")
+        raise UsageError("There is no editor in a script.", "Give the text with the command")
 
     def copy(self, text: str) -> None:
         """Raise UsageError: a script has no clipboard."""
-        raise UsageError("there is no clipboard in a script", "':export' and ':history' write to a file or to stdout")
+        raise UsageError("There is no clipboard in a script.", ":copy --to FILE and :export write to a file")
 
     def run(self, program: Callable[[], int]) -> int:
         """Run the program."""
@@ -52,7 +52,9 @@ class NonInteractive:
 
     def secret(self, prompt: str) -> str:
         """Raise UsageError: nobody can type."""
-        raise UsageError("there is nobody to type it", "pipe it in: 'llm keys set PROVIDER < FILE'")
+        raise UsageError(
+            "Cannot prompt for a key: not running in a terminal.", "llm keys set PROVIDER < FILE reads it from a file"
+        )
 
     def line(self, result: ReadLine) -> str:
         """Raise the error for what is missing: nobody can type."""
@@ -65,4 +67,4 @@ class NonInteractive:
     def choose(self, result: PickOne) -> str | None:
         """Raise UsageError: nobody can choose."""
         names = ", ".join(escape_name(choice.name) for choice in result.choices[:20]) or "there are none"
-        raise UsageError(f"which session? {names}", result.usage)
+        raise UsageError(f"Which one? {names}.", result.usage)

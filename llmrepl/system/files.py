@@ -209,7 +209,7 @@ def write_new(path: Path, data: bytes, *, force: bool) -> Path | None:
             create(path, data)
         return None
     except FileExistsError:
-        raise UsageError(f"{escape_name(str(path))} exists", "choose another file, or use --force") from None
+        raise UsageError(f"{escape_name(str(path))} exists.", "--force replaces it and keeps a backup") from None
     except OSError as error:
         raise SaveError(
             f"{escape_name(str(path))} cannot be written: {reason(error)}", "choose another file"

@@ -74,7 +74,7 @@ def test_a_fork_keeps_asides_out_of_the_context(cli: CliRunner) -> None:
 
 def test_an_aside_without_a_question_sends_nothing(cli: CliRunner) -> None:
     ran = cli.script(":aside", words=CHAT)
-    assert ran.code == 2 and "There is no question." in ran.err and cli.files("runs") == []
+    assert ran.code == 2 and "Which question?" in ran.err and cli.files("runs") == []
 
 
 def test_a_merge_keeps_an_aside_and_the_conversation_goes_on_from_the_other_copy() -> None:

@@ -191,3 +191,119 @@ def test_options_may_stand_anywhere(cli: CliRunner) -> None:
     assert "talk.json" in cli.llm("sessions", "show", "--full", "talk").err + cli.script(":search hello --limit 1").out
     assert cli.script(":search hello world --limit 1 --since 1d").code == 0
     assert cli.script(":search hello --limit").err == "error: '--limit' needs a value. :sessions search --limit N\n"
+
+
+REFUSED = (
+    *(
+        ":search",
+        ":attach nowhere",
+        ":load",
+        ":load nowhere",
+        ":show",
+        ":show nowhere",
+        ":export md",
+        ":delete nowhere",
+    ),
+    *(":tag +x", ":title", ":pin", ":unpin nowhere", ":fork", ":fork x --at 9", ":edit", ":retry", ":undo", ":redo"),
+    *(
+        ":copy",
+        ":copy --force",
+        ":budget x",
+        ":budget increase",
+        ":set nowhere 1",
+        ":set temperature 9",
+        ":set steam on",
+    ),
+    *(":config get nowhere", ":config set nowhere 1", ":config set idle_timeout soon", ":keys set nobody"),
+    *(
+        ":keys remove nobody",
+        ":models --provider nobody",
+        ":model nope/x",
+        ":model opnai",
+        ":model offline/x",
+        ":model",
+    ),
+    *(
+        ":models info nowhere",
+        ":run nowhere",
+        ":sessions merge",
+        ":sessions restore nowhere",
+        ":sessions import nowhere",
+    ),
+    *(
+        ":sessions archive --older-than soon",
+        ":sessions list --since soon",
+        ":sessions list --limit -1",
+        ":ask",
+        ":aside",
+    ),
+    *(":sessions recover nowhere", ":sessions scan nowhere", ":sessions validate nowhere", ":sessions resume nowhere"),
+    *(":help nonsense", ":save ../x", ":save con", ":sessions list --max-cost many", ":usage never", ":history -x"),
+    *(":xyzzy", ":chat", ":save 'a", "/mcp", "q", ":rename a b c", ":completions tcsh", ":incognito maybe", ":!"),
+)
+
+
+@pytest.mark.parametrize("line", REFUSED)
+def test_what_a_command_refuses_is_one_sentence_and_what_to_do(cli: CliRunner, line: str) -> None:
+    ran = cli.script(line, words=("chat", "-m", "offline/echo", "--allow-shell"))
+    if line == ":model":
+        assert (ran.code, ran.out) == (0, "offline/echo\n")
+        return
+    assert (ran.code, ran.out) == (2, ""), ran.err
+    [said] = ran.err.splitlines()
+    sentence = said.removeprefix("error: ").replace(str(cli.cwd), ".")
+    assert sentence != said
+    assert not ARGPARSE.search(sentence)
+    assert (
+        sentence[0].isupper()
+        or sentence[0] in "'-"
+        or sentence.split()[0] in ("offline", "temperature", "idle_timeout")
+    )
+    assert ";" not in sentence
+    assert "llm " not in sentence or ":chat" in line, "at the prompt, commands begin with a colon"
+    assert len(sentence) < 200
+
+
+TERMINAL_REFUSED = (
+    *(
+        "show",
+        "show nowhere",
+        "export md",
+        "delete nowhere",
+        "keys set nobody",
+        "keys remove nobody",
+        "models info nope/x",
+    ),
+    *(
+        "models --provider nobody",
+        "config get nowhere",
+        "config set nowhere 1",
+        "sessions merge",
+        "sessions fork nowhere",
+    ),
+    *("sessions restore nowhere", "sessions import nowhere", "sessions list --since soon", "sessions resume nowhere"),
+    *(
+        "sessions list --limit -1",
+        "ask",
+        "-r nowhere",
+        "-c",
+        "-c -r x",
+        "--name= -m offline/echo",
+        "chat --no-save --name x",
+    ),
+    *("list", "version", "what is a monad", "undo", "help nonsense", "usage never", "completions tcsh", "-m nope/x"),
+)
+
+
+@pytest.mark.parametrize("words", TERMINAL_REFUSED)
+def test_what_a_command_refuses_in_a_terminal(cli: CliRunner, words: str) -> None:
+    ran = cli.llm(*shlex.split(words))
+    assert (ran.code, ran.out) == (2, ""), ran.err
+    [said] = ran.err.splitlines()
+    sentence = said.removeprefix("error: ").replace(str(cli.cwd), ".")
+    assert sentence != said
+    assert not ARGPARSE.search(sentence)
+    assert sentence[0].isupper() or sentence[0] in "'-"
+    assert ";" not in sentence
+    assert not re.search(r"(?<![\w:]):[a-z]", sentence) or words == "undo", "in a terminal, commands begin with llm"
+    assert len(sentence) < 200

@@ -301,7 +301,7 @@ def test_set_changes_what_a_shell_may_change(paths: Paths, project: Path) -> Non
     for name, value, said in (
         ("temperature", "3", "from 0 to 2"),
         ("keys", "nano", "emacs or vi"),
-        ("steam", "off", "did you mean stream"),
+        ("steam", "off", "Did you mean 'stream'"),
         ("session_dir", "/etc", "cannot change"),
     ):
         with pytest.raises(UsageError, match=said):

@@ -155,9 +155,9 @@ def test_what_a_provider_says_of_its_prices_counts_where_no_others_are_known(cli
 
 def test_a_model_that_is_not_there_names_the_nearest(cli: CliRunner, openai: Server) -> None:
     ran = cli.llm("models", "info", "openai/gpt-4o-mni")
-    assert ran.code == 2 and "did you mean openai/gpt-4o-mini?" in ran.err
+    assert ran.code == 2 and "Did you mean 'openai/gpt-4o-mini'?" in ran.err
     ran = cli.llm("models", "info", "own-modle")
-    assert ran.code == 2 and "did you mean openai/own-model?" in ran.err
+    assert ran.code == 2 and "Did you mean 'openai/own-model'?" in ran.err
 
 
 def test_switching_to_a_model_that_the_list_does_not_have_is_doubted(cli: CliRunner, openai: Server) -> None:
@@ -165,7 +165,7 @@ def test_switching_to_a_model_that_the_list_does_not_have_is_doubted(cli: CliRun
     cli.llm("models")
     ran = cli.script(":model openai/gpt-4o-mni", ":model openai/gpt-4o")
     first, second = [line for line in ran.err.splitlines() if "Model:" in line]
-    assert "did you mean openai/gpt-4o-mini?" in first and "(but" not in second and ran.code == 0
+    assert "Did you mean 'openai/gpt-4o-mini'?" in first and "(but" not in second and ran.code == 0
 
 
 def test_tab_knows_the_models_of_a_list_that_was_fetched(cli: CliRunner, openai: Server) -> None:

@@ -148,8 +148,8 @@ def test_a_server_of_the_users_own(home: Home) -> None:
         ("nope/x", "llm keys list shows the providers"),
         ("openai/", "such as openai/gpt-4o-mini"),
         ("", "such as openai/gpt-4o-mini"),
-        ("fats", "did you mean fast?"),
-        ("opnai", "did you mean openai/MODEL?"),
+        ("fats", "Did you mean 'fast'?"),
+        ("opnai", "Did you mean 'openai/MODEL'?"),
         ("/x", "llm keys list shows the providers"),
         ("nourl/x", "set providers.nourl.base_url"),
     ],
@@ -330,7 +330,7 @@ def test_an_env_file_that_others_can_write_gives_no_key_and_takes_none(home: Hom
 
 def test_an_env_file_gives_only_variables_that_are_known_to_hold_keys(home: Home) -> None:
     home.has(config='[providers.openai]\napi_key_env = "WORK_KEY"', env_file=f"WORK_KEY={THEIRS}\nOPENAI_API_KEY=x")
-    with pytest.raises(UsageError, match="there is no key for openai; set WORK_KEY"):
+    with pytest.raises(UsageError, match=r"There is no key for openai\..*WORK_KEY"):
         home.resolver().resolve_with_key("openai/x")
 
 
@@ -338,7 +338,7 @@ def test_parents_are_not_searched_for_keys(home: Home) -> None:
     home.has(env_file=f"OPENAI_API_KEY={THEIRS}")
     home.cwd = home.cwd / "below"
     home.cwd.mkdir()
-    with pytest.raises(UsageError, match="there is no key for openai"):
+    with pytest.raises(UsageError, match="There is no key for openai"):
         home.resolver().resolve_with_key("openai/x")
 
 

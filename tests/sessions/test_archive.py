@@ -77,7 +77,7 @@ def test_a_session_is_archived_by_its_date_or_that_of_its_file(archive: Archive,
     assert [path.stem for path in archive.older_than("1d", NOON)] == ["old", "undated"]
     open_session.close()
     assert [path.stem for path in archive.older_than("1d", NOON)] == ["old", "open", "undated"]
-    with pytest.raises(UsageError, match="is not a date"):
+    with pytest.raises(UsageError, match="is no date"):
         archive.older_than("soon", NOON)
 
 
@@ -102,7 +102,7 @@ def test_a_session_that_has_the_name_is_never_overwritten(archive: Archive, tmp_
     write(tmp_path, taken, None)
     before = files(tmp_path)
     for attempt in (archive.restore_path, archive.restore):
-        with pytest.raises(UsageError, match=f"a session {taken}.json exists"):
+        with pytest.raises(UsageError, match=f"A session {taken}.json exists"):
             attempt(archive.find("talk"))
     assert files(tmp_path) == before
 

@@ -251,7 +251,7 @@ def test_renaming_moves_the_file_and_never_onto_another(tmp_path: Path) -> None:
     open_session = fresh(tmp_path)
     say(open_session, "one")
     (tmp_path / "taken.json").write_text("theirs")
-    with pytest.raises(UsageError, match=r"a session taken\.json exists"):
+    with pytest.raises(UsageError, match=r"A session taken\.json exists"):
         open_session.rename(tmp_path / "taken.json")
     open_session.rename(tmp_path / "mine.json")
     say(open_session, "two")
@@ -277,7 +277,7 @@ def test_a_name_that_another_shell_is_about_to_use_is_taken(tmp_path: Path) -> N
     other, mine = fresh(tmp_path, "plan"), fresh(tmp_path, "draft")
     other.begin_turn("theirs", "2025-01-01T12:00:00.000000")
     say(mine, "one")
-    with pytest.raises(UsageError, match=r"a session plan\.json exists"):
+    with pytest.raises(UsageError, match=r"A session plan\.json exists"):
         mine.copy_to(tmp_path / "plan.json")
     say(mine, "two")
     mine.close()

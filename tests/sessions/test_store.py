@@ -302,7 +302,7 @@ def test_a_compressed_session_is_read_but_not_gone_on_with(store: Store, tmp_pat
 
 
 def test_the_latest_is_the_one_that_was_written_last(store: Store, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="there is no session in"):
+    with pytest.raises(UsageError, match="No sessions in"):
         store.latest()
     for number, name in enumerate(("b", "c", "a")):
         os.utime(write(tmp_path, name, "one"), (number, number))

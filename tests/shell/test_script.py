@@ -129,7 +129,7 @@ def test_replies_go_to_stdout_and_everything_else_to_stderr(cli: CliRunner) -> N
 def test_the_first_failing_input_ends_the_script_with_its_code(cli: CliRunner) -> None:
     ran = cli.script("one", ":load nowhere", "never")
     assert (ran.code, ran.out) == (2, "one\n")
-    assert ran.err.startswith("error: there is no session nowhere in ")
+    assert ran.err.startswith("error: There is no session nowhere in ")
 
 
 def test_keep_going_runs_on_and_ends_with_the_gravest_code(cli: CliRunner) -> None:
@@ -261,8 +261,8 @@ def test_a_script_that_leaves_leaves_altogether(cli: CliRunner) -> None:
 @pytest.mark.parametrize(
     ("name", "what"),
     [
-        ("nowhere.llm", "there is no script"),
-        (".", "there is no script"),
+        ("nowhere.llm", "Cannot read the script"),
+        (".", "Cannot read the script"),
         ("itself.llm", "scripts run one another more than"),
     ],
 )

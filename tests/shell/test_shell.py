@@ -66,10 +66,10 @@ def test_force_puts_the_other_session_into_the_trash(cli: CliRunner) -> None:
 @pytest.mark.parametrize(
     ("name", "what"),
     [
-        ("../x", "a session name cannot contain / or \\; use :export FORMAT PATH to write elsewhere"),
-        ("'a\x1bb'", "a session name cannot contain control or invisible characters; choose another name"),
-        ("'..'", "a session name cannot be empty; choose another name"),
-        ("con", "a session name cannot be con: some systems keep that for a device; choose another name"),
+        ("../x", "A session name cannot contain / or \\. :export FORMAT PATH writes elsewhere"),
+        ("'a\x1bb'", "A session name cannot contain control or invisible characters. Choose another name"),
+        ("'..'", "A session name cannot be empty. Choose another name"),
+        ("con", "A session name cannot be con: some systems keep that for a device. Choose another name"),
     ],
 )
 def test_a_name_that_cannot_be_is_refused_and_nothing_is_written(cli: CliRunner, name: str, what: str) -> None:
@@ -186,7 +186,7 @@ def test_retry_asks_again_and_keeps_the_first_answer(cli: CliRunner) -> None:
 
 def test_retry_without_a_question(cli: CliRunner) -> None:
     ran = cli.script(":retry")
-    assert (ran.code, ran.err) == (2, "error: there is no question to ask again; type one\n")
+    assert (ran.code, ran.err) == (2, "error: There is no question to ask again. Type one\n")
 
 
 def test_the_system_prompt_is_taken_as_it_stands(cli: CliRunner) -> None:
@@ -236,7 +236,7 @@ def test_history_shows_the_last_turns(cli: CliRunner) -> None:
     assert ran.out == "one\ntwo\n[2]\nYou: two\ntwo\n"
     assert ran.err.splitlines() == [
         "nothing was said yet",
-        "error: :history: 0 turns cannot be shown; give a number from 1",
+        "error: ':history' takes a number of turns from 1, such as ':history 5'.",
     ]
 
 
@@ -246,7 +246,7 @@ def test_export_to_a_file_and_to_stdout(cli: CliRunner) -> None:
     assert "👤 **User**: hello" in ran.out
     assert ran.err.splitlines() == [
         "exported to ./copy.json",
-        f"error: {cli.cwd}/copy.json exists; choose another file, or use --force",
+        f"error: {cli.cwd}/copy.json exists. --force replaces it and keeps a backup",
     ]
     assert json.loads((cli.cwd / "copy.json").read_text())["turns"] == cli.session("talk")["turns"]
     assert (cli.cwd / "copy.json").stat().st_mode & 0o777 == 0o600

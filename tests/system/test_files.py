@@ -148,7 +148,7 @@ def test_what_is_no_regular_file_is_refused_at_once(tmp_path: Path) -> None:
 def test_a_file_that_the_user_names_is_new_unless_forced(tmp_path: Path) -> None:
     target = tmp_path / "notes.md"
     files.write_new(target, b"one", force=False)
-    with pytest.raises(UsageError, match=r"notes\.md exists; choose another file, or use --force"):
+    with pytest.raises(UsageError, match=r"notes\.md exists\. --force replaces it"):
         files.write_new(target, b"two", force=False)
     assert target.read_bytes() == b"one"
     backup = tmp_path / "notes.md.backup"

@@ -100,13 +100,13 @@ def from_file(path: Path, shown: str) -> Attachment:
     name = escape_name(shown)
     try:
         if not path.is_file():
-            raise UsageError(f"{name} is not a file", "check the path")
+            raise UsageError(f"'{name}' is not a file.", "Check the path")
         if path.stat().st_size > MAX_BYTES:
             raise UsageError(f"{name} is larger than {MAX_BYTES >> 20} MiB", "attach a part of it")
         data = path.read_bytes()
     except OSError as error:
         why = (error.strerror or "the system refused").lower()
-        raise UsageError(f"{name} cannot be read: {why}", "check the path") from error
+        raise UsageError(f"Cannot read {name}: {why}.", "Check the path") from error
     if data.startswith(b"%PDF-"):
         from llmrepl.chat.attachments.pdf import count_pages
 

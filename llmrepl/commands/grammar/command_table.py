@@ -156,9 +156,7 @@ class CommandTable:
         found, rest = self.find(head, PROMPT)
         if not found.rest:
             if "\n" in line.strip():
-                raise UsageError(
-                    f"':{found.name}' takes one line.", "begin a prompt with '::' to send a text with a colon"
-                )
+                raise UsageError(f"':{found.name}' takes one line.", "::TEXT sends a text that begins with a colon")
             try:
                 words = shlex.split(line)
             except ValueError as error:

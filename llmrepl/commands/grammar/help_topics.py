@@ -25,8 +25,8 @@ Keys at the prompt
 """
 
 API_KEYS = """\
-A provider needs an API key, which you make on its website. Keys are read from the environment (OPENAI_API_KEY), a .env
-file in the working directory, a command in the configuration (api_key_cmd), or what 'keys set' saved, in this order.
+A provider needs an API key, which you make on its website. It is taken from the environment (OPENAI_API_KEY), a .env
+file in the working directory, what 'keys set' saved, or the command api_key_cmd in the configuration, in this order.
 """
 
 TOPICS = {

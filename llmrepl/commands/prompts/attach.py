@@ -107,7 +107,9 @@ def _found(workspace: Workspace, given: str, *, allow_private: bool) -> Found:
     if given == "-":
         text = workspace.piped_text()
         if not text:
-            raise UsageError("there is no text on standard input", "pipe it in: COMMAND | llm chat -f -")
+            raise UsageError(
+                "There is no text on standard input.", "COMMAND | llm chat -f - attaches the output of a command"
+            )
         return Found([from_pipe(text)])
     if is_url(given):
         from llmrepl.models.factory import network_of
@@ -125,7 +127,9 @@ def _words(workspace: Workspace, what: str) -> list[str]:
     try:
         return shlex.split(what)
     except ValueError as error:
-        raise UsageError(f"the quotes of '{escape_name(what)}' do not match", "close the quote") from error
+        raise UsageError(
+            f"The quotes in '{escape_name(what)}' do not match.", "Close the quote, or put a \\ before it"
+        ) from error
 
 
 def run_and_read(workspace: Workspace, command: str) -> Attachment:
@@ -182,7 +186,7 @@ def _check_fits(workspace: Workspace, attachments: list[Attachment], model: str 
     window, tokens = price.context_window if price else None, sum(map(attachment_tokens, attachments))
     if window and tokens > window:
         what = f"Too long for {name}: about {tokens:,} of {window:,} tokens."
-        raise UsageError(what, "attach less, or choose another model")
+        raise UsageError(what, ":model chooses another model, :attach --clear removes the attachments")
 
 
 def _price(workspace: Workspace, model: str | None) -> tuple[Price | None, str]:

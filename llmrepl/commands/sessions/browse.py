@@ -261,7 +261,7 @@ def _parse_span(workspace: Workspace, since: str | None, until: str | None) -> t
 
 def _check_limit(limit: int | None) -> int | None:
     if limit is not None and limit < 0:
-        raise UsageError(f"--limit {limit}: there cannot be fewer than none", "give a number, such as --limit 20")
+        raise UsageError("'--limit' takes a number from 0, such as '--limit 20'.")
     return limit
 
 

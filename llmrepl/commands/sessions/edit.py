@@ -42,7 +42,7 @@ def rename(workspace: Workspace, name: str) -> Result:
     if open_session is None or not open_session.session.turns:
         workspace.chat.name_next(path.name)
     elif open_session.path is None:
-        raise UsageError("this session is not kept", "':save NAME' keeps it")
+        raise UsageError("This session is not saved.", ":save NAME saves it")
     else:
         path = store.path_for(name, beside=open_session.path)
         store.check_free(path, but=open_session.path)
@@ -170,7 +170,7 @@ def title(workspace: Workspace, text: str) -> Result:
 def _open_session(workspace: Workspace, action: str) -> OpenSession:
     open_session = workspace.chat.current
     if open_session is None or not open_session.session.turns:
-        raise UsageError(f"there is no session to {action} yet", "ask something first")
+        raise UsageError(f"There is no session to {action} yet.", "Ask something first")
     return open_session
 
 
@@ -251,6 +251,6 @@ def _apply_tags(tags: list[str], changes: list[str]) -> list[str]:
     for change in changes:
         word = change.lstrip("+-")
         if not word or escape_name(word) != word or "," in word:
-            raise UsageError(f"'{escape_name(change)}' is not a tag", "write +TAG or -TAG")
+            raise UsageError(f"'{escape_name(change)}' is no tag.", "Write +TAG or -TAG")
         tags = [old for old in tags if old != word] + ([] if change.startswith("-") else [word])
     return tags

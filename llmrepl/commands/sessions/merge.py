@@ -43,13 +43,13 @@ def merge(workspace: Workspace, files: list[str], install: bool, dry_run: bool, 
     """Merge copies of a session, or set up git to do it."""
     if install:
         if files:
-            raise UsageError("--install takes no files", "'llm sessions merge --install' sets up git")
+            raise UsageError("'--install' takes no files.", "llm sessions merge --install sets up git")
         return _install(workspace, workspace.directory(dir), dry_run=dry_run)
     if len(files) == 3:
         return _merge_for_git(workspace, *files[1:])
     if not 1 <= len(files) <= 2:
         raise UsageError(
-            "merge takes a session and a copy of it", "for example 'llm sessions merge notes ~/laptop/notes.json'"
+            "Which session, and which copy of it?", "For example llm sessions merge notes ~/laptop/notes.json"
         )
     from llmrepl.sessions.merge_files import conflict_copies
 
@@ -72,7 +72,7 @@ def _merge_each(
 
     for other in others:
         if path.samefile(other):
-            raise UsageError(f"{escape_name(path.name)} cannot be merged with itself", "give two different files")
+            raise UsageError(f"Cannot merge {escape_name(path.name)} with itself.", "Give two different files")
         check_related(path, store.read(path), other, store.read(other))
     for other in others:
         ours, theirs = store.read(path), store.read(other)
@@ -119,7 +119,7 @@ def _install(workspace: Workspace, directory: Path, *, dry_run: bool) -> Result:
     if not dry_run:
         files.private_mkdir(directory)
     if not directory.is_dir() or not git.is_in_repository(directory, environ):
-        raise UsageError(f"{shown} is not in a git repository", "run 'git init' there first")
+        raise UsageError(f"{shown} is not in a git repository.", "git init makes one")
     if dry_run:
         return Note(f"git would merge the sessions in {shown} with llm")
     add_attributes(directory)

@@ -13,7 +13,7 @@ from llmrepl.commands.results import Column, Document, Group, Note, Panel, PickI
 from llmrepl.errors import LLMError, UsageError
 from llmrepl.formatting import display_path, escape_name, format_age, format_usd, pluralize, quote_for_shell, short_path
 from llmrepl.sessions.index.query import Filters
-from llmrepl.sessions.names import without_ending
+from llmrepl.sessions.names import session_names, without_ending
 from llmrepl.system import files
 from llmrepl.system.paths import expand
 
@@ -117,9 +117,16 @@ def pick_session(workspace: Workspace, directory: Path | None = None) -> Result:
         for row in found
         if row.name.endswith(".json")
     ]
+    if not choices:
+        raise _no_sessions(workspace, directory)
     return PickOne(
-        choices, lambda name: resume_session(workspace, name, directory), "name one; 'sessions list' shows them"
+        choices, lambda name: resume_session(workspace, name, directory), "llm sessions list shows the sessions"
     )
+
+
+def _no_sessions(workspace: Workspace, directory: Path) -> UsageError:
+    shown = display_path(directory, workspace.environment.cwd)
+    return UsageError(f"No sessions in {shown} yet.", "llm sessions list --all looks everywhere")
 
 
 def _preview(workspace: Workspace, path: Path) -> str:
@@ -311,5 +318,7 @@ def _select_session(workspace: Workspace, directory: Path, name: str | None) -> 
         return store.read(path), path
     current = workspace.chat.current
     if current is None or not current.session.turns:
-        raise UsageError("which session?", "name one; 'sessions list' shows them")
+        if not session_names(directory):
+            raise _no_sessions(workspace, directory)
+        raise UsageError("Which session?", "llm sessions list shows them")
     return current.session, current.path

@@ -75,8 +75,8 @@ class Archive:
                 f"{escape_name(given)} may mean {self._listed(found)}", "name one of them as it stands here"
             )
         if not found:
-            what = f"there is no {escape_name(given)} in the trash or the archive"
-            raise UsageError(what, "'sessions restore' lists what there is")
+            what = f"There is no {escape_name(given)} in the trash or the archive."
+            raise UsageError(what, "llm sessions restore lists what there is")
         return found[0]
 
     def restore_path(self, source: Path) -> Path:
@@ -85,7 +85,7 @@ class Archive:
         try:
             self._store.check_free(target, but=source if source.parent == self._directory else None)
         except UsageError as taken:
-            raise UsageError(taken.message, "rename that one first") from taken
+            raise UsageError(taken.message, "llm sessions rename gives it another name") from taken
         return target
 
     def restore(self, source: Path) -> Path:
@@ -100,7 +100,9 @@ class Archive:
                 claimed.remove()
             return target
         except (UsageError, FileExistsError):
-            raise UsageError(f"a session {escape_name(target.name)} exists", "rename that one first") from None
+            raise UsageError(
+                f"A session {escape_name(target.name)} exists.", "llm sessions rename gives it another name"
+            ) from None
         except session_file.Unreadable as why:
             raise DamagedError(f"{shown} is damaged ({why})", "it was left where it is") from why
         except OSError as error:

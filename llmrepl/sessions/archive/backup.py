@@ -75,7 +75,7 @@ def backup(store: Store, target: Path, progress: Callable[[str, int, int], None]
 def _check(directory: Path, target: Path) -> None:
     here, there = directory.resolve(), target.resolve()
     if there == here or {here / ARCHIVE, here / TRASH} & {there, *there.parents}:
-        raise UsageError(f"{escape_name(str(target))} is where the sessions are", "choose another directory")
+        raise UsageError(f"{escape_name(str(target))} is where the sessions are.", "Choose another directory")
 
 
 def _names(directory: Path) -> Iterator[str]:

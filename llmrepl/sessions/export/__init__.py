@@ -42,5 +42,5 @@ def export(session: Session, format: str, *, name: str, raw_csv: bool = False) -
     escape cells that a spreadsheet could run as formulas.
     """
     if format not in FORMATS:
-        raise UsageError(f"there is no export format '{format}'", f"choose one of {', '.join(FORMATS)}")
+        raise UsageError(f"There is no export format '{format}'.", f"llm export FORMAT takes {', '.join(FORMATS)}")
     return FORMATS[format].render(session, ExportOptions(name=name, raw_csv=raw_csv))

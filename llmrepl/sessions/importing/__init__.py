@@ -64,7 +64,7 @@ def read(path: Path, now: datetime, source: str | None = None) -> Iterator[Found
     files, one that cannot be read is skipped.
     """
     if source is not None and source not in SOURCES:
-        raise UsageError(f"there is no source '{source}'", f"choose one of {', '.join(SOURCES)}")
+        raise UsageError(f"There is no source '{source}'.", f"--source takes {', '.join(SOURCES)}")
     if inputs.is_single(path):
         file = SourceFile(path)
         yield from SOURCES[source or detect_source(file)].read(file, now)

@@ -33,7 +33,7 @@ def find_files(path: Path) -> Iterator[SourceFile | Skipped]:
         for file in islice(_walk(path), MAX_FILES):
             yield from _members(file) if zipfile.is_zipfile(file) else (SourceFile(file),)
     elif not os.path.isfile(path):
-        raise UsageError(f"there is no file {escape_name(path.name)}", "name the file or directory to import")
+        raise UsageError(f"There is no file {escape_name(path.name)}.", "Name the file or directory to import")
     elif not os.access(path, os.R_OK):
         raise UsageError(f"{escape_name(path.name)} cannot be read", "repair that, or import another file")
     elif zipfile.is_zipfile(path):

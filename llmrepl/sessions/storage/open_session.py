@@ -330,7 +330,7 @@ class OpenSession:
 
     def _require_path(self) -> Path:
         if self.path is None:
-            raise UsageError("this session is not kept", "':save NAME' keeps it")
+            raise UsageError("This session is not saved.", ":save NAME saves it")
         return self.path
 
     def _replace(self) -> Journal:

@@ -54,7 +54,9 @@ class Store:
             if (seen := files.file_stamp(path)) and path.suffix == ".json"
         ]
         if not dated:
-            raise UsageError(f"there is no session in {escape_name(str(self.directory))}", "start one: llm chat")
+            raise UsageError(
+                f"No sessions in {escape_name(str(self.directory))} yet.", "llm sessions list --all looks everywhere"
+            )
         return max(dated)[1]
 
     def path_for(self, name: str, beside: Path | None = None) -> Path:
@@ -123,7 +125,7 @@ class Store:
         except FileNotFoundError as error:
             if os.path.lexists(path):
                 raise SaveError(f"{shown} could not be moved: {files.reason(error)}", "it is where it was") from error
-            raise UsageError(f"there is no session {shown}", "see 'llm sessions list'") from None
+            raise UsageError(f"There is no session {shown}.", "llm sessions list shows those there are") from None
         except OSError as error:
             raise SaveError(f"{shown} could not be moved: {files.reason(error)}", "it is where it was") from error
 
@@ -285,7 +287,7 @@ class Store:
             data = session_file.parse(raw)
             return session_file.session_from_json(replay(data, records) or data if records else data), raw
         except FileNotFoundError:
-            raise UsageError(f"there is no session {shown}", "see 'llm sessions list'") from None
+            raise UsageError(f"There is no session {shown}.", "llm sessions list shows those there are") from None
         except OSError as error:
             what = f"{shown} cannot be read: {files.reason(error)}"
             raise DamagedError(what, "repair that, or choose another session") from error

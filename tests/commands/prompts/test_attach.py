@@ -59,7 +59,7 @@ def test_several_paths_patterns_and_directories_go_together(cli: CliRunner) -> N
 def test_all_or_nothing_is_attached(cli: CliRunner) -> None:
     (cli.cwd / "a.txt").write_text("text")
     ran = cli.script(":attach a.txt gone.txt", "look", words=(*CHAT, "--keep-going"))
-    assert ran.code == 2 and "gone.txt is not a file" in ran.err and ran.out == "look\n"
+    assert ran.code == 2 and "'gone.txt' is not a file" in ran.err and ran.out == "look\n"
 
 
 def test_files_for_one_question(cli: CliRunner) -> None:

@@ -114,13 +114,13 @@ def test_what_is_refused(cli: CliRunner, copies: tuple[Path, Path]) -> None:
     (cli.runs / "link.json").symlink_to("talk.json")
     before = {path: path.read_bytes() for path in cli.runs.glob("*.json")}
     refused = {
-        ("talk", "talk"): (2, "cannot be merged with itself"),
+        ("talk", "talk"): (2, "Cannot merge talk.json with itself"),
         ("talk", "unrelated"): (2, "talk.json and unrelated.json have no turn in common; nothing was changed"),
         ("talk", "damaged"): (3, "damaged.json is damaged"),
         ("damaged", "talk"): (3, "damaged.json is damaged"),
-        ("talk", "missing"): (2, "there is no session missing"),
-        (): (2, "merge takes a session and a copy of it"),
-        ("a", "b", "c", "d"): (2, "merge takes a session and a copy of it"),
+        ("talk", "missing"): (2, "There is no session missing"),
+        (): (2, "Which session, and which copy of it?"),
+        ("a", "b", "c", "d"): (2, "Which session, and which copy of it?"),
     }
     for names, (code, said) in refused.items():
         done = cli.llm("sessions", "merge", *names)
