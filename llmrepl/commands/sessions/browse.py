@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,6 +17,7 @@ from llmrepl.sessions.index.query import SORTS, Filters, FoundSessions, Row, fil
 from llmrepl.sessions.index.search import Hit
 from llmrepl.sessions.stats import Totals, grand_total, merge_by_model
 from llmrepl.sessions.storage.known_directories import read_known
+from llmrepl.system.progress import Progress
 
 if TYPE_CHECKING:
     from llmrepl.sessions.index.finder import SessionFinder
@@ -148,7 +150,8 @@ def _search_elsewhere(workspace: Workspace, text: str, filters: Filters, limit: 
 
     environment = workspace.environment
     files = elsewhere.history_files(environment.environ, workspace.paths.home)
-    found = elsewhere.search(files, text, filters, limit, environment.now(), environment.monotonic)
+    report = partial(Progress(environment), "searching files of other programs")
+    found = elsewhere.search(files, text, filters, limit, environment.now(), environment.monotonic, report)
     hits += found.hits
     notes = [
         f"{escape_name(display_path(Path(name), environment.cwd))} was not searched: {why}"

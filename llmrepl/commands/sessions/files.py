@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from llmrepl.chat.workspace import Workspace
@@ -186,13 +187,14 @@ def import_(workspace: Workspace, file: str, source: str | None, dry_run: bool, 
     from llmrepl.sessions.importing.importer import import_all
 
     path = workspace.environment.cwd / expand(file, workspace.paths.home)
-    now = workspace.environment.now()
-    done = import_all(workspace.store(workspace.directory(dir)), read(path, now, source), now, dry_run=dry_run)
+    now, progress = workspace.environment.now(), Progress(workspace.environment)
+    items = read(path, now, source, partial(progress, "importing files"))
+    done = import_all(workspace.store(workspace.directory(dir)), items, now, dry_run=dry_run)
     imported = Table((Column("File", "name"), Column("Turns", "count"), Column("Title")), done.imported)
     kinds = [(kind, number, first) for kind, (number, first) in sorted(done.left_out.items())]
     left_out = Table((Column("What did not fit"), Column("Count", "count"), Column("First in")), kinds)
     summary = f"{pluralize(len(done.imported), 'conversation')} {'would be imported' if dry_run else 'imported'}"
-    known = f"; {pluralize(done.known, 'conversation')} imported before" if done.known else ""
+    known = f", {done.known:,} imported before" if done.known else ""
     tables: list[Result] = [table for table in (imported, left_out) if table.rows]
     failed: list[Result] = [Failed(done.failure)] if done.failure else []
     if not (done.imported or done.known or failed):

@@ -55,13 +55,15 @@ OTHER_FORMAT = "its format is not known"
 """Reason for skipping a file in a directory or archive that no source recognizes."""
 
 
-def read(path: Path, now: datetime, source: str | None = None) -> Iterator[FoundConversation | Skipped]:
+def read(
+    path: Path, now: datetime, source: str | None = None, report: inputs.Report = lambda done, total: None
+) -> Iterator[FoundConversation | Skipped]:
     """Read the conversations in `path`, a file, directory or zip archive.
 
     Files are read as `source`, or as the source detected; in a directory, only those detected as `source`. `now` dates
     conversations without a date; times are in its time zone, or the system's if it has none. Raises UsageError if the
     source is unknown or cannot be detected, LLMError if the only file cannot be read, even halfway through; of several
-    files, one that cannot be read is skipped.
+    files, one that cannot be read is skipped. `report` is called with the number of files read, and of all.
     """
     if source is not None and source not in SOURCES:
         raise UsageError(f"There is no source '{source}'.", f"--source takes {', '.join(SOURCES)}")
@@ -70,15 +72,12 @@ def read(path: Path, now: datetime, source: str | None = None) -> Iterator[Found
         yield from SOURCES[source or detect_source(file)].read(file, now)
         return
     known = False
-    for file_or_skipped in inputs.find_files(path):
-        if isinstance(file_or_skipped, Skipped):
-            yield file_or_skipped
-            continue
-        for item in _read_one(file_or_skipped, now, source):
+    for file in inputs.find_files(path, report):
+        for item in _read_one(file, now, source):
             known = known or isinstance(item, FoundConversation) or item.why != OTHER_FORMAT
             yield item
     if not known:
-        raise UsageError(
+        raise LLMError(
             f"{escape_name(path.name)} holds nothing that can be imported", f"the sources are {', '.join(SOURCES)}"
         )
 

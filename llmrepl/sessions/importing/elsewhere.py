@@ -19,6 +19,7 @@ from llmrepl.formatting import escape_name
 from llmrepl.sessions.importing import SOURCES
 from llmrepl.sessions.importing.database import SIGN
 from llmrepl.sessions.importing.found import FoundConversation
+from llmrepl.sessions.importing.inputs import Report
 from llmrepl.sessions.importing.source_file import ImportFileError, SourceFile
 from llmrepl.sessions.index.query import Filters, parse_epoch
 from llmrepl.sessions.index.search import Hit, find_hits
@@ -105,15 +106,22 @@ def _matching(directory: Path, pattern: re.Pattern[str]) -> Iterator[Path]:
 
 
 def search(
-    files: list[HistoryFile], wanted: str, filters: Filters, limit: int, now: datetime, clock: Callable[[], float]
+    files: list[HistoryFile],
+    wanted: str,
+    filters: Filters,
+    limit: int,
+    now: datetime,
+    clock: Callable[[], float],
+    report: Report = lambda done, total: None,
 ) -> FoundElsewhere:
     """Search the messages of all conversations for a text, ignoring case, for MAX_SECONDS of `clock` at most.
 
-    Of a conversation, the first `limit` hits are returned.
+    Of a conversation, the first `limit` hits are returned. `report` is called as by `find_files`.
     """
     found = FoundElsewhere(files=len(files))
     end = clock() + MAX_SECONDS
     for number, file in enumerate(files):
+        report(number, len(files))
         if clock() >= end:
             found.unread = len(files) - number
             break
@@ -127,6 +135,7 @@ def search(
             found.problems.append((str(file.path), error.why))
         except LLMError as error:
             found.problems.append((str(file.path), str(error)))
+    report(len(files), len(files))
     return found
 
 

@@ -6,13 +6,12 @@ import os
 import re
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 
 from llmrepl.errors import UsageError
 from llmrepl.formatting import escape_name
-from llmrepl.sessions.importing.found import Skipped
 from llmrepl.sessions.importing.source_file import ImportFileError, SourceFile
 from llmrepl.sessions.storage import session_file
 
@@ -23,15 +22,22 @@ _ENDINGS = (".json", ".jsonl", ".yaml", ".yml", ".md", ".txt", ".db", ".sqlite",
 _EXPORTED = re.compile(r"(?:.*/)?conversations(?:-\d+)?\.json")
 
 
-def find_files(path: Path) -> Iterator[SourceFile | Skipped]:
+Report = Callable[[int, int], None]
+"""Called with the number of files that were read, and of all files."""
+
+
+def find_files(path: Path, report: Report) -> Iterator[SourceFile]:
     """Yield the file at `path`, or those in the directory or archive there whose names end as those of a source do.
 
     An archive with a conversations.json is an export, of which only that is yielded. Symbolic links in a directory are
     not followed. Raises UsageError if there is nothing, ImportFileError for an archive that cannot be read.
     """
     if os.path.isdir(path):
-        for file in islice(_walk(path), MAX_FILES):
+        paths = list(islice(_walk(path), MAX_FILES))
+        for number, file in enumerate(paths):
+            report(number, len(paths))
             yield from _members(file) if zipfile.is_zipfile(file) else (SourceFile(file),)
+        report(len(paths), len(paths))
     elif not os.path.isfile(path):
         raise UsageError(f"There is no file {escape_name(path.name)}.", "Name the file or directory to import")
     elif not os.access(path, os.R_OK):
@@ -56,7 +62,7 @@ def _walk(directory: Path) -> Iterator[Path]:
                 yield path
 
 
-def _members(path: Path) -> Iterator[SourceFile | Skipped]:
+def _members(path: Path) -> Iterator[SourceFile]:
     try:
         with zipfile.ZipFile(path) as archive:
             names = sorted(name for name in archive.namelist() if not name.endswith("/"))

@@ -177,7 +177,7 @@ def test_an_import_is_written_once(cli: CliRunner) -> None:
     before = files(cli)
     for _ in range(2):
         ran = cli.llm("sessions", "import", "x.jsonl")
-        assert (ran.out, ran.err) == ("", "0 conversations imported; 6 conversations imported before\n")
+        assert (ran.out, ran.err) == ("", "0 conversations imported, 6 imported before\n")
         assert files(cli) == before
         assert cli.llm("sessions", "archive", "--older-than", "0d", "--compress").code == 0
         before = files(cli)

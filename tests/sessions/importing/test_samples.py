@@ -190,4 +190,4 @@ def test_a_conversation_that_went_on_is_imported_beside_the_first(cli: CliRunner
     assert len(imported(cli, path)[0]) == 2
     sessions, _, err = imported(cli, path)
     assert sorted(len(session["turns"]) for session in sessions) == [1, 2]
-    assert "1 conversation imported before" in err
+    assert ", 1 imported before" in err

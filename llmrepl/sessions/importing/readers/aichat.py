@@ -19,7 +19,7 @@ NAME = "aichat"
 HELP = "session or messages.md of aichat"
 _RULE = "--------"
 _HEADING = re.compile(r"^# CHAT: (?P<title>.*) \[(?P<at>\d{4}-[^\]\n]*)\](?P<scope> \([^\n]*\))?\n", re.M)
-_MAPPING = re.compile(rb"[a-z_]+: |(?:compressed_)?messages:\s")
+_MAPPING = re.compile(rb"(?:---\n)?[a-z_]+:\s")
 _TOOLS = re.compile(r"\A<tool_calls>\n.*?\n</tool_calls>\n\n?", re.S)
 _THOUGHTS = re.compile(r"\A\s*<think>\n.*?\n</think>\n", re.S)
 
@@ -28,7 +28,8 @@ def detect(file: SourceFile) -> bool:
     """Whether the file is a session or messages.md."""
     if file.head.startswith(b"# CHAT: "):
         return True
-    return bool(_MAPPING.match(file.head)) and re.search(rb"^messages:", file.raw, re.M) is not None
+    keys = (rb"^model: ", rb"^messages:")
+    return bool(_MAPPING.match(file.head)) and all(re.search(key, file.raw, re.M) for key in keys)
 
 
 def read(file: SourceFile, now: datetime) -> Iterator[FoundConversation | Skipped]:
