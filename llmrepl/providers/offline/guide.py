@@ -17,6 +17,9 @@ from llmrepl.providers.offline.vocabulary import OUTSIDE, TOPIC, Term, Vocabular
 SURE, LEAD = 1.0, 0.15
 """Minimum of the combined scores (of 1.5) of an intent to be the answer, and of its lead over the next one."""
 
+COVERED = 0.5
+"""Minimum share of the terms of a question that the wordings of its answer must have."""
+
 VERBATIM = 0.95
 """Minimum score of a question that is taken for one of the wordings."""
 
@@ -119,6 +122,11 @@ class _Meaning:
     def short(self) -> bool:
         """Whether it has a single term."""
         return sum(not term.weak for term in self.terms) < 2
+
+    def covered_by(self, intent: Intent) -> float:
+        """Return the share of the terms that occur in the wordings of an intent."""
+        found = next((match.explained for match in self.matches if match.intent is intent), frozenset[int]())
+        return len(found) / max(1, len(self.terms))
 
     def explains(self, first: int) -> bool:
         """Whether the best intent covers each of the `first` significant terms."""
@@ -316,7 +324,7 @@ def _is_sure(meaning: _Meaning, ranked: Sequence[tuple[Intent, float]]) -> bool:
     if not ranked or (meaning.strange and meaning.score < STRANGE):
         return False
     score, *others = (score for _, score in ranked[:2])
-    return score >= SURE and score - max(others, default=0.0) >= LEAD
+    return score >= SURE and score - max(others, default=0.0) >= LEAD and meaning.covered_by(ranked[0][0]) >= COVERED
 
 
 _BETWEEN = re.compile(r"[.!?;:]+\s+|,\s+|\s+(?:but|because|so that|which|and then|and i)\s+", re.IGNORECASE)
