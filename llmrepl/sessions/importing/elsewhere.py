@@ -93,7 +93,10 @@ def _places(environ: Mapping[str, str], home: Path) -> dict[str, list[tuple[Path
         ],
         "gemini-cli": [(one / "tmp", r".*/chats/session-[^/]*\.jsonl?") for one in place("GEMINI_CLI_HOME", ".gemini")],
         "llm": [(one, r"logs\.db") for one in llm],
-        "aichat": [(one, r"messages\.md|sessions/.*\.yaml") for one in aichat],
+        "aichat": [
+            *((one, r"(?:agents/[^/]+/)?(?:messages\.md|sessions/.*\.yaml)") for one in aichat),
+            *((Path(environ[name]), r".*\.yaml") for name in ("AICHAT_SESSIONS_DIR",) if environ.get(name)),
+        ],
     }
 
 

@@ -136,6 +136,8 @@ def test_filters_hold_elsewhere(cli: CliRunner) -> None:
         ("CODEX_HOME", "sessions/2026/01/02/rollout-a.jsonl", "rollout.jsonl"),
         ("LLM_USER_PATH", "logs.db", "logs.db"),
         ("AICHAT_CONFIG_DIR", "sessions/a.yaml", "sorting.yaml"),
+        ("AICHAT_CONFIG_DIR", "agents/coder/messages.md", "messages.md"),
+        ("AICHAT_SESSIONS_DIR", "a.yaml", "sorting.yaml"),
         ("XDG_CONFIG_HOME", "aichat/sessions/a.yaml", "sorting.yaml"),
     ],
 )
@@ -169,3 +171,15 @@ def test_no_file_with_the_text_is_passed_over(tmp_path: Path, text: str) -> None
     files = elsewhere.history_files({}, tmp_path)
     found = elsewhere.search(files, text, Filters(), 9, datetime(2026, 1, 2), lambda: 0.0)
     assert {hit.name.partition(":")[0] for hit in found.hits} == set(elsewhere.PROGRAMS)
+
+
+def test_a_hit_is_forked_in_a_terminal_and_refused_in_incognito_mode(cli: CliRunner) -> None:
+    fill(cli.home)
+    [name] = re.findall(r"codex:[0-9a-f]{8}", cli.llm("search", "--elsewhere", "reverse=True").out)
+    ran = cli.script(":incognito on", f":fork {name}")
+    assert ran.code != 0 and "Nothing is imported in incognito mode." in ran.err
+    assert not list(cli.runs.glob("*.json"))
+    ran = cli.llm("sessions", "fork", name, typed=":model offline/echo\nand now?\n")
+    assert ran.code == 0, ran.err
+    [path] = cli.runs.glob("*.json")
+    assert len(cli.session(path.stem)["turns"]) == 3
