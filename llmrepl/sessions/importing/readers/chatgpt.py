@@ -34,12 +34,11 @@ def detect(file: SourceFile) -> bool:
 
 def read(file: SourceFile, now: datetime) -> Iterator[FoundConversation | Skipped]:
     """Yield every conversation of an export. Raises ImportFileError if the file is not one."""
-    try:
-        document = parse_json(file.raw)
-    except ValueError as error:
-        raise ImportFileError(file.name, str(error)) from error
+    document, *others = file.documents
+    if isinstance(document, ValueError):
+        raise ImportFileError(file.name, str(document))
     if isinstance(document, dict) and isinstance(document.get("mapping"), dict):
-        document = [document]
+        document = [document, *others]
     if not isinstance(document, list):
         raise ImportFileError(file.name, "it is not a list of conversations")
     for number, entry in enumerate(document, 1):
