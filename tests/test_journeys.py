@@ -90,7 +90,7 @@ def test_the_first_visit(cli: CliRunner) -> None:
     with shell(cli) as terminal:
         screen = terminal.wait_for("💾 Session will be saved to ./runs/session_", "Type ':help' for commands")
         assert "🤖 Starting chat with offline/guide" in screen
-        assert "there is no key yet, so the guide answers; ':keys set openrouter' keeps one" in screen
+        assert "There is no key yet, so the guide answers. ':keys set openrouter' saves one." in screen
         terminal.send("how do I export a session to markdown?" + ENTER)
         terminal.wait_for("export")
         terminal.wait_until(lambda screen: screen.count("You:") == 2)

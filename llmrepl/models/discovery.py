@@ -42,6 +42,17 @@ def probe(urls: Mapping[str, str], monotonic: Callable[[], float], seconds: floa
     Only local addresses are supported: `http://127.0.0.1:PORT/PATH`, with HTTP/1.0, so that the response ends with the
     connection.
     """
+    pages = {vendor: _parse_response(answer) for vendor, answer in _ask(urls, monotonic, seconds).items()}
+    return {vendor: page for vendor, page in pages.items() if page is not None}
+
+
+def find_loading(urls: Mapping[str, str], monotonic: Callable[[], float], seconds: float = SECONDS) -> list[str]:
+    """Return the vendors whose servers are there, but still load their model: they respond with status 503."""
+    return [vendor for vendor, answer in _ask(urls, monotonic, seconds).items() if answer[8:12] == b" 503"]
+
+
+def _ask(urls: Mapping[str, str], monotonic: Callable[[], float], seconds: float) -> dict[str, bytes]:
+    """Return what was received from each of `urls` within `seconds` in total."""
     until = monotonic() + seconds
     talks: dict[str, _Connection] = {}
     with selectors.DefaultSelector() as selector:
@@ -60,8 +71,7 @@ def probe(urls: Mapping[str, str], monotonic: Callable[[], float], seconds: floa
         finally:
             for talk in talks.values():
                 talk.socket.close()
-    pages = {vendor: _parse_response(bytes(talk.answer)) for vendor, talk in talks.items()}
-    return {vendor: page for vendor, page in pages.items() if page is not None}
+    return {vendor: bytes(talk.answer) for vendor, talk in talks.items()}
 
 
 def _connect(url: str) -> _Connection | None:

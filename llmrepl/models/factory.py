@@ -58,6 +58,17 @@ def local_models(resolver: ModelResolver, environment: Environment) -> dict[str,
     return {name: models for name, models in found.items() if models}
 
 
+def loading_servers(resolver: ModelResolver, environment: Environment) -> list[str]:
+    """Return the providers whose local servers still load their model."""
+    sites = resolver.local_servers()
+    if not sites:
+        return []
+    from llmrepl.models.discovery import find_loading
+
+    urls = {vendor.name: url + LISTS[vendor.dialect] for vendor, url in sites.items()}
+    return find_loading(urls, environment.monotonic)
+
+
 def _first(local: dict[str, list[ModelInfo]]) -> str | None:
     """Return the first chat model."""
     from llmrepl.models.defaults import can_chat

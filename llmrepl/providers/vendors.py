@@ -200,8 +200,8 @@ VENDORS: Mapping[str, Vendor] = {row.name: row for row in _ROWS}
 LOCAL = Vendor("local", "", "openai", (), (), "")
 """Model files on this machine: `base_url` is that of the process that is started for one."""
 
-SERVERS = ("ollama", "lmstudio", "llamacpp")
-"""Vendors whose local servers are detected, in this order."""
+SERVERS = {"ollama": "Ollama", "lmstudio": "LM Studio", "llamacpp": "llama.cpp"}
+"""Vendors whose local servers are detected, in this order, with the names of the programs."""
 
 
 def configured_vendor(name: str, known: Vendor | None, said: Mapping[str, object]) -> Vendor | None:

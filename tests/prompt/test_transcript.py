@@ -184,7 +184,7 @@ def test_a_recap_of_any_text_fits(cli: CliRunner) -> None:
 def test_notices_at_the_start_do_not_break_inside_words(cli: CliRunner) -> None:
     with shell(cli, {}, columns=40) as terminal:
         lines = terminal.text.splitlines()
-        assert lines[0] == "there is no key yet, so the guide"
+        assert lines[0] == "There is no key yet, so the guide"
         assert lines[1] == "answers; ':keys set openrouter' keeps"
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from llmrepl.chat.workspace import Workspace
 from llmrepl.formatting import display_path, escape_controls, escape_name, format_usd
+from llmrepl.models.factory import loading_servers
 from llmrepl.models.resolver import GUIDE
 from llmrepl.prompt.display.cells import wrap
 from llmrepl.prompt.display.recap import recap
+from llmrepl.providers.vendors import SERVERS
 
 
 def banner(workspace: Workspace) -> str:
@@ -29,10 +33,24 @@ def banner(workspace: Workspace) -> str:
 
 
 def first_run_notes(workspace: Workspace) -> list[str]:
-    """Return a note if only the built-in guide can answer because no key is set."""
-    if workspace.chat.model != GUIDE or not workspace.resolver().is_unconfigured():
+    """Without a key or a configured model, return notes on what answers: a local server, or the guide."""
+    resolver = workspace.resolver()
+    if workspace.chat.current or not resolver.is_unconfigured():
         return []
-    return ["there is no key yet, so the guide answers; ':keys set openrouter' keeps one"]
+    if workspace.chat.model == GUIDE:
+        loading = [
+            f"{_server(workspace, name)} is still loading its model. ':model' picks it once it is there."
+            for name in loading_servers(resolver, workspace.environment)
+        ]
+        return [*loading, "There is no key yet, so the guide answers. ':keys set openrouter' saves one."]
+    provider = workspace.chat.model.partition("/")[0]
+    return [f"found {_server(workspace, provider)}, no key needed"] if provider in SERVERS else []
+
+
+def _server(workspace: Workspace, provider: str) -> str:
+    """Return the name and the address of a local server: `Ollama at 127.0.0.1:11434`."""
+    address = urlsplit(workspace.resolver().locate(provider).address).netloc
+    return f"{SERVERS[provider]} at {escape_name(address)}"
 
 
 def _limit(workspace: Workspace) -> str:

@@ -1,0 +1,52 @@
+"""What is said above the first prompt about servers of models on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler
+
+from tests.cli_runner import CliRunner
+from tests.providers.loopback import Server, serving
+from tests.terminal import Terminal
+from tests.test_journeys import shell
+
+MODELS = b'{"models": [{"name": "llama3.2", "model": "llama3.2"}]}'
+LOADING = b'{"error": {"message": "Loading model", "code": 503}}'
+
+
+@contextmanager
+def beside_ollama(cli: CliRunner, status: int, body: bytes, **environ: str) -> Iterator[tuple[Terminal, Server]]:
+    """A shell at its first prompt beside a server that gives this answer."""
+
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        request.send_response(status)
+        request.send_header("Content-Type", "application/json")
+        request.send_header("Content-Length", str(len(body)))
+        request.end_headers()
+        request.wfile.write(body)
+
+    with (
+        serving(answer) as server,
+        shell(cli, OLLAMA_HOST=server.url, LLM_LOCAL_SERVERS="on", **environ) as terminal,
+    ):
+        yield terminal, server
+
+
+def test_a_server_that_was_found_is_named(cli: CliRunner) -> None:
+    with beside_ollama(cli, 200, MODELS) as (terminal, server):
+        assert f"found Ollama at {server.url.removeprefix('http://')}, no key needed" in terminal.text
+        assert "Starting chat with ollama/llama3.2" in terminal.text
+        assert "guide answers" not in terminal.text
+
+
+def test_a_server_that_still_loads_is_named(cli: CliRunner) -> None:
+    with beside_ollama(cli, 503, LOADING) as (terminal, server):
+        said = " ".join(terminal.text.split())
+        assert f"Ollama at {server.url.removeprefix('http://')} is still loading its model." in said
+        assert "There is no key yet, so the guide answers. ':keys set openrouter' saves one." in said
+
+
+def test_nothing_is_said_where_a_model_is_configured(cli: CliRunner) -> None:
+    with beside_ollama(cli, 200, MODELS, LLM_MODEL="offline/echo") as (terminal, _):
+        assert "no key" not in terminal.text
