@@ -7,7 +7,7 @@ from datetime import datetime
 from itertools import permutations
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmrepl.sessions.merge import are_copies, join_values, merge
@@ -110,6 +110,7 @@ def prompts(session: Session) -> list[str]:
     return [turn.text_of("user") for turn in session.turns]
 
 
+@settings(deadline=None)
 @given(replicas())
 def test_any_order_gives_the_same_bytes(copies: list[Replica]) -> None:
     a, b, c = (copy.session for copy in copies[1:])
@@ -118,6 +119,7 @@ def test_any_order_gives_the_same_bytes(copies: list[Replica]) -> None:
     assert len(results) == 1
 
 
+@settings(deadline=None)
 @given(replicas())
 def test_merging_again_changes_nothing(copies: list[Replica]) -> None:
     a, b, c = (copy.session for copy in copies[1:])
@@ -127,6 +129,7 @@ def test_merging_again_changes_nothing(copies: list[Replica]) -> None:
     assert as_bytes(session_file.load(as_bytes(once))) == as_bytes(once)
 
 
+@settings(deadline=None)
 @given(replicas())
 def test_each_turn_is_there_once_and_its_words_are_kept(copies: list[Replica]) -> None:
     merged = joined(*(copy.session for copy in copies[1:]))
@@ -139,6 +142,7 @@ def test_each_turn_is_there_once_and_its_words_are_kept(copies: list[Replica]) -
         assert merged.usage_totals and merged.usage_totals.total_tokens == 3 * len(answered)
 
 
+@settings(deadline=None)
 @given(replicas())
 def test_the_context_is_one_conversation_in_the_order_in_which_it_was_held(copies: list[Replica]) -> None:
     merged = joined(*(copy.session for copy in copies[1:]))
@@ -151,6 +155,7 @@ def test_the_context_is_one_conversation_in_the_order_in_which_it_was_held(copie
         assert merged.turns[-1].branch is not True
 
 
+@settings(deadline=None)
 @given(replicas(), st.data())
 def test_a_fork_at_any_turn_has_the_turns_that_led_to_it(copies: list[Replica], data: st.DataObject) -> None:
     merged = joined(*(copy.session for copy in copies[1:]))

@@ -10,7 +10,7 @@ from contextlib import nullcontext
 from datetime import datetime, timedelta
 from typing import Any
 
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from llmrepl.sessions.merge import merge
@@ -96,6 +96,7 @@ def older() -> Session:
     return Session.model_validate({"model": "openai/gpt-4o-mini", "created_at": "2024-01-08T14:30:22", "turns": turns})
 
 
+@settings(deadline=None)
 @given(st.booleans(), st.lists(STEPS, max_size=6), st.lists(STEPS, max_size=3), st.lists(STEPS, min_size=1, max_size=4))
 @example(False, [("ask", (0, 0, 3)), ("undo", 0)], [], [("retry", (-30, 1, 3))])
 @example(False, [("ask", (1, 0, 3))], [], [("retry", (0, 0, 0))])
