@@ -185,7 +185,7 @@ def test_notices_at_the_start_do_not_break_inside_words(cli: CliRunner) -> None:
     with shell(cli, {}, columns=40) as terminal:
         lines = terminal.text.splitlines()
         assert lines[0] == "There is no key yet, so the guide"
-        assert lines[1] == "answers; ':keys set openrouter' keeps"
+        assert lines[1] == "answers. ':keys set openrouter' saves"
 
 
 def test_the_title_names_the_session_and_is_restored(talk: CliRunner) -> None:
