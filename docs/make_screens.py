@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from html import escape
 from pathlib import Path
 
@@ -18,6 +20,13 @@ SCREENS = Path(__file__).resolve().parent / "screens"
 COLUMNS = 92
 CELL, LINE = 8.4, 18
 """Width of a cell and height of a line in pixels."""
+
+MOMENTS = (
+    (re.compile(r"\d{8}_\d{6}"), "20261125_051932"),
+    (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d"), "2026-11-25 05:19"),
+    (re.compile(r"\b\d\.\d s\b"), "0.2 s"),
+)
+"""Times, and what stands for them, so that a picture changes only if the program does."""
 
 TYPED: Mapping[str, Sequence[str]] = {
     "chat": (
@@ -69,6 +78,7 @@ def _screen(cli: CliRunner, typed: Sequence[str]) -> list[Cells]:
             terminal.wait_until(lambda screen, number=number: screen.count("You:") >= number, line)  # type: ignore[misc]
             terminal.read(0.4)
             terminal.send(f"{line}\r" if line else "")
+        terminal.wait_for("offline/guide · notes · 1 turn")
         terminal.read(0.4)
         rows = terminal.styled()
         terminal.send("\x04")
@@ -95,6 +105,7 @@ def draw(rows: Sequence[Cells], theme: Theme) -> str:
                 x, y = 16 + (at + len(text) - len(text.lstrip())) * CELL, 16 + number * LINE + 14
                 size = f'textLength="{_cells(shown) * CELL:.1f}" lengthAdjust="spacingAndGlyphs"'
                 style = f'fill="{fill}"{weight} {size} xml:space="preserve"'
+                shown = reduce(lambda text, moment: moment[0].sub(moment[1], text), MOMENTS, shown)
                 lines.append(f'<text x="{x:.1f}" y="{y}" {style}>{escape(shown)}</text>')
             at += _cells(text)
     return "\n".join([*lines, "</svg>", ""])

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from llmrepl.commands.results import Result, StartChat
     from llmrepl.rendering.base import Output
     from llmrepl.shell.runner import Shell
+    from llmrepl.system.early_prompt import EarlyPrompt
     from llmrepl.system.environment import Environment
     from llmrepl.system.signals import Signals
 
@@ -33,21 +34,31 @@ def run() -> None:
         except OSError as error:
             os._exit(CLOSED_PIPE if isinstance(error, BrokenPipeError) else _say_full(error))
         return
+    early = None
+    if not sys.argv[1:]:
+        from llmrepl.system import early_prompt
+
+        early = early_prompt.draw(os.environ, os.getcwd)
     gc.set_threshold(50_000)  # loading makes many objects and no garbage; looking for some takes a tenth of the start
     import contextlib
 
     from llmrepl.system.environment import Environment
 
     environment = Environment.real()
-    code = main(sys.argv[1:], environment)
+    code = main(sys.argv[1:], environment, early)
     for stream in (environment.stdout, environment.stderr):
         with contextlib.suppress(OSError, ValueError):
             stream.flush()
     os._exit(code)  # everything is saved; tearing down the modules takes a sixth of a short command
 
 
-def main(words: list[str], environment: Environment) -> int:
-    """Run the command in `words`; return its exit code. SIGINT, SIGTERM and SIGHUP end the process by that signal."""
+def main(words: list[str], environment: Environment, early: EarlyPrompt | None = None) -> int:
+    """Run the command in `words`; return its exit code. SIGINT, SIGTERM and SIGHUP end the process by that signal.
+
+    `early` is the prompt that was drawn while the program was loading.
+    """
+    from contextlib import nullcontext
+
     from llmrepl.errors import LLMError, SignalExit
     from llmrepl.system.signals import Signals, exit_by_signal
 
@@ -57,13 +68,14 @@ def main(words: list[str], environment: Environment) -> int:
     signals.install()
     workspace = None
     try:
-        model, words = _model_before_command(words)
-        workspace = _create_workspace(environment, signals, model)
-        if words[:1] == ["--complete"]:  # sources.COMPLETE, not loaded for other commands
-            return _complete(words[1:], workspace)
-        code = _run(words, workspace) if words or not environment.stdin.isatty() else _run_prompt(workspace)
-        environment.stdout.flush()
-        return exit_by_signal(signals.stopped) if signals.stopped else code
+        with early or nullcontext():
+            model, words = _model_before_command(words)
+            workspace = _create_workspace(environment, signals, model)
+            if words[:1] == ["--complete"]:  # sources.COMPLETE, not loaded for other commands
+                return _complete(words[1:], workspace)
+            code = _run(words, workspace) if words or not environment.stdin.isatty() else _run_prompt(workspace, early)
+            environment.stdout.flush()
+            return exit_by_signal(signals.stopped) if signals.stopped else code
     except LLMError as failure:
         from llmrepl.rendering.base import PlainOutput
 
@@ -139,13 +151,17 @@ def _complete(words: list[str], workspace: Workspace) -> int:
     return 0
 
 
-def _run_prompt(workspace: Workspace) -> int:
+def _run_prompt(workspace: Workspace, early: EarlyPrompt | None) -> int:
     """Run `llm` without arguments: show the prompt first, load the commands when idle or needed."""
     from llmrepl.prompt.loop import Loop
 
+    if early:
+        from datetime import datetime
+
+        workspace.chat.begin_at(datetime.fromtimestamp(early.at))
     workspace.chat.check_writable()
     try:
-        return Loop(workspace, lambda: _create_shell(workspace, json=False)).run()
+        return Loop(workspace, lambda: _create_shell(workspace, json=False), early=early, remember=True).run()
     finally:
         workspace.close()
 

@@ -13,6 +13,8 @@ from llmrepl.sessions.storage.known_directories import add_known
 from llmrepl.system.paths import expand, why_unwritable
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from llmrepl.sessions.storage.open_session import OpenSession
     from llmrepl.types import Attachment
 
@@ -85,6 +87,10 @@ class ChatState:
         path = store.path_for(name)
         store.check_free(path)
         self._name = path.name
+
+    def begin_at(self, time: datetime) -> None:
+        """Set when the next session began, which its automatic name says."""
+        self._began = time
 
     def next_path(self) -> Path | None:
         """Return the file of the open or next session; None if it is not saved."""

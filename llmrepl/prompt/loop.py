@@ -19,6 +19,7 @@ from llmrepl.chat.workspace import Workspace
 from llmrepl.errors import LLMError
 from llmrepl.formatting import display_path
 from llmrepl.prompt.display.banner import create_greeting, first_run_notes
+from llmrepl.prompt.display.early import feed_keys, remember_greeting
 from llmrepl.prompt.display.title import TerminalTitle
 from llmrepl.prompt.display.toolbar import toolbar
 from llmrepl.prompt.highlight import STYLE, InputLexer, ShortenMarks
@@ -27,10 +28,11 @@ from llmrepl.prompt.keys import key_bindings, strip_block_quotes
 from llmrepl.prompt.paste import end_pastes_with_ctrl_c
 from llmrepl.prompt.preload import when_idle, write_above
 from llmrepl.prompt.terminal_interaction import TerminalInteraction
-from llmrepl.prompt.typeahead import Typeahead
+from llmrepl.prompt.typeahead import Typeahead, needs_editor
 
 if TYPE_CHECKING:
     from llmrepl.shell.runner import Shell
+    from llmrepl.system.early_prompt import EarlyPrompt
 
 LEAVE = ("exit", "quit")
 """Inputs that leave, besides the commands."""
@@ -41,7 +43,8 @@ PROMPT, INCOGNITO = "You: ", "You (incognito): "
 class Loop:
     """Runs a shell interactively; `open_shell` creates it when the user is idle or an input needs it.
 
-    `input` and `screen` are those of prompt_toolkit, passed by tests.
+    `early` is the prompt that was drawn while the program was loading, and `remember` says to keep the screen above the
+    first prompt for the next start. `input` and `screen` are those of prompt_toolkit, passed by tests.
     """
 
     def __init__(
@@ -49,6 +52,8 @@ class Loop:
         workspace: Workspace,
         open_shell: Callable[[], Shell],
         *,
+        early: EarlyPrompt | None = None,
+        remember: bool = False,
         input: Input | None = None,
         screen: Screen | None = None,
     ) -> None:
@@ -64,6 +69,10 @@ class Loop:
         self._typeahead = Typeahead(workspace.environment.stdin.fileno())
         self._unsent = False
         self._draft = ""
+        self._early = early
+        self._remember = remember
+        self._greeting = ""
+        self._took_over = False
         self._title = TerminalTitle(workspace.environment)
         self._prompt: PromptSession[str] = PromptSession(
             PROMPT,
@@ -113,9 +122,10 @@ class Loop:
         """Read and run inputs until the user leaves; return the exit code."""
         workspace = self._workspace
         workspace.stdin_is_input = True
+        self._remember = self._remember and not workspace.notes
         workspace.notes += first_run_notes(workspace)
         try:
-            with self._typeahead.quiet():
+            with self._typeahead.quiet(self._early.mode if self._early else None):
                 self._run_inputs()
         finally:
             self._title.restore()
@@ -142,8 +152,7 @@ class Loop:
     def _run_inputs(self) -> None:
         greet = True
         while not (self._shell and self._shell.left):
-            self._workspace.environment.stderr.write(create_greeting(self._workspace) if greet else "\n")
-            self._workspace.environment.stderr.flush()
+            self._greet(create_greeting(self._workspace) if greet else "\n")
             try:
                 text = self._read()
             except KeyboardInterrupt:
@@ -154,7 +163,30 @@ class Loop:
             else:
                 greet = self._input(strip_block_quotes(text))
 
+    def _greet(self, greeting: str) -> None:
+        """Write what stands above the prompt, unless it was drawn while the program was loading."""
+        early, self._early = self._early, None
+        self._greeting = self._greeting or greeting
+        if early is None or not self._take_over(early, greeting):
+            self._workspace.environment.stderr.write(greeting)
+            self._workspace.environment.stderr.flush()
+
+    def _take_over(self, early: EarlyPrompt, greeting: str) -> bool:
+        """End the early prompt and keep what was typed; return whether it has the right greeting above it."""
+        same = early.screen == greeting
+        self._typeahead.keep(early.stop() if same else early.erase())
+        self._took_over = True
+        keys = self._typeahead.drain()
+        if needs_editor(keys):
+            feed_keys(self._prompt.input, keys)
+        else:
+            self._typeahead.keep(keys)
+        return same
+
     def _read(self) -> str:
+        if self._took_over:
+            self._took_over = False
+            self._typeahead.allow_signals()
         vi = self._workspace.settings.get("keys") == "vi"
         self._prompt.editing_mode = EditingMode.VI if vi else EditingMode.EMACS
         draft, entered = self._typeahead.take(unsent=self._unsent)
@@ -205,6 +237,8 @@ class Loop:
         """Import what the first prompt needs and recover journals while the user is idle."""
         self.shell.output.preload()
         self._workspace.store()
+        if self._remember:
+            remember_greeting(self._workspace, self._greeting, self._prompt.output.get_size().columns)
         if self._workspace.chat.current:
             self._measure_context()
 

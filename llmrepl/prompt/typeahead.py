@@ -10,9 +10,13 @@ import select
 import termios
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 _ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|O.|[]P_^X][^\x07\x1b]*(?:\x07|\x1b\\)|.)?")
 """A function key, or a terminal's response (CSI, OSC, DCS)."""
+
+Mode = list[Any]
+"""A terminal's mode, as termios.tcgetattr returns it."""
 
 _PASTE = b"\x1b[200~"
 _ENTER = (b"\r", b"\n")
@@ -26,15 +30,26 @@ class Typeahead:
         self._quiet = False
         self._rest = b""
 
+    def keep(self, data: bytes) -> None:
+        """Take what was read from the terminal before: the next prompt uses it first."""
+        self._rest += data
+
+    def drain(self) -> bytes:
+        """Return what was typed since the last prompt."""
+        data, self._rest = self._rest + (self._pending() if self._quiet else b""), b""
+        return data
+
     @contextmanager
-    def quiet(self) -> Iterator[None]:
-        """Turn off echo and the translation of Enter within the block.
+    def quiet(self, before: Mode | None = None) -> Iterator[None]:
+        """Turn off echo and the translation of Enter within the block; `before` is the mode to return to, if known.
+
+        Where that differs from the present one, as under an early prompt, signals stay off until allow_signals().
 
         The block spans the whole session at the prompt: prompts restore this mode when they end, so no key arrives
         between two modes. Ctrl-C and Ctrl-Z keep working and do not discard input.
         """
         try:
-            before = termios.tcgetattr(self._fd)
+            before = before or termios.tcgetattr(self._fd)
             mode = termios.tcgetattr(self._fd)
             mode[0] &= ~termios.ICRNL
             mode[3] = mode[3] & ~(termios.ECHO | termios.ICANON) | termios.NOFLSH
@@ -49,6 +64,13 @@ class Typeahead:
             self._quiet = False
             with contextlib.suppress(OSError, termios.error):  # the terminal was closed meanwhile
                 termios.tcsetattr(self._fd, termios.TCSANOW, before)
+
+    def allow_signals(self) -> None:
+        """Let Ctrl-C and Ctrl-Z be signals."""
+        with contextlib.suppress(termios.error):
+            mode = termios.tcgetattr(self._fd)
+            mode[3] |= termios.ISIG
+            termios.tcsetattr(self._fd, termios.TCSANOW, mode)
 
     def take(self, *, unsent: bool = False) -> tuple[str, bool]:
         """Return the next draft typed since the last prompt, and whether to enter it; never if `unsent`.
@@ -70,6 +92,11 @@ class Typeahead:
                 break
             data += block
         return data
+
+
+def needs_editor(data: bytes) -> bool:
+    """Whether among the keys are some that only the prompt understands, such as arrows, Tab and Ctrl-C."""
+    return any(byte < 32 and byte not in b"\r\n\b\x15" for byte in data)
 
 
 def take_first(data: bytes) -> tuple[str, bool, bytes]:

@@ -53,6 +53,13 @@ class Paths:
         return self.cache_dir / "index.db"
 
     @property
+    def early_prompt_file(self) -> Path:
+        """The screen above the prompt of the last start."""
+        from llmrepl.system.early_prompt import NAME
+
+        return self.cache_dir / NAME
+
+    @property
     def directories_file(self) -> Path:
         """The list of sessions directories used so far."""
         return self.state_dir / "directories"

@@ -15,6 +15,7 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
+from llmrepl.system.early_prompt import NAME
 from tests.bench import Figure, cli, llm
 
 ROUNDS = 15
@@ -37,6 +38,7 @@ def measure() -> list[Figure]:
             lambda: until_usable(llm(), environ, cwd),
             lambda: until_usable([sys.executable, str(bare)], environ, cwd),
         )
+        until_remembered(environ, cwd)
         echoed = interleaved(
             lambda: until_usable(llm(), environ, cwd),
             lambda: until_usable(INTERACTIVE, environ, cwd, b">>>"),
@@ -89,6 +91,22 @@ def until_usable(command: list[str], environ: dict[str, str], cwd: str, prompt: 
         process.send_signal(signal.SIGKILL)
         process.wait()
         os.close(master)
+
+
+def until_remembered(environ: dict[str, str], cwd: str) -> None:
+    """Leave the prompt open until it has kept its screen for the next start, as any visit does."""
+    master, slave = pty.openpty()
+    process = subprocess.Popen(
+        llm(), env=environ, cwd=cwd, stdin=slave, stdout=slave, stderr=slave, start_new_session=True
+    )
+    os.close(slave)
+    kept, deadline = Path(environ["HOME"], ".cache", "llm", NAME), time.perf_counter() + 30
+    while not kept.exists() and time.perf_counter() < deadline:
+        if select.select([master], [], [], 0.05)[0]:
+            os.read(master, 65536)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    os.close(master)
 
 
 def _read_until(master: int, text: bytes, seconds: float = 30) -> None:
