@@ -165,7 +165,7 @@ def test_the_search_ends_in_time_and_says_what_it_left(tmp_path: Path) -> None:
     assert found.hits
 
 
-@pytest.mark.parametrize("text", ["in REVERSE", "reverse=True. schöne", "👋", "d.items())\n```"])
+@pytest.mark.parametrize("text", ["in REVERSE", "reverse=True. schöne", "schöne grü", "👋", "d.items())\n```"])
 def test_no_file_with_the_text_is_passed_over(tmp_path: Path, text: str) -> None:
     fill(tmp_path)
     files = elsewhere.history_files({}, tmp_path)

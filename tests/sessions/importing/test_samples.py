@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from llmrepl.commands.table import all_commands
 from llmrepl.sessions.importing import SOURCES
 from llmrepl.sessions.importing.source_file import SourceFile
 from tests.cli_runner import CliRunner
@@ -84,6 +85,12 @@ def test_each_file_is_recognized_by_its_source_alone(tmp_path: Path, name: str, 
     assert SOURCES[source].detect(SourceFile(path)) is (source == samples.SAMPLES[name][0])
 
 
+def test_every_source_can_be_named_and_has_a_sample() -> None:
+    [command] = [one for one in all_commands().commands if one.name == "sessions import"]
+    [choices] = [one.choices for one in command.arguments if "--from" in one.flags]
+    assert set(choices) == set(SOURCES) == {source for source, _ in samples.SAMPLES.values()}
+
+
 def imported(cli: CliRunner, path: Path, *options: str) -> tuple[list[dict[str, Any]], dict[str, int], str]:
     """Import a file with the command line: the new sessions, what was left out by kind, and stderr."""
     before = path.read_bytes() if path.is_file() else b""
@@ -134,7 +141,9 @@ def test_a_directory_is_imported_with_all_that_is_in_it(cli: CliRunner) -> None:
     (theirs / "notes.md").write_text("# Notes\n")
     (theirs / "half.json").write_text('[{"mapping": {')
     (theirs / "picture.png").write_bytes(b"\x89PNG")
-    (theirs / "link.json").symlink_to(theirs / "sharegpt.json")
+    outside = cli.cwd / "outside.json"
+    outside.write_text(json.dumps({"messages": [{"role": "user", "content": "of somebody else"}]}))
+    (theirs / "link.json").symlink_to(outside)
     sessions, left_out, err = imported(cli, theirs)
     by_source = [one["meta"]["origin"]["source"] for one in sessions]
     assert sorted(set(by_source)) == sorted(SOURCES)
