@@ -298,7 +298,8 @@ class Guide:
         if meaning.strange:
             return Reply(ONLY_THIS_SHELL, ("outside",))
         if hits := self._search.search(meaning.text, least=QUOTED):
-            return Reply(_quoted(hits), (f"docs/{hits[0].page}",))
+            quoted = f"I am not sure what you mean. The documentation says:\n\n{_quoted(hits)}"
+            return Reply(quoted, (f"docs/{hits[0].page}",), sure=False)
         if meaning.terms and (near := self._search.nearest(meaning.text, 3)):
             lines = [f"- {section.path[-1]} (docs/{section.page})" for section in near]
             return Reply("\n".join(["I found no answer to that. The nearest headings are:", "", *lines]), ("nothing",))
