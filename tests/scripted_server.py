@@ -9,6 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+CUT = "\0"
+"""A step that ends the reply without its end."""
+
 Step = float | str | Mapping[str, str] | int
 """Seconds to pause, text of the reply, another delta, or (first) the status of an error."""
 
@@ -49,6 +52,8 @@ class _Scripted(BaseHTTPRequestHandler):
         self.end_headers()
         try:
             for step in steps:
+                if step == CUT:
+                    return
                 if isinstance(step, float):
                     time.sleep(step)
                 elif not isinstance(step, int):

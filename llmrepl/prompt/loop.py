@@ -19,7 +19,6 @@ from llmrepl.chat.workspace import Workspace
 from llmrepl.errors import LLMError
 from llmrepl.formatting import display_path
 from llmrepl.prompt.display.banner import create_greeting, first_run_notes
-from llmrepl.prompt.display.early import feed_keys, remember_greeting
 from llmrepl.prompt.display.title import TerminalTitle
 from llmrepl.prompt.display.toolbar import toolbar
 from llmrepl.prompt.highlight import STYLE, InputLexer, ShortenMarks
@@ -27,7 +26,6 @@ from llmrepl.prompt.history import open_history
 from llmrepl.prompt.keys import key_bindings, strip_block_quotes
 from llmrepl.prompt.paste import end_pastes_with_ctrl_c
 from llmrepl.prompt.preload import when_idle, write_above
-from llmrepl.prompt.terminal_interaction import TerminalInteraction
 from llmrepl.prompt.typeahead import Typeahead, needs_editor
 
 if TYPE_CHECKING:
@@ -99,6 +97,7 @@ class Loop:
     def shell(self) -> Shell:
         """The shell, created on first use."""
         from llmrepl.commands import registry
+        from llmrepl.prompt.terminal_interaction import TerminalInteraction
 
         with self._opening:
             if self._shell is None:
@@ -178,6 +177,8 @@ class Loop:
         self._took_over = True
         keys = self._typeahead.drain()
         if needs_editor(keys):
+            from llmrepl.prompt.display.early import feed_keys
+
             feed_keys(self._prompt.input, keys)
         else:
             self._typeahead.keep(keys)
@@ -238,6 +239,8 @@ class Loop:
         self.shell.output.preload()
         self._workspace.store()
         if self._remember:
+            from llmrepl.prompt.display.early import remember_greeting
+
             remember_greeting(self._workspace, self._greeting, self._prompt.output.get_size().columns)
         if self._workspace.chat.current:
             self._measure_context()

@@ -243,8 +243,9 @@ def outcome_notes(turn_result: TurnResult) -> list[str]:
     if turn_result.stopped:
         return [STOPPED_PART if turn_result.text else STOPPED_BEFORE]
     if turn_result.finish_reason == "interrupted":
-        said = "" if turn_result.failure else "the reply was cut off; "  # the failure says it
-        return [f"{said}the part that came is kept, and :retry asks again"]
+        if turn_result.failure:  # which says that the reply was cut off
+            return [] if ":retry" in turn_result.failure.hint else ["the part that came is kept, and :retry asks again"]
+        return ["the reply was cut off; the part that came is kept, and :retry asks again"]
     if turn_result.finish_reason == "length":
         return ["the reply ended at the token limit; :set max_tokens N allows more"]
     if turn_result.finish_reason == "content_filter":

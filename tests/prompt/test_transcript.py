@@ -15,7 +15,7 @@ from prompt_toolkit.utils import get_cwidth
 from llmrepl.prompt.display.recap import recap
 from llmrepl.sessions.model import MessageRecord, Session, Turn
 from tests.cli_runner import LLM, CliRunner
-from tests.scripted_server import ScriptedServer, scripted_server
+from tests.scripted_server import CUT, ScriptedServer, scripted_server
 from tests.terminal import Terminal
 from tests.test_journeys import CTRL_C, ENTER
 
@@ -119,6 +119,15 @@ def test_ctrl_c_before_and_after_the_first_word(cli: CliRunner, server: Scripted
         screen = idle(terminal, 3)
         assert screen.count("stopped") == 2
         assert "stopped; the part that came is kept" in screen
+
+
+def test_a_cut_by_the_server_is_said_once(cli: CliRunner, server: ScriptedServer) -> None:
+    server.replies = [["half of ", "it", CUT]]
+    with shell(cli, server.environ) as terminal:
+        terminal.send("hi" + ENTER)
+        screen = idle(terminal, 2)
+        assert "\nhalf of it\nerror: " in screen
+        assert screen.count("cut off") == screen.count("kept") == screen.count(":retry") == 1
 
 
 @pytest.mark.parametrize("columns", WIDTHS)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import sys
 from pathlib import Path
+from types import FrameType
 
 from llmrepl.chat.turn import TurnResult
 from llmrepl.config.settings import Settings
 from llmrepl.errors import LLMError
-from llmrepl.providers.base import Retrying, TextDelta
+from llmrepl.providers.base import Requesting, Retrying, TextDelta
 from llmrepl.rendering.base import PlainOutput, describe_event
 from llmrepl.rendering.markdown.layout import cell_width
 from llmrepl.rendering.terminal import TerminalOutput
@@ -101,3 +103,27 @@ def test_the_bell_rings_once_after_a_long_reply_if_it_is_on(tmp_path: Path) -> N
         piped = Environment(environ, tmp_path, Tty(), io.StringIO(), Tty())
         PlainOutput(piped, settings).turn_result(ended)
         assert "\a" not in piped.stdout.getvalue()  # type: ignore[attr-defined]
+
+
+def test_a_token_costs_no_call_but_the_one_that_draws_it(tmp_path: Path) -> None:
+    out = output(tmp_path, Tty())
+    out.event(Requesting("openai/gpt-5-mini"))
+    out.begin_reply("hi")
+    out.event(TextDelta("first"))
+    view = out._view
+    assert view
+    view.text = lambda delta: None  # type: ignore[method-assign]
+    calls: list[str] = []
+
+    def profile(frame: FrameType, event: str, argument: object) -> None:
+        if event == "call":
+            calls.append(frame.f_code.co_name)
+
+    more = [TextDelta("word ") for _ in range(100)]
+    sys.setprofile(profile)
+    try:
+        for delta in more:
+            out.event(delta)
+    finally:
+        sys.setprofile(None)
+    assert calls == ["event", "<lambda>"] * 100
