@@ -24,7 +24,7 @@ HOSTILE = (
 OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\U000e0000-\U000e007f]")
 HARMLESS = OBEYED.sub("?", HOSTILE)
 SEQUENCE = re.compile(rb"\x1b(?:\][^\x07\x1b]*(?:\x07|\x1b\\)?|P[^\x1b]*|\[[0-9;?]*[ -/]*[@-~]|[^\[\]P]?)")
-OUR_TITLE = re.compile(rb"\x1b\]0;llm: [\x20-\x7e]*\x1b\\\\")
+OUR_TITLE = re.compile(rb"\x1b\]0;llm: [\x20-\x7e]*\x1b\\")
 ANSWERS_OF_TERMINALS = (
     "\x1b[12;40R",
     "\x1b[?62;22c",
