@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-OK, FAILED, WRONG, DAMAGED, UNSAVED, OVER_BUDGET, IN_USE = 0, 1, 2, 3, 4, 5, 6
+OK, FAILED, WRONG, DAMAGED, UNSAVED, OVER_BUDGET, IN_USE, MISFIT = 0, 1, 2, 3, 4, 5, 6, 7
 
-GRAVITY = (UNSAVED, DAMAGED, IN_USE, OVER_BUDGET, FAILED, WRONG)
+GRAVITY = (UNSAVED, DAMAGED, IN_USE, OVER_BUDGET, FAILED, MISFIT, WRONG)
 """Exit codes, most severe first; the most severe of several failures wins."""
 
 
@@ -61,6 +61,12 @@ class SessionInUseError(LLMError):
     """Another shell has the session open."""
 
     code = IN_USE
+
+
+class MisfitError(LLMError):
+    """The reply does not fit the JSON Schema that was asked for."""
+
+    code = MISFIT
 
 
 class SignalExit(SystemExit):

@@ -89,11 +89,13 @@ class ChatTurn:
         context: Sequence[Message] | None,
         attachments: Sequence[Attachment],
         marks: Mapping[str, Any],
+        schema: Mapping[str, Any] | None,
     ) -> None:
         self._workspace = workspace
         self._images = tuple(a for a in attachments if not a.media_type.startswith("text/"))
         self._context = context
         self._undoes = undoes
+        self._schema = schema
         self._marks = marks
         self._attachments = attachments
         self._undone: dict[int, Turn] = {}
@@ -139,7 +141,7 @@ class ChatTurn:
                 workspace.chat.attachments = []
             longest = workspace.longest_reply(self._resolved)
             options = self._reservation.capped(options_of(workspace.settings, self._resolved, longest))
-            self._request = Request(self._resolved.model, context, system, options)
+            self._request = Request(self._resolved.model, context, system, options, self._schema)
             workspace.environment.log(f"asking with {len(context)} messages")
         except BaseException:  # also a signal: nothing was sent
             if self._open_session and self._number:
@@ -147,6 +149,11 @@ class ChatTurn:
             workspace.cost_tracker().release(self._reservation)
             raise
         return self
+
+    @property
+    def messages(self) -> Sequence[Message]:
+        """The messages that were sent, the question last."""
+        return self._messages
 
     def _earlier(self) -> Sequence[Message]:
         """Return the messages before the question."""
@@ -391,12 +398,14 @@ def ask(
     context: Sequence[Message] | None = None,
     attachments: Sequence[Attachment] | None = None,
     marks: Mapping[str, Any] = ORDINARY,
+    schema: Mapping[str, Any] | None = None,
 ) -> ChatTurn:
     """Ask the model `text` in the open conversation (with `keep`), or on its own, after the messages `context`.
 
     `context` is by default that of the open conversation. `marks` are fields of the turn, such as `aside`, that keep it
     out of the context. The turn `replaces` is replaced, the turns `undoes` leave the context, once the prompt is on
     disk. `attachments` are sent with it, by default those that wait for the next prompt, which they then no longer do.
+    The provider is asked for a reply that fits `schema`, which is not checked here.
 
     Entering the `with` block raises UsageError for an unknown model or a missing key, BudgetError, and, when not
     interactive, SaveError. Nothing was sent then, and the conversation is unchanged.
@@ -414,4 +423,5 @@ def ask(
         context=context,
         attachments=waiting,
         marks=marks,
+        schema=schema,
     )

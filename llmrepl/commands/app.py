@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from llmrepl.chat.workspace import Workspace
 from llmrepl.commands.argument_types import fraction, usd
@@ -135,6 +136,13 @@ def _check_contradictions(resume: str | None, continue_: bool, name: str | None,
     argument("--json", help="print JSON objects", switch=True),
     FILE,
     ALLOW_PRIVATE,
+    argument(
+        "--schema",
+        help="JSON Schema that the reply has to fit: a file, inline, or 'name, age int, tags list'",
+        source="files",
+        metavar="SCHEMA",
+    ),
+    argument("--schema-retry", help="if the reply does not fit, ask once more with the reason", switch=True),
     argument("question", help="question to ask", rest=True),
     group="conversation",
     example="ask what is a monad",
@@ -151,12 +159,15 @@ def ask(
     json: bool,
     file: list[str],
     allow_private: bool,
+    schema: str | None,
+    schema_retry: bool,
 ) -> Result:
     """Ask a single question outside the open conversation."""
     piped = "" if "-" in file else workspace.piped_text()
     text = f"{question}\n\n{piped}" if question and piped else question or piped
     if not text.strip() and not file:
         raise UsageError("Which question?", 'For example llm ask "what is a monad"')
+    shape = _schema(workspace, schema, retry=schema_retry)
     if effort is not None:
         workspace.settings.set("effort", effort)
     keep = save or name is not None
@@ -173,7 +184,18 @@ def ask(
         if system is not None:
             workspace.chat.set_system(system)
     attach_given(workspace, file, model, allow_private=allow_private)
-    return SendPrompt(text, model, system=system, keep=keep, json=json)
+    return SendPrompt(text, model, system=system, keep=keep, json=json, schema=shape, schema_retry=schema_retry)
+
+
+def _schema(workspace: Workspace, given: str | None, *, retry: bool) -> dict[str, Any] | None:
+    """Read the schema of `ask`. Raises UsageError for what is none."""
+    if given is None:
+        if retry:
+            raise UsageError("--schema-retry needs a schema.", "--schema 'name, age int' gives one")
+        return None
+    from llmrepl.chat.schema import read_schema
+
+    return read_schema(given, workspace.environment.cwd, workspace.paths.home)
 
 
 @command(

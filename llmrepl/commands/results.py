@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from llmrepl.errors import LLMError
-from llmrepl.types import Attachment
+from llmrepl.types import Attachment, Message
 
 Cell = str | int | float | None
 
@@ -134,7 +134,8 @@ class SendPrompt:
     The turns `undoes` leave the context once the prompt is admitted. `attachments` are sent with it, by default those
     that wait for the next prompt. With `keep` it becomes a turn of the open session, with the fields `marks`, such as
     `aside`; `json` selects the output format of the reply. An `edited` text that cannot be sent is offered as the next
-    draft.
+    draft. The reply has to fit the JSON Schema `schema`; with `schema_retry` one that does not is asked for once more.
+    `context` are the messages before `text`, by default those of the open session.
     """
 
     text: str
@@ -147,6 +148,9 @@ class SendPrompt:
     json: bool = False
     edited: bool = False
     marks: Mapping[str, Any] = field(default_factory=dict)
+    schema: dict[str, Any] | None = None
+    schema_retry: bool = False
+    context: Sequence[Message] | None = None
 
 
 @dataclass

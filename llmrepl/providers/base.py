@@ -28,12 +28,16 @@ class Options:
 
 @dataclass(slots=True)
 class Request:
-    """A prompt for a model: `model` is the provider's name for it, `messages` the context, oldest first."""
+    """A prompt for a model: `model` is the provider's name for it, `messages` the context, oldest first.
+
+    `schema` is a JSON Schema that the reply has to fit.
+    """
 
     model: str
     messages: Sequence[Message]
     system: str | None = None
     options: Options = field(default_factory=Options)
+    schema: Mapping[str, Any] | None = None
 
 
 @dataclass(slots=True)

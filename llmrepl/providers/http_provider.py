@@ -22,6 +22,7 @@ from llmrepl.providers.protocols import anthropic, gemini, ollama, openai_respon
 from llmrepl.providers.protocols import openai_chat as openai
 from llmrepl.providers.protocols.base import ModelInfo, Protocol, has_image, without_images
 from llmrepl.providers.retry import RetryPolicy, retry
+from llmrepl.providers.structured_output import add_schema, in_words, is_refusal
 from llmrepl.providers.transport import frames
 from llmrepl.providers.transport.http import HTTPClient, Network
 from llmrepl.providers.urls import check_url, split_query
@@ -94,6 +95,19 @@ class HTTPProvider:
             yield event
 
     def _stream(self, request: Request) -> Iterator[Event]:
+        """Ask for a schema in the parameters of the protocol or, if the server refuses these, in words."""
+        if request.schema is not None:
+            try:
+                yield from self._lightened(request)
+                return
+            except ProviderError as error:
+                if not _refuses_schema(request, error):
+                    raise
+            yield Notice(f"{request.model} takes no such JSON Schema as a parameter. It is asked for in words.")
+            request = replace(request, schema=None, system=in_words(request.system, request.schema))
+        yield from self._lightened(request)
+
+    def _lightened(self, request: Request) -> Iterator[Event]:
         """Send a request, and again without what the model does not take of earlier turns."""
         known = self.parameters.changes(request.model)
         if IMAGES in known and not has_image(request.messages[-1]):
@@ -121,6 +135,8 @@ class HTTPProvider:
             yield Notice(words)
         if request.options.effort is not None:
             yield from map(Notice, add_effort(sent, request.options.effort, self.vendor, request.model))
+        if request.schema is not None:
+            add_schema(sent, request.schema, self.vendor.dialect)
         sent |= request.options.extra
         known = self.parameters.changes(request.model)
         yield from _notices(request.model, sent, known)
@@ -131,7 +147,8 @@ class HTTPProvider:
                 yield from retry(partial(self._attempt, request, body), self.retries)
                 return
             except ProviderError as error:
-                change = parameters.refused(sent, error.payload) if error.status in REFUSED else None
+                refused = error.status in REFUSED and not _refuses_schema(request, error)
+                change = parameters.refused(sent, error.payload) if refused else None
                 if change is None:
                     raise
                 if not is_too_long(error.message):  # what fits beside this prompt says nothing about others
@@ -195,6 +212,10 @@ class HTTPProvider:
     def close(self) -> None:
         """Close the connection."""
         self.client.close()
+
+
+def _refuses_schema(request: Request, error: ProviderError) -> bool:
+    return request.schema is not None and error.status in REFUSED and is_refusal(error.payload)
 
 
 _MOST_LIGHTER = 3

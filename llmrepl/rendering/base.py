@@ -35,6 +35,9 @@ class Output(Protocol):
     def event(self, event: Event) -> None:
         """Render an event of the reply."""
 
+    def data(self, text: str) -> None:
+        """Write a reply that is data, such as JSON, as it is."""
+
     def turn_result(self, turn_result: TurnResult) -> None:
         """End the reply and report how the turn ended."""
 
@@ -97,6 +100,11 @@ class PlainOutput:
                 self._status.wait(event.model)
         elif text := self._notes.describe(event):
             self.note(text)
+
+    def data(self, text: str) -> None:
+        """Write text as it is."""
+        self._end_reasoning()
+        self._write(text)
 
     def turn_result(self, turn_result: TurnResult) -> None:
         """End the reply's line and report failures and the footer."""

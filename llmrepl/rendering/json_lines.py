@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from llmrepl.chat.turn import TurnResult
     from llmrepl.providers.base import Event
 
-REASONS = {1: "failed", 2: "wrong_use", 3: "damaged", 4: "not_saved", 5: "over_budget", 6: "in_use"}
+REASONS = {1: "failed", 2: "wrong_use", 3: "damaged", 4: "not_saved", 5: "over_budget", 6: "in_use", 7: "does_not_fit"}
 """The `reason` of an `error` event, by exit code."""
 
 
@@ -73,6 +73,9 @@ class JsonOutput:
 
     def preload(self) -> None:
         """Do nothing; everything is loaded."""
+
+    def data(self, text: str) -> None:
+        """Do nothing; the data is in the reply."""
 
     def _emit(self, data: dict[str, Any]) -> None:
         self._out.write(json.dumps(data) + "\n")

@@ -91,6 +91,12 @@ class TerminalOutput:
         self._waiting = False
         self._status.stop()
 
+    def data(self, text: str) -> None:
+        """Write text as it is, without Markdown."""
+        self._end_waiting()
+        self._environment.stdout.write(f"{escape_controls(text)}\n")
+        self._environment.stdout.flush()
+
     def turn_result(self, turn_result: TurnResult) -> None:
         """End the reply, report failures, and add a dim line of figures."""
         self._end_waiting()

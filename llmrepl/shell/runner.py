@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
+from typing import TYPE_CHECKING
 
 from llmrepl.chat.workspace import Workspace
 from llmrepl.commands import line, other_tools
@@ -33,6 +34,9 @@ from llmrepl.rendering.json_lines import SingleJsonOutput
 from llmrepl.shell.interaction import Interaction, NonInteractive
 from llmrepl.system.environment import OutputError
 from llmrepl.system.files import failure
+
+if TYPE_CHECKING:
+    from llmrepl.chat.turn import ChatTurn
 
 MAX_SCRIPT_DEPTH = 20
 """Maximum nesting of scripts that run scripts."""
@@ -180,7 +184,6 @@ class Shell:
 
     def ask(self, result: SendPrompt) -> int:
         """Send a prompt and render the reply; return the exit code. Raises LLMError if nothing could be sent."""
-        from llmrepl.chat import turn
         from llmrepl.chat.attachments.prompt_text import append_texts
 
         attached = self.workspace.chat.attachments if result.attachments is None else list(result.attachments)
@@ -194,6 +197,23 @@ class Shell:
             self.output.prompt(result.text)
         if result.model is None and (model := self.workspace.chat.confirm_default_model()):
             self.output.note(f"🤖 Model: {model}")
+        output = self.output
+        if result.json and not isinstance(output, SingleJsonOutput):  # `:ask --json`
+            system = result.system or self.workspace.chat.system
+            output = SingleJsonOutput(self.workspace.environment, result.text, system)
+        if result.schema is not None:
+            from llmrepl.shell.structured_reply import ask_structured
+
+            turn_result = ask_structured(self.send, output, result, result.schema)
+        else:
+            turn_result = self.send(result, output).turn_result
+        failures = [f.code for f in (turn_result.failure, turn_result.unsaved) if f] if turn_result else [FAILED]
+        return most_severe(failures)
+
+    def send(self, result: SendPrompt, output: Output) -> ChatTurn:
+        """Send a prompt and render the reply to `output`. Raises LLMError if nothing could be sent."""
+        from llmrepl.chat import turn
+
         chat_turn = turn.ask(
             self.workspace,
             result.text,
@@ -202,13 +222,11 @@ class Shell:
             replaces=result.replaces,
             undoes=result.undoes,
             keep=result.keep,
+            context=result.context,
             attachments=result.attachments,
             marks=result.marks,
+            schema=result.schema,
         )
-        output = self.output
-        if result.json and not isinstance(output, SingleJsonOutput):  # `:ask --json`
-            system = result.system or self.workspace.chat.system
-            output = SingleJsonOutput(self.workspace.environment, result.text, system)
         read = True
         try:
             with chat_turn:
@@ -225,9 +243,7 @@ class Shell:
                 output.turn_result(chat_turn.turn_result)
             elif chat_turn.turn_result is None and result.edited:
                 self.draft = result.text
-        turn_result = chat_turn.turn_result
-        failures = [f.code for f in (turn_result.failure, turn_result.unsaved) if f] if turn_result else [FAILED]
-        return most_severe(failures)
+        return chat_turn
 
     def _check_model(self) -> None:
         """Raise UsageError if only the guide could answer and nobody is there to see that it does."""
