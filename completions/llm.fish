@@ -51,7 +51,7 @@ function _shtab_llm_using
 end
 
 set -g _shtab_llm_commands ask chat completions delete doctor export import search show usage config 'config get' 'config list' 'config path' 'config set' keys 'keys list' 'keys remove' 'keys set' models 'models info' 'models list' sessions 'sessions archive' 'sessions backup' 'sessions delete' 'sessions export' 'sessions fork' 'sessions import' 'sessions list' 'sessions merge' 'sessions recover' 'sessions rename' 'sessions restore' 'sessions resume' 'sessions scan' 'sessions search' 'sessions show' 'sessions stats' 'sessions tag' 'sessions validate' help 'help ask' 'help chat' 'help completions' 'help delete' 'help doctor' 'help export' 'help import' 'help search' 'help show' 'help usage' 'help keyboard' 'help shortcuts' 'help api-keys' 'help all' 'help config' 'help config get' 'help config list' 'help config path' 'help config set' 'help keys' 'help keys list' 'help keys remove' 'help keys set' 'help models' 'help models info' 'help models list' 'help sessions' 'help sessions archive' 'help sessions backup' 'help sessions delete' 'help sessions export' 'help sessions fork' 'help sessions import' 'help sessions list' 'help sessions merge' 'help sessions recover' 'help sessions rename' 'help sessions restore' 'help sessions resume' 'help sessions scan' 'help sessions search' 'help sessions show' 'help sessions stats' 'help sessions tag' 'help sessions validate'
-set -g _shtab_llm_opts_with_value --at --breakdown-by --budget --contains --dir --effort --file --filter --format --from --limit --max-cost --max-turns --min-cost --min-turns --model --name --older-than --provider --resume --save-dir --session --since --sort --source --system --system-contains --tag --until --warn-at -b -d -f -m -r -s
+set -g _shtab_llm_opts_with_value --at --breakdown-by --budget --contains --dir --effort --file --filter --format --from --limit --max-cost --max-turns --min-cost --min-turns --model --name --older-than --provider --resume --save-dir --schema --session --since --sort --source --system --system-contains --tag --until --warn-at -b -d -f -m -r -s
 
 complete -c llm -e
 complete -c llm -f
@@ -83,6 +83,8 @@ complete -c llm -n '_shtab_llm_using ask' -l name -x -d 'save as a session with 
 complete -c llm -n '_shtab_llm_using ask' -l json -d 'print JSON objects'
 complete -c llm -n '_shtab_llm_using ask' -s f -l file -xka "(__fish_complete_path (commandline -ct))" -d 'attach FILE, a directory, a pattern or a URL; - is standard input; may be repeated'
 complete -c llm -n '_shtab_llm_using ask' -l allow-private -d 'allow a URL with a private address, such as a server on this machine'
+complete -c llm -n '_shtab_llm_using ask' -l schema -xka "(__fish_complete_path (commandline -ct))" -d 'JSON Schema that the reply has to fit: a file, inline, or '"'"'name, age int, tags list'"'"''
+complete -c llm -n '_shtab_llm_using ask' -l schema-retry -d 'if the reply does not fit, ask once more with the reason'
 complete -c llm -n '_shtab_llm_using; and test $_shtab_llm_npos -eq 0' -a chat -d 'start the shell'
 complete -c llm -n '_shtab_llm_using chat' -s h -l help -d 'show this help message and exit'
 complete -c llm -n '_shtab_llm_using chat' -s m -l model -xka "(llm --complete models (commandline -ct | string unescape) (commandline -opc)[-1])" -d 'model to use, as PROVIDER/MODEL'

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from llmrepl.chat.turn import ChatTurn, TurnResult
     from llmrepl.providers.base import Event
 
-HINT = "'--schema-retry' asks once more, another model may do better"
+RETRY, OTHER = "--schema-retry asks once more.", "Another model may do better: -m MODEL."
 
 
 class HeldOutput:
@@ -48,6 +48,10 @@ class HeldOutput:
     def turn_result(self, turn_result: TurnResult) -> None:
         """Keep it; a second one includes what the first cost."""
         self.turn = _with_cost_of(self.turn, turn_result) if self.turn else turn_result
+
+    def prompt(self, text: str) -> None:
+        """Pass it on."""
+        self._output.prompt(text)
 
     def result(self, call: Call, result: Result) -> None:
         """Pass it on."""
@@ -90,7 +94,7 @@ def ask_structured(
         if held.turn:
             output.turn_result(held.turn)
         raise
-    return _render(output, held.turn, why)
+    return _render(output, held.turn, why, OTHER if prompt.schema_retry else RETRY)
 
 
 def _misfit(turn: TurnResult | None, schema: dict[str, Any]) -> str:
@@ -98,11 +102,11 @@ def _misfit(turn: TurnResult | None, schema: dict[str, Any]) -> str:
     return "" if turn is None or turn.failure else json_schema.misfit(turn.text, schema)
 
 
-def _render(output: Output, turn: TurnResult | None, why: str) -> TurnResult | None:
+def _render(output: Output, turn: TurnResult | None, why: str, hint: str) -> TurnResult | None:
     if turn is None:
         return None
     if why:
-        turn = replace(turn, failure=MisfitError(f"The reply does not fit the schema: {why}.", HINT))
+        turn = replace(turn, failure=MisfitError(f"The reply does not fit the schema: {why}.", hint))
     if turn.failure and turn.text:
         output.note(f"The reply was: {turn.text}")
     if not turn.failure:
