@@ -243,16 +243,22 @@ def rename_new(old: Path, new: Path) -> None:
     os.unlink(old)
 
 
-def read_regular(path: Path, limit: int) -> bytes:
+def read_regular(path: Path | str, limit: int) -> bytes:
     """Read a regular file of at most `limit` bytes. Raises OSError for a link, FIFO, directory or larger file."""
     fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
-    with open(fd, "rb") as file:
+    try:
         status = os.fstat(fd)
         if not stat.S_ISREG(status.st_mode):
             raise OSError(errno.EINVAL, "it is not a regular file", str(path))
         if status.st_size > limit:
             raise OSError(errno.EFBIG, f"it is larger than {limit >> 20} MiB", str(path))
-        return file.read(min(limit, status.st_size) + 1)
+        wanted = min(limit, status.st_size) + 1
+        data = os.read(fd, wanted)
+        while len(data) < status.st_size and (more := os.read(fd, wanted - len(data))):  # a read may be short
+            data += more
+        return data
+    finally:
+        os.close(fd)
 
 
 def private_mkdir(path: Path) -> None:

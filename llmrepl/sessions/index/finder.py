@@ -125,10 +125,9 @@ class SessionFinder:
 
     def _check(self, directory: Path) -> None:
         changed, began = _directory_mtime(directory), self._monotonic()
-        self._index.refresh(directory, self._progress)
-        seconds = self._monotonic() - began
         self._index.refresh(directory, self._progress, texts=True)
-        self._checked[directory] = (changed, self._monotonic(), seconds)
+        ended = self._monotonic()
+        self._checked[directory] = (changed, ended, ended - began)
 
 
 def _share(sample: list[int]) -> float:

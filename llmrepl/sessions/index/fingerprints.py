@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from llmrepl.sessions.index.sql import to_bytes, to_text
@@ -25,10 +25,10 @@ def file_states(directory: Path) -> Iterator[State]:
         return
     try:
         names = os.listdir(fd)
-        journals = {name for name in names if name[0] == "." and name.endswith(".journal")}
+        journals = _journals(names)
         for name in names:
             if name.endswith(ENDINGS) and name[0] != ".":
-                journal = _journal_name(name) if journals else ""
+                journal = journal_name(name) if journals else ""
                 state = _state(name, journal if journal in journals else "", fd)
                 if state:
                     yield state
@@ -36,20 +36,34 @@ def file_states(directory: Path) -> Iterator[State]:
         os.close(fd)
 
 
-def file_state(directory: Path, name: bytes) -> State | None:
-    """Return the current state of one file, or None if it does not exist."""
+def current_states(directory: Path, names: Iterable[bytes]) -> dict[bytes, State]:
+    """Return the current states of these files, without those that do not exist."""
     try:
         fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError:
-        return None
+        return {}
     try:
-        return _state(to_text(name), _journal_name(to_text(name)), fd)
+        states = [_state(name, journal_name(name), fd) for name in map(to_text, names)]
+        return {state[0]: state for state in states if state}
     finally:
         os.close(fd)
 
 
-def _journal_name(name: str) -> str:
+def journal_names(directory: Path) -> set[str]:
+    """Return the names of the journals in a directory."""
+    try:
+        return _journals(os.listdir(directory))
+    except OSError:
+        return set()
+
+
+def journal_name(name: str) -> str:
+    """Return the name of the journal of a session file."""
     return f".{name.removesuffix('.json')}.journal"
+
+
+def _journals(names: list[str]) -> set[str]:
+    return {name for name in names if name[0] == "." and name.endswith(".journal")}
 
 
 def _state(name: str, journal: str, fd: int) -> State | None:

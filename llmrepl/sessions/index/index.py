@@ -13,32 +13,28 @@ import sqlite3
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import fields
 from functools import partial
-from operator import attrgetter
 from pathlib import Path
-from typing import Any
 
 from llmrepl.sessions.index import scan
-from llmrepl.sessions.index.fingerprints import State, digest, file_state, file_states
-from llmrepl.sessions.index.full_text import BATCH, Progress, can_index, make_searchable
+from llmrepl.sessions.index.fingerprints import State, current_states, digest, file_states, journal_names
+from llmrepl.sessions.index.full_text import BATCH, ROW_BATCH, Progress, clear_if_stale, insert_texts, make_searchable
 from llmrepl.sessions.index.query import PINNED, Filters, Row, TurnGroup
+from llmrepl.sessions.index.readers import FACTS, Entry, Files, read_batches
 from llmrepl.sessions.index.schema import DamagedIndex, IndexUnavailable, open_index, set_aside, transaction
+from llmrepl.sessions.index.search import can_index
 from llmrepl.sessions.index.sql import ORDERS, near_query, quote, sql_conditions, to_bytes, to_text
 from llmrepl.sessions.stats import Totals, merge_by_model, total_by_model
 
 UNSETTLED_NS = 2_000_000_000
 """A file modified within this time before it was read may change again without a new mtime."""
 
-_FACTS = tuple(field.name for field in fields(Row))[1:]
-_facts = attrgetter(*_FACTS)
 
 _PINNED = (
-    f"instr(facts, '\"{PINNED}\"') > 0 AND EXISTS (SELECT 1 FROM json_each(facts, '$[{_FACTS.index('tags')}]')"
+    f"instr(facts, '\"{PINNED}\"') > 0 AND EXISTS (SELECT 1 FROM json_each(facts, '$[{FACTS.index('tags')}]')"
     f" WHERE value = '{PINNED}') DESC"
 )
 """`ORDER BY` term of pinned sessions. The text is searched first because JSON is slow to parse."""
-"""The fields of a Row other than its name, in storage order."""
 
 _MOST_TRIGRAMS = 400
 
@@ -86,7 +82,7 @@ class Index:
             files = list(file_states(directory))
             seen = digest(files)
             if db.execute("SELECT state FROM directories WHERE id = ?", (number,)).fetchone() != (seen,):
-                self._update(db, directory, number, set(files), progress)
+                self._update(db, directory, number, set(files), progress, texts=texts)
                 _record_state(db, number, set(files), seen)
             if texts:
                 make_searchable(db, directory, number, progress)
@@ -167,7 +163,7 @@ class Index:
 
     def tags(self, directory: Path) -> dict[str, int]:
         """Return each tag with the number of sessions that have it."""
-        place = f"$[{_FACTS.index('tags')}]"
+        place = f"$[{FACTS.index('tags')}]"
         with self._connection() as db:
             found = db.execute(
                 "SELECT tag.value, count(*) FROM sessions, json_each(facts, ?) AS tag"
@@ -211,52 +207,35 @@ class Index:
             return [number for (number,) in rows]
 
     def _update(
-        self, db: sqlite3.Connection, directory: Path, number: int, files: set[State], progress: Progress
+        self,
+        db: sqlite3.Connection,
+        directory: Path,
+        number: int,
+        files: set[State],
+        progress: Progress,
+        *,
+        texts: bool,
     ) -> None:
-        """Remove the rows of deleted files and read new or changed ones.
-
-        Rows that another shell wrote from a later state are not replaced.
-        """
+        """Remove the rows of deleted files and read new or changed ones, with `texts` also their messages."""
         known = _indexed_states(db, number)
         new = sorted(files - known)
         gone = {name for name, _, _ in known} - {name for name, _, _ in files}
         if gone:
             with _modify_directory(db, number):
-                values = [(number, name) for name in gone if file_state(directory, name) is None]
+                exist = current_states(directory, gone)
+                values = [(number, name) for name in gone if name not in exist]
                 db.executemany("DELETE FROM sessions WHERE directory = ? AND name = ?", values)
-        for done in range(0, len(new), BATCH):
-            batch = new[done : done + BATCH]
-            read = [self._read(directory, number, *one) for one in batch]
-            with _modify_directory(db, number):
-                rows = [row for one, row in zip(batch, read, strict=True) if file_state(directory, one[0]) == one]
-                db.executemany(
-                    "INSERT OR REPLACE INTO sessions (directory, name, size, mtime_ns, damaged, epoch, model, turns,"
-                    f" tokens, cost, unpriced, parts, facts, checksum) VALUES ({', '.join('?' * 14)})",
-                    rows,
-                )
-            progress("reading sessions", min(done + BATCH, len(new)), len(new))
-
-    def _read(self, directory: Path, number: int, name: bytes, size: int, mtime_ns: int) -> tuple[Any, ...]:
-        """Read the values to store for one file."""
-        settled = abs(self._time_ns() - mtime_ns) > UNSETTLED_NS
-        row, _ = scan.read(directory / to_text(name))
-        facts = json.dumps(_facts(row))
-        return (
-            number,
-            name,
-            size,
-            mtime_ns if settled else -1,
-            bool(row.damaged),
-            row.epoch,
-            to_bytes(row.model),
-            row.turns,
-            row.tokens,
-            row.cost,
-            row.unpriced,
-            bool(row.parts),
-            facts,
-            _checksum(name, facts),
-        )
+        if texts and new:
+            clear_if_stale(db)
+        journals = journal_names(directory)
+        size = BATCH if texts else ROW_BATCH
+        batches = [new[at : at + size] for at in range(0, len(new), size)]
+        began, done = self._time_ns(), 0
+        wanted = [Files(directory, [name for name, _, _ in batch], journals, texts) for batch in batches]
+        for at, entries in read_batches(wanted):
+            _store(db, directory, number, batches[at], entries, began)
+            done += len(batches[at])
+            progress("reading sessions", done, len(new))
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
@@ -292,6 +271,39 @@ def _modify_directory(db: sqlite3.Connection, number: int) -> Iterator[None]:
     with transaction(db):
         db.execute("UPDATE directories SET state = NULL WHERE id = ?", (number,))
         yield
+
+
+def _store(
+    db: sqlite3.Connection, directory: Path, number: int, batch: list[State], entries: list[Entry], began: int
+) -> None:
+    """Store the entry of each file that has not changed since it was listed. Rows of a later state are not replaced.
+
+    A file modified within UNSETTLED_NS before `began` gets no mtime, so that it is read again.
+    """
+    with _modify_directory(db, number):
+        current = current_states(directory, [name for name, _, _ in batch])
+        stored = [one for one in zip(batch, entries, strict=True) if current.get(one[0][0]) == one[0]]
+        db.executemany(
+            "INSERT OR REPLACE INTO sessions (directory, name, size, mtime_ns, damaged, epoch, model, turns,"
+            f" tokens, cost, unpriced, parts, facts, checksum) VALUES ({', '.join('?' * 14)})",
+            [
+                (
+                    number,
+                    name,
+                    size,
+                    mtime_ns if abs(began - mtime_ns) > UNSETTLED_NS else -1,
+                    entry.damaged,
+                    entry.epoch,
+                    to_bytes(entry.model),
+                    *entry[3:-1],
+                    _checksum(name, entry.facts),
+                )
+                for (name, size, mtime_ns), entry in stored
+            ],
+        )
+        one = "SELECT id FROM sessions WHERE directory = ? AND name = ?"
+        texts = [(name, entry.text) for (name, _, _), entry in stored if entry.text is not None]
+        insert_texts(db, [(db.execute(one, (number, name)).fetchone()[0], text) for name, text in texts])
 
 
 def _record_state(db: sqlite3.Connection, number: int, files: set[State], seen: bytes) -> None:

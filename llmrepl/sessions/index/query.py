@@ -111,29 +111,43 @@ class FoundSessions:
 
 def row_from_json(name: str, data: dict[str, Any], mtime: float) -> Row:
     """Build a row from unvalidated JSON data; fields of the wrong type count as missing."""
-    turns = [turn for turn in _list(data.get("turns")) if isinstance(turn, dict)]
     meta = data["meta"] if isinstance(data.get("meta"), dict) else {}
     totals = data["usage_totals"] if isinstance(data.get("usage_totals"), dict) else {}
     created = data.get("created_at")
-    costs = [_amount(turn.get("cost_estimate")) for turn in turns]
-    unpriced = [c is None and turn.get("finish_reason") != "error" for c, turn in zip(costs, turns, strict=True)]
+    model = str(data.get("model") or "")
+    turns, costs = [], []
+    unpriced, has_parts = 0, False
+    for turn in _list(data.get("turns")):
+        if not isinstance(turn, dict):
+            continue
+        turns.append(turn)
+        cost = turn.get("cost_estimate")
+        if not (type(cost) is float and 0.0 <= cost < 1e15):  # decided without a call for most of the turns
+            cost = _amount(cost)
+        if cost is not None:
+            costs.append(cost)
+        elif turn.get("finish_reason") != "error":
+            unpriced += 1
+        answerer = turn.get("answered_by")
+        if (answerer is not None and answerer != model) or turn.get("copied") is True:
+            has_parts = True
     other = OtherRequests.from_meta(meta)
     parent = meta.get("parent")
     row = Row(
         name=name,
         created_at=created if isinstance(created, str) else "",
         epoch=parse_epoch(created, mtime),
-        model=str(data.get("model") or ""),
+        model=model,
         turns=len(turns),
         tokens=int(_amount(totals.get("total_tokens")) or 0),
-        cost=other.cost + sum(cost for cost in costs if cost is not None),
-        unpriced=other.unpriced + sum(unpriced),
+        cost=other.cost + sum(costs),
+        unpriced=other.unpriced + unpriced,
         title=meta["title"] if isinstance(meta.get("title"), str) else "",
         tags=tuple(tag for tag in _list(meta.get("tags")) if isinstance(tag, str)),
         system=data["system"] if isinstance(data.get("system"), str) else "",
         parent=str(parent.get("session") or "") if isinstance(parent, dict) else "",
     )
-    if any(turn.get("copied") is True or turn.get("answered_by") not in (None, row.model) for turn in turns):
+    if has_parts:
         row.parts = tuple(_divide(row, turns))
     return row
 

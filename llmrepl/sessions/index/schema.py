@@ -9,10 +9,15 @@ from pathlib import Path
 
 from llmrepl.system import files
 
-VERSION = 5
+VERSION = 6
 
 CHECKED_BYTES = 1 << 20
 """Up to this size the structure of the file is checked whenever it is opened, which takes a few milliseconds."""
+
+_SETTINGS = """
+PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = 16000;
+"""
+"""Checkpoints are rare, because each waits for the disk."""
 
 _SCHEMA = f"""
 CREATE TABLE directories (id INTEGER PRIMARY KEY, path BLOB NOT NULL UNIQUE, state BLOB);
@@ -30,6 +35,7 @@ CREATE INDEX with_parts ON sessions (directory) WHERE parts;
 CREATE INDEX to_search ON sessions (directory) WHERE NOT damaged AND NOT searchable;
 CREATE VIRTUAL TABLE texts USING fts5 (text, content = '', columnsize = 0, tokenize = 'trigram case_sensitive 1');
 INSERT INTO texts (texts, rank) VALUES ('hashsize', {64 << 20});
+INSERT INTO texts (texts, rank) VALUES ('automerge', 0);
 CREATE VIRTUAL TABLE trigrams USING fts5vocab (texts, row);
 CREATE TABLE filled (texts INTEGER NOT NULL);
 INSERT INTO filled VALUES (0);
@@ -56,9 +62,9 @@ def transaction(db: sqlite3.Connection) -> Iterator[None]:
 def open_index(path: Path) -> sqlite3.Connection:
     """Open the index, replacing a damaged file or one of another version by an empty one."""
     files.create_private(path)
-    db = sqlite3.connect(path, timeout=1.0, isolation_level=None)
+    db = sqlite3.connect(path, timeout=1.0, isolation_level=None, check_same_thread=False)
     try:
-        db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -65536;")
+        db.executescript(_SETTINGS)
         if _version(db) == 0:
             _create(db)
         if _version(db) == VERSION:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 AROUND = 40
 """Characters of context that a hit shows on each side."""
+
+_BETWEEN = "\ufffd"
+"""Separates messages in the indexed text, and replaces characters that SQLite cannot store."""
+
+_NOT_HELD = re.compile("[\0\ud800-\udfff\ufffd-\uffff]")
 
 
 @dataclass(slots=True)
@@ -43,6 +49,17 @@ def messages(data: dict[str, Any]) -> Iterator[tuple[int, str, str]]:
                 text = part.get("text") if isinstance(part, dict) else part
                 if isinstance(text, str):
                     yield number, str(message.get("role") or ""), text
+
+
+def can_index(text: str) -> bool:
+    """Whether the index can store every character of a text."""
+    return not _NOT_HELD.search(text)
+
+
+def searchable_text(data: dict[str, Any]) -> str:
+    """Join all messages of a session; a final separator makes every character start a trigram."""
+    joined = _BETWEEN.join([text for _, _, text in messages(data)])
+    return _NOT_HELD.sub(_BETWEEN, joined.lower()) + _BETWEEN + _BETWEEN
 
 
 def contains(data: dict[str, Any], wanted: str) -> bool:

@@ -64,6 +64,8 @@ def has_several_members(raw: bytes) -> bool:
 
 def check_values(plain: bytes) -> None:
     """Raise PackingError if JSON text has so many values that parsing it would take much more memory than the text."""
+    if len(plain) <= MAX_VALUES:
+        return
     if plain.count(b"{") + plain.count(b"[") <= MAX_VALUES and plain.count(b",") <= MAX_SEPARATORS:
         return
     values = separators = at = 0
