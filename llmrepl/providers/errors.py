@@ -72,18 +72,18 @@ class Endpoint:
 
 
 class ErrorRule(NamedTuple):
-    """A row of the status table; `message` may use {vendor}, {key}, {model}, {base_url} and {status}."""
+    """A row of the status table; the texts may use what `_failure` fills in."""
 
     retry: bool
     message: str
     hint: str
 
 
-_LATER = "try again in a while, or another model with :model"
+_LATER = ":retry tries again, :model chooses another model"
 _CHECK = "change the prompt or the options"
 RULES = {
     400: ErrorRule(False, "the server refused the request (400)", _CHECK),
-    401: ErrorRule(False, "{vendor} does not accept {key} (401)", "{replace_key}"),
+    401: ErrorRule(False, "{vendor} rejected {api_key} (401)", "{replace_key}"),
     402: ErrorRule(False, "{vendor} says that there is no credit left (402)", "add credit there, or use another model"),
     403: ErrorRule(False, "{vendor} does not allow this with {key} (403)", "check what that key may do"),
     404: ErrorRule(False, "{vendor} has no model '{model}' at {base_url} (404)", "check the name, and base_url"),
@@ -93,15 +93,15 @@ RULES = {
     422: ErrorRule(False, "the server refused the request (422)", _CHECK),
     451: ErrorRule(False, "the filter of {vendor} stopped the request", "ask in other words"),
     425: ErrorRule(True, "{vendor} is not ready for the request (425)", _LATER),
-    429: ErrorRule(True, "{vendor} says that there were too many requests (429)", _LATER),
-    500: ErrorRule(True, "{vendor} has an error of its own (500)", _LATER),
+    429: ErrorRule(True, "{vendor} is rate limiting you (429)", _LATER),
+    500: ErrorRule(True, "{vendor} failed with an internal error (500)", _LATER),
     502: ErrorRule(True, "{vendor} cannot be reached behind its gateway (502)", _LATER),
     503: ErrorRule(True, "{vendor} is not available (503)", _LATER),
     504: ErrorRule(True, "{vendor} did not answer its gateway in time (504)", _LATER),
     498: ErrorRule(True, "{vendor} has no capacity left for now (498)", _LATER),
     529: ErrorRule(True, "{vendor} is overloaded (529)", _LATER),
 }
-_OWN = ErrorRule(True, "{vendor} has an error of its own ({status})", _LATER)
+_OWN = ErrorRule(True, "{vendor} failed with an internal error ({status})", _LATER)
 _OTHER = ErrorRule(False, "{vendor} answered with status {status}", "check base_url, or try again later")
 _QUOTA = ErrorRule(False, "{vendor} says that the quota of {key} is used up (429)", "check plan and billing there")
 
@@ -199,6 +199,7 @@ def _failure(endpoint: Endpoint, model: str, status: int, payload: object, after
         "key": f"the key from {endpoint.key_origin or 'the configuration'}"
         if endpoint.key
         else "a request without a key",
+        "api_key": "the API key" if endpoint.key else "a request without an API key",
         "replace_key": _replace_key(endpoint),
     }
     what, then = rule.message.format(**words), rule.hint.format(**words)
@@ -216,8 +217,8 @@ def _failure(endpoint: Endpoint, model: str, status: int, payload: object, after
 def _replace_key(endpoint: Endpoint) -> str:
     """Return how to replace a rejected key: a saved one counts only if no variable or command has one."""
     if endpoint.key and not endpoint.key_origin.endswith(".json"):
-        return f"change {endpoint.key_origin or 'the configuration'}, which counts before a saved key"
-    return f"llm keys set {endpoint.vendor} saves another one"
+        return f"Change {endpoint.key_origin or 'the configuration'}, which counts before a saved key"
+    return f"llm keys set {endpoint.vendor} replaces it"
 
 
 def _json(body: bytes) -> object:

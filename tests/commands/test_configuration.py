@@ -75,10 +75,10 @@ def test_a_rejected_key_is_replaced_where_it_came_from(cli: CliRunner) -> None:
     with serving(status(401, {}), status(401, {})) as server:
         environ = {"OPENAI_BASE_URL": server.url}
         ran = cli.llm("ask", "-m", "openai/x", "hello", **environ, OPENAI_API_KEY=KEY)
-        assert "change OPENAI_API_KEY, which counts before a saved key" in ran.err
+        assert "Change OPENAI_API_KEY, which counts before a saved key" in ran.err
         assert "keys set" not in ran.err
         cli.llm("keys", "set", "openai", typed=KEY)
-        assert "llm keys set openai saves another one" in cli.llm("ask", "-m", "openai/x", "hello", **environ).err
+        assert "llm keys set openai replaces it" in cli.llm("ask", "-m", "openai/x", "hello", **environ).err
 
 
 @pytest.mark.parametrize("words", [("ask", "hello"), ("chat",)])

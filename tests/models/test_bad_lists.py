@@ -103,7 +103,7 @@ def failing(code: int) -> Answer:
 
 @pytest.mark.parametrize(
     ("second", "said"),
-    [(failing(503), "down"), (failing(401), "does not accept"), (failing(404), "has no model")],
+    [(failing(503), "down"), (failing(401), "rejected the API key"), (failing(404), "has no model")],
 )
 def test_a_fallback_that_fails_too_ends_in_its_own_error(
     cli: CliRunner, configure: Callable[[str, str], None], second: Answer, said: str

@@ -128,7 +128,7 @@ def test_a_finish_a_terminator_or_a_complete_document_ends_a_reply(dialect: str,
             "overloaded .529.: Overl",
             True,
         ),
-        ("openai", sse({"error": {"message": "no", "code": 429}}), "too many requests .429.: no", True),
+        ("openai", sse({"error": {"message": "no", "code": 429}}), "is rate limiting you .429.: no", True),
         ("openai", sse({"error": {"message": "no", "code": "insufficient_quota"}}), "quota", False),
         ("openai", b'event: error\ndata: {"message": "went wrong"}\n\n', "went wrong", False),
         (

@@ -154,12 +154,12 @@ def test_what_may_pass_is_tried_again_and_then_answered(code: int) -> None:
                     "details": [{"reason": "API_KEY_INVALID"}],
                 }
             },
-            "does not accept the key from $TEST_KEY (401)",
+            "rejected the API key (401)",
         ),
         (
             401,
             {"error": {"message": f"Incorrect API key provided: Bearer {KEY}."}},
-            "the key from $TEST_KEY (401): Incorr",
+            "the API key (401): Incorr",
         ),
         (402, {"error": {"message": "Insufficient credits"}}, "no credit left (402): Insufficient credits"),
         (403, {"message": "region"}, "openai does not allow this with the key from $TEST_KEY (403): region"),
