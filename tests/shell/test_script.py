@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import subprocess
+from collections.abc import Iterator
 from itertools import count
 
 import pytest
@@ -56,6 +57,22 @@ def test_what_is_not_text_is_not_sent(cli: CliRunner, lines: bytes, way: str) ->
     words = ("ask", "-m", "offline/echo", "hi") if way == "ask" else CHAT
     ran = cli.process(*words, typed=b":run script\n" if way == "run" else lines)
     assert ran.code == 2 and "not UTF-8 text" in ran.err and "\0" not in ran.out and "x00" not in ran.out
+
+
+def test_the_exit_code_tells_that_saving_failed_at_the_end(cli: CliRunner) -> None:
+    cli.runs.mkdir()
+    turn = {"messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": "x" * (300 << 10)}]}
+    session = {"model": "offline/echo", "created_at": "2026-01-01T10:00:00", "turns": [turn]}
+    (cli.runs / "large.json").write_text(json.dumps(session))
+
+    def lines() -> Iterator[str]:
+        yield "one\n"
+        cli.runs.rename(cli.cwd / "away")
+        cli.runs.write_text("in the way")
+
+    ran = cli.llm(*CHAT, "-r", "large", typed=lines())
+    assert (ran.code, ran.out) == (4, "one\n")
+    assert "is not saved" in ran.err
 
 
 def test_an_endless_script_is_refused(cli: CliRunner) -> None:
