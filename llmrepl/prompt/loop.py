@@ -70,7 +70,6 @@ class Loop:
         self._early = early
         self._remember = remember
         self._greeting = ""
-        self._took_over = False
         self._title = TerminalTitle(workspace.environment)
         self._prompt: PromptSession[str] = PromptSession(
             PROMPT,
@@ -164,33 +163,39 @@ class Loop:
 
     def _greet(self, greeting: str) -> None:
         """Write what stands above the prompt, unless it was drawn while the program was loading."""
-        early, self._early = self._early, None
         self._greeting = self._greeting or greeting
-        if early is None or not self._take_over(early, greeting):
-            self._workspace.environment.stderr.write(greeting)
-            self._workspace.environment.stderr.flush()
+        if self._early and self._early.screen == greeting:
+            return  # it echoes until the prompt reads keys
+        if self._early:
+            self._typeahead.keep(self._early.erase())
+        self._workspace.environment.stderr.write(greeting)
+        self._workspace.environment.stderr.flush()
 
-    def _take_over(self, early: EarlyPrompt, greeting: str) -> bool:
-        """End the early prompt and keep what was typed; return whether it has the right greeting above it."""
-        same = early.screen == greeting
-        self._typeahead.keep(early.stop() if same else early.erase())
-        self._took_over = True
+    def _begin_prompt(self) -> None:
+        """Take over from the early prompt when the first prompt begins to read keys, and load the rest when idle."""
+        if self._early:
+            early, self._early = self._early, None
+            self._typeahead.keep(early.stop() if early.drawn else b"")
+            self._typeahead.allow_signals()
+            self._enter_early_keys()
+        if not self._preloaded:
+            self._preloaded = True
+            when_idle(self._prompt.app, self._preload, self._show_notes)
+
+    def _enter_early_keys(self) -> None:
+        from llmrepl.prompt.display.early import feed_keys
+
         keys = self._typeahead.drain()
-        if needs_editor(keys):
-            from llmrepl.prompt.display.early import feed_keys
-
-            feed_keys(self._prompt.input, keys)
-        else:
+        if not needs_editor(keys):
             self._typeahead.keep(keys)
-        return same
+            draft, entered = self._typeahead.take()
+            keys = draft.encode() + (b"\r" if entered else b"")
+        feed_keys(self._prompt.input, keys)
 
     def _read(self) -> str:
-        if self._took_over:
-            self._took_over = False
-            self._typeahead.allow_signals()
         vi = self._workspace.settings.get("keys") == "vi"
         self._prompt.editing_mode = EditingMode.VI if vi else EditingMode.EMACS
-        draft, entered = self._typeahead.take(unsent=self._unsent)
+        draft, entered = ("", False) if self._early else self._typeahead.take(unsent=self._unsent)
         self._unsent = False
         if self._shell and self._shell.draft:
             draft, self._shell.draft, entered = self._shell.draft + draft, "", False
@@ -199,9 +204,7 @@ class Loop:
         self._prompt.app.erase_when_done = False
         self._title.show(self._session_name())
         self._prompt.message = [("class:you", INCOGNITO if self._workspace.chat.incognito else PROMPT)]
-        pre_run = None if self._preloaded else lambda: when_idle(self._prompt.app, self._preload, self._show_notes)
-        self._preloaded = True
-        return self._prompt.prompt(default=draft, accept_default=entered, pre_run=pre_run)
+        return self._prompt.prompt(default=draft, accept_default=entered, pre_run=self._begin_prompt)
 
     def _keep_draft(self, text: str) -> None:
         """Offer an unfinished input again at the next prompt."""
