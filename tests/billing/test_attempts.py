@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from http.server import BaseHTTPRequestHandler
 
 import pytest
@@ -50,6 +52,26 @@ def test_each_attempt_is_a_row_and_costs_something_if_the_server_may_have_worked
     assert [row.kind for row in rows] == kinds
     assert [bool(row.cost) for row in rows] == paid
     assert all(row.estimated for row in rows if row.kind != "reply" and row.cost)
+
+
+def test_a_prompt_that_cannot_be_saved_reserves_nothing(cli: CliRunner) -> None:
+    config = cli.home / ".config" / "llm"
+    config.mkdir(parents=True)
+    (config / "config.toml").write_text(PRICE)
+
+    def lines() -> Iterator[str]:
+        yield "hi there\n"
+        cli.runs.rename(cli.cwd / "away")
+        cli.runs.write_text("in the way")
+        yield "again\n"
+
+    with serving(REPLY) as server:
+        environ = {"OPENAI_BASE_URL": f"{server.url}/v1", "OPENAI_API_KEY": KEY, "LLM_DAILY_BUDGET": "1"}
+        ran = cli.llm("chat", "-m", "openai/m", typed=lines(), **environ)
+        assert len([seen for seen in server.seen if seen.body]) == 1
+    assert ran.code == 4
+    with closing(sqlite3.connect(cli.home / ".local/state/llm/ledger.db")) as ledger:
+        assert ledger.execute("SELECT kind FROM requests").fetchall() == [("reply",)]
 
 
 def test_a_budget_pays_for_no_second_try_that_it_cannot(cli: CliRunner) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -139,3 +140,23 @@ def assert_nowhere(cli: CliRunner, key: str) -> None:
 
 def _raw(held: str | bytes) -> bytes:
     return held if isinstance(held, bytes) else held.encode()
+
+
+def test_a_secret_in_a_reply_is_masked_while_it_streams_and_when_it_is_saved(cli: CliRunner) -> None:
+    secret = "sk-proj-" + "Ab3dEf6hIj9kLm2n" * 3
+    chunks = [f"the key is {secret} ", *(f"word{n} " for n in range(40))]
+    events = [{"choices": [{"delta": {"content": chunk}}]} for chunk in chunks]
+    journals: list[bytes] = []
+
+    def wait() -> None:
+        time.sleep(1.2)  # longer than the journal takes
+        journals.extend(path.read_bytes() for path in cli.runs.glob(".*.journal"))
+
+    end = sse({"choices": [{"delta": {}, "finish_reason": "stop"}]}, "[DONE]")
+    with serving(stream(sse(*events), end, wait=wait)) as server:
+        environ = {"OPENAI_BASE_URL": f"{server.url}/v1", "OPENAI_API_KEY": KEY, "LLM_MASK_SECRETS": "true"}
+        ran = cli.llm("chat", "-m", "openai/m", "--name", "talk", typed="hello\n", **environ)
+    assert ran.code == 0, ran.err
+    assert b"word0" in b"".join(journals) and secret.encode() not in b"".join(journals)
+    assert secret not in (cli.runs / "talk.json").read_text()
+    assert cli.said("talk")[0][1].startswith("the key is ")

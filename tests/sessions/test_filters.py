@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, timedelta
 
 import pytest
@@ -12,6 +13,7 @@ from llmrepl.errors import UsageError
 from llmrepl.sessions.index.query import Filters, Row, filter_and_sort, parse_epoch, parse_time, row_from_json
 from llmrepl.sessions.index.search import AROUND, find_hits
 from llmrepl.sessions.stats import grand_total, merge_by_model, total_by_model
+from tests.cli_runner import CliRunner
 
 NOW = datetime(2024, 1, 31, 12, 0)
 
@@ -162,3 +164,15 @@ def test_sums_are_by_model_the_dearest_first() -> None:
     assert (every.sessions, every.turns, every.tokens, every.cost, every.unpriced) == (3, 15, 755, 0.75, 1)
     assert every.tokens_a_session == 251
     assert grand_total([]).tokens_a_session == 0
+
+
+def test_the_cost_of_a_failed_turn_counts_in_a_filter_and_in_the_list(cli: CliRunner) -> None:
+    cli.runs.mkdir()
+    turn = {"messages": [{"role": "user", "content": "x"}], "finish_reason": "error", "cost_estimate": 0.25}
+    session = {"model": "a/b", "created_at": "2026-01-01T10:00:00", "turns": [turn]}
+    (cli.runs / "failed.json").write_text(json.dumps(session))
+    for option in (("--min-cost", "0.2"), ("--max-cost", "0.25")):
+        [row] = json.loads(cli.llm("sessions", "list", "--format", "json", *option).out)
+        assert row["cost"] == 0.25
+    assert json.loads(cli.llm("sessions", "list", "--format", "json", "--max-cost", "0.2").out) == []
+    assert "$0.2500" in cli.llm("sessions", "show", "failed").out

@@ -60,3 +60,12 @@ def test_ctrl_c_does_not_hide_that_the_process_is_to_end(signals: Signals) -> No
         os.kill(os.getpid(), signal.SIGINT)
     with signals.shield():
         pass  # nothing is left to be raised
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_that_is_ignored_stays_ignored_as_under_nohup(signals: Signals, number: int) -> None:
+    signal.signal(number, signal.SIG_IGN)
+    Signals().install()
+    assert signal.getsignal(number) == signal.SIG_IGN
+    os.kill(os.getpid(), number)
+    assert signals.stopped is None or signals.stopped == 0
