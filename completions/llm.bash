@@ -8,13 +8,15 @@
 _shtab_llm_config_subparsers=(get list path set)
 _shtab_llm_keys_subparsers=(list remove set)
 _shtab_llm_models_subparsers=(info list)
+_shtab_llm_prompts_subparsers=(edit list show)
 _shtab_llm_sessions_subparsers=(archive backup delete export fork import list merge recover rename restore resume scan search show stats tag validate)
 _shtab_llm_help_config_subparsers=(get list path set)
 _shtab_llm_help_keys_subparsers=(list remove set)
 _shtab_llm_help_models_subparsers=(info list)
+_shtab_llm_help_prompts_subparsers=(edit list show)
 _shtab_llm_help_sessions_subparsers=(archive backup delete export fork import list merge recover rename restore resume scan search show stats tag validate)
-_shtab_llm_help_subparsers=(ask chat completions delete doctor export import search show usage keyboard shortcuts api-keys all config keys models sessions)
-_shtab_llm_subparsers=(ask chat completions delete doctor export import search show usage config keys models sessions help)
+_shtab_llm_help_subparsers=(ask chat completions delete doctor export import search show usage keyboard shortcuts api-keys all config keys models prompts sessions)
+_shtab_llm_subparsers=(ask chat completions delete doctor export import search show usage config keys models prompts sessions help)
 
 _shtab_llm_ask_option_strings=(-h --help --model -m --system -s --effort --save --name --json -f --file --allow-private --schema --schema-retry)
 _shtab_llm_chat_option_strings=(-h --help -m --model -s --system -b --budget --effort --warn-at -r --resume -c --continue -f --file --allow-private --name --save-dir --no-save --json --keep-going --allow-shell)
@@ -38,6 +40,10 @@ _shtab_llm_keys_option_strings=(-h --help)
 _shtab_llm_models_info_option_strings=(-h --help --json)
 _shtab_llm_models_list_option_strings=(-h --help --filter -f --provider --all --details -d --refresh --json)
 _shtab_llm_models_option_strings=(-h --help)
+_shtab_llm_prompts_edit_option_strings=(-h --help)
+_shtab_llm_prompts_list_option_strings=(-h --help)
+_shtab_llm_prompts_show_option_strings=(-h --help)
+_shtab_llm_prompts_option_strings=(-h --help)
 _shtab_llm_sessions_archive_option_strings=(-h --help --older-than --compress --dry-run --dir -d)
 _shtab_llm_sessions_backup_option_strings=(-h --help --dry-run --dir -d)
 _shtab_llm_sessions_delete_option_strings=(-h --help --dry-run --dir -d)
@@ -83,6 +89,10 @@ _shtab_llm_help_keys_option_strings=(-h --help)
 _shtab_llm_help_models_info_option_strings=(-h --help)
 _shtab_llm_help_models_list_option_strings=(-h --help)
 _shtab_llm_help_models_option_strings=(-h --help)
+_shtab_llm_help_prompts_edit_option_strings=(-h --help)
+_shtab_llm_help_prompts_list_option_strings=(-h --help)
+_shtab_llm_help_prompts_show_option_strings=(-h --help)
+_shtab_llm_help_prompts_option_strings=(-h --help)
 _shtab_llm_help_sessions_archive_option_strings=(-h --help)
 _shtab_llm_help_sessions_backup_option_strings=(-h --help)
 _shtab_llm_help_sessions_delete_option_strings=(-h --help)
@@ -145,6 +155,8 @@ _shtab_llm_keys_remove_pos_0_COMPGEN=_llm_live_providers
 _shtab_llm_keys_set_pos_0_COMPGEN=_llm_live_providers
 _shtab_llm_models_info_pos_0_COMPGEN=_llm_live_models
 _shtab_llm_models_list___provider_COMPGEN=_llm_live_providers
+_shtab_llm_prompts_edit_pos_0_COMPGEN=_llm_live_prompts
+_shtab_llm_prompts_show_pos_0_COMPGEN=_llm_live_prompts
 _shtab_llm_sessions_archive___dir_COMPGEN=_shtab_compgen_dirs
 _shtab_llm_sessions_archive__d_COMPGEN=_shtab_compgen_dirs
 _shtab_llm_sessions_backup_pos_0_COMPGEN=_shtab_compgen_dirs
@@ -220,6 +232,7 @@ _shtab_llm_usage___format_choices=(table detailed json csv)
 _shtab_llm_config_pos_0_choices=(get list path set)
 _shtab_llm_keys_pos_0_choices=(list remove set)
 _shtab_llm_models_pos_0_choices=(info list)
+_shtab_llm_prompts_pos_0_choices=(edit list show)
 _shtab_llm_sessions_import___source_choices=(llm chatgpt claude.ai claude-code codex gemini-cli aichat aider gptme elia open-webui lm-studio sharegpt openai llmrepl)
 _shtab_llm_sessions_import___from_choices=(llm chatgpt claude.ai claude-code codex gemini-cli aichat aider gptme elia open-webui lm-studio sharegpt openai llmrepl)
 _shtab_llm_sessions_list___sort_choices=(date name model turns tokens cost)
@@ -228,9 +241,10 @@ _shtab_llm_sessions_pos_0_choices=(archive backup delete export fork import list
 _shtab_llm_help_config_pos_0_choices=(get list path set)
 _shtab_llm_help_keys_pos_0_choices=(list remove set)
 _shtab_llm_help_models_pos_0_choices=(info list)
+_shtab_llm_help_prompts_pos_0_choices=(edit list show)
 _shtab_llm_help_sessions_pos_0_choices=(archive backup delete export fork import list merge recover rename restore resume scan search show stats tag validate)
-_shtab_llm_help_pos_0_choices=(ask chat completions delete doctor export import search show usage keyboard shortcuts api-keys all config keys models sessions)
-_shtab_llm_pos_0_choices=(ask chat completions delete doctor export import search show usage config keys models sessions help)
+_shtab_llm_help_pos_0_choices=(ask chat completions delete doctor export import search show usage keyboard shortcuts api-keys all config keys models prompts sessions)
+_shtab_llm_pos_0_choices=(ask chat completions delete doctor export import search show usage config keys models prompts sessions help)
 
 _shtab_llm_ask_pos_0_nargs='*'
 _shtab_llm_ask__h_nargs=0
@@ -311,6 +325,15 @@ _shtab_llm_models_list___json_nargs=0
 _shtab_llm_models_pos_0_nargs=A...
 _shtab_llm_models__h_nargs=0
 _shtab_llm_models___help_nargs=0
+_shtab_llm_prompts_edit__h_nargs=0
+_shtab_llm_prompts_edit___help_nargs=0
+_shtab_llm_prompts_list__h_nargs=0
+_shtab_llm_prompts_list___help_nargs=0
+_shtab_llm_prompts_show__h_nargs=0
+_shtab_llm_prompts_show___help_nargs=0
+_shtab_llm_prompts_pos_0_nargs=A...
+_shtab_llm_prompts__h_nargs=0
+_shtab_llm_prompts___help_nargs=0
 _shtab_llm_sessions_archive__h_nargs=0
 _shtab_llm_sessions_archive___help_nargs=0
 _shtab_llm_sessions_archive___compress_nargs=0
@@ -432,6 +455,15 @@ _shtab_llm_help_models_list___help_nargs=0
 _shtab_llm_help_models_pos_0_nargs=A...
 _shtab_llm_help_models__h_nargs=0
 _shtab_llm_help_models___help_nargs=0
+_shtab_llm_help_prompts_edit__h_nargs=0
+_shtab_llm_help_prompts_edit___help_nargs=0
+_shtab_llm_help_prompts_list__h_nargs=0
+_shtab_llm_help_prompts_list___help_nargs=0
+_shtab_llm_help_prompts_show__h_nargs=0
+_shtab_llm_help_prompts_show___help_nargs=0
+_shtab_llm_help_prompts_pos_0_nargs=A...
+_shtab_llm_help_prompts__h_nargs=0
+_shtab_llm_help_prompts___help_nargs=0
 _shtab_llm_help_sessions_archive__h_nargs=0
 _shtab_llm_help_sessions_archive___help_nargs=0
 _shtab_llm_help_sessions_backup__h_nargs=0
@@ -504,6 +536,9 @@ _llm_live_settings() { _llm_live settings "$1"; }
 _llm_live_values() { _llm_live values "$1"; }
 _llm_live_efforts() { _llm_live efforts "$1"; }
 _llm_live_formats() { _llm_live formats "$1"; }
+_llm_live_prompts() { _llm_live prompts "$1"; }
+_llm_live_scripts() { _llm_live scripts "$1"; }
+_llm_live_variables() { _llm_live variables "$1"; }
 _llm_live_tags() { _llm_live tags "$1"; }
 _llm_live_budget() { _llm_live budget "$1"; }
 _llm_live_removed() { _llm_live removed "$1"; }

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from llmrepl.chat.workspace import Workspace
 from llmrepl.commands.argument_types import fraction, usd
 from llmrepl.commands.prompts.attach import ALLOW_PRIVATE, FILE, attach_given
+from llmrepl.commands.prompts.library import library, send_saved, system_text
 from llmrepl.commands.registry import PROMPT, TERMINAL, argument, command
-from llmrepl.commands.results import Document, Exit, Group, ReadLine, Result, RunScript, SendPrompt, StartChat
-from llmrepl.config.prompt_templates import fill, holes, read_values
+from llmrepl.commands.results import Document, Exit, Group, Result, RunScript, SendPrompt, StartChat
 from llmrepl.errors import UsageError
-from llmrepl.formatting import display_path, escape_name
+from llmrepl.formatting import display_path
 from llmrepl.system.files import reason
 from llmrepl.system.limits import MAX_INPUT_CHARACTERS
 from llmrepl.system.paths import expand
@@ -28,7 +27,7 @@ SCRIPTS = {"bash": "llm.bash", "zsh": "_llm", "fish": "llm.fish", "powershell": 
     "chat",
     "start the shell",
     argument("-m", "--model", help="model to use, as PROVIDER/MODEL", source="models"),
-    argument("-s", "--system", help="system prompt"),
+    argument("-s", "--system", help="system prompt, or @NAME of a saved one"),
     argument("-b", "--budget", help="budget of the session in USD", kind=usd, metavar="USD"),
     argument("--effort", help="how much the model thinks before it answers", source="efforts", metavar="EFFORT"),
     argument("--warn-at", help="warn at this fraction of the budget, such as 0.8", kind=fraction, metavar="FRACTION"),
@@ -95,7 +94,7 @@ def chat(
     if model:
         workspace.chat.set_model(model)
     if system is not None:
-        workspace.chat.set_system(system)
+        workspace.chat.set_system(system_text(workspace, system))
     if effort is not None:
         workspace.settings.set("effort", effort)
     if budget is not None:
@@ -129,7 +128,7 @@ def _check_contradictions(resume: str | None, continue_: bool, name: str | None,
     "ask",
     "ask a single question; piped text is added to it",
     argument("--model", "-m", help="model to use, as PROVIDER/MODEL", source="models"),
-    argument("--system", "-s", help="system prompt"),
+    argument("--system", "-s", help="system prompt, or @NAME of a saved one"),
     argument("--effort", help="how much the model thinks before it answers", source="efforts", metavar="EFFORT"),
     argument("--save", help="save as a session", switch=True),
     argument("--name", help="save as a session with this name"),
@@ -168,6 +167,7 @@ def ask(
     if not text.strip() and not file:
         raise UsageError("Which question?", 'For example llm ask "what is a monad"')
     shape = _schema(workspace, schema, retry=schema_retry)
+    system = system_text(workspace, system)
     if effort is not None:
         workspace.settings.set("effort", effort)
     keep = save or name is not None
@@ -201,8 +201,14 @@ def _schema(workspace: Workspace, given: str | None, *, retry: bool) -> dict[str
 @command(
     "run",
     "run a script or a saved prompt",
-    argument("file", help="script, or a name in [prompts] of the configuration", source="files"),
-    argument("arguments", help="values of $1, $2 … in a script, NAME=VALUE for a prompt", nargs="*", metavar="ARG"),
+    argument("file", help="script, or the name of a saved prompt", source="scripts"),
+    argument(
+        "arguments",
+        help="values of $1, $2 … in a script, NAME=VALUE for a prompt",
+        source="variables",
+        nargs="*",
+        metavar="ARG",
+    ),
     group=GROUP,
     example="run standup.llm",
     where=PROMPT,
@@ -210,8 +216,8 @@ def _schema(workspace: Workspace, given: str | None, *, retry: bool) -> dict[str
 def run(workspace: Workspace, file: str, arguments: list[str]) -> Result:
     """Run each line of a file, or a saved prompt, as input."""
     path = workspace.environment.cwd / expand(file, workspace.paths.home)
-    if file in workspace.settings.prompts and not path.exists():
-        return _saved_prompt(file, workspace.settings.prompts[file], arguments)
+    if not path.exists() and (saved := library(workspace).find(file)):
+        return send_saved(saved, arguments)
     shown = display_path(path, workspace.environment.cwd)
     try:
         with open(path, encoding="utf-8", errors="replace") as script:
@@ -221,29 +227,6 @@ def run(workspace: Workspace, file: str, arguments: list[str]) -> Result:
     if len(text) > MAX_INPUT_CHARACTERS:
         raise UsageError(f"{shown} is longer than {MAX_INPUT_CHARACTERS >> 20} million characters.", "run a part of it")
     return RunScript(shown, text.split("\n"), arguments)
-
-
-def _saved_prompt(name: str, text: str, arguments: Sequence[str]) -> Result:
-    """Send a saved prompt with `arguments` in its holes; one that is missing is asked for."""
-    wanted = holes(text)
-    try:
-        values = read_values(wanted, arguments)
-    except KeyError as surplus:
-        what = f"The prompt {escape_name(name)} has no place for {escape_name(surplus.args[0])}."
-        raise UsageError(what, f"':run {' '.join([name, *map(_argument, wanted)])}' sends it") from None
-    missing = [hole for hole, default in wanted.items() if default is None and not values.get(hole, "").strip()]
-    if not missing:
-        return SendPrompt(fill(text, values))
-    first = missing[0]
-    return ReadLine(
-        f"{first}: ",
-        lambda typed: _saved_prompt(name, text, [*arguments, f"{first}={typed}"]),
-        UsageError(f"The prompt {escape_name(name)} needs a value.", f"':run {name} {_argument(first)}' gives it"),
-    )
-
-
-def _argument(hole: str) -> str:
-    return "TEXT" if hole.isdigit() else f"{hole}=TEXT"
 
 
 @command(

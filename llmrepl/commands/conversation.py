@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from llmrepl.chat.workspace import Workspace
+from llmrepl.commands.prompts.library import system_text
 from llmrepl.commands.registry import PROMPT, argument, command
 from llmrepl.commands.results import Document, EditText, Note, Result, SendPrompt, ShownTurn, Transcript
 from llmrepl.errors import UsageError
@@ -54,7 +55,7 @@ def _switch(workspace: Workspace, name: str) -> Result:
     "show or set the system prompt",
     argument("--clear", help="remove the system prompt", switch=True),
     argument("--edit", help="open the system prompt in your editor", switch=True),
-    argument("text", help="new system prompt", rest=True),
+    argument("text", help="new system prompt, or @NAME of a saved one", rest=True),
     group=GROUP,
     example="system You answer in one sentence.",
     where=PROMPT,
@@ -68,7 +69,7 @@ def system(workspace: Workspace, text: str, clear: bool, edit: bool) -> Result:
     if not text and not clear:
         none = Note("there is no system prompt; ':system TEXT' sets one")
         return Document(workspace.chat.system) if workspace.chat.system else none
-    workspace.chat.set_system(None if clear else text)
+    workspace.chat.set_system(None if clear else system_text(workspace, text))
     return Note("system prompt removed" if clear else "system prompt set")
 
 

@@ -9,7 +9,7 @@ from llmrepl.commands import app, configuration, context, conversation, costs, d
 from llmrepl.commands.grammar.command_table import CommandTable
 from llmrepl.commands.grammar.help_pages import help_page
 from llmrepl.commands.other_tools import SHORT
-from llmrepl.commands.prompts import attach
+from llmrepl.commands.prompts import attach, library
 from llmrepl.commands.registry import PROMPT, TERMINAL, Command, argument, command
 from llmrepl.commands.results import Document, Result
 from llmrepl.commands.sessions import browse, edit, files, merge, repair
@@ -28,6 +28,7 @@ TOPICS: tuple[ModuleType, ...] = (
     models,
     costs,
     configuration,
+    library,
     app,
     doctor,
 )

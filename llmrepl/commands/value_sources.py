@@ -101,6 +101,28 @@ def values(workspace: Workspace, before: str, word: str) -> Iterable[Candidate]:
     return (Candidate(value) for value in (("on", "off") if row.kind == "flag" else row.choices))
 
 
+def prompts(workspace: Workspace, before: str, word: str) -> Iterable[Candidate]:
+    """Return the saved prompts."""
+    from llmrepl.chat.prompt_library import PromptLibrary
+
+    saved = PromptLibrary(workspace.paths.config_dir / "prompts", workspace.settings.prompts)
+    return (Candidate(name) for name in saved.names())
+
+
+def variables(workspace: Workspace, before: str, word: str) -> Iterable[Candidate]:
+    """Return the variables of the saved prompt that `:run NAME` names, with their defaults as hints."""
+    from llmrepl.chat.prompt_library import PromptLibrary
+
+    words = before.split()
+    saved = PromptLibrary(workspace.paths.config_dir / "prompts", workspace.settings.prompts)
+    try:
+        found = saved.find(words[1]) if len(words) > 1 else None
+    except UsageError:
+        found = None
+    wanted = found.variables.items() if found else ()
+    return (Candidate(f"{name}=", default or "") for name, default in wanted if not name.isdigit())
+
+
 def tags(workspace: Workspace, before: str, word: str) -> Iterable[Candidate]:
     """Return the tags of all sessions, with the number of sessions each."""
     tags = workspace.name_index().tags(workspace.directory())
@@ -175,6 +197,9 @@ SOURCES: Mapping[str, Source] = {
     "values": values,
     "efforts": efforts,
     "formats": formats,
+    "prompts": prompts,
+    "scripts": prompts,
+    "variables": variables,
     "tags": tags,
     "budget": budget,
     "removed": removed,

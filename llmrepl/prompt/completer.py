@@ -85,6 +85,8 @@ class RegistryCompleter(Completer):
         else:
             source = SOURCES.get(wanted.source)
             candidates = source(self._workspace, before, word) if source else ()
+        if wanted.source == "scripts":
+            yield from self._files.get_completions(Document(word), event)
         for candidate in filter_matching(candidates, word.strip("'\"")):
             yield _completion(word, candidate, quote=wanted.source != "commands")
 

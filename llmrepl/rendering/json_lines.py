@@ -83,7 +83,7 @@ class JsonOutput:
 
 
 class SingleJsonOutput(JsonOutput):
-    """Writes exactly one object for `llm ask --json`: the answer to `question`, or the error.
+    """Writes exactly one object for `llm ask --json`: the answer to `question`, asked with `system`, or the error.
 
     An answer is marked `"event": "reply"`, so that what reads the lines of a script reads it too.
     """
@@ -91,7 +91,7 @@ class SingleJsonOutput(JsonOutput):
     def __init__(self, environment: Environment, question: str, system: str | None) -> None:
         super().__init__(environment)
         self._question = question
-        self._system = system
+        self.system = system
 
     def begin_reply(self, text: str) -> None:
         """Remember the question as it was sent."""
@@ -106,7 +106,7 @@ class SingleJsonOutput(JsonOutput):
         data = {"question": self._question, "response": reply.pop("text"), "model": reply.pop("model")}
         cost = reply.pop("cost")
         known = {} if cost is None else {"estimated_cost_usd": cost}
-        self._emit({**data, "system": self._system, **known, **reply})
+        self._emit({**data, "system": self.system, **known, **reply})
 
     def failure(self, failure: LLMError) -> None:
         """Write the error, and its message to stderr."""

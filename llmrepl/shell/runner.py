@@ -201,6 +201,8 @@ class Shell:
         if result.json and not isinstance(output, SingleJsonOutput):  # `:ask --json`
             system = result.system or self.workspace.chat.system
             output = SingleJsonOutput(self.workspace.environment, result.text, system)
+        elif isinstance(output, SingleJsonOutput) and result.system:
+            output.system = result.system  # `@NAME` was replaced by the prompt
         if result.schema is not None:
             from llmrepl.shell.structured_reply import ask_structured
 
