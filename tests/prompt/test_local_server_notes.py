@@ -33,18 +33,31 @@ def beside_ollama(cli: CliRunner, status: int, body: bytes, **environ: str) -> I
         yield terminal, server
 
 
+def first_words(cli: CliRunner, status: int, body: bytes) -> str:
+    """What stands above the first prompt, `ADDRESS` for that of the server.
+
+    A busy machine may take more than the 50 ms that servers have, so this is tried up to five times.
+    """
+    said = ""
+    for _ in range(5):
+        with beside_ollama(cli, status, body) as (terminal, server):
+            said = " ".join(terminal.text.replace(server.url.removeprefix("http://"), "ADDRESS").split())
+        if "ADDRESS" in said:
+            break
+    return said
+
+
 def test_a_server_that_was_found_is_named(cli: CliRunner) -> None:
-    with beside_ollama(cli, 200, MODELS) as (terminal, server):
-        assert f"found Ollama at {server.url.removeprefix('http://')}, no key needed" in terminal.text
-        assert "Starting chat with ollama/llama3.2" in terminal.text
-        assert "guide answers" not in terminal.text
+    said = first_words(cli, 200, MODELS)
+    assert "found Ollama at ADDRESS, no key needed" in said
+    assert "Starting chat with ollama/llama3.2" in said
+    assert "guide answers" not in said
 
 
 def test_a_server_that_still_loads_is_named(cli: CliRunner) -> None:
-    with beside_ollama(cli, 503, LOADING) as (terminal, server):
-        said = " ".join(terminal.text.split())
-        assert f"Ollama at {server.url.removeprefix('http://')} is still loading its model." in said
-        assert "There is no key yet, so the guide answers. ':keys set openrouter' saves one." in said
+    said = first_words(cli, 503, LOADING)
+    assert "Ollama at ADDRESS is still loading its model." in said
+    assert "There is no key yet, so the guide answers. ':keys set openrouter' saves one." in said
 
 
 def test_nothing_is_said_where_a_model_is_configured(cli: CliRunner) -> None:
