@@ -14,7 +14,7 @@ from llmrepl.errors import UsageError
 from llmrepl.formatting import escape_name, pluralize
 from llmrepl.models.factory import parameter_memory
 from llmrepl.providers.local.model_file import SUFFIX, locate
-from llmrepl.providers.parameters import REASONING
+from llmrepl.providers.refused_parameters import REASONING
 from llmrepl.providers.vendors import LOCAL, OFFLINE_MODELS
 from llmrepl.sessions.archive.trash import list_removed
 from llmrepl.sessions.index.query import Row

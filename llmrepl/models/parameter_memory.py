@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from llmrepl.providers.parameters import Change
+from llmrepl.providers.refused_parameters import Change
 from llmrepl.system.files import write_private
 
 LIFETIME = 30 * 86_400.0

@@ -11,16 +11,16 @@ from functools import partial
 from typing import Any
 
 from llmrepl.errors import UsageError
-from llmrepl.providers import parameters
+from llmrepl.providers import refused_parameters
 from llmrepl.providers.base import Event, Notice, Request
 from llmrepl.providers.effort import add_effort
 from llmrepl.providers.error_words import is_for_chat_only, is_no_images, is_no_system, is_stale_reasoning, is_too_long
 from llmrepl.providers.errors import Endpoint, ProviderError, lacks_path
 from llmrepl.providers.event_reader import read_reply
-from llmrepl.providers.parameters import Changes, ParameterMemory
 from llmrepl.providers.protocols import anthropic, gemini, ollama, openai_responses
 from llmrepl.providers.protocols import openai_chat as openai
 from llmrepl.providers.protocols.base import ModelInfo, Protocol, has_image, without_images
+from llmrepl.providers.refused_parameters import Changes, ParameterMemory
 from llmrepl.providers.retry import RetryPolicy, retry
 from llmrepl.providers.structured_output import add_schema, in_words, is_refusal
 from llmrepl.providers.transport import frames
@@ -64,7 +64,7 @@ class HTTPProvider:
     protocol: Protocol
     client: HTTPClient
     retries: RetryPolicy
-    parameters: ParameterMemory = field(default_factory=parameters.NoMemory)
+    parameters: ParameterMemory = field(default_factory=refused_parameters.NoMemory)
     fallback: Fallback | None = None
 
     @property
@@ -140,21 +140,21 @@ class HTTPProvider:
         sent |= request.options.extra
         known = self.parameters.changes(request.model)
         yield from _notices(request.model, sent, known)
-        sent = parameters.apply(sent, known)
-        for _ in parameters.OPTIONAL:
+        sent = refused_parameters.apply(sent, known)
+        for _ in refused_parameters.OPTIONAL:
             body = json.dumps(sent, ensure_ascii=False).encode("utf-8", "replace")
             try:
                 yield from retry(partial(self._attempt, request, body), self.retries)
                 return
             except ProviderError as error:
                 refused = error.status in REFUSED and not _refuses_schema(request, error)
-                change = parameters.refused(sent, error.payload) if refused else None
+                change = refused_parameters.refused(sent, error.payload) if refused else None
                 if change is None:
                     raise
                 if not is_too_long(error.message):  # what fits beside this prompt says nothing about others
                     self.parameters.remember(request.model, change)
             yield from _notices(request.model, sent, dict([change]))
-            sent = parameters.apply(sent, dict([change]))
+            sent = refused_parameters.apply(sent, dict([change]))
 
     def _attempt(self, request: Request, body: bytes) -> Generator[Event, None, None]:
         path = self.protocol.path(request.model, request.options.stream)
@@ -256,10 +256,10 @@ def _without_system(request: Request) -> Request:
 
 def _notices(model: str, sent: dict[str, Any], changes: Changes) -> Iterator[Event]:
     """Yield notices about settings that were not sent."""
-    changed = parameters.apply(sent, changes)
+    changed = refused_parameters.apply(sent, changes)
     for dotted, change in changes.items():
-        if parameters.value_at(changed, dotted) != parameters.value_at(sent, dotted) and (
-            words := parameters.describe(model, dotted, change)
+        if refused_parameters.value_at(changed, dotted) != refused_parameters.value_at(sent, dotted) and (
+            words := refused_parameters.describe(model, dotted, change)
         ):
             yield Notice(words)
 
@@ -287,7 +287,7 @@ def create_http_provider(
         raise UsageError(f"the key from {key_origin} has characters that no key has", "copy it again")
     endpoint = Endpoint(vendor.name, base_url, key, key_origin)
     client = HTTPClient(network, endpoint, query | dict(vendor.query))
-    made = HTTPProvider(vendor, endpoint, protocol, client, again or retries(), memory or parameters.NoMemory())
+    made = HTTPProvider(vendor, endpoint, protocol, client, again or retries(), memory or refused_parameters.NoMemory())
     if vendor.dialect != "responses":
         return made
     chat = replace(made, vendor=replace(vendor, dialect="openai"), protocol=openai.PROTOCOL)

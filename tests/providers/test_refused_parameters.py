@@ -15,7 +15,7 @@ from llmrepl.providers.base import Notice, Request
 from llmrepl.providers.effort import add_effort
 from llmrepl.providers.errors import ProviderError
 from llmrepl.providers.hints import likely_changes
-from llmrepl.providers.parameters import OPTIONAL, apply, refused, value_at
+from llmrepl.providers.refused_parameters import OPTIONAL, apply, refused, value_at
 from llmrepl.providers.vendors import VENDORS
 from llmrepl.types import Attachment, Message, ProviderData
 from tests.cli_runner import CliRunner
