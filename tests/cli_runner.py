@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -51,6 +52,7 @@ class CliRunner:
             (place / name).mkdir()
         home, package = place / "home", Path(__file__).resolve().parent.parent
         environ = {"HOME": str(home), "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "PYTHONPATH": str(package)}
+        environ |= {name: os.environ[name] for name in ("MUTANT_UNDER_TEST",) if name in os.environ}  # of mutmut
         environ["LLM_LOCAL_SERVERS"] = "off"  # whoever runs the tests may have one
         return cls(home, place / "work", environ)
 

@@ -49,5 +49,8 @@ def _no_skip(report: Report) -> Report:
 settings.register_profile("ci", derandomize=True)
 """The same examples in every run: what CI says must not depend on luck. Other runs look for new ones."""
 
+settings.register_profile("quick", derandomize=True, max_examples=30)
+"""Few examples, the same in every run, for mutation testing."""
+
 if os.environ.get("LLMREPL_CI"):
     settings.load_profile("ci")
