@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, TypeVar
@@ -96,12 +96,26 @@ class CostTracker:
         info = self._listed(resolved)
         return _with_list(price, info) if info else price
 
-    def reserve(self, resolved: ResolvedModel, most_tokens: Callable[[], int]) -> Reservation:
+    def shares(self, count: int) -> list[tuple[Limit, float]]:
+        """Return the limits with the amounts spent as if only 1/`count` of what is left might be spent.
+
+        Requests that are each admitted within their share stay within the limits together. Raises BudgetError if the
+        daily limit cannot be checked.
+        """
+        return [(limit, max(spent, limit.usd - limit.left(spent) / count)) for limit, spent in self._limits()]
+
+    def reserve(
+        self,
+        resolved: ResolvedModel,
+        most_tokens: Callable[[], int],
+        limits: Sequence[tuple[Limit, float]] | None = None,
+    ) -> Reservation:
         """Admit a request whose prompt has at most `most_tokens()` tokens, called only if there is a limit.
 
-        Raises BudgetError if a limit is reached or the daily limit cannot be checked.
+        `limits` are by default all, with what was spent. Raises BudgetError if a limit is reached or the daily limit
+        cannot be checked.
         """
-        limits = self._limits()
+        limits = self._limits() if limits is None else limits
         if not limits:
             return Reservation(None, None, None, None, 0)
         price = self.price(resolved)

@@ -23,7 +23,8 @@ def fork(workspace: Workspace, store: Store, parent: Path | None, at: int | None
         session, parent_name = current.session, current.name
     else:
         raise UsageError("There is nothing to branch from yet.", ":fork NAME branches from a saved session")
-    number = len(session.turns) if at is None else at
+    main = (n for n, turn in reversed(list(enumerate(session.turns, 1))) if not turn.is_off_line)
+    number = next(main, len(session.turns)) if at is None else at
     if not 1 <= number <= len(session.turns):
         turns = pluralize(len(session.turns), "turn")
         hint = ":history shows the turns with their numbers"

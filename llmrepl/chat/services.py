@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +22,7 @@ from llmrepl.system.signals import Signals
 
 if TYPE_CHECKING:
     from llmrepl.billing.cost_tracker import CostTracker
+    from llmrepl.billing.limits import Limit
     from llmrepl.billing.reservation import Reservation
     from llmrepl.chat.default_model import DefaultModels
     from llmrepl.chat.telemetry import Telemetry
@@ -166,11 +167,16 @@ class Services:
         """Return what sends spans and metrics; None unless the environment names a receiver."""
         return self._telemetry
 
-    def reserve(self, resolved: ResolvedModel, most_tokens: Callable[[], int]) -> Reservation:
+    def reserve(
+        self,
+        resolved: ResolvedModel,
+        most_tokens: Callable[[], int],
+        within: Sequence[tuple[Limit, float]] | None = None,
+    ) -> Reservation:
         """Admit a request; see CostTracker.reserve, which is not needed without limits. Raises BudgetError."""
         limits = ("default_budget", "daily_budget")
         if "_cost_tracker" in self.__dict__ or any(self.settings.number(name) is not None for name in limits):
-            return self._cost_tracker.reserve(resolved, most_tokens)
+            return self._cost_tracker.reserve(resolved, most_tokens, within)
         from llmrepl.billing.reservation import Reservation
 
         return Reservation(None, None, None, None, 0)

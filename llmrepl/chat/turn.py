@@ -34,6 +34,7 @@ from llmrepl.sessions.storage.completion import Completion
 from llmrepl.types import Attachment, Citation, Message, Usage
 
 if TYPE_CHECKING:
+    from llmrepl.billing.limits import Limit
     from llmrepl.models.resolver import ResolvedModel
     from llmrepl.sessions.model import Turn
     from llmrepl.sessions.storage.open_session import OpenSession
@@ -90,6 +91,7 @@ class ChatTurn:
         attachments: Sequence[Attachment],
         marks: Mapping[str, Any],
         schema: Mapping[str, Any] | None,
+        fallback: bool,
     ) -> None:
         self._workspace = workspace
         self._images = tuple(a for a in attachments if not a.media_type.startswith("text/"))
@@ -97,6 +99,7 @@ class ChatTurn:
         self._undoes = undoes
         self._schema = schema
         self._marks = marks
+        self._fallback = fallback
         self._attachments = attachments
         self._undone: dict[int, Turn] = {}
         self._refused: list[str] = []
@@ -118,22 +121,36 @@ class ChatTurn:
             workspace.notes.append("what looks like a secret is masked in what is sent and kept")
         self._replaces = replaces
         self._number: int | None = None
+        self._is_reserved = False
         self.turn_result: TurnResult | None = None
 
-    def __enter__(self) -> ChatTurn:
+    def reserve(self, limits: Sequence[tuple[Limit, float]] | None = None) -> None:
+        """Choose the provider and reserve money within `limits`, by default all of them; `release` undoes that.
+
+        Entering the `with` block does it if it was not done before. Raises UsageError, BudgetError.
+        """
         workspace = self._workspace
         self._resolved, self._provider = workspace.provider(self._model)
-        self._started = self._request_started = workspace.environment.monotonic()
         system = workspace.chat.system if self._system is None else self._system
         question = Message("user", self._question, self._images)
         if has_pdf([question]) and not _takes_pdfs(self._resolved):
             names = " and ".join(check(self._images, self._resolved.provider))
             workspace.notes.append(f"{self._resolved.provider} takes no PDFs. The text of {names} is sent.")
         self._messages = [*self._earlier(), question]
-        context = self._adapted(self._messages)
-        self._reservation = workspace.reserve(
-            self._resolved, lambda: prompt_tokens(Request(self._resolved.model, context, system))
-        )
+        self._request = Request(self._resolved.model, self._adapted(self._messages), system, schema=self._schema)
+        self._reservation = workspace.reserve(self._resolved, lambda: prompt_tokens(self._request), limits)
+        self._is_reserved = True
+
+    def release(self) -> None:
+        """Give up what was reserved, if anything was, for a turn that is not entered."""
+        if self._is_reserved:
+            self._workspace.cost_tracker().release(self._reservation)
+
+    def __enter__(self) -> ChatTurn:
+        workspace = self._workspace
+        self._started = self._request_started = workspace.environment.monotonic()
+        if not self._is_reserved:
+            self.reserve()
         try:
             if self._open_session:
                 self._begin(self._open_session)
@@ -141,8 +158,8 @@ class ChatTurn:
                 workspace.chat.attachments = []
             longest = workspace.longest_reply(self._resolved)
             options = self._reservation.capped(options_of(workspace.settings, self._resolved, longest))
-            self._request = Request(self._resolved.model, context, system, options, self._schema)
-            workspace.environment.log(f"asking with {len(context)} messages")
+            self._request = replace(self._request, options=options)
+            workspace.environment.log(f"asking with {len(self._request.messages)} messages")
         except BaseException:  # also a signal: nothing was sent
             if self._open_session and self._number:
                 self._abandon(self._open_session)
@@ -173,6 +190,8 @@ class ChatTurn:
             except LLMError as failed:
                 self._failure = failed
             if self._text_parts or self._extras.pictures or not isinstance(self._failure, ProviderError):
+                return
+            if not self._fallback:
                 return
             failure = self._failure
             for name in chain(self._other_defaults(failure), others):
@@ -399,6 +418,7 @@ def ask(
     attachments: Sequence[Attachment] | None = None,
     marks: Mapping[str, Any] = ORDINARY,
     schema: Mapping[str, Any] | None = None,
+    fallback: bool = True,
 ) -> ChatTurn:
     """Ask the model `text` in the open conversation (with `keep`), or on its own, after the messages `context`.
 
@@ -406,6 +426,7 @@ def ask(
     out of the context. The turn `replaces` is replaced, the turns `undoes` leave the context, once the prompt is on
     disk. `attachments` are sent with it, by default those that wait for the next prompt, which they then no longer do.
     The provider is asked for a reply that fits `schema`, which is not checked here.
+    Without `fallback` no other model is asked if this one fails.
 
     Entering the `with` block raises UsageError for an unknown model or a missing key, BudgetError, and, when not
     interactive, SaveError. Nothing was sent then, and the conversation is unchanged.
@@ -424,4 +445,5 @@ def ask(
         attachments=waiting,
         marks=marks,
         schema=schema,
+        fallback=fallback,
     )

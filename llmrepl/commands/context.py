@@ -96,11 +96,15 @@ def edit(workspace: Workspace, turn: int | None) -> Result:
     def ask(text: str) -> Result:
         if not text.strip():
             return Note("the prompt is empty; nothing was changed")
+        from llmrepl.sessions.branches import main_line_after
+
         edited = turns[number - 1]
         if edited.is_aside:
             return SendPrompt(text, attachments=edited.attachments, edited=True, marks={"aside": True})
-        later = ((one, turns[one - 1]) for one in range(number, len(turns) + 1))
-        undoes = [one for one, turn in later if not (turn.undone or turn.is_aside or turn.branch is True)]
+        session = open_session.session
+        after = session.parent_id(number) if edited.comparison else session.turn_id(number - 1)
+        later = main_line_after(session, after)
+        undoes = [one for one in later if not turns[one - 1].undone]
         return SendPrompt(text, undoes=undoes, attachments=edited.attachments, edited=True)
 
     return EditText(old, ask)
@@ -171,11 +175,15 @@ def compact(workspace: Workspace) -> Result:
 )
 def copy(workspace: Workspace, what: str | None, n: int | None, to: str | None, force: bool) -> Result:
     """Copy a reply or code block to the clipboard or a file, byte for byte."""
+    from llmrepl.sessions.branches import awaits_pick
+
     if force and to is None:
         raise UsageError("There is no file to replace.", ":copy --to FILE --force names it")
     open_session = workspace.chat.current
     turns = open_session.session.turns if open_session else []
-    reply = next((text for t in reversed(turns) if not t.undone and (text := t.text_of("assistant"))), None)
+    waits = open_session is not None and awaits_pick(open_session.session)
+    shown = (t for t in reversed(turns) if not t.undone and (waits or t.branch is not True))
+    reply = next((text for t in shown if (text := t.text_of("assistant"))), None)
     if reply is None:
         raise UsageError("There is no reply to copy.", "Ask something first")
     if what is None:

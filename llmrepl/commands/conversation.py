@@ -8,12 +8,21 @@ from typing import TYPE_CHECKING
 from llmrepl.chat.workspace import Workspace
 from llmrepl.commands.prompts.library import system_text
 from llmrepl.commands.registry import PROMPT, argument, command
-from llmrepl.commands.results import Document, EditText, Note, Result, SendPrompt, ShownTurn, Transcript
+from llmrepl.commands.results import (
+    CompareModels,
+    Document,
+    EditText,
+    Note,
+    Result,
+    SendPrompt,
+    ShownTurn,
+    Transcript,
+)
 from llmrepl.errors import UsageError
 from llmrepl.formatting import escape_name, pluralize
 
 if TYPE_CHECKING:
-    from llmrepl.sessions.model import Turn
+    from llmrepl.sessions.model import Session, Turn
     from llmrepl.sessions.storage.open_session import OpenSession
 
 GROUP = "conversation"
@@ -130,12 +139,18 @@ def history(workspace: Workspace, n: int | None, tree: bool) -> Result:
     for number, turn in turns[-n:] if n else turns:
         mark = "" if turn.in_context and number > start else " (not in the context)"
         mark = " (on a branch)" if turn.branch is True else mark
+        mark = _answer_mark(turn) if turn.comparison else mark
         mark = " (aside)" if turn.is_aside else mark
         mark += f" ({turn.finish_reason})" if turn.finish_reason in ("interrupted", "error", "length") else ""
         if turn.answered_by and turn.answered_by != open_session.session.model:
             mark += f" (answered by {escape_name(turn.answered_by)})"
         shown.append(ShownTurn(f"[{number}]{mark}", turn.text_of("user"), turn.text_of("assistant")))
     return Transcript(shown)
+
+
+def _answer_mark(turn: Turn) -> str:
+    """Describe an answer of a comparison."""
+    return f" ({escape_name(turn.answered_by or 'unknown')}, {'not ' if turn.branch is True else ''}picked)"
 
 
 def _tree(workspace: Workspace, open_session: OpenSession) -> Iterator[str]:
@@ -169,6 +184,66 @@ def aside(workspace: Workspace, text: str) -> Result:
 
 
 @command(
+    "compare",
+    "ask several models the same question",
+    argument(
+        "models",
+        help="models, then the question; without a question, the last prompt is asked again",
+        source="models",
+        nargs="*",
+        metavar="MODEL… [--] [TEXT]",
+        rest=True,
+    ),
+    group=GROUP,
+    example="compare openai/gpt-4o-mini anthropic/claude-sonnet-4-5 -- what is a monad?",
+    at_end="The models are asked one after the other. ':pick N' continues with answer N, and the others stay on disk.",
+    where=PROMPT,
+)
+def compare(workspace: Workspace, models: str) -> Result:
+    """Ask each model; every answer is a branch until one is picked."""
+    names, text = _models_and_text(workspace, models)
+    if not names:
+        raise UsageError("':compare' needs models.", f"For example ':{compare.example}'.")
+    return CompareModels(text or None, names)
+
+
+def _models_and_text(workspace: Workspace, given: str) -> tuple[list[str], str]:
+    """Split the models at the start from the question, which begins after `--` or at the first word that is none."""
+    names: list[str] = []
+    rest = given.strip()
+    while rest:
+        word = rest.split(None, 1)[0]
+        if word != "--" and not workspace.resolver().is_model_name(word):
+            break
+        rest = rest[len(word) :].lstrip()
+        if word == "--":
+            break
+        names.append(workspace.resolver().resolve(word).shown)
+    return names, rest
+
+
+@command(
+    "pick",
+    "continue with one answer of a comparison",
+    argument("n", help="number of the answer", kind=int, metavar="N"),
+    group=GROUP,
+    example="pick 2",
+    at_end="The other answers leave the context but stay on disk. ':pick' can be used again for another one.",
+    where=PROMPT,
+    after_turns=True,
+)
+def pick(workspace: Workspace, n: int) -> Result:
+    """Take an answer into the conversation."""
+    from llmrepl.chat import comparison
+
+    turn, left = comparison.pick(workspace, n)
+    later = f"\n{pluralize(left, 'turn')} left the context (kept on disk)." if left else ""
+    model = escape_name(turn.answered_by or "")
+    switch = "" if turn.answered_by == workspace.chat.model else f"\n':model {model}' makes it the current model."
+    return Note(f"Picked answer {n}, by {model}.{later}{switch}")
+
+
+@command(
     "retry",
     "send the last prompt again, optionally to another model",
     argument("id", help="model to use this time", source="models", nargs="?"),
@@ -179,9 +254,13 @@ def aside(workspace: Workspace, text: str) -> Result:
 )
 def retry(workspace: Workspace, id: str | None) -> Result:
     """Send the last prompt again. A failed turn is replaced; an answered one leaves the context but stays on disk."""
+    from llmrepl.sessions.branches import awaits_pick
+
     open_session = workspace.chat.current
     turns = open_session.session.turns if open_session else []
     number = next((n for n, turn in _numbered_backwards(turns) if not turn.undone and turn.branch is not True), None)
+    if open_session and awaits_pick(open_session.session) and not _repeats_main(open_session.session, number):
+        number = len(turns)
     if open_session is None or number is None:
         raise UsageError("There is no question to ask again.", "Type one")
     last = open_session.session.turns[number - 1]
@@ -190,7 +269,7 @@ def retry(workspace: Workspace, id: str | None) -> Result:
     marks = ASIDE if last.is_aside else {}
     if last.finish_reason == "error" and number == len(open_session.session.turns):
         return SendPrompt(text, model, replaces=number, attachments=attachments, marks=marks)
-    if last.is_aside:
+    if last.is_aside or last.branch is True:
         return SendPrompt(text, model, attachments=attachments, marks=marks)
     return SendPrompt(text, model, undoes=(number,), attachments=attachments)
 
@@ -244,7 +323,8 @@ def redo(workspace: Workspace, n: int | None) -> Result:
     turns = open_session.session.turns if open_session else []
     start = open_session.session.context_start if open_session else 0
     last = next((number for number, turn in _numbered_backwards(turns) if turn.in_context), 0)
-    undone = [number for number in range(max(last, start) + 1, len(turns) + 1) if turns[number - 1].undone]
+    later = ((number, turns[number - 1]) for number in range(max(last, start) + 1, len(turns) + 1))
+    undone = [number for number, turn in later if turn.undone and turn.branch is not True]
     if open_session is None or not undone:
         raise UsageError("There is nothing to redo.", ":history shows all turns, :fork --at N returns to one of them")
     n = len(undone) if n is None else n
@@ -261,6 +341,11 @@ def _check_count(command: str, n: int, there: list[int], state: str) -> None:
             f"'{command} {n}': {pluralize(len(there), 'turn')} {are} {state}.",
             f"'{command}' takes a number from 1 to {len(there)}",
         )
+
+
+def _repeats_main(session: Session, number: int | None) -> bool:
+    """Whether the last turn answers the same prompt as turn `number`."""
+    return number is not None and session.parent_id(len(session.turns)) == session.parent_id(number)
 
 
 def _numbered_backwards(turns: list[Turn]) -> list[tuple[int, Turn]]:

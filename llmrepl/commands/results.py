@@ -154,6 +154,14 @@ class SendPrompt:
 
 
 @dataclass
+class CompareModels:
+    """Ask `models` the question `text`, by default the last prompt, one after the other."""
+
+    text: str | None
+    models: Sequence[str]
+
+
+@dataclass
 class EditText:
     """Open `text` in the user's editor; `then` turns the edited text into the next result."""
 
@@ -247,6 +255,7 @@ Output = Note | Failed | Table | Chart | Panel | Document | Transcript
 Action = (
     StartChat
     | SendPrompt
+    | CompareModels
     | EditText
     | ReadSecret
     | ReadLine

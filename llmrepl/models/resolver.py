@@ -155,6 +155,10 @@ class ModelResolver:
             return detour if self._has_key(router) else resolved
         return resolved
 
+    def is_model_name(self, word: str) -> bool:
+        """Whether a word has the form of a model's name: `provider/model`, an alias, or a known family such as gpt-."""
+        return "/" in word.strip("/") or word in self._settings.aliases or word.startswith(tuple(FAMILIES))
+
     def is_file(self, provider: str, model: str) -> bool:
         """Whether a name means a model file: `local/FILE`, unless the configuration has another provider `local`."""
         return provider == LOCAL.name and (model.lower().endswith(SUFFIX) or self.vendor(provider) is None)

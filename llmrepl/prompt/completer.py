@@ -72,7 +72,7 @@ class RegistryCompleter(Completer):
             return
         last = rest[-1] if rest else ""
         wanted = flags[last] if last in flags and not flags[last].switch else _positional(found, rest, flags)
-        if wanted is None or wanted.rest:
+        if wanted is None or (wanted.rest and (not wanted.nargs or "--" in rest)):
             return
         if wanted.choices:
             candidates: Iterable[Candidate] = (Candidate(c) for c in wanted.choices)

@@ -26,8 +26,8 @@ STOPPED_PART = "stopped; the part that came is kept"
 class Output(Protocol):
     """Where an interface renders. Every method flushes."""
 
-    def begin_reply(self, text: str) -> None:
-        """Prepare for the reply to a prompt that is about to be sent."""
+    def begin_reply(self, text: str, heading: str = "") -> None:
+        """Prepare for the reply to a prompt that is about to be sent; `heading` is shown above it."""
 
     def prompt(self, text: str) -> None:
         """Show a prompt that was not typed as it is sent."""
@@ -75,8 +75,10 @@ class PlainOutput:
         self._open_line = False
         self._reasons = False
 
-    def begin_reply(self, text: str) -> None:
-        """Do nothing; the user has just typed the prompt."""
+    def begin_reply(self, text: str, heading: str = "") -> None:
+        """Write the heading, if any; the user has just typed the prompt."""
+        if heading:
+            self._write(f"{heading}\n")
 
     def prompt(self, text: str) -> None:
         """Write the prompt to a terminal, further lines indented."""

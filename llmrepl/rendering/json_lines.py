@@ -29,7 +29,7 @@ class JsonOutput:
         self._err = environment.stderr
         self._notes = EventNotes()
 
-    def begin_reply(self, text: str) -> None:
+    def begin_reply(self, text: str, heading: str = "") -> None:
         """Write a `prompt` event."""
         self._emit({"event": "prompt", "text": text})
 
@@ -93,7 +93,7 @@ class SingleJsonOutput(JsonOutput):
         self._question = question
         self.system = system
 
-    def begin_reply(self, text: str) -> None:
+    def begin_reply(self, text: str, heading: str = "") -> None:
         """Remember the question as it was sent."""
         self._question = text
 

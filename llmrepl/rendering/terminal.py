@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from llmrepl.chat.turn import TurnResult
     from llmrepl.rendering.reply_view import ReplyView
 
-DIM, ERROR, PLAIN = "\x1b[2m", "\x1b[1;31m", "\x1b[0m"
+BOLD, DIM, ERROR, PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[1;31m", "\x1b[0m"
 
 
 class TerminalOutput:
@@ -40,10 +40,14 @@ class TerminalOutput:
 
         del widgets, reply_view
 
-    def begin_reply(self, text: str) -> None:
-        """Create the view of a reply."""
+    def begin_reply(self, text: str, heading: str = "") -> None:
+        """Create the view of a reply, under its heading."""
         from llmrepl.rendering import reply_view
 
+        if heading:
+            text = escape_controls(heading)
+            self._environment.stdout.write(f"{BOLD}{text}{PLAIN}\n" if self._color else f"{text}\n")
+            self._environment.stdout.flush()
         self._view = reply_view.create_reply_view(self._environment, self._settings)
 
     def prompt(self, text: str) -> None:

@@ -15,13 +15,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from llmrepl.sessions import edits
+from llmrepl.sessions.join_values import ABSENT, join_optional, join_values
 from llmrepl.sessions.model import ERROR, INTERRUPTED, Session, title_from_prompt
 from llmrepl.sessions.storage import session_file
 from llmrepl.sessions.turn_ids import ROOT, canonical, digest, identify
 
 Data = dict[str, Any]
 
-_ABSENT: Any = object()
 _REPLY = (
     *("created_at", "usage", "latency_ms", "cost_estimate", "answered_by", "finish_reason"),
     *("citations", "pictures", "provider_data"),
@@ -119,7 +119,15 @@ def _read(data: Data) -> _State:
         first = nodes[key].parent if key in nodes else bases.get(parent, parent)
         node = _node(turn, first, data["model"])
         nodes[key] = _join_nodes(nodes[key], node, nodes) if key in nodes else node
-    return _State(nodes, _head(data, [bases[name] for name, _ in identified], nodes))
+    return _State(nodes, _head(data, _line(data["turns"], [bases[name] for name, _ in identified]), nodes))
+
+
+def _line(turns: list[Data], keys: list[str]) -> list[str]:
+    """The id of the last turn so far that is no aside and on no branch, for each turn; ROOT before the first."""
+    line = [ROOT]
+    for turn, key in zip(turns, keys, strict=True):
+        line.append(line[-1] if turn.get("branch") is True or turn.get("aside") is True else key)
+    return line[1:]
 
 
 def _base_id(turn: Data, key: str) -> str:
@@ -189,9 +197,6 @@ def _automatic_title(node: _Node) -> str:
     return title_from_prompt(_prompt_of(node.ordered()[0]["messages"]))
 
 
-# ---------------------------------------------------------------- joining two states
-
-
 def _join(one: _State, other: _State) -> _State:
     nodes = {**one.nodes, **other.nodes}
     for key in one.nodes.keys() & other.nodes.keys():
@@ -259,14 +264,14 @@ def _join_heads(one: _Head, other: _Head, nodes: Mapping[str, _Node]) -> _Head:
     titles = frozenset[str]().union(*(h.titles for h in (one, other) if h.edits.get("title", 0) == newest))
     return _Head(
         edits=counts,
-        values={key: value for key, value in values.items() if value is not _ABSENT},
+        values={key: value for key, value in values.items() if value is not ABSENT},
         tags=_join_tags(one.tags, other.tags),
         titles=titles,
         has_title=one.has_title or other.has_title,
         marker=_join_markers(one, other, nodes),
         created_at=min((h.created_at for h in (one, other) if h.created_at is not None), default=None),
         model=max(one.model, other.model),
-        totals=_join_optional(one.totals, other.totals),
+        totals=join_optional(one.totals, other.totals),
         extra=join_values(one.extra, other.extra),
     )
 
@@ -274,10 +279,10 @@ def _join_heads(one: _Head, other: _Head, nodes: Mapping[str, _Node]) -> _Head:
 def _register(key: str, one: _Head, other: _Head) -> Any:
     """Return the value that was changed more often, otherwise both values joined."""
     name = key.removeprefix("meta.")
-    first, second = (h.values.get(key, _ABSENT) for h in (one, other))
+    first, second = (h.values.get(key, ABSENT) for h in (one, other))
     if one.edits.get(name, 0) != other.edits.get(name, 0):
         return first if one.edits.get(name, 0) > other.edits.get(name, 0) else second
-    return _join_optional(first, second, _ABSENT)
+    return join_optional(first, second, ABSENT)
 
 
 def _join_tags(one: dict[str, int] | None, other: dict[str, int] | None) -> dict[str, int] | None:
@@ -294,31 +299,6 @@ def _join_markers(one: _Head, other: _Head, nodes: Mapping[str, _Node]) -> tuple
 
 def _date(nodes: Mapping[str, _Node], id: str) -> str:
     return nodes[id].created_at if id in nodes else ""
-
-
-def _join_optional(one: Any, other: Any, absent: Any = None) -> Any:
-    if one is absent or other is absent:
-        return other if one is absent else one
-    return join_values(one, other)
-
-
-def join_values(one: Any, other: Any) -> Any:
-    """Join two JSON values: objects key by key, different lists as their union, else the greater value."""
-    if canonical(one) == canonical(other):
-        return min(one, other, key=repr) if isinstance(one, dict | list) else one
-    if isinstance(one, dict) and isinstance(other, dict):
-        keys = [*one, *(key for key in other if key not in one)]
-        return {k: _join_optional(one.get(k, _ABSENT), other.get(k, _ABSENT), _ABSENT) for k in keys}
-    if isinstance(one, list) and isinstance(other, list):
-        items = {canonical(item): item for item in (*one, *other)}
-        return [items[key] for key in sorted(items)]
-    return max(one, other, key=_rank)
-
-
-def _rank(value: Any) -> tuple[int, float, str]:
-    kinds: tuple[Any, ...] = (type(None), bool, (int, float), str, list, dict)
-    kind = next(n for n, types in enumerate(kinds) if isinstance(value, types))
-    return kind, value if kind == 2 else 0, value if kind == 3 else canonical(value)
 
 
 # ---------------------------------------------------------------- writing the result
@@ -349,22 +329,32 @@ def _forks(nodes: Mapping[str, _Node]) -> set[str]:
 
 
 def _layout(nodes: dict[str, _Node]) -> tuple[list[str], set[str]]:
-    """Return the turns in the order of the file, branches before the tail that continues, and the main line."""
+    """Return the turns in the order of the file, branches before the tail that continues, and those on no branch.
+
+    These are the main line, and the asides along it.
+    """
     children = _children(nodes)
     newest = _newest(nodes, children)
+
+    def by_age(keys: Iterable[str]) -> list[tuple[str, bool]]:
+        """The newest first, marked, unless it is an answer that was not picked."""
+        usable = {key: (newest[key][0], not _is_unpicked(nodes[key]), not _is_aside(nodes[key])) for key in keys}
+        ordered = sorted(usable, key=lambda key: (usable[key], newest[key]), reverse=True)
+        return [(key, rank == 0 and not _is_unpicked(nodes[key])) for rank, key in enumerate(ordered)]
+
     order: list[str] = []
     main: set[str] = set()
-    waiting = [
-        (key, rank == 0) for rank, key in enumerate(sorted(children[None], key=newest.__getitem__, reverse=True))
-    ]
+    waiting = by_age(children[None])
+    asides = {key for key, _ in waiting if _is_aside(nodes[key])}
     while waiting:
         key, is_main = waiting.pop()
         order.append(key)
+        following = by_age(children.get(key, ()))
         if is_main:
             main.add(key)
-        following = sorted(children.get(key, ()), key=newest.__getitem__, reverse=True)
-        waiting += [(child, is_main and rank == 0) for rank, child in enumerate(following)]
-    return order, main
+            asides |= {child for child, _ in following if _is_aside(nodes[child])}
+        waiting += [(child, is_main and is_newest) for child, is_newest in following]
+    return order, main | asides
 
 
 def _children(nodes: dict[str, _Node]) -> dict[str | None, list[str]]:
@@ -408,9 +398,20 @@ def _newest(nodes: dict[str, _Node], children: Mapping[str | None, list[str]]) -
 
 
 def _said_at(node: _Node) -> str:
-    """The date of a turn that the conversation can go on from; empty for one that failed or is an aside."""
-    aside = node.extra.get("aside") is True or node.ordered()[0].get("finish_reason") == ERROR
-    return "" if aside else node.created_at
+    """The date of a turn that the conversation can go on from: when it was said or picked; empty for any other."""
+    failed = node.ordered()[0].get("finish_reason") == ERROR
+    if failed or _is_aside(node) or _is_unpicked(node):
+        return ""
+    return max(node.created_at, str(node.extra.get("picked_at") or ""))
+
+
+def _is_aside(node: _Node) -> bool:
+    return node.extra.get("aside") is True
+
+
+def _is_unpicked(node: _Node) -> bool:
+    """Whether the turn is an answer of a comparison that was not picked."""
+    return bool(node.extra.get("comparison")) and not node.extra.get("picked_at")
 
 
 def _turn(node: _Node, version: Data, name: str, parent: str | None, *, branch: bool) -> Data:

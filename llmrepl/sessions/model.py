@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 from llmrepl.sessions import edits, other_requests
 from llmrepl.sessions.other_requests import OtherRequests
 from llmrepl.sessions.storage.completion import Completion
-from llmrepl.sessions.turn_ids import identify
+from llmrepl.sessions.turn_ids import ROOT, identify
 from llmrepl.types import Attachment, Message, ProviderData, Usage
 
 SUMMARIZED = "A summary of our conversation so far:"
@@ -199,6 +199,11 @@ class Turn(_Record):
         return not self.undone and not self.is_aside and self.branch is not True and self.finish_reason != ERROR
 
     @property
+    def is_off_line(self) -> bool:
+        """Whether no turn follows this one: it is an aside or on a branch."""
+        return self.is_aside or self.branch is True
+
+    @property
     def is_aside(self) -> bool:
         """Whether the turn is a side question."""
         return self.aside is True
@@ -237,8 +242,13 @@ class Session(_Record):
         self.model = model
 
     def add(self, turn: Turn) -> int:
-        """Append `turn`, add it to the totals, and return its number (from 1)."""
+        """Append `turn`, add it to the totals, and return its number (from 1).
+
+        After an aside or turns of a branch it names the turn that it follows.
+        """
         self._total()
+        if turn.parent_id is None and self.turns and self.turns[-1].is_off_line:
+            turn.parent_id = self.main_id()
         self.turns.append(turn)
         self._count(turn, +1)
         if self._context is not None and turn.in_context:
@@ -286,6 +296,25 @@ class Session(_Record):
         start = (self.meta or {}).get("context_start")
         return start if isinstance(start, int) and 0 <= start <= len(self.turns) else 0
 
+    def turn_id(self, number: int) -> str:
+        """Return the id of turn `number`, which is derived for a turn of an older file; ROOT for 0."""
+        own = self.turns[number - 1].id if number else ROOT
+        return own if isinstance(own, str) else self.identified(number)[-1][0]
+
+    def parent_id(self, number: int) -> str:
+        """Return the id of the turn that turn `number` follows, ROOT for none."""
+        own = self.turns[number - 1].parent_id
+        return own if isinstance(own, str) else self.turn_id(number - 1)
+
+    def main_id(self) -> str:
+        """Return the id of the last turn that is no aside and on no branch, which the next one follows; or ROOT."""
+        numbers = range(len(self.turns), 0, -1)
+        return self.turn_id(next((n for n in numbers if not self.turns[n - 1].is_off_line), 0))
+
+    def identified(self, number: int) -> list[tuple[str, str]]:
+        """Return id and parent id of the first `number` turns."""
+        return identify([turn.model_dump(mode="json", exclude_unset=True) for turn in self.turns[:number]])
+
     def truncate(self, number: int) -> None:
         """Drop the turns after turn `number`, and a context start or summary that lies beyond it."""
         if self.context_start > number:
@@ -315,6 +344,8 @@ class Session(_Record):
         }
         for turn in branch.turns:
             turn.copied = True
+            turn.comparison = turn.picked_at = None
+            turn.model_fields_set.difference_update(("comparison", "picked_at"))
         branch.set_meta("parent", {"session": parent, "turn": number})
         return branch
 
@@ -329,13 +360,18 @@ class Session(_Record):
         while place is not None and (not line or place < line[-1]):
             line.append(place)
             place = places.get(identified[place][1])
+        parents = {ROOT, *(identified[place][0] for place in line)}
+        asides = (place for place in range(line[0]) if self.turns[place].is_aside and place not in line)
+        line = sorted({*line, *(place for place in asides if identified[place][1] in parents)})
         start = sum(1 for place in line if place < self.context_start)
         if self.context_start:
             self.meta = {**(self.meta or {}), "context_start": start}
-        self.turns = [self.turns[place] for place in reversed(line)]
-        for turn in self.turns:
-            turn.branch = turn.parent_id = None
-            turn.model_fields_set.difference_update(("branch", "parent_id"))
+        before = [ROOT, *(identified[place][0] for place in line)]
+        for place, previous in zip(line, before, strict=False):
+            turn, is_next = self.turns[place], identified[place][1] == previous
+            turn.branch, turn.parent_id = None, None if is_next else identified[place][1]
+            turn.model_fields_set.difference_update(("branch", "parent_id") if is_next else ("branch",))
+        self.turns = [self.turns[place] for place in line]
         self._context = None
         self.recount()
 

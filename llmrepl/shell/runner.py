@@ -12,6 +12,7 @@ from llmrepl.commands import line, other_tools
 from llmrepl.commands.grammar.command_table import CommandTable
 from llmrepl.commands.registry import PROMPT, TERMINAL, Call
 from llmrepl.commands.results import (
+    CompareModels,
     Confirm,
     CopyText,
     EditText,
@@ -140,7 +141,7 @@ class Shell:
     def handle_result(self, call: Call, result: Result) -> int:
         """Render a result and perform its action; return the exit code. Raises LLMError."""
         self.show_notes()
-        if not isinstance(result, SendPrompt):  # rendered while it streams
+        if not isinstance(result, SendPrompt | CompareModels):  # rendered while it streams
             self.output.result(call, result)
         return self._follow(call, result)
 
@@ -154,6 +155,8 @@ class Shell:
             self.left = True
         elif isinstance(result, SendPrompt):
             return self.ask(result)
+        elif isinstance(result, CompareModels):
+            return self.compare(call, result)
         elif isinstance(result, RunScript):
             return self.script(result)
         elif isinstance(result, StartChat):
@@ -229,10 +232,32 @@ class Shell:
             marks=result.marks,
             schema=result.schema,
         )
+        try:
+            self._stream(chat_turn, output, result.text)
+        finally:
+            if chat_turn.turn_result is None and result.edited:
+                self.draft = result.text
+        return chat_turn
+
+    def compare(self, call: Call, result: CompareModels) -> int:
+        """Send a prompt to several models; return the exit code. Raises LLMError if nothing could be sent."""
+        from llmrepl.shell import comparison
+
+        self.sent_prompt = True
+        return comparison.run(
+            self.workspace,
+            result,
+            confirm=self._confirm_secrets,
+            stream=lambda chat_turn, text, heading: self._stream(chat_turn, self.output, text, heading),
+            show=lambda shown: self.output.result(call, shown),
+        )
+
+    def _stream(self, chat_turn: ChatTurn, output: Output, text: str, heading: str = "") -> None:
+        """Render the reply to `text` while it arrives, under a heading if given."""
         read = True
         try:
             with chat_turn:
-                output.begin_reply(result.text)
+                output.begin_reply(text, heading)
                 self.show_notes()
                 for event in chat_turn:
                     output.event(event)
@@ -243,9 +268,6 @@ class Shell:
             if chat_turn.turn_result and read:
                 self._spell(chat_turn.turn_result.failure, chat_turn.turn_result.unsaved)
                 output.turn_result(chat_turn.turn_result)
-            elif chat_turn.turn_result is None and result.edited:
-                self.draft = result.text
-        return chat_turn
 
     def _check_model(self) -> None:
         """Raise UsageError if only the guide could answer and nobody is there to see that it does."""

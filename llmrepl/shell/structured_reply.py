@@ -28,10 +28,10 @@ class HeldOutput:
         self._begun = False
         self.turn: TurnResult | None = None
 
-    def begin_reply(self, text: str) -> None:
+    def begin_reply(self, text: str, heading: str = "") -> None:
         """Pass on the first question; the complaint is not one of the user's."""
         if not self._begun:
-            self._output.begin_reply(text)
+            self._output.begin_reply(text, heading)
             self._begun = True
 
     def event(self, event: Event) -> None:

@@ -23,6 +23,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from llmrepl.sessions.branches import changes_to_pick, last_comparison
 from llmrepl.sessions.model import ERROR, Session
 from llmrepl.sessions.storage.completion import Completion
 from llmrepl.sessions.storage.open_session import OpenSession
@@ -221,11 +222,28 @@ class _World:
         last = turns[-1] if turns else None
         replaces = len(turns) if last and last.finish_reason == ERROR else None
         text = last.text_of("user") if last and replaces else self._text(machine, name)
-        number = open_session.begin_turn(text, self._date(), "offline/echo", replaces)
+        marks = self._marks(open_session) if replaces is None else {}
+        number = open_session.begin_turn(text, self._date(), "offline/echo", replaces, marks=marks)
         fails = self.random.random() < 0.15
         reply = Completion("" if fails else text, ERROR if fails else "stop", 12.5, Usage(1, 2), 0.25)
         open_session.complete(number, reply)
         open_session.close()
+
+    def _marks(self, open_session: OpenSession) -> dict[str, Any]:
+        """Return the fields of an ordinary turn, a side question or an answer of a comparison."""
+        kind = self.random.random()
+        if kind < 0.8:
+            return {}
+        if kind < 0.9:
+            return {"aside": True}
+        session = open_session.session
+        return {"branch": True, "comparison": str(len(session.turns)), "parent_id": session.main_id()}
+
+    def _pick(self, open_session: OpenSession) -> None:
+        if answers := last_comparison(open_session.session):
+            number = self.random.choice(answers)
+            for one, values in changes_to_pick(open_session.session, number, self._date()).items():
+                open_session.update_turn(one, **values)
 
     def _crash(self, machine: _Machine) -> None:
         """Simulate a power failure during a reply: the journal stays, the JSON file is unchanged."""
@@ -247,7 +265,7 @@ class _World:
         session, number = open_session.session, self.random.randint(1, 3)
         if not session.turns:
             return
-        what = self.random.choice(("tag", "untag", "title", "undo", "reset", "model"))
+        what = self.random.choice(("tag", "untag", "title", "undo", "reset", "model", "pick"))
         if what in ("tag", "untag"):
             tags = {f"tag{number}"}
             session.set_meta("tags", sorted({*session.tags} | tags if what == "tag" else {*session.tags} - tags))
@@ -257,7 +275,9 @@ class _World:
             session.reset_context()
         elif what == "model":
             open_session.set_header(model=f"offline/{number}")
-        if what == "undo":
+        if what == "pick":
+            self._pick(open_session)
+        elif what == "undo":
             at = self.random.randint(1, len(session.turns))
             open_session.update_turn(at, undone=None if session.turns[at - 1].undone else True)
         else:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
-from itertools import permutations
+from itertools import count, permutations
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llmrepl.sessions.merge import are_copies, join_values, merge
+from llmrepl.sessions.branches import changes_to_pick, last_comparison
+from llmrepl.sessions.join_values import join_values
+from llmrepl.sessions.merge import are_copies, merge
 from llmrepl.sessions.model import ERROR, Session, Turn, UsageRecord
 from llmrepl.sessions.storage import session_file
 from llmrepl.sessions.turn_ids import identify
@@ -46,6 +48,29 @@ class Replica:
             usage = UsageRecord(prompt_tokens=1, completion_tokens=2, total_tokens=3)
             turn = turn.changed(messages=messages, usage=usage, cost_estimate=0.5)
         self.session.add(turn)
+
+    def say(self, clock: int, **marks: Any) -> None:
+        """Add an answered turn with marks."""
+        text = f"{self.name}{len(self.said)}"
+        self.said.append(text)
+        turn = Turn.begin(text, time_at(clock), "m/x", id=f"{self.name}-{len(self.said)}", marks=marks)
+        messages = [*turn.messages, turn.messages[0].model_copy(update={"role": "assistant"})]
+        usage = UsageRecord(prompt_tokens=1, completion_tokens=2, total_tokens=3)
+        self.session.add(turn.changed(messages=messages, usage=usage, cost_estimate=0.5))
+
+    def branch_off(self, what: str, clock: int, choice: int) -> None:
+        """Ask a side question, compare two models, or pick an answer of the last comparison."""
+        if what == "aside":
+            self.say(clock, aside=True)
+        elif what == "compare":
+            marks = {"branch": True, "comparison": f"{self.name}{len(self.said)}", "parent_id": self.session.main_id()}
+            for _ in range(2):
+                self.say(clock, **marks)
+        elif answers := last_comparison(self.session):
+            number = answers[choice % len(answers)]
+            for one, values in changes_to_pick(self.session, number, time_at(clock)).items():
+                turn = self.session.turns[one - 1]
+                self.session.replace(one, turn.changed(**values, id=self.session.turn_id(one)))
 
     def edit(self, what: str, number: int, value: Any) -> None:
         session = self.session
@@ -93,6 +118,35 @@ def replicas(draw: st.DrawFn) -> list[Replica]:
         copy.session = merge(copy.session, other.session)
         run(copy, draw(STEPS))
     return [base, *copies]
+
+
+BRANCHINGS = st.tuples(st.sampled_from(["say", "aside", "compare", "pick"]), st.integers(0, 3))
+
+
+@st.composite
+def branching_replicas(draw: st.DrawFn) -> list[Replica]:
+    """Generate three copies of a session with side questions and comparisons, some after merges."""
+
+    clock = count()
+
+    def run_some(replica: Replica) -> Replica:
+        for what, choice in draw(st.lists(BRANCHINGS, max_size=4)):
+            if what == "say":
+                replica.say(next(clock))
+            else:
+                replica.branch_off(what, next(clock), choice)
+        return replica
+
+    base = run_some(Replica("base", Session.start("m/x", None, NOW)))
+    copies = [run_some(Replica(name, base.session)) for name in "pqr"]
+    for copy, other in draw(st.lists(st.tuples(st.sampled_from(copies), st.sampled_from(copies)), max_size=2)):
+        copy.session = merge(copy.session, other.session)
+        run_some(copy)
+    return [base, *copies]
+
+
+def time_at(clock: int) -> str:
+    return f"2026-11-25T05:{clock // 60:02d}:{clock % 60:02d}.000000"
 
 
 def as_bytes(session: Session) -> bytes:
@@ -165,6 +219,33 @@ def test_a_fork_at_any_turn_has_the_turns_that_led_to_it(copies: list[Replica], 
         assert prompts(fork)[-1] == prompts(merged)[at - 1]
         assert not any(turn.branch for turn in fork.turns)
         assert set(prompts(fork)) <= set(prompts(merged))
+
+
+@given(branching_replicas())
+def test_side_questions_and_comparisons_merge_in_any_order(copies: list[Replica]) -> None:
+    a, b, c = (copy.session for copy in copies[1:])
+    merged = joined(a, b, c)
+    results = {as_bytes(joined(*order)) for order in permutations((a, b, c))}
+    results |= {as_bytes(merge(merged, again)) for again in (a, b, c, merged, merge(a, b))}
+    assert results == {as_bytes(merged)}
+    assert sorted(prompts(merged)) == sorted(text for copy in copies for text in copy.said)
+
+
+@given(branching_replicas())
+def test_the_context_has_no_side_question_and_no_answer_that_was_not_picked(copies: list[Replica]) -> None:
+    for session in [*(copy.session for copy in copies), joined(*(copy.session for copy in copies[1:]))]:
+        context = [message.content for message in session.context()]
+        out = [turn.text_of("user") for turn in session.turns if turn.is_aside or (turn.comparison and turn.branch)]
+        assert not set(context) & set(out)
+        for turn in session.turns:
+            if turn.comparison and turn.branch is not True:
+                assert turn.picked_at
+
+
+@given(branching_replicas())
+def test_merging_a_copy_with_itself_keeps_its_context(copies: list[Replica]) -> None:
+    for copy in copies:
+        assert joined(copy.session, copy.session).context() == copy.session.context()
 
 
 @given(JSON, JSON, JSON)

@@ -78,7 +78,7 @@ def marks(turn: Turn, model: str) -> list[str]:
     if turn.undone:
         found.append("taken back")
     if turn.branch is True:
-        found.append("on a branch")
+        found.append("not picked" if turn.comparison else "on a branch")
     if turn.finish_reason == ERROR:
         found.append("no reply")
     if turn.finish_reason == INTERRUPTED:

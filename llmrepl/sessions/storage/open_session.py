@@ -17,7 +17,6 @@ from llmrepl.sessions.storage.completion import Completion
 from llmrepl.sessions.storage.journal import Journal, journal_path, no_locks_note
 from llmrepl.sessions.storage.journal_records import are_contained, fingerprint, replay
 from llmrepl.sessions.storage.locking import claim_beside, claim_free
-from llmrepl.sessions.turn_ids import ROOT, identify
 from llmrepl.system import files
 from llmrepl.system.files import FileStamp
 from llmrepl.types import Attachment
@@ -105,8 +104,9 @@ class OpenSession:
         SaveError; the session in memory has changed even then.
         """
         for undone in undoes:
-            self.session.replace(undone, self.session.turns[undone - 1].changed(undone=True, id=self._id_of(undone)))
-        new_id = os.urandom(8).hex() if number is None else self._id_of(number)
+            changed = self.session.turns[undone - 1].changed(undone=True, id=self.session.turn_id(undone))
+            self.session.replace(undone, changed)
+        new_id = os.urandom(8).hex() if number is None else self.session.turn_id(number)
         turn = Turn.begin(valid_text(question), created_at, answered_by, images, new_id, marks)
         if number is None:
             number = self.session.add(turn)
@@ -120,25 +120,21 @@ class OpenSession:
             self._write_record({"head": self._header()}, f"turn {number}", durable=False)
             self._header_written = True
         for undone in undoes:
-            record = {"turn": undone, "is": _data(self.session.turns[undone - 1]), "after": self._id_before(undone)}
+            record = {
+                "turn": undone,
+                "is": _data(self.session.turns[undone - 1]),
+                "after": self.session.turn_id(undone - 1),
+            }
             self._write_record(record, f"turn {undone}", durable=False)
-        record = {"turn": number, "is": _data(turn), "open": True, "after": self._id_before(number)}
+        record = {"turn": number, "is": _data(turn), "open": True, "after": self.session.turn_id(number - 1)}
         self._write_record(record, f"turn {number}")
         return number
-
-    def _id_before(self, number: int) -> str:
-        return self._id_of(number - 1) if number > 1 else ROOT
-
-    def _id_of(self, number: int) -> str:
-        """The id of turn `number`, which is derived for a turn of an older file."""
-        own = self.session.turns[number - 1].id
-        return own if isinstance(own, str) else identify([_data(turn) for turn in self.session.turns[:number]])[-1][0]
 
     def set_answerer(self, number: int, model: str) -> None:
         """Record who answers the open turn `number`, once another model was asked. Raises SaveError."""
         turn = self.session.turns[number - 1].changed(answered_by=model)
         self.session.replace(number, turn)
-        record = {"turn": number, "is": _data(turn), "open": True, "after": self._id_before(number)}
+        record = {"turn": number, "is": _data(turn), "open": True, "after": self.session.turn_id(number - 1)}
         self._write_record(record, f"turn {number}")
 
     def append_text(self, text: str) -> None:
@@ -160,9 +156,9 @@ class OpenSession:
 
     def update_turn(self, number: int, **values: Any) -> None:
         """Set fields of turn `number`. Raises SaveError."""
-        turn = self.session.turns[number - 1].changed(**values, id=self._id_of(number))
+        turn = self.session.turns[number - 1].changed(**values, id=self.session.turn_id(number))
         self.session.replace(number, turn)
-        record = {"turn": number, "is": _data(turn), "after": self._id_before(number)}
+        record = {"turn": number, "is": _data(turn), "after": self.session.turn_id(number - 1)}
         self._write_record(record, f"turn {number}")
 
     def set_header(self, **values: Any) -> None:
@@ -179,7 +175,9 @@ class OpenSession:
                 setattr(self.session, key, value)
         if self._has_file:
             start = self.session.context_start if "meta" in values else 0
-            self._write_record({"head": values, **({"after": self._id_of(start)} if start else {})}, "the change")
+            self._write_record(
+                {"head": values, **({"after": self.session.turn_id(start)} if start else {})}, "the change"
+            )
 
     def save(self) -> None:
         """Bring the JSON file up to date. Raises SaveError."""
