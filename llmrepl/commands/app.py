@@ -41,6 +41,7 @@ SCRIPTS = {"bash": "llm.bash", "zsh": "_llm", "fish": "llm.fish", "powershell": 
         metavar="NAME",
     ),
     argument("-c", "--continue", help="resume the latest session", switch=True),
+    argument("--all", help="with -r, look in every directory used so far", switch=True),
     FILE,
     ALLOW_PRIVATE,
     argument("--name", help="name of the new session"),
@@ -63,6 +64,7 @@ def chat(
     effort: str | None,
     resume: str | None,
     continue_: bool,
+    all: bool,
     file: list[str],
     allow_private: bool,
     name: str | None,
@@ -76,7 +78,7 @@ def chat(
     if save_dir is not None:
         workspace.chat.save_in(save_dir)
     workspace.chat.saving = workspace.chat.saving and not no_save
-    _check_contradictions(resume, continue_, name, no_save)
+    _check_contradictions(resume, continue_, name, no_save, all=all)
     parts: list[Result] = []
     if continue_:
         resume = str(workspace.store().latest())
@@ -88,7 +90,7 @@ def chat(
     if resume:
         from llmrepl.commands.sessions.open import resume_session
 
-        parts.append(resume_session(workspace, resume))
+        parts.append(resume_session(workspace, resume, everywhere=all))
     elif name:
         workspace.chat.name_next(name)
     if model:
@@ -101,8 +103,7 @@ def chat(
         workspace.cost_tracker().set_session(budget, warn_at)
     workspace.chat.check_writable()
     _attach(workspace, file, allow_private=allow_private)
-    start = StartChat(json=json, keep_going=keep_going, allow_shell=allow_shell)
-    return Group([*parts, start]) if parts else start
+    return Group([*parts, StartChat(json=json, keep_going=keep_going, allow_shell=allow_shell)])
 
 
 def _attach(workspace: Workspace, file: list[str], *, allow_private: bool) -> None:
@@ -112,12 +113,14 @@ def _attach(workspace: Workspace, file: list[str], *, allow_private: bool) -> No
         workspace.environment.talk_on_terminal()
 
 
-def _check_contradictions(resume: str | None, continue_: bool, name: str | None, no_save: bool) -> None:
+def _check_contradictions(resume: str | None, continue_: bool, name: str | None, no_save: bool, *, all: bool) -> None:
     """Refuse options that exclude one another. Raises UsageError."""
     if resume is not None and continue_:
         raise UsageError("-r resumes a session, and -c the latest one.", "Leave one of them out")
     if name and no_save:
         raise UsageError("--no-save saves nothing, and --name is the name to save under.", "Leave one of them out")
+    if all and not resume:
+        raise UsageError("--all looks for the session of -r.", "llm sessions list --all shows every session")
     if name == "":
         raise UsageError("A session name cannot be empty.", "--name NAME gives one")
     if name and (resume is not None or continue_):

@@ -97,11 +97,16 @@ class Journals:
         return self._found[directory][1]
 
 
-def _by_prefix(directory: Path, given: str) -> Path:
+def matching_names(directory: Path, given: str) -> list[str]:
+    """Return the file names of the sessions that `given` names exactly or, if there are none, is a prefix of."""
     wanted = comparison_key(without_ending(given))
     names = session_names(directory)
     exact = [n for n in names if comparison_key(without_ending(n)) == wanted]
-    found = exact or [n for n in names if comparison_key(n).startswith(wanted)]
+    return exact or [n for n in names if comparison_key(n).startswith(wanted)]
+
+
+def _by_prefix(directory: Path, given: str) -> Path:
+    found = matching_names(directory, given)
     if len(found) == 1:
         return directory / found[0]
     if not found:

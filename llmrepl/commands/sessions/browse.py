@@ -11,12 +11,12 @@ from llmrepl.chat.workspace import Workspace
 from llmrepl.commands.argument_types import usd
 from llmrepl.commands.registry import argument, command
 from llmrepl.commands.results import Column, Document, Group, Narrowing, Note, Result, Table
+from llmrepl.commands.sessions.lookup import ALL, known_directories
 from llmrepl.errors import UsageError
 from llmrepl.formatting import display_path, escape_name, format_usd, pluralize, round_usd
 from llmrepl.sessions.index.query import SORTS, Filters, FoundSessions, Row, filter_and_sort, parse_time
 from llmrepl.sessions.index.search import Hit
 from llmrepl.sessions.stats import Totals, grand_total, merge_by_model
-from llmrepl.sessions.storage.known_directories import read_known
 from llmrepl.system.progress import Progress
 
 if TYPE_CHECKING:
@@ -35,7 +35,6 @@ _SINCE = argument("--since", help="from DATE on: 2024-01-08, or 30d, 2w, 12h ago
 _UNTIL = argument("--until", help="up to and including DATE", metavar="DATE")
 _TAG = argument("--tag", help="only sessions with this tag", source="tags")
 _DIR = argument("--dir", "-d", help="sessions directory", source="directories", metavar="DIR")
-_ALL = argument("--all", help="look in every directory used so far", switch=True)
 
 
 @command(
@@ -55,7 +54,7 @@ _ALL = argument("--all", help="look in every directory used so far", switch=True
     argument("--limit", help="show at most N", kind=int, metavar="N", takes="a number of sessions"),
     argument("--format", help="output format", choices=FORMATS, default="table"),
     _DIR,
-    _ALL,
+    ALL,
     group="sessions",
     example="sessions list --model claude --since 30d",
     aliases=("sessions",),
@@ -97,7 +96,7 @@ def sessions_list(
     _TAG,
     argument("--limit", help="show at most N matches", kind=int, default=20, metavar="N", takes="a number of matches"),
     _DIR,
-    _ALL,
+    ALL,
     argument("--elsewhere", help="also in the histories of other programs on this machine", switch=True),
     argument("text", help="text to search for, ignoring case", rest=True, trailing_options=True),
     group="sessions",
@@ -175,7 +174,7 @@ def _search_elsewhere(workspace: Workspace, text: str, filters: Filters, limit: 
     _UNTIL,
     _TAG,
     _DIR,
-    _ALL,
+    ALL,
     argument("--json", help="print JSON", switch=True),
     group="sessions",
     example="sessions stats --since 30d",
@@ -240,11 +239,7 @@ def _paths(workspace: Workspace, dir: str | None, all: bool) -> list[Path]:
     """Return the directories to look in."""
     if dir is not None:
         return [workspace.directory(dir)]
-    own = workspace.directory()
-    if not all:
-        return [own]
-    used = [*read_known(workspace.paths.directories_file), own.resolve()]
-    return [place for place in dict.fromkeys(used) if place.is_dir()] or [own]
+    return known_directories(workspace) if all else [workspace.directory()]
 
 
 def _updated_finder(workspace: Workspace, place: Path) -> SessionFinder:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from llmrepl.chat.workspace import Workspace
 from llmrepl.commands.registry import BOTH, PROMPT, argument, command
 from llmrepl.commands.results import Column, Document, Group, Note, Panel, PickItem, PickOne, Result, StartChat, Table
+from llmrepl.commands.sessions.lookup import ALL, find_path
 from llmrepl.errors import LLMError, UsageError
 from llmrepl.formatting import display_path, escape_name, format_age, format_usd, pluralize, quote_for_shell, short_path
 from llmrepl.sessions.index.query import Filters
@@ -78,13 +79,14 @@ def _make_free(store: Store, path: Path, *, force: bool) -> None:
     "load",
     "open a saved session",
     _NAME,
+    ALL,
     group=GROUP,
     example="load my_coding_session",
     where=PROMPT,
 )
-def load(workspace: Workspace, name: str | None) -> Result:
+def load(workspace: Workspace, name: str | None, all: bool) -> Result:
     """Save the current session and open another; without a name, pick one."""
-    return pick_session(workspace) if name is None else resume_session(workspace, name)
+    return pick_session(workspace) if name is None else resume_session(workspace, name, everywhere=all)
 
 
 @command(
@@ -92,13 +94,16 @@ def load(workspace: Workspace, name: str | None) -> Result:
     "resume a saved session",
     _NAME,
     _DIR,
+    ALL,
     group=GROUP,
     example="sessions resume my_coding_session",
 )
-def resume(workspace: Workspace, name: str | None, dir: str | None) -> Result:
+def resume(workspace: Workspace, name: str | None, dir: str | None, all: bool) -> Result:
     """Resume a session in the shell; without a name, pick one."""
     directory = workspace.directory(dir)
-    return pick_session(workspace, directory) if name is None else resume_session(workspace, name, directory)
+    if name is None:
+        return pick_session(workspace, directory)
+    return resume_session(workspace, name, directory, everywhere=all)
 
 
 def pick_session(workspace: Workspace, directory: Path | None = None) -> Result:
@@ -134,10 +139,15 @@ def _preview(workspace: Workspace, path: Path) -> str:
     return _exchange(session.turns[0]) if session.turns else ""
 
 
-def resume_session(workspace: Workspace, name: str, directory: Path | None = None) -> Result:
+def resume_session(
+    workspace: Workspace, name: str, directory: Path | None = None, *, everywhere: bool = False
+) -> Result:
     """Open the session that `name` refers to and report what it contains."""
-    store = workspace.store(directory)
-    path = store.find(name)
+    path = find_path(workspace, name, directory, everywhere=everywhere)
+    notes: list[Result] = []
+    if path.name.endswith(".gz") and workspace.chat.saving:
+        path, packed = _unpack(workspace, path), path
+        notes.append(Note(f"{escape_name(packed.name)} was compressed. It is {escape_name(path.name)} now."))
     current = workspace.chat.current
     if current and current.path and path.resolve() == current.path.resolve():
         return Note(f"{escape_name(path.name)} is the current session")
@@ -158,7 +168,14 @@ def resume_session(workspace: Workspace, name: str, directory: Path | None = Non
     ]
     if session.system and _is_foreign(session, path):
         lines.insert(2, f"System prompt, which others wrote: {escape_name(session.system[:MOST_SHOWN])}")
-    return Group([Note("\n".join(lines)), StartChat()])
+    return Group([*notes, Note("\n".join(lines)), StartChat()])
+
+
+def _unpack(workspace: Workspace, path: Path) -> Path:
+    """Decompress a session where it is and return its new path. Raises UsageError, DamagedError, SaveError."""
+    from llmrepl.sessions.archive.archive import Archive
+
+    return Archive(workspace.store(path.parent)).restore(path)
 
 
 def _is_foreign(session: Session, path: Path) -> bool:
@@ -171,14 +188,15 @@ def _is_foreign(session: Session, path: Path) -> bool:
     "show a session: totals, first and last turn, costs",
     _NAME,
     _DIR,
+    ALL,
     argument("--full", help="show the entire conversation", switch=True),
     group=GROUP,
     example="sessions show my_coding_session",
     aliases=("show",),
 )
-def show(workspace: Workspace, name: str | None, dir: str | None, full: bool) -> Result:
+def show(workspace: Workspace, name: str | None, dir: str | None, all: bool, full: bool) -> Result:
     """Show a summary of a session, by default the current one."""
-    session, path = _select_session(workspace, workspace.directory(dir), name)
+    session, path = _select_session(workspace, workspace.directory(dir), name, everywhere=all)
     title = path.name if path else "(not kept)"
     place = short_path(path, workspace.environment.cwd) if path else ""
     if full:
@@ -310,12 +328,13 @@ def export(
     return Note(f"exported to {display_path(target, workspace.environment.cwd)}{more}")
 
 
-def _select_session(workspace: Workspace, directory: Path, name: str | None) -> tuple[Session, Path | None]:
+def _select_session(
+    workspace: Workspace, directory: Path, name: str | None, *, everywhere: bool = False
+) -> tuple[Session, Path | None]:
     """Return the session that `name` refers to, or the open one, and its file. Raises UsageError, DamagedError."""
-    store = workspace.store(directory)
     if name is not None:
-        path = store.find(name)
-        return store.read(path), path
+        path = find_path(workspace, name, directory, everywhere=everywhere)
+        return workspace.store(directory).read(path), path
     current = workspace.chat.current
     if current is None or not current.session.turns:
         if not session_names(directory):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from llmrepl.errors import DamagedError, LLMError, SaveError, SessionInUseError, UsageError
-from llmrepl.formatting import escape_name, pluralize
+from llmrepl.formatting import escape_name, pluralize, quote_for_shell
 from llmrepl.sessions.archive.trash import TRASH, move_to_folder
 from llmrepl.sessions.model import Session, Turn
 from llmrepl.sessions.names import ENDINGS, check_name, find_session, same_name, session_names, without_ending
@@ -160,7 +160,9 @@ class Store:
         """
         if path.name.endswith(".gz"):
             shown = escape_name(path.name)
-            raise UsageError(f"{shown} is compressed", f"'llm sessions restore {shown}' makes it a session again")
+            raise UsageError(
+                f"{shown} is compressed.", f"llm sessions restore {quote_for_shell(path.name)} decompresses it"
+            )
         try:
             return self._open(path, beside=beside, brief=brief)
         except OSError as error:
