@@ -20,8 +20,8 @@ import pyte
 
 from tests.emulator import Emulator
 
-PATIENCE = 4.0
-"""Seconds to wait for something to appear. Nothing takes that long but a test that fails."""
+PATIENCE = 10.0
+"""Seconds to wait for something to appear. An fsync can take several; only a failing test waits longer."""
 
 
 class Terminal:

@@ -11,7 +11,7 @@ from llmrepl.errors import most_severe
 MOST_SEVERE_FIRST = (4, 3, 6, 5, 1, 7, 2)
 
 
-@pytest.mark.parametrize(("graver", "lighter"), pairwise(MOST_SEVERE_FIRST))
+@pytest.mark.parametrize(("graver", "lighter"), list(pairwise(MOST_SEVERE_FIRST)))
 def test_the_most_severe_code_counts(graver: int, lighter: int) -> None:
     assert {most_severe(codes) for codes in permutations((graver, lighter, 0))} == {graver}
 
