@@ -112,6 +112,8 @@ def reset(workspace: Workspace) -> Result:
         return Note("there is nothing to clear yet")
     open_session.session.reset_context()
     open_session.set_header(meta=open_session.session.meta)
+    if workspace.chat.incognito:
+        return Note("context cleared")
     return Note(f"context cleared; {open_session.name} keeps its {pluralize(len(open_session.session.turns), 'turn')}")
 
 

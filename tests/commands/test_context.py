@@ -47,6 +47,25 @@ def test_incognito_leaves_no_trace_but_amounts(cli: CliRunner) -> None:
     assert next(row for row in rows if not row["session"])["requests"] == 1
 
 
+@pytest.mark.parametrize("save", [":save", ':save ""'])
+def test_incognito_is_saved_only_under_a_name(cli: CliRunner, save: str) -> None:
+    ran = cli.script("open", ":incognito on", "hidden words", save)
+    assert ran.code == 2 and "':save NAME' keeps it" in ran.err
+    assert not any(b"hidden words" in p.read_bytes() for p in cli.cwd.parent.rglob("*") if p.is_file())
+
+
+def test_saving_under_a_name_says_that_incognito_ended(cli: CliRunner) -> None:
+    ran = cli.script(":incognito on", "hidden words", ":reset", ":save kept")
+    assert ran.code == 0 and "Incognito ended." in ran.err
+    assert "context cleared" in ran.err and "keeps its" not in ran.err
+    assert cli.said("kept")
+
+
+def test_another_scheme_is_named_as_not_fetched(cli: CliRunner) -> None:
+    ran = cli.script(":attach ftp://host.example/")
+    assert ran.code == 2 and "Only http and https addresses are fetched" in ran.err
+
+
 def test_leaving_incognito_returns_to_the_session_from_before(cli: CliRunner) -> None:
     ran = cli.script("open", ":save talk", ":incognito on", "hidden words", ":incognito off", "open again")
     assert "What was said incognito is gone. Back in talk.json." in ran.err

@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import mimetypes
 import os
+import re
 from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
@@ -95,11 +96,16 @@ class _NotAttachableError(UsageError):
     why = "not text"
 
 
+_OTHER_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
+
+
 def from_file(path: Path, shown: str) -> Attachment:
     """Read a text file, image or PDF, called `shown` in messages. Raises UsageError for anything else."""
     name = escape_name(shown)
     try:
         if not path.is_file():
+            if _OTHER_SCHEME.match(shown):
+                raise UsageError(f"'{name}' cannot be attached.", "Only http and https addresses are fetched")
             raise UsageError(f"'{name}' is not a file.", "Check the path")
         if path.stat().st_size > MAX_BYTES:
             raise UsageError(f"{name} is larger than {MAX_BYTES >> 20} MiB", "attach a part of it")

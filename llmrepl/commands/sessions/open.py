@@ -44,6 +44,9 @@ def save(workspace: Workspace, name: str | None, force: bool) -> Result:
     """Save; with a name, rename an automatically named session or copy a named one."""
     store = workspace.store()
     open_session = workspace.chat.current
+    incognito = workspace.chat.incognito
+    if incognito and not name:
+        raise UsageError("Nothing is saved in incognito mode.", "':save NAME' keeps it and ends incognito")
     path = store.path_for(name) if name else None
     if path and not (open_session and path == open_session.path):
         _make_free(store, path, force=force)
@@ -61,7 +64,9 @@ def save(workspace: Workspace, name: str | None, force: bool) -> Result:
     else:
         open_session.save()
     workspace.chat.leave_incognito(discard=False)
-    return Note(f"💾 Session saved to {display_path(open_session.path or store.directory, workspace.environment.cwd)}")
+    ended = "\nIncognito ended." if incognito else ""
+    shown = display_path(open_session.path or store.directory, workspace.environment.cwd)
+    return Note(f"💾 Session saved to {shown}{ended}")
 
 
 def _make_free(store: Store, path: Path, *, force: bool) -> None:

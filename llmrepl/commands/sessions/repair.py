@@ -42,9 +42,8 @@ def validate(workspace: Workspace, names: list[str], dir: str | None) -> Result:
     rows = [(path.name, problem.line or None, problem.column or None, problem.reason) for path, problem in found]
     columns = (Column("File", "name"), Column("Line", "count"), Column("Column", "count"), Column("Reason"))
     first = sorted(bad)[0].name
-    damage = DamagedError(
-        f"{pluralize(len(bad), 'damaged session file')}", f"'llm sessions recover {quote_for_shell(first)}' repairs it"
-    )
+    hint = f"'llm sessions recover {quote_for_shell(first)}' may repair it"
+    damage = DamagedError(pluralize(len(bad), "damaged session file"), hint)
     return Group([valid, Table(columns, rows), Failed(damage)])
 
 
