@@ -312,7 +312,7 @@ class OpenSession:
                 pass
             self._stamp = None
         self.path, journal = claim_beside(path, first=True)
-        if self.path != path:
+        if self.path != path and not self.automatic:
             self.notes.append(f"{escape_name(path.name)} was taken meanwhile; this session is saved as {self.name}")
         return journal
 
