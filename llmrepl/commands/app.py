@@ -103,7 +103,12 @@ def chat(
         workspace.cost_tracker().set_session(budget, warn_at)
     workspace.chat.check_writable()
     _attach(workspace, file, allow_private=allow_private)
-    return Group([*parts, StartChat(json=json, keep_going=keep_going, allow_shell=allow_shell)])
+    return _in_order(parts, StartChat(json=json, keep_going=keep_going, allow_shell=allow_shell))
+
+
+def _in_order(parts: list[Result], start: StartChat) -> Result:
+    """Return `start` after the other results; alone it is not shown as the result of a command."""
+    return Group([*parts, start]) if parts else start
 
 
 def _attach(workspace: Workspace, file: list[str], *, allow_private: bool) -> None:
