@@ -298,3 +298,18 @@ def test_what_is_typed_during_a_reply_is_the_next_draft_and_not_sent(cli: CliRun
             assert terminal.ends() == 0
         assert only_turn(cli)[0] == "go on"
         (cli.runs / cli.files("runs")[0]).unlink()
+
+
+def test_a_line_typed_while_a_dumb_terminal_starts_is_entered(cli: CliRunner) -> None:
+    environ = cli.environ | {"LLM_MODEL": "offline/echo", "TERM": "dumb"}
+    with Terminal(LLM, cwd=cli.cwd, environ=environ) as terminal:
+        terminal.send("early" + ENTER)
+        terminal.wait_for("You: early")
+        terminal.wait_until(lambda screen: screen.count("You:") == 2)
+        terminal.send("late" + ENTER)
+        terminal.wait_until(lambda screen: screen.count("You:") == 3)
+        terminal.send(CTRL_D)
+        assert terminal.ends() == 0
+    [session] = (cli.cwd / "runs").glob("*.json")
+    turns = json.loads(session.read_bytes())["turns"]
+    assert [turn["messages"][0]["content"] for turn in turns] == ["early", "late"]

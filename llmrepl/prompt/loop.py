@@ -17,7 +17,7 @@ from prompt_toolkit.output import Output as Screen
 from llmrepl.chat.context import context_fraction
 from llmrepl.chat.workspace import Workspace
 from llmrepl.errors import LLMError
-from llmrepl.formatting import display_path
+from llmrepl.formatting import display_path, escape_controls
 from llmrepl.prompt.display.banner import create_greeting, first_run_notes
 from llmrepl.prompt.display.title import TerminalTitle
 from llmrepl.prompt.display.toolbar import toolbar
@@ -204,7 +204,16 @@ class Loop:
         self._prompt.app.erase_when_done = False
         self._title.show(self._session_name())
         self._prompt.message = [("class:you", INCOGNITO if self._workspace.chat.incognito else PROMPT)]
+        if entered and self._workspace.environment.environ.get("TERM") == "dumb":
+            return self._accept(draft)
         return self._prompt.prompt(default=draft, accept_default=entered, pre_run=self._begin_prompt)
+
+    def _accept(self, text: str) -> str:
+        """Return what was entered before the prompt; on a dumb terminal prompt_toolkit ignores `accept_default`."""
+        stderr = self._workspace.environment.stderr
+        stderr.write(f"{PROMPT}{escape_controls(text)}\n")
+        stderr.flush()
+        return text
 
     def _keep_draft(self, text: str) -> None:
         """Offer an unfinished input again at the next prompt."""
