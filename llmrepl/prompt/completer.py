@@ -72,7 +72,7 @@ class RegistryCompleter(Completer):
             return
         last = rest[-1] if rest else ""
         wanted = flags[last] if last in flags and not flags[last].switch else _positional(found, rest, flags)
-        if wanted is None or (wanted.rest and (not wanted.nargs or "--" in rest)):
+        if wanted is None or (wanted.rest and wanted.source != "files" and (not wanted.nargs or "--" in rest)):
             return
         if wanted.choices:
             candidates: Iterable[Candidate] = (Candidate(c) for c in wanted.choices)
@@ -115,7 +115,7 @@ def _positional(found: Command, rest: list[str], flags: dict[str, Argument]) -> 
     places = [a for a in found.arguments if a.positional]
     if values < len(places):
         return places[values]
-    return places[-1] if places and places[-1].nargs in ("*", "+") else None
+    return places[-1] if places and (places[-1].nargs in ("*", "+") or places[-1].rest) else None
 
 
 def _completion(word: str, candidate: Candidate, *, quote: bool = False) -> Completion:

@@ -182,6 +182,25 @@ def test_tab_at_the_prompt(open_session: CliRunner, line: str, offered: list[str
     assert sorted(one.text for one in tab(opened(open_session), line)) == sorted(offered)
 
 
+@pytest.mark.parametrize(
+    ("line", "added"),
+    [
+        (":attach al", "pha.md"),
+        (":attach alpha.md b", "eta.md"),
+        (":attach --allow-private al", "pha.md"),
+        (":attach ", ""),
+    ],
+)
+def test_tab_completes_files_to_attach(
+    open_session: CliRunner, monkeypatch: pytest.MonkeyPatch, line: str, added: str
+) -> None:
+    for name in ("alpha.md", "beta.md"):
+        (open_session.cwd / name).write_text("text")
+    monkeypatch.chdir(open_session.cwd)
+    offered = [one.text for one in tab(opened(open_session), line)]
+    assert offered == [added] if added else {"alpha.md", "beta.md"} <= set(offered)
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_tab_after_a_dash_lists_the_options_of_the_chat(open_session: CliRunner, shell: str) -> None:
     with started(shell, open_session) as terminal:
