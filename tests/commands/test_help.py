@@ -55,6 +55,10 @@ def test_all_is_every_command(cli: CliRunner) -> None:
         assert f"  {mark}{command.name}" in ran.out
 
 
+def test_the_keys_fit_80_columns(cli: CliRunner) -> None:
+    assert max(map(len, cli.script(":help keys").out.splitlines())) <= 80
+
+
 @pytest.mark.parametrize("topic", ["keys", "keyboard", "shortcuts", "Keys"])
 def test_the_keyboard(cli: CliRunner, topic: str) -> None:
     for said in (cli.script(f":help {topic}").out, cli.llm("help", topic).out):

@@ -13,7 +13,7 @@ Keys at the prompt
   Right, Ctrl-E          accept the gray suggestion
   Up, Down               earlier inputs that begin with what you typed
   Ctrl-R                 search earlier inputs; Ctrl-G or Ctrl-C cancels
-  Ctrl-G, Ctrl-X Ctrl-E  edit the input in $VISUAL or $EDITOR; Enter then sends it
+  Ctrl-G, Ctrl-X Ctrl-E  edit the input in $VISUAL or $EDITOR; Enter sends it
   Alt-P                  pick a model
   Ctrl-C                 while typing: clear the input; during a reply: stop it
   Ctrl-D                 in an empty input: leave
@@ -21,7 +21,8 @@ Keys at the prompt
   Ctrl-W, Ctrl-U, Ctrl-K delete a word, to the beginning, to the end of the line
   Ctrl-L, Ctrl-Z         clear the screen, suspend
 
-:set keys vi has vi keys until you leave, :config set keys vi always. API keys are :help api-keys.
+:set keys vi has vi keys until you leave, :config set keys vi always.
+API keys are :help api-keys.
 """
 
 API_KEYS = """\
