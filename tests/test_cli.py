@@ -53,8 +53,42 @@ def test_help(cli: CliRunner, words: tuple[str, ...]) -> None:
         (("list",), "Unknown command 'llm list'. Did you mean 'llm sessions list'?"),
         (("version",), "Unknown command 'llm version'. Did you mean 'llm --version'?"),
         (("sessions", "shwo"), "Unknown command 'llm sessions shwo'. Did you mean 'llm sessions show'?"),
-        (("save", "x"), "'llm save' does not work in a terminal. :save works at the prompt, which llm starts"),
+        (("save", "x"), "'llm save' does not work outside the shell. :save works at the prompt, which llm starts"),
         (("chat", "--nonsense"), "'llm chat' has no option '--nonsense'. llm chat --help shows what it takes"),
+        (("fork", "x"), "'llm fork' does not work outside the shell. llm sessions fork works on a saved session"),
+        (("load", "x"), "'llm load' does not work outside the shell. llm sessions resume works on a saved session"),
+        (
+            ("chat", "hello", "you"),
+            "'llm chat' takes no arguments, but got 'hello'. llm ask 'hello you' asks one question",
+        ),
+        (
+            ("ask", "--name", "a/b", "x"),
+            "A session name cannot contain / or \\. llm export FORMAT PATH writes elsewhere",
+        ),
+        (
+            ("ask", "-f", "http://127.0.0.1:1/", "x"),
+            "127.0.0.1 is a private address, so nothing was fetched. "
+            "--allow-private fetches a page of your own network",
+        ),
+        (
+            ("ask", "-m", "nope", "hi"),
+            "'nope' is neither provider/model nor an alias. "
+            "Write it as provider/model, such as openai/gpt-4o-mini: llm models list shows them",
+        ),
+        (
+            ("export", "foo"),
+            "There is no export format 'foo'. llm export FORMAT takes txt, md, csv, json, html, jsonl",
+        ),
+        (("config", "set", "session_dir"), "Which value? llm config set session_dir VALUE"),
+        (
+            ("sessions", "list", "--json"),
+            "'llm sessions list' has no option '--json'. llm sessions list --format json prints JSON",
+        ),
+        (
+            ("sessions", "stats", "--format", "json"),
+            "'llm sessions stats' has no option '--format'. llm sessions stats --json prints JSON",
+        ),
+        (("search",), "Which text? For example llm sessions search decorators"),
         (("chat", "-m"), "'--model' needs a value. llm chat --model MODEL"),
         (("ask",), 'Which question? For example llm ask "what is a monad"'),
         (

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from llmrepl.chat.workspace import Workspace
 from llmrepl.errors import UsageError
 from llmrepl.formatting import escape_name, pluralize
+from llmrepl.sessions.names import without_ending
 from llmrepl.sessions.storage.open_session import OpenSession
 from llmrepl.sessions.storage.store import Store
 
@@ -27,7 +29,8 @@ def fork(workspace: Workspace, store: Store, parent: Path | None, at: int | None
     number = next(main, len(session.turns)) if at is None else at
     if not 1 <= number <= len(session.turns):
         turns = pluralize(len(session.turns), "turn")
-        hint = ":history shows the turns with their numbers"
+        name = shlex.quote(escape_name(without_ending(parent_name)))
+        hint = f"llm sessions show {name} --full shows them" if parent else ":history shows them with their numbers"
         raise UsageError(f"{escape_name(parent_name)} has {turns}, and no turn {number} to branch from.", hint)
     now = workspace.environment.now()
     branch = session.fork(number, parent_name, now)

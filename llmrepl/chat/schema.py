@@ -102,7 +102,7 @@ def short_form(text: str) -> dict[str, Any]:
 
 def _type(name: str) -> dict[str, Any]:
     if name not in TYPES:
-        raise UsageError(f"'{escape_name(name)}' is no type: str, int, float, bool and list are.", _HINT)
+        raise UsageError(f"'{escape_name(name)}' is not a type: use str, int, float, bool or list.", _HINT)
     return TYPES[name]
 
 

@@ -151,7 +151,9 @@ def compact(workspace: Workspace) -> Result:
         )
     open_session.session.summarize(turn_result.text)
     open_session.set_header(meta=open_session.session.meta)
-    return Note(f"{pluralize(len(context), 'message')} summed up; they stay in {escape_name(open_session.name)}")
+    return Note(
+        f"Summarized {pluralize(len(context), 'message')}; the originals stay in {escape_name(open_session.name)}"
+    )
 
 
 @command(
@@ -211,7 +213,7 @@ def _copied(workspace: Workspace, text: str, what: str, to: str | None, *, force
     workspace.check_new_file(target)
     backup = files.write_new(target, text.encode("utf-8", "replace"), force=force)
     more = f"\nthe old file is kept as {escape_name(backup.name)}" if backup else ""
-    return Note(f"{what} copied to {display_path(target, cwd)}, {pluralize(len(text), 'character')}{more}")
+    return Note(f"Copied {what} to {display_path(target, cwd)} ({pluralize(len(text), 'character')}){more}")
 
 
 @command(

@@ -75,6 +75,8 @@ def system(workspace: Workspace, text: str, clear: bool, edit: bool) -> Result:
         return EditText(
             workspace.chat.system or "", lambda new: system.handler(workspace, text=new, clear=not new, edit=False)
         )
+    if text and clear:
+        raise UsageError("'--clear' takes no text.", ":system --clear removes the system prompt")
     if not text and not clear:
         none = Note("there is no system prompt; ':system TEXT' sets one")
         return Document(workspace.chat.system) if workspace.chat.system else none
@@ -341,7 +343,9 @@ def _check_count(command: str, n: int, there: list[int], state: str) -> None:
         are = "is" if len(there) == 1 else "are"
         raise UsageError(
             f"'{command} {n}': {pluralize(len(there), 'turn')} {are} {state}.",
-            f"'{command}' takes a number from 1 to {len(there)}",
+            f"'{command}' takes a number from 1 to {len(there)}"
+            if len(there) > 1
+            else f"{command} without a number works",
         )
 
 

@@ -58,15 +58,12 @@ def models_list(
     table.empty = f"no model has '{filter}' in its name" if filter else "there are no models to chat with"
     if provider or any(model.listed != "built in" for model in every):
         return table
-    return Group(
-        [
-            table,
-            Note(
-                "no provider has a key yet: 'llm keys set PROVIDER' keeps one, "
-                "'models list --provider PROVIDER' shows what there is"
-            ),
-        ]
+    mark = ":" if workspace.stdin_is_input else "llm "
+    note = (
+        f"No provider has a key yet: '{mark}keys set PROVIDER' saves one, "
+        f"'{mark}models list --provider PROVIDER' shows its models"
     )
+    return Group([table, Note(note)])
 
 
 def _has_words(text: str, words: Sequence[str]) -> bool:

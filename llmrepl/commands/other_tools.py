@@ -19,8 +19,9 @@ SHORT = {
     "e": "load",
     "ls": "sessions",
     "clear": "reset",
+    "resume": "load",
 }
-"""Short commands of editors and shells, run as the command they stand for."""
+"""Commands of editors, shells and chat programs, run as the command they stand for."""
 
 SAID = {"clear": "':clear' is ':reset' here"}
 """What is said when a short command runs, where its name promises something else."""

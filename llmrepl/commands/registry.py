@@ -258,6 +258,9 @@ def _parse(found: Command, words: Sequence[str], interface: str) -> dict[str, An
             raise usage_errors.missing_value(command, flags[option].flags[-1], metavar) from None
         given = words[words.index("--") + 1 :] if "--" in words else []
         needed = [a for a in found.arguments if a.positional][len(given)]
+        if given:
+            example = f"{command} {shlex.join(given)} {needed.metavar or needed.dest.upper()}"
+            raise usage_errors.missing_next(needed.noun, example) from None
         raise usage_errors.missing(needed.noun, example_of(found, interface)) from None
     if extra:
         raise _extra(found, interface, vars(values), [word for word in extra if word != "--"] or ["--"])
@@ -271,7 +274,8 @@ def _extra(found: Command, interface: str, values: dict[str, Any], extra: list[s
     if positional and positional[-1].is_name:
         *before, last = [str(values[a.dest]) for a in positional]
         return usage_errors.unquoted_name(command, before, [last, *extra])
-    return usage_errors.too_many(command, len(positional), extra[0])
+    advice = usage_errors.question_for_chat(extra) if command == "llm chat" else ""
+    return usage_errors.too_many(command, len(positional), extra[0], advice)
 
 
 def _split_text(found: Command, words: Sequence[str]) -> list[str]:

@@ -322,12 +322,12 @@ class ModelResolver:
     def _unknown(self, name: str) -> UsageError:
         head, slash, model = name.partition("/")
         if not slash:
-            near = closest_match(name.lower(), [*self._settings.aliases, *self.providers()])
+            near = closest_match(name.lower(), [*self._settings.aliases, *self.providers()], 0.75)
             provider = near not in self._settings.aliases
             advice = (
                 f"Did you mean '{near}{'/MODEL' if provider else ''}'?"
                 if near
-                else ("Write it as provider/model, such as openai/gpt-4o-mini")
+                else "Write it as provider/model, such as openai/gpt-4o-mini: llm models list shows them"
             )
             return UsageError(f"'{escape_name(name)}' is neither provider/model nor an alias.", advice)
         if not model and head == LOCAL.name:

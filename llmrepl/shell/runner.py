@@ -116,10 +116,13 @@ class Shell:
         return error.code
 
     def _spell(self, *errors: LLMError | None) -> None:
+        from llmrepl.commands.table import all_commands  # `llm ask` has loaded no other command
+
+        table = all_commands()
         interface = PROMPT if self.workspace.stdin_is_input else TERMINAL
         for error in filter(None, errors):
-            error.message = self.table.spell(error.message, interface)
-            error.hint = self.table.spell(error.hint, interface)
+            error.message = table.spell(error.message, interface)
+            error.hint = table.spell(error.hint, interface)
 
     def _unexpected(self, bug: Exception) -> int:
         """Report a bug in this program; return the exit code."""
@@ -163,7 +166,7 @@ class Shell:
             self.greet = True
         elif isinstance(result, CopyText):
             self.interaction.copy(result.text)
-            self.output.note(f"{result.what} copied, {pluralize(len(result.text), 'character')}")
+            self.output.note(f"Copied {result.what} ({pluralize(len(result.text), 'character')})")
         elif isinstance(result, EditText):
             return self.handle_result(call, result.then(self.interaction.edit(result.text)))
         elif isinstance(result, Confirm):

@@ -154,7 +154,7 @@ def test_a_prompt_can_begin_with_an_exclamation_mark(cli: CliRunner) -> None:
 def test_a_reply_and_a_code_block_are_copied_to_a_file(cli: CliRunner) -> None:
     code = ('"""', "a", "```py", "x = 1", "```", "```", "y\u00e4", "```", '"""')
     ran = cli.script(*code, ":copy --to reply.md", ":copy code 1 --to 'my x.py'", ":copy code --to ~/last")
-    assert ran.code == 0 and "code block 1 copied to ./my x.py, 6 characters" in ran.err
+    assert ran.code == 0 and "Copied code block 1 to ./my x.py (6 characters)" in ran.err
     assert (cli.cwd / "reply.md").read_text() == "a\n```py\nx = 1\n```\n```\ny\u00e4\n```"
     assert (cli.cwd / "my x.py").read_bytes() == b"x = 1\n"
     assert (cli.home / "last").read_text() == "y\u00e4\n"

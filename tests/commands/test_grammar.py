@@ -156,10 +156,11 @@ def test_a_command_that_works_in_one_place_says_where(name: str) -> None:
         if command.where in (BOTH, interface):
             assert "Example: " in _help(command, interface)
         else:
-            with pytest.raises(
-                UsageError, match=rf"does not work (at the prompt|in a terminal)\. (llm |:){re.escape(name)} works"
-            ):
+            with pytest.raises(UsageError, match=r"does not work (at the prompt|outside the shell)\. ") as refused:
                 TABLE.parse(command.words, interface)
+            instead = {"load": "sessions resume"}.get(name, f"sessions {name}")
+            known = interface == TERMINAL and instead in TABLE.spellings(TERMINAL)
+            assert re.match(rf"(llm |:){re.escape(instead if known else name)} works", refused.value.hint)
 
 
 def _help(command: Command, interface: str) -> str:

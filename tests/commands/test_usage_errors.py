@@ -126,7 +126,7 @@ def test_too_many_arguments(name: str) -> None:
         advised = error.message.partition("quotes: ")[2].removeprefix("llm ").removeprefix(":")
         assert failure(where, shlex.split(advised)) is None, "what is advised works"
     else:
-        assert "'one' is too much" in error.message
+        assert "but got 'one'" in error.message
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -174,8 +174,8 @@ def test_the_program_ends_with_2(cli: CliRunner, name: str) -> None:
         (":usage weak", "':usage' takes today, week, month or all, not 'weak'. Did you mean ':usage week'?"),
         (":sessions list --limit x", "'--limit' takes a number of sessions, such as '--limit 5'."),
         (":sessions list --limit", "'--limit' needs a value. :sessions list --limit N"),
-        (":cost detailed now", "':cost' takes one argument, and 'now' is too much. :cost --help shows what it takes"),
-        (":keys list x", "':keys list' takes no arguments, and 'x' is too much. :keys list --help shows what it takes"),
+        (":cost detailed now", "':cost' takes one argument, but got 'now'. :cost --help shows what it takes"),
+        (":keys list x", "':keys list' takes no arguments, but got 'x'. :keys list --help shows what it takes"),
         (":budget 1 x", "':budget' takes an amount in USD, such as ':budget increase 0.50'."),
     ],
 )

@@ -77,7 +77,7 @@ def test_a_session_is_archived_by_its_date_or_that_of_its_file(archive: Archive,
     assert [path.stem for path in archive.older_than("1d", NOON)] == ["old", "undated"]
     open_session.close()
     assert [path.stem for path in archive.older_than("1d", NOON)] == ["old", "open", "undated"]
-    with pytest.raises(UsageError, match="is no date"):
+    with pytest.raises(UsageError, match="is not a date"):
         archive.older_than("soon", NOON)
 
 

@@ -137,7 +137,7 @@ def test_half_of_a_json_object_is_one_error(tmp_path: Path) -> None:
 
 def test_json_of_another_kind_is_no_source(tmp_path: Path) -> None:
     path = _write(tmp_path / "package.json", [{"name": "x", "version": 1}], 1)
-    with pytest.raises(LLMError, match="looks like nothing that can be imported"):
+    with pytest.raises(LLMError, match="is not in a format that can be imported"):
         list(read(path, NOW))
 
 

@@ -272,6 +272,27 @@ def test_show_tells_about_the_current_session_or_another(cli: CliRunner) -> None
     assert ran.out.count("Session Information") == 2
 
 
+def test_resume_loads_as_in_other_programs(cli: CliRunner) -> None:
+    cli.script("one", words=NAMED)
+    assert cli.script(":resume talk", "two").code == 0
+    assert cli.said("talk") == [("one", "one"), ("two", "two")]
+
+
+def test_hints_name_commands_as_typed_where_they_are_shown(cli: CliRunner) -> None:
+    cli.script("one", words=NAMED)
+    hint = "talk.json has 1 turn, and no turn 0 to branch from. llm sessions show talk --full shows them"
+    assert cli.llm("sessions", "fork", "talk", "n", "--at", "0").err == f"error: {hint}\n"
+    assert "':keys set PROVIDER'" in cli.script(":models").err
+    assert "'llm keys set PROVIDER'" in cli.llm("models").err
+
+
+def test_a_limit_of_0_does_not_say_that_there_are_no_sessions(cli: CliRunner) -> None:
+    cli.script("one", words=NAMED)
+    for words in (("sessions", "list"), ("search", "one")):
+        ran = cli.llm(*words, "--limit", "0")
+        assert (ran.code, ran.out, ran.err) == (0, "", "--limit 0 shows none\n")
+
+
 @pytest.mark.parametrize("line", [":help", ":help save", ":save --help", ":save -h", ":help sessions show"])
 def test_help(cli: CliRunner, line: str) -> None:
     ran = cli.script(line)
@@ -288,6 +309,11 @@ def test_help(cli: CliRunner, line: str) -> None:
         (":undo x", "':undo' takes a number of turns, such as ':undo 2'."),
         (":keys set", "Which provider? For example :keys set openai"),
         (":xyzzy", "Unknown command ':xyzzy'. :help lists the commands"),
+        (":search", "Which text? For example :sessions search decorators"),
+        (":attach --frob", "':attach' has no option '--frob'. :attach --help shows what it takes"),
+        (":attach x --clear", "'--clear' goes before the files. :attach --clear"),
+        (":attach *.zip", "No file matches *.zip. Check the pattern"),
+        (":system --clear x", "'--clear' takes no text. :system --clear removes the system prompt"),
         (":chat", "':chat' does not work at the prompt. llm chat works in a terminal"),
         (":save 'a", "The quotes in ':save 'a' do not match. Close the quote, or put a \\ before it"),
         (":save a b", "A name with spaces needs quotes: :save 'a b'"),

@@ -63,8 +63,8 @@ def _from_glob(pattern: Path, cwd: Path) -> Found:
         size += len(attachment.data)
         check_amount(len(found.attachments), size)
     if not found.attachments:
-        shown = escape_name(_shown(pattern, cwd))
-        raise UsageError(f"No file matches {shown}.", f"Left out: {describe_left_out(found) or 'nothing'}.")
+        shown, left_out = escape_name(_shown(pattern, cwd)), describe_left_out(found)
+        raise UsageError(f"No file matches {shown}.", f"Left out: {left_out}." if left_out else "Check the pattern")
     return found
 
 

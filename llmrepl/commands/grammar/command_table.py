@@ -42,6 +42,10 @@ _OTHER_NAMES = {
 """Commands that other programs have in a terminal, and what to use here."""
 
 
+_ON_SAVED = {"load": "sessions resume"}
+"""Commands at the prompt whose counterpart in a terminal is not `sessions` and their name."""
+
+
 def _quoted(text: str) -> str:
     """Quote a text for a POSIX shell, in double quotes where they keep it as it is."""
     return shlex.quote(text) if re.search(r'["$`\\!]', text) else f'"{text}"'
@@ -96,7 +100,9 @@ class CommandTable:
             if found is None or self._misspelled(found, words, n):
                 continue
             if found.where not in (BOTH, interface):
-                raise usage_errors.elsewhere(found.name, PROMPT if interface == TERMINAL else TERMINAL)
+                instead = _ON_SAVED.get(found.name, f"sessions {found.name}")
+                instead = instead if instead in self.spellings(TERMINAL) else ""
+                raise usage_errors.elsewhere(found.name, PROMPT if interface == TERMINAL else TERMINAL, instead)
             return found, list(words[n:])
         typed = " ".join(words[: max(depth + 1, 1)]) if words else ""
         names = [name for name in self.spellings(interface) if depth == 0 or name.startswith(" ".join(words[:depth]))]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 
 from llmrepl.errors import UsageError
 from llmrepl.formatting import closest_match, escape_name
@@ -15,6 +15,11 @@ MOST_SHOWN = 60
 def missing(noun: str, example: str) -> UsageError:
     """Ask for an argument that was not given, such as a `provider`."""
     return UsageError(f"Which {noun}?", f"For example {example}")
+
+
+def missing_next(noun: str, usage: str) -> UsageError:
+    """Ask for an argument after others that were given, which `usage` repeats."""
+    return UsageError(f"Which {noun}?", _shown(usage, 200))
 
 
 def wrong_type(subject: str, takes: str, example: str) -> UsageError:
@@ -29,10 +34,16 @@ def wrong_choice(subject: str, value: str, choices: Sequence[str], command: str)
     return UsageError(f"'{subject}' takes {enumerate_words(choices)}, not '{_shown(value)}'.", advice)
 
 
-def unknown_option(command: str, option: str, options: Iterable[str]) -> UsageError:
+_JSON = {"--json": "--json", "--format": "--format json"}
+"""The options that select JSON; a command has one of them."""
+
+
+def unknown_option(command: str, option: str, options: Collection[str]) -> UsageError:
     """Refuse an option that the command does not have, with the closest one."""
     near = closest_match(option, options, 0.7)
     advice = f"{command} --help shows what it takes"
+    if option in _JSON and (other := next((one for one in _JSON if one in options), "")):
+        near, advice = None, f"{command} {_JSON[other]} prints JSON"
     return UsageError(f"'{command}' has no option '{_shown(option)}'.", f"Did you mean '{near}'?" if near else advice)
 
 
@@ -46,12 +57,16 @@ def needless_value(command: str, option: str) -> UsageError:
     return UsageError(f"'{option}' takes no value.", f"{command} {option}")
 
 
-def too_many(command: str, takes: int, extra: str) -> UsageError:
+def too_many(command: str, takes: int, extra: str, advice: str = "") -> UsageError:
     """Refuse an argument after the last one that a command takes."""
     number = "no arguments" if not takes else "one argument" if takes == 1 else f"at most {takes} arguments"
-    return UsageError(
-        f"'{command}' takes {number}, and '{_shown(extra)}' is too much.", f"{command} --help shows what it takes"
-    )
+    advice = advice or f"{command} --help shows what it takes"
+    return UsageError(f"'{command}' takes {number}, but got '{_shown(extra)}'.", advice)
+
+
+def question_for_chat(words: Sequence[str]) -> str:
+    """Return the advice on words after `llm chat`."""
+    return f"llm ask {_shown(shlex.quote(' '.join(words)), 200)} asks one question"
 
 
 def unquoted_name(command: str, before: Sequence[str], name: Sequence[str]) -> UsageError:
@@ -65,12 +80,13 @@ def open_quote(line: str) -> UsageError:
     return UsageError(f"The quotes in ':{_shown(line)}' do not match.", "Close the quote, or put a \\ before it")
 
 
-def elsewhere(name: str, interface: str) -> UsageError:
-    """Refuse a command that only works at the other interface, `prompt` or `terminal`."""
+def elsewhere(name: str, interface: str, instead: str = "") -> UsageError:
+    """Refuse a command that only works at the other `interface`; `instead` is what a terminal has in its place."""
     if interface == "prompt":
-        return UsageError(
-            f"'llm {name}' does not work in a terminal.", f":{name} works at the prompt, which llm starts"
+        hint = (
+            f"llm {instead} works on a saved session" if instead else f":{name} works at the prompt, which llm starts"
         )
+        return UsageError(f"'llm {name}' does not work outside the shell.", hint)
     return UsageError(f"':{name}' does not work at the prompt.", f"llm {name} works in a terminal")
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from llmrepl.chat.workspace import Workspace
+from llmrepl.commands.grammar.usage_errors import unknown_option
 from llmrepl.commands.registry import PROMPT, argument, command
 from llmrepl.commands.results import Document, Note, Result
 from llmrepl.errors import LLMError, UsageError
@@ -65,8 +66,20 @@ def attach(workspace: Workspace, what: str, clear: bool, allow_private: bool) ->
 
         found = Found([run_and_read(workspace, what[1:].strip())])
     else:
-        found = collect(workspace, _words(workspace, what), allow_private=allow_private)
+        words = _words(workspace, what)
+        _check_options(workspace, words)
+        found = collect(workspace, words, allow_private=allow_private)
     return add(workspace, found)
+
+
+def _check_options(workspace: Workspace, words: Iterable[str]) -> None:
+    """Raise UsageError for a word with two dashes that is no file."""
+    flags = [flag for a in attach.arguments if not a.positional for flag in a.flags]
+    for word in words:
+        if word.startswith("--") and not (workspace.environment.cwd / word).exists():
+            if word in flags:
+                raise UsageError(f"'{word}' goes before the files.", f":attach {word}")
+            raise unknown_option(":attach", word, flags)
 
 
 def add(workspace: Workspace, found: Found) -> Note:

@@ -83,7 +83,9 @@ def sessions_list(
     first, last = _parse_span(workspace, since, until)
     filters = Filters(model, first, last, min_turns, max_turns, min_cost, max_cost, system_contains, tag)
     found = _find_all(workspace, paths, filters, sort, _check_limit(limit), contains)
-    shown = _format_rows(found.rows, format, _display_paths(workspace, paths))
+    shown = _format_rows(
+        workspace, found.rows, format, _empty(f"no sessions found in {_display_paths(workspace, paths)}", limit)
+    )
     return Group([shown, Note(_damaged_note([row.name for row in found.damaged]))]) if found.damaged else shown
 
 
@@ -120,7 +122,7 @@ def search(
 ) -> Result:
     """List the matching messages, newest session first."""
     if not text.strip():
-        raise UsageError("Which text?", "For example sessions search decorators")
+        raise UsageError("Which text?", "For example llm sessions search decorators")
     paths = _paths(workspace, dir, all)
     filters = Filters(model, *_parse_span(workspace, since, until), tag=tag)
     most = _check_limit(limit) or 0
@@ -138,7 +140,7 @@ def search(
         (Column("Filename", "name"), Column("Turn", "count"), Column("Role"), Column("Text")),
         [(hit.name, hit.turn, hit.role, hit.snippet) for hit in hits[:most]],
         caption=f"{more}':load NAME' goes on with a session, ':fork NAME --at TURN' branches from a turn{forking}",
-        empty=f"'{escape_name(text)}' is in no message in {where}",
+        empty=_empty(f"'{escape_name(text)}' is in no message in {where}", limit),
     )
     return Group([table, *map(Note, notes)]) if notes else table
 
@@ -263,6 +265,11 @@ def _check_limit(limit: int | None) -> int | None:
     return limit
 
 
+def _empty(nothing: str, limit: int | None) -> str:
+    """Return what to say without rows: `nothing`, unless none could be shown."""
+    return "--limit 0 shows none" if limit == 0 else nothing
+
+
 def _find_all(
     workspace: Workspace,
     paths: list[Path],
@@ -293,7 +300,7 @@ def _to_json(facts: list[dict[str, Any]]) -> str:
     return json.dumps(facts, indent=2, ensure_ascii=False)
 
 
-def _format_rows(rows: list[Row], format: str, where: str) -> Result:
+def _format_rows(workspace: Workspace, rows: list[Row], format: str, empty: str) -> Result:
     if format == "json":
         return Document(_to_json([_facts(row) for row in rows]))
     if format == "csv":
@@ -304,6 +311,7 @@ def _format_rows(rows: list[Row], format: str, where: str) -> Result:
     if format == "list":
         lines = [f"  {escape_name(r.name)} - {escape_name(r.model)} - {r.turns} turns - {_cost(r)}" for r in rows]
         return Document("\n".join([f"Found {len(rows)} matching sessions:", *lines]))
+    show = ":show" if workspace.stdin_is_input else "llm sessions show"
     return Table(
         (
             Column("Filename", "name"),
@@ -315,8 +323,8 @@ def _format_rows(rows: list[Row], format: str, where: str) -> Result:
         ),
         [(r.name, r.date, r.model, r.turns, r.tokens, _known(r)) for r in rows],
         title=f"Sessions ({len(rows)} found)",
-        caption="Use 'llm sessions show <filename>' for more details",
-        empty=f"no sessions found in {where}",
+        caption=f"Use '{show} <filename>' for more details",
+        empty=empty,
         starred=[number for number, row in enumerate(rows) if row.pinned],
         narrowing=(
             Narrowing("Tokens"),

@@ -318,8 +318,10 @@ def export(
     dir: str | None,
 ) -> Result:
     """Write a session in another format."""
+    from llmrepl.sessions.export import check_format
     from llmrepl.sessions.export import export as render
 
+    check_format(format)
     shown, path = _select_session(workspace, workspace.directory(dir), session)
     text = render(shown, format, name=path.name if path else "", raw_csv=raw_csv)
     if file is None:

@@ -113,7 +113,7 @@ def _check(url: str, network: Network, resolve: Resolve, seconds: float, *, allo
                 where = "" if address == host else f" ({escape_name(address)})"
                 raise UsageError(
                     f"{escape_name(host)}{where} is a private address, so nothing was fetched.",
-                    f"':attach {ALLOW_PRIVATE} URL' fetches a page of your own network",
+                    f"{ALLOW_PRIVATE} fetches a page of your own network",
                 )
     proxy_for(url, network.environ)  # raises for one that cannot be used
     return _Target(url, host, found)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from llmrepl.errors import UsageError
+from llmrepl.formatting import escape_name
 from llmrepl.sessions.export import csv_table as table
 from llmrepl.sessions.export import html as page
 from llmrepl.sessions.export import json_file as session_json
@@ -41,6 +42,12 @@ def export(session: Session, format: str, *, name: str, raw_csv: bool = False) -
     Failed and undone turns are included with a mark, except in jsonl, which has only the context. `raw_csv` does not
     escape cells that a spreadsheet could run as formulas.
     """
-    if format not in FORMATS:
-        raise UsageError(f"There is no export format '{format}'.", f"llm export FORMAT takes {', '.join(FORMATS)}")
+    check_format(format)
     return FORMATS[format].render(session, ExportOptions(name=name, raw_csv=raw_csv))
+
+
+def check_format(format: str) -> None:
+    """Raise UsageError for an unknown format."""
+    if format not in FORMATS:
+        what = f"There is no export format '{escape_name(format)}'."
+        raise UsageError(what, f"llm export FORMAT takes {', '.join(FORMATS)}")

@@ -112,8 +112,8 @@ def detect_source(file: SourceFile) -> str:
         return found[0]
     hint = f"name its source: {', '.join(SOURCES)}"
     if file.is_json:
-        raise LLMError(f"{shown} looks like nothing that can be imported: it has no {_KEYS}", hint)
-    raise UsageError(f"{shown} looks like nothing that can be imported", hint)
+        raise LLMError(f"{shown} is not in a format that can be imported: it has no {_KEYS}", hint)
+    raise UsageError(f"{shown} is not in a format that can be imported", hint)
 
 
 _KEYS = "'mapping', 'chat_messages', 'conversations', 'messages', 'history' or 'sessionId'"

@@ -220,7 +220,7 @@ def parse_time(text: str, now: datetime, *, end: bool = False) -> float:
             return (datetime.fromisoformat(text.strip()) + timedelta(days=1)).timestamp()
         return datetime.fromisoformat(text.strip()).timestamp()
     except (ValueError, OverflowError, OSError):
-        raise UsageError(f"'{text[:40]}' is no date.", "Write it as 2024-01-08, or as 30d, 2w or 12h ago") from None
+        raise UsageError(f"'{text[:40]}' is not a date.", "Write it as 2024-01-08, or as 30d, 2w or 12h ago") from None
 
 
 def _list(value: object) -> list[Any]:

@@ -56,7 +56,7 @@ def test_a_reply_that_does_not_fit_is_exit_7_and_not_on_stdout(cli: CliRunner, t
         ('{"type": "objekt"}', "That is no JSON Schema at $.type"),
         ('{"type": ', "is not JSON"),
         ("gone.json", "There is no file gone.json"),
-        ("name, age integr", "'integr' is no type"),
+        ("name, age integr", "'integr' is not a type"),
         ("a b c d", "is no field"),
         ("a, a", "named twice"),
         (" , ", "has no fields"),
