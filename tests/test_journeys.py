@@ -313,3 +313,19 @@ def test_a_line_typed_while_a_dumb_terminal_starts_is_entered(cli: CliRunner) ->
     [session] = (cli.cwd / "runs").glob("*.json")
     turns = json.loads(session.read_bytes())["turns"]
     assert [turn["messages"][0]["content"] for turn in turns] == ["early", "late"]
+
+
+@pytest.mark.parametrize("term", ["xterm-256color", "dumb"])
+def test_what_is_typed_while_the_shell_starts_is_a_draft_below_the_banner(cli: CliRunner, term: str) -> None:
+    environ = cli.environ | {"LLM_MODEL": "offline/echo", "TERM": term}
+    with Terminal(LLM, cwd=cli.cwd, environ=environ) as terminal:
+        terminal.send("early")
+        screen = terminal.wait_for("You: early")
+        assert "early🤖" not in screen
+        terminal.send(" bird" + ENTER)
+        terminal.wait_until(lambda screen: screen.count("You:") == 2)
+        terminal.send(CTRL_D)
+        assert terminal.ends() == 0
+    [session] = (cli.cwd / "runs").glob("*.json")
+    [turn] = json.loads(session.read_bytes())["turns"]
+    assert turn["messages"][0]["content"] == "early bird"

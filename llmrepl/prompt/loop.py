@@ -13,11 +13,12 @@ from prompt_toolkit.completion import Completer, DynamicCompleter
 from prompt_toolkit.enums import EditingMode
 from prompt_toolkit.input import Input
 from prompt_toolkit.output import Output as Screen
+from prompt_toolkit.utils import is_dumb_terminal
 
 from llmrepl.chat.context import context_fraction
 from llmrepl.chat.workspace import Workspace
 from llmrepl.errors import LLMError
-from llmrepl.formatting import display_path, escape_controls
+from llmrepl.formatting import display_path
 from llmrepl.prompt.display.banner import create_greeting, first_run_notes
 from llmrepl.prompt.display.title import TerminalTitle
 from llmrepl.prompt.display.toolbar import toolbar
@@ -90,6 +91,7 @@ class Loop:
             input=input,
             output=screen,
         )
+        self._dumb = screen is None and is_dumb_terminal(workspace.environment.environ.get("TERM", ""))
         end_pastes_with_ctrl_c(self._prompt.input)
 
     @property
@@ -124,6 +126,8 @@ class Loop:
         workspace.notes += first_run_notes(workspace)
         try:
             with self._typeahead.quiet(self._early.mode if self._early else None):
+                if self._typeahead.echoed:
+                    workspace.environment.stderr.write("\n")
                 self._run_inputs()
         finally:
             self._title.restore()
@@ -204,16 +208,12 @@ class Loop:
         self._prompt.app.erase_when_done = False
         self._title.show(self._session_name())
         self._prompt.message = [("class:you", INCOGNITO if self._workspace.chat.incognito else PROMPT)]
-        if entered and self._workspace.environment.environ.get("TERM") == "dumb":
-            return self._accept(draft)
-        return self._prompt.prompt(default=draft, accept_default=entered, pre_run=self._begin_prompt)
+        if draft and self._dumb:  # there prompt_toolkit neither shows nor accepts a default
+            from llmrepl.prompt.display.early import feed_keys
 
-    def _accept(self, text: str) -> str:
-        """Return what was entered before the prompt; on a dumb terminal prompt_toolkit ignores `accept_default`."""
-        stderr = self._workspace.environment.stderr
-        stderr.write(f"{PROMPT}{escape_controls(text)}\n")
-        stderr.flush()
-        return text
+            feed_keys(self._prompt.input, draft.encode() + (b"\r" if entered else b""))
+            draft, entered = "", False
+        return self._prompt.prompt(default=draft, accept_default=entered, pre_run=self._begin_prompt)
 
     def _keep_draft(self, text: str) -> None:
         """Offer an unfinished input again at the next prompt."""

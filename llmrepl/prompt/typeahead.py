@@ -23,12 +23,16 @@ _ENTER = (b"\r", b"\n")
 
 
 class Typeahead:
-    """The input of a terminal with file descriptor `fd` while no prompt reads it."""
+    """The input of a terminal with file descriptor `fd` while no prompt reads it.
+
+    `echoed` says that the terminal echoed the beginning of a line before quiet(), so the cursor is within a row.
+    """
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
         self._quiet = False
         self._rest = b""
+        self.echoed = False
 
     def keep(self, data: bytes) -> None:
         """Take what was read from the terminal before: the next prompt uses it first."""
@@ -51,6 +55,7 @@ class Typeahead:
         try:
             before = before or termios.tcgetattr(self._fd)
             mode = termios.tcgetattr(self._fd)
+            has_echo = bool(mode[3] & termios.ECHO)
             mode[0] &= ~termios.ICRNL
             mode[3] = mode[3] & ~(termios.ECHO | termios.ICANON) | termios.NOFLSH
             termios.tcsetattr(self._fd, termios.TCSANOW, mode)
@@ -59,6 +64,10 @@ class Typeahead:
             return
         self._quiet = True
         try:
+            with contextlib.suppress(OSError):  # the terminal was closed
+                typed = self._pending() if has_echo else b""
+                self._rest += typed
+                self.echoed = bool(typed) and typed[-1:] not in _ENTER
             yield
         finally:
             self._quiet = False
