@@ -133,15 +133,12 @@ def _text(name: str, key: str, value: object) -> str:
 
 
 def _front_matter(name: str, text: str) -> dict[str, Any]:
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
+    from llmrepl.system import plain_yaml
 
     try:
-        data = YAML(typ="safe", pure=True).load(text)
-    except (YAMLError, ValueError, RecursionError, TypeError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"line {mark.line + 2}" if mark else "it is not YAML"
-        raise _wrong(name, where) from None
+        data = plain_yaml.load(text)
+    except plain_yaml.PlainYAMLError as error:
+        raise _wrong(name, f"line {error.line + 1}" if error.line else str(error)) from None
     if data is not None and not isinstance(data, dict):
         raise _wrong(name, "it must be keys and values")
     return data or {}

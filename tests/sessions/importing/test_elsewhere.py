@@ -101,7 +101,7 @@ def test_damaged_histories_are_named_and_do_not_stop_the_search(cli: CliRunner) 
     ran = cli.llm("search", "--elsewhere", "reverse=True")
     assert ran.code == 0
     assert "logs.db was not searched: the database is damaged" in ran.err + ran.out
-    assert "half.yaml was not searched: line 4" in ran.err + ran.out
+    assert "half.yaml was not searched: line 5: found unexpected end" in ran.err + ran.out
     assert "codex:" in ran.out and "claude-code:" in ran.out
     assert "empty.jsonl" not in ran.err and "later.jsonl" not in ran.err
 

@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterator
 from datetime import datetime
 
-from llmrepl.sessions.importing import block_yaml
 from llmrepl.sessions.importing.conversation import Conversation, ImportedMessage, clean_text, local_time
 from llmrepl.sessions.importing.found import FoundConversation, Skipped
 from llmrepl.sessions.importing.source_file import ImportFileError, SourceFile, as_dict, as_list
@@ -41,9 +40,11 @@ def read(file: SourceFile, now: datetime) -> Iterator[FoundConversation | Skippe
 
 
 def _read_session(file: SourceFile, now: datetime) -> FoundConversation | Skipped:
+    from llmrepl.system import plain_yaml
+
     try:
-        document = block_yaml.load(file.text)
-    except block_yaml.BlockYamlError as error:
+        document = plain_yaml.load(file.text, as_text=True)
+    except plain_yaml.PlainYAMLError as error:
         raise ImportFileError(file.name, f"{error} in YAML of aichat") from error
     session = as_dict(document)
     model = clean_text(session.get("model"))
