@@ -27,7 +27,10 @@ def doctor(workspace: Workspace, json: bool, dir: str | None) -> Result:
     from llmrepl.system.disk_probe import probe
 
     rows: list[tuple[str, str, bool | None, str]] = []
-    places = [workspace.directory(dir), workspace.paths.state_dir, workspace.paths.cache_dir]
+    directory = workspace.directory(dir)
+    if dir is not None and not directory.is_dir():
+        rows.append((str(directory), "directory", False, "does not exist, so the one above it is checked"))
+    places = [directory, workspace.paths.state_dir, workspace.paths.cache_dir]
     for place in dict.fromkeys(_existing(place) for place in places):
         shown = display_path(place, workspace.environment.cwd)
         rows += [(shown, check.name, check.holds, check.seen) for check in probe(place)]
@@ -35,8 +38,7 @@ def doctor(workspace: Workspace, json: bool, dir: str | None) -> Result:
     config = str(workspace.paths.config_file)
     rows += [(config, "configuration", False, problem) for problem in problems]
     rows += [] if problems else [(config, "configuration", True, "no problem found")]
-    names = ", ".join(Keyring(workspace.paths.keys_file).list()) or "none"
-    rows.append((str(workspace.paths.keys_file), "saved keys", True, names))
+    rows.append((str(workspace.paths.keys_file), "saved keys", *_saved_keys(workspace.paths.keys_file)))
     stdout, term = workspace.environment.stdout, workspace.environment.environ.get("TERM", "not set")
     rows.append(("terminal", "TERM", True, f"{term}, {'a terminal' if stdout.isatty() else 'not a terminal'}"))
     failed = sum(holds is False for _, _, holds, _ in rows)
@@ -55,6 +57,14 @@ def _table(rows: list[tuple[str, str, bool | None, str]]) -> Table:
 def _as_json(rows: list[tuple[str, str, bool | None, str]]) -> Document:
     keys = ("place", "check", "holds", "seen")
     return Document(json.dumps([dict(zip(keys, row, strict=True)) for row in rows], ensure_ascii=False, indent=2))
+
+
+def _saved_keys(file: Path) -> tuple[bool, str]:
+    """Whether the saved keys can be read, and the providers they are for, or why not."""
+    try:
+        return True, ", ".join(Keyring(file).list()) or "none"
+    except LLMError as error:
+        return False, error.message
 
 
 def _existing(place: Path) -> Path:

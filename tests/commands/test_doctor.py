@@ -46,6 +46,24 @@ def test_a_library_that_lies_is_named(cli: CliRunner) -> None:
     assert lies["locks"] == "a second process got a lock that this one holds"
 
 
+def test_saved_keys_that_cannot_be_read_are_named(cli: CliRunner) -> None:
+    keys = cli.home / ".config/llm/keys.json"
+    keys.parent.mkdir(parents=True)
+    keys.symlink_to(cli.cwd / "elsewhere.json")
+    done = cli.llm("doctor", "--json")
+    assert done.code == 1
+    [failed] = [check for check in json.loads(done.out) if check["holds"] is False]
+    assert failed["check"] == "saved keys"
+    assert "it is a symbolic link" in failed["seen"]
+
+
+def test_a_directory_that_does_not_exist_is_named(cli: CliRunner) -> None:
+    done = cli.llm("doctor", "--json", "--dir", "nowhere")
+    assert done.code == 1
+    [failed] = [check for check in json.loads(done.out) if check["holds"] is False]
+    assert (failed["place"], failed["check"]) == (str(cli.cwd / "nowhere"), "directory")
+
+
 def test_a_broken_configuration_is_named(cli: CliRunner) -> None:
     config = cli.home / ".config/llm/config.toml"
     config.parent.mkdir(parents=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from itertools import pairwise
@@ -24,16 +24,16 @@ class TopicIndex:
     """
 
     def __init__(self) -> None:
-        self._rows: list[Counter[str]] = []
+        self._rows: list[dict[str, float]] = []
         self._rarity: dict[str, float] = {}
         self._places: dict[str, list[tuple[int, float]]] = {}
 
     def add(self, wordings: Iterable[tuple[str, Sequence[Term]]]) -> None:
         """Add an intent; the first has index 0."""
-        row: Counter[str] = Counter()
+        row: dict[str, float] = defaultdict(float)
         for text, terms in wordings:
             for feature, weight in _features(text, terms).items():
-                row[feature] += weight  # type: ignore[assignment]
+                row[feature] += weight
         self._rows.append(row)
 
     def finish(self) -> None:
