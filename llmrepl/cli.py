@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from llmrepl.commands.grammar.command_table import CommandTable
     from llmrepl.commands.registry import Call
     from llmrepl.commands.results import Result, StartChat
+    from llmrepl.errors import LLMError
     from llmrepl.rendering.base import Output
     from llmrepl.shell.runner import Shell
     from llmrepl.system.early_prompt import EarlyPrompt
@@ -77,14 +78,13 @@ def main(words: list[str], environment: Environment, early: EarlyPrompt | None =
             environment.stdout.flush()
             return exit_by_signal(signals.stopped) if signals.stopped else code
     except LLMError as failure:
-        from llmrepl.rendering.base import PlainOutput
-
-        output = PlainOutput(environment)
         if environment.debug:
             import traceback
 
-            output.say("".join(traceback.format_exception(failure)))
-        output.failure(failure)
+            from llmrepl.rendering.base import PlainOutput
+
+            PlainOutput(environment).say("".join(traceback.format_exception(failure)))
+        _failed(environment, workspace, failure)
         return failure.code
     except (OSError, MemoryError) as error:
         if signals.stopped:
@@ -94,6 +94,14 @@ def main(words: list[str], environment: Environment, early: EarlyPrompt | None =
         return exit_by_signal(2)
     except SignalExit as stopped:
         return exit_by_signal(stopped.signum)
+
+
+def _failed(environment: Environment, workspace: Workspace | None, failure: LLMError) -> None:
+    """Report an error that ended the command before it had an output of its own."""
+    from llmrepl.rendering.base import PlainOutput
+
+    output = _create_output(workspace, json=False) if workspace else PlainOutput(environment)
+    output.failure(failure)
 
 
 def _system_failed(environment: Environment, error: OSError | MemoryError, saved: str) -> int:

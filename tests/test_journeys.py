@@ -329,3 +329,9 @@ def test_what_is_typed_while_the_shell_starts_is_a_draft_below_the_banner(cli: C
     [session] = (cli.cwd / "runs").glob("*.json")
     [turn] = json.loads(session.read_bytes())["turns"]
     assert turn["messages"][0]["content"] == "early bird"
+
+
+def test_an_error_of_the_command_line_has_its_hint_on_a_line_of_its_own(cli: CliRunner) -> None:
+    with Terminal([*LLM, "chat", "hello"], cwd=cli.cwd, environ=cli.environ) as terminal:
+        assert terminal.ends() == 2
+        assert "\n  llm ask hello asks one question" in terminal.text
